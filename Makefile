@@ -1,0 +1,49 @@
+# Everything a newcomer needs is two commands: `make serve` and `make test`. CI calls the same targets.
+
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help serve test check format proto load evaluate clean
+
+help: ## list the targets
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+
+# A marker file for each set of dependencies, so that pip runs only when pyproject.toml has changed.
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)
+$(VENV)/serving: pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
+	touch $@
+$(VENV)/everything: pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[train,loadtest,dev]'
+	touch $@ $(VENV)/serving
+$(VENV)/loadtest: pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[loadtest]'
+	touch $@ $(VENV)/serving
+
+serve: $(VENV)/serving ## install what serving needs, and serve the shipped models
+	$(BIN)/python -m server $(ARGS)
+
+test: $(VENV)/everything ## install everything, and run all tests
+	$(BIN)/python -m pytest $(ARGS)
+
+check: $(VENV)/everything ## lint, types, import rules, and whether the generated stubs are current
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(MAKE) --no-print-directory proto
+	git diff --exit-code server/pb
+
+format: $(VENV)/everything ## put all code into the project's format
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+proto: $(VENV)/everything ## write server/pb from proto/
+	$(BIN)/python -m grpc_tools.protoc -Iserver/pb=proto/translation/v1 \
+		--python_out=. --pyi_out=. --grpc_python_out=. proto/translation/v1/translation.proto
+
+load: $(VENV)/loadtest ## load every model alike, and compare latency and throughput
+	$(BIN)/python -m loadtest $(ARGS)

@@ -1,0 +1,199 @@
+"""From a trained checkpoint to a bundle that the server serves.
+
+    python -m export checkpoints/transformer model_repository/transformer-en-fr/1 [--precision fp32]
+
+The export fails, and leaves nothing behind, unless PyTorch and ONNX Runtime agree step by step at fp32, and unless
+int8 keeps the BLEU of validation text.
+"""
+
+import argparse
+import json
+import shutil
+import sys
+import tempfile
+import tomllib
+from pathlib import Path
+
+import numpy as np
+from sentencepiece import SentencePieceProcessor
+
+from export.calibrate import calibrate
+from export.graphs import export_encoder, export_step
+from export.parity import TOLERANCE, largest_difference
+from export.quantize import quantize
+from export.session import GraphSession
+from models.checkpoint import CheckpointError, load_checkpoint
+from models.config import Config, ConfigError
+from models.corpora import CORPORA, SOURCE_LANGUAGE, TARGET_LANGUAGE, Corpus, CorpusError, data_folder, read_corpus
+from models.metrics import bleu
+from models.seq2seq import BOS, EOS, PAD, UNKNOWN, Seq2SeqModel
+from server.bundle import (
+    ENCODER,
+    FORMAT_VERSION,
+    STEP,
+    TOKENIZER,
+    Manifest,
+    Quality,
+    SpecialIds,
+    StateSpec,
+    write_manifest,
+)
+
+MAX_BLEU_LOSS = 0.5
+"""What int8 may cost on each validation set."""
+
+CALIBRATION_SENTENCES = 200
+"""Of each validation set."""
+
+MAX_SOURCE_TOKENS = 128
+MAX_OUTPUT_TOKENS = 256
+
+METRIC = "BLEU, sacreBLEU 13a, cased, greedy"
+
+
+class ExportError(Exception):
+    """A graph that does not compute what the model computes, or int8 that loses too much."""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m export", description="Export a checkpoint to a bundle.")
+    parser.add_argument("checkpoint", type=Path, help="a finished model's folder, e.g. checkpoints/transformer")
+    parser.add_argument("bundle", type=Path, help="<model repository>/<model name>/<version>")
+    parser.add_argument("--precision", choices=("int8", "fp32"), default="int8")
+    parser.add_argument("--data", type=Path, help="the corpora's folder (default: $SEQ2SERVE_DATA, else data)")
+    parser.add_argument("--without-cache", action="store_true", help="a step that recomputes what the cache would hold")
+    arguments = parser.parse_args()
+    try:
+        config, model, tokenizer = load_checkpoint(arguments.checkpoint)
+        if arguments.without_cache:
+            model = model.without_cache()
+        export(arguments.checkpoint, config, model, tokenizer, arguments)
+    except (ExportError, CheckpointError, ConfigError, CorpusError) as error:
+        sys.exit(f"error: {error}")
+
+
+def export(
+    checkpoint: Path,
+    config: Config,
+    model: Seq2SeqModel,
+    tokenizer: SentencePieceProcessor,
+    arguments: argparse.Namespace,
+) -> None:
+    """Build the bundle in a folder of its own, and put it in place when everything has held."""
+    arguments.bundle.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=arguments.bundle.parent, prefix=".export-") as name:
+        folder = Path(name) / "bundle"
+        folder.mkdir()
+        export_encoder(model, folder / ENCODER)
+        export_step(model, folder / STEP)
+        shutil.copyfile(checkpoint / "tokenizer.model", folder / TOKENIZER)
+        check_parity(model, folder, tokenizer.get_piece_size())
+        quality = []
+        if arguments.precision == "int8":
+            data = data_folder(arguments.data)
+            quantize_and_check(model, folder, tokenizer, data, config)
+            quality = measure(model, folder, tokenizer, data)
+        write_manifest(
+            folder,
+            Manifest(
+                format_version=FORMAT_VERSION,
+                name=arguments.bundle.parent.name,
+                version=arguments.bundle.name,
+                architecture=config.architecture,
+                source_language=SOURCE_LANGUAGE,
+                target_language=TARGET_LANGUAGE,
+                precision=arguments.precision,
+                vocabulary_size=tokenizer.get_piece_size(),
+                special_ids=SpecialIds(pad=PAD, unknown=UNKNOWN, bos=BOS, eos=EOS),
+                max_source_tokens=MAX_SOURCE_TOKENS,
+                max_output_tokens=MAX_OUTPUT_TOKENS,
+                state=tuple(
+                    StateSpec(
+                        name=tensor.name,
+                        kind=tensor.kind,
+                        shape=tensor.shape,
+                        dtype="int64" if tensor.dtype.is_floating_point is False else "float32",
+                    )
+                    for tensor in model.state
+                ),
+                quality=tuple(quality),
+                provenance=provenance(checkpoint, config),
+                sha256={},
+            ),
+        )
+        shutil.rmtree(arguments.bundle, ignore_errors=True)
+        folder.rename(arguments.bundle)
+    print(f"wrote {arguments.bundle}")
+
+
+def check_parity(model: Seq2SeqModel, folder: Path, vocabulary_size: int) -> None:
+    """Raises ExportError unless the fp32 graphs agree with PyTorch on sources of several lengths."""
+    generator = np.random.default_rng(0)
+    first = max(PAD, UNKNOWN, BOS, EOS) + 1
+    sources = [[*generator.integers(first, vocabulary_size, length).tolist(), EOS] for length in (1, 4, 9, 17, 30)]
+    difference = largest_difference(model, GraphSession(folder / ENCODER, folder / STEP, model.state), sources)
+    print(f"fp32: largest difference of a log-probability between PyTorch and ONNX Runtime: {difference:.1e} nats")
+    if not difference <= TOLERANCE:
+        raise ExportError(f"PyTorch and ONNX Runtime differ by {difference:.3g} nats, at most {TOLERANCE} is allowed")
+
+
+def quantize_and_check(
+    model: Seq2SeqModel, folder: Path, tokenizer: SentencePieceProcessor, data: Path, config: Config
+) -> None:
+    """Calibrate and quantise both graphs. Raises ExportError if that costs more BLEU than it may."""
+    validation = {corpus: read_corpus(data, corpus, "val") for corpus in config.data.corpora}
+    full = validation_bleu(model, folder, tokenizer, validation)
+    texts = [text for part in validation.values() for text in part.sources[:CALIBRATION_SENTENCES]]
+    sources = [[*ids, EOS] for ids in tokenizer.encode(texts)]
+    encoder_ranges, step_ranges = calibrate(folder / ENCODER, folder / STEP, model.state, sources)
+    quantize(folder / ENCODER, encoder_ranges)
+    quantize(folder / STEP, step_ranges)
+    quantized = validation_bleu(model, folder, tokenizer, validation)
+    for corpus, score in full.items():
+        print(f"{corpus}/val: BLEU {score:.2f} at fp32, {quantized[corpus]:.2f} at int8")
+        if quantized[corpus] < score - MAX_BLEU_LOSS:
+            raise ExportError(
+                f"int8 loses {score - quantized[corpus]:.2f} BLEU on {corpus}, {MAX_BLEU_LOSS} is allowed"
+            )
+
+
+def validation_bleu(
+    model: Seq2SeqModel, folder: Path, tokenizer: SentencePieceProcessor, validation: dict[str, Corpus]
+) -> dict[str, float]:
+    session = GraphSession(folder / ENCODER, folder / STEP, model.state)
+    return {
+        corpus: bleu(session.translate(tokenizer, part.sources), part.references) for corpus, part in validation.items()
+    }
+
+
+def measure(model: Seq2SeqModel, folder: Path, tokenizer: SentencePieceProcessor, data: Path) -> list[Quality]:
+    """BLEU of the finished graphs on every test set."""
+    session = GraphSession(folder / ENCODER, folder / STEP, model.state)
+    quality = []
+    for corpus, parts in CORPORA.items():
+        for part in parts:
+            if part.startswith("test"):
+                test = read_corpus(data, corpus, part)
+                score = bleu(session.translate(tokenizer, test.sources), test.references)
+                quality.append(Quality(test_set=f"{corpus}/{part}", metric=METRIC, value=round(score, 2)))
+                print(f"{corpus}/{part}: BLEU {score:.2f}")
+    return quality
+
+
+def provenance(checkpoint: Path, config: Config) -> dict[str, str]:
+    """What the bundle was made from: the data, the recipe, and how far training went."""
+    facts = {
+        "corpora": json.dumps(config.data.corpora),
+        "recipe": json.dumps(tomllib.loads((checkpoint / "config.toml").read_text(encoding="utf-8"))),
+        "seed": str(config.training.seed),
+        "card": "MODEL_CARD.md beside the checkpoint",
+    }
+    metrics = checkpoint / "metrics.jsonl"
+    if metrics.exists():
+        last = json.loads(metrics.read_text(encoding="utf-8").splitlines()[-1])
+        facts["training"] = f"{last['step']} steps, {last['target_tokens']} target tokens"
+    return facts
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,45 @@
+"""The range of every activation that int8 quantises, over greedy translations of validation sentences."""
+
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import onnx
+
+from export.quantize import Range, find_products, observable
+from export.session import Array, GraphSession
+from models.seq2seq import BOS, EOS, StateTensor
+
+
+def calibrate(
+    encoder: Path, step: Path, state: Sequence[StateTensor], sources: Sequence[Sequence[int]]
+) -> tuple[dict[str, Range], dict[str, Range]]:
+    """Ranges of the encoder's and of the step's activations. Sources end with EOS; one at a time, so that no padding
+    is seen."""
+    with tempfile.TemporaryDirectory() as folder:
+        paths = []
+        for path in (encoder, step):
+            observed = Path(folder) / path.name
+            onnx.save(observable(onnx.load(path)), observed)
+            paths.append(observed)
+        session = GraphSession(paths[0], paths[1], state)
+        ranges: tuple[dict[str, Range], dict[str, Range]] = ({}, {})
+        names = [{product.activation for product in find_products(onnx.load(path).graph)} for path in (encoder, step)]
+        for source in sources:
+            values = session.encode([source], 2 * len(source) + 10)
+            _widen(ranges[0], {name: values.pop(name) for name in names[0] & values.keys()})
+            previous_ids = np.array([BOS])
+            for position in range(2 * len(source) + 10):
+                outputs = session.step(previous_ids, np.array([position]), values)
+                _widen(ranges[1], {name: outputs[name] for name in names[1]})
+                previous_ids = outputs["log_probs"].argmax(axis=1)
+                if previous_ids[0] == EOS:
+                    break
+    return ranges
+
+
+def _widen(ranges: dict[str, Range], activations: dict[str, Array]) -> None:
+    for name, activation in activations.items():
+        low, high = ranges.get(name, (0.0, 0.0))
+        ranges[name] = (min(low, float(activation.min())), max(high, float(activation.max())))

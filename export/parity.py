@@ -1,0 +1,35 @@
+"""Whether the graphs compute what the model computes, step by step."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+
+from export.session import GraphSession
+from models.batches import pad_sources
+from models.seq2seq import BOS, Seq2SeqModel
+
+TOLERANCE = 2e-3
+"""Largest difference of any log-probability, in nats, at fp32: room for another order of summation, no more."""
+
+
+@torch.inference_mode()
+def largest_difference(model: Seq2SeqModel, session: GraphSession, sources: Sequence[Sequence[int]]) -> float:
+    """PyTorch against ONNX Runtime over one padded batch, along PyTorch's greedy tokens.
+
+    Returns the largest absolute difference of a log-probability over all rows, steps and tokens.
+    """
+    steps = 2 * max(map(len, sources))
+    state = model.start_state(*pad_sources(sources), max_target=steps)
+    values = session.encode(sources, max_target=steps)
+    previous_ids = torch.full((len(sources),), BOS)
+    worst = 0.0
+    for position in range(steps):
+        positions = torch.full((len(sources),), position)
+        logits, next_state = model.step(previous_ids, positions, state)
+        state.update(next_state)
+        log_probs = logits.log_softmax(dim=1)
+        exported = session.step(previous_ids.numpy(), positions.numpy(), values)["log_probs"]
+        worst = max(worst, float(np.abs(exported - log_probs.numpy()).max()))
+        previous_ids = log_probs.argmax(dim=1)
+    return worst

@@ -1,0 +1,186 @@
+"""int8: weights by column, activations by one fixed scale a tensor, found by calibration.
+
+A fixed scale, unlike a dynamic one over the whole batch, makes a row's result independent of its neighbours, and the
+integer sums are exact in any order: batch invariance costs nothing here. Weights take 7 of the 8 bits, because the
+8-bit products of processors without VNNI add pairs in 16 bits and would saturate; so all processors agree.
+
+Products with constant weights become QuantizeLinear + com.microsoft.MatMulIntegerToFloat, embedding tables are
+gathered in int8. LSTM operators and attention stay in fp32.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+from onnx import GraphProto, ModelProto, NodeProto, helper, numpy_helper
+
+WEIGHT_LEVELS = 63
+"""Largest magnitude of a quantised weight: 255 * 63 * 2 still fits into 16 bits."""
+
+MIN_TABLE_ROWS = 1000
+"""Gathered tables of fewer rows (positions, say) are not worth quantising."""
+
+Range = tuple[float, float]
+Float32 = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Product:
+    """A product of an activation with a constant weight matrix, and the bias that is added to it."""
+
+    nodes: tuple[NodeProto, ...]
+    """The product, and the addition where it is a node of its own."""
+    activation: str
+    weight: Float32
+    """[inputs, outputs]"""
+    bias: str | None
+    output: str
+
+
+def find_products(graph: GraphProto) -> list[Product]:
+    """Every MatMul and Gemm by a constant matrix."""
+    constants = {tensor.name: tensor for tensor in graph.initializer}
+    consumers: dict[str, list[NodeProto]] = {}
+    for node in graph.node:
+        for name in node.input:
+            consumers.setdefault(name, []).append(node)
+    products = []
+    for node in graph.node:
+        if node.op_type not in ("MatMul", "Gemm") or node.input[1] not in constants:
+            continue
+        weight = numpy_helper.to_array(constants[node.input[1]])
+        if weight.ndim != 2:
+            continue
+        nodes, bias, output = (node,), None, node.output[0]
+        if node.op_type == "Gemm":
+            attributes = {attribute.name: helper.get_attribute_value(attribute) for attribute in node.attribute}
+            if attributes.get("alpha", 1.0) != 1.0 or attributes.get("beta", 1.0) != 1.0 or attributes.get("transA"):
+                continue
+            weight = weight.T if attributes.get("transB") else weight
+            bias = node.input[2] if len(node.input) > 2 else None
+        elif len(consumers.get(output, [])) == 1 and consumers[output][0].op_type == "Add":
+            add = consumers[output][0]
+            other = next((name for name in add.input if name != output), output)
+            if other in constants and list(constants[other].dims) == [weight.shape[1]]:
+                nodes, bias, output = (node, add), other, add.output[0]
+        products.append(Product(nodes, node.input[0], np.ascontiguousarray(weight), bias, output))
+    return products
+
+
+def observable(model: ModelProto) -> ModelProto:
+    """A copy whose further outputs are the activations to calibrate, named as in `find_products`."""
+    copy = ModelProto()
+    copy.CopyFrom(model)
+    outputs = {output.name for output in copy.graph.output}
+    for name in sorted({product.activation for product in find_products(copy.graph)} - outputs):
+        copy.graph.output.append(helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, None))
+    return copy
+
+
+def quantize(path: Path, ranges: dict[str, Range]) -> None:
+    """Rewrite an fp32 graph in int8. `ranges`: least and greatest value of each activation."""
+    model = onnx.load(path)
+    graph = model.graph
+    products = find_products(graph)
+    replaced: dict[str, list[NodeProto]] = {}  # by the first output of the node that is replaced
+    quantized: set[str] = set()
+    for product in products:
+        replacement = []
+        if product.activation not in quantized:
+            quantized.add(product.activation)
+            replacement.append(_quantize_activation(graph, product.activation, ranges[product.activation]))
+        replacement.append(_integer_product(graph, product))
+        for node in product.nodes:
+            replaced[node.output[0]] = []
+        replaced[product.nodes[0].output[0]] = replacement
+    for node in graph.node:
+        if node.op_type == "Gather":
+            rewritten = _quantize_table(graph, node)
+            if rewritten:
+                replaced[node.output[0]] = rewritten
+    nodes = [_copied(new) for node in graph.node for new in replaced.get(node.output[0], [node])]
+    del graph.node[:]
+    graph.node.extend(nodes)
+    _drop_unused(graph)
+    if not any(opset.domain == "com.microsoft" for opset in model.opset_import):
+        model.opset_import.append(helper.make_opsetid("com.microsoft", 1))
+    del graph.value_info[:]
+    onnx.save(model, path)
+
+
+def _quantize_activation(graph: GraphProto, name: str, bounds: Range) -> NodeProto:
+    low, high = min(bounds[0], 0.0), max(bounds[1], 0.0)
+    scale = max(high - low, 1e-8) / 255
+    _constant(graph, f"{name}.scale", np.array(scale, np.float32))
+    _constant(graph, f"{name}.zero", np.array(round(-low / scale), np.uint8))
+    return helper.make_node(
+        "QuantizeLinear", [name, f"{name}.scale", f"{name}.zero"], [f"{name}.quantized"], name=f"{name}.quantize"
+    )
+
+
+def _integer_product(graph: GraphProto, product: Product) -> NodeProto:
+    name = product.nodes[0].input[1]
+    integers, scales = quantize_columns(product.weight)
+    _constant(graph, f"{name}.int8", integers)
+    _constant(graph, f"{name}.scales", scales)
+    activation = product.activation
+    return helper.make_node(
+        "MatMulIntegerToFloat",
+        [
+            f"{activation}.quantized",
+            f"{name}.int8",
+            f"{activation}.scale",
+            f"{name}.scales",
+            f"{activation}.zero",
+            "",  # weights are symmetric: no zero point
+            product.bias or "",
+        ],
+        [product.output],
+        name=f"{product.output}.product",
+        domain="com.microsoft",
+    )
+
+
+def _quantize_table(graph: GraphProto, node: NodeProto) -> list[NodeProto]:
+    """Gather(table, ids) -> Cast(Gather(int8 table, ids)) * Gather(scales, ids); nothing where it is not worth it."""
+    table = next((tensor for tensor in graph.initializer if tensor.name == node.input[0]), None)
+    axis = next((attribute.i for attribute in node.attribute if attribute.name == "axis"), 0)
+    if table is None or len(table.dims) != 2 or table.dims[0] < MIN_TABLE_ROWS or axis != 0:
+        return []
+    name, output = table.name, node.output[0]
+    integers, scales = quantize_columns(numpy_helper.to_array(table).T)
+    _constant(graph, f"{name}.rows.int8", np.ascontiguousarray(integers.T))
+    _constant(graph, f"{name}.rows.scales", scales[:, None])
+    return [
+        helper.make_node("Gather", [f"{name}.rows.int8", node.input[1]], [f"{output}.int8"]),
+        helper.make_node("Gather", [f"{name}.rows.scales", node.input[1]], [f"{output}.scales"]),
+        helper.make_node("Cast", [f"{output}.int8"], [f"{output}.unscaled"], to=onnx.TensorProto.FLOAT),
+        helper.make_node("Mul", [f"{output}.unscaled", f"{output}.scales"], [output]),
+    ]
+
+
+def quantize_columns(weight: Float32) -> tuple[npt.NDArray[np.int8], Float32]:
+    """Symmetric, one scale a column: float32 [inputs, outputs] -> int8 of that shape, float32 [outputs]."""
+    scales = np.maximum(np.abs(weight).max(axis=0), 1e-8) / WEIGHT_LEVELS
+    return np.rint(weight / scales).astype(np.int8), scales.astype(np.float32)
+
+
+def _copied(node: NodeProto) -> NodeProto:
+    """Nodes die with the list that holds them."""
+    copy = NodeProto()
+    copy.CopyFrom(node)
+    return copy
+
+
+def _constant(graph: GraphProto, name: str, value: npt.NDArray[np.generic]) -> None:
+    if all(tensor.name != name for tensor in graph.initializer):
+        graph.initializer.append(numpy_helper.from_array(value, name))
+
+
+def _drop_unused(graph: GraphProto) -> None:
+    used = {name for node in graph.node for name in node.input} | {output.name for output in graph.output}
+    kept = [tensor for tensor in graph.initializer if tensor.name in used]
+    del graph.initializer[:]
+    graph.initializer.extend(kept)

@@ -1,0 +1,80 @@
+"""The plainest decoding of a pair of graphs: one padded batch, greedy, every tensor fresh at every step.
+
+Export measures with it (parity, calibration, BLEU); the server has its own engine.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import onnxruntime as ort
+from sentencepiece import SentencePieceProcessor
+
+from models.batches import pad_sources
+from models.greedy import NEVER_WRITTEN
+from models.seq2seq import BOS, EOS, StateTensor
+
+Array = npt.NDArray[np.generic]
+
+
+class GraphSession:
+    """An encoder and a step graph, run together."""
+
+    def __init__(self, encoder: Path, step: Path, state: Sequence[StateTensor]) -> None:
+        options = ort.SessionOptions()
+        options.log_severity_level = 3
+        self.encoder = ort.InferenceSession(encoder, options, providers=["CPUExecutionProvider"])
+        self.stepper = ort.InferenceSession(step, options, providers=["CPUExecutionProvider"])
+        self.state = state
+        self._inputs = {value.name for value in self.stepper.get_inputs()}
+
+    def encode(self, sources: Sequence[Sequence[int]], max_target: int) -> dict[str, Array]:
+        """The state of one padded batch, with empty buffers of `max_target` positions for appended tensors."""
+        source_ids, source_lengths = (tensor.numpy() for tensor in pad_sources(sources))
+        state = _run(self.encoder, {"source_ids": source_ids, "source_lengths": source_lengths})
+        for tensor in self.state:
+            if tensor.kind == "append":
+                shape = [max_target if dimension == "target" else dimension for dimension in tensor.shape]
+                state[tensor.name] = np.zeros((len(sources), *shape), str(tensor.dtype).removeprefix("torch."))
+        return state
+
+    def step(self, previous_ids: Array, positions: Array, state: dict[str, Array]) -> dict[str, Array]:
+        """All outputs of the step graph by name; `state` is brought to the next position."""
+        feed = {"previous_ids": previous_ids, "positions": positions, **state}
+        outputs = _run(self.stepper, {name: value for name, value in feed.items() if name in self._inputs})
+        state.update({name.removeprefix("next_"): value for name, value in outputs.items() if name.startswith("next_")})
+        return outputs
+
+    def decode(self, sources: Sequence[Sequence[int]]) -> list[list[int]]:
+        """Greedy: sources ending with EOS -> output ids without EOS."""
+        max_target = 2 * max(map(len, sources)) + 10
+        state = self.encode(sources, max_target)
+        previous_ids = np.full(len(sources), BOS)
+        outputs: list[list[int]] = [[] for _ in sources]
+        running = set(range(len(sources)))
+        for position in range(max_target):
+            log_probs = self.step(previous_ids, np.full(len(sources), position), state)["log_probs"]
+            log_probs[:, NEVER_WRITTEN] = -np.inf
+            previous_ids = log_probs.argmax(axis=1)
+            running = {row for row in running if previous_ids[row] != EOS}
+            if not running:
+                break
+            for row in running:
+                outputs[row].append(int(previous_ids[row]))
+        return outputs
+
+    def translate(self, tokenizer: SentencePieceProcessor, sources: Sequence[str], batch_size: int = 64) -> list[str]:
+        ids = [source + [EOS] for source in tokenizer.encode(list(sources))]
+        order = sorted(range(len(ids)), key=lambda index: len(ids[index]))
+        translations = [""] * len(ids)
+        for start in range(0, len(order), batch_size):
+            indices = order[start : start + batch_size]
+            for index, output in zip(indices, self.decode([ids[index] for index in indices]), strict=True):
+                translations[index] = tokenizer.decode(output)
+        return translations
+
+
+def _run(session: ort.InferenceSession, feed: Mapping[str, Array]) -> dict[str, Array]:
+    names = [output.name for output in session.get_outputs()]
+    return dict(zip(names, session.run(names, dict(feed)), strict=True))

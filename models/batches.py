@@ -1,0 +1,78 @@
+"""Sentence pairs as ids, in batches of like length, so that little of a batch is padding."""
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from sentencepiece import SentencePieceProcessor
+from torch import Tensor
+
+from models.seq2seq import BOS, EOS, PAD
+
+
+class Pair(NamedTuple):
+    source: list[int]
+    """Ends with EOS."""
+    target: list[int]
+    """Ends with EOS."""
+
+
+class Batch(NamedTuple):
+    source_ids: Tensor
+    """int64 [batch, source]"""
+    source_lengths: Tensor
+    """int64 [batch]"""
+    previous_ids: Tensor
+    """int64 [batch, target], the target shifted right behind BOS"""
+    target_ids: Tensor
+    """int64 [batch, target]"""
+
+    def to(self, device: torch.device) -> "Batch":
+        return Batch(*(tensor.to(device) for tensor in self))
+
+
+def encode_pairs(
+    tokenizer: SentencePieceProcessor, sources: Sequence[str], targets: Sequence[str], max_length: int
+) -> list[Pair]:
+    """Pairs of ids; those with an empty or an overlong side are left out."""
+    pairs = []
+    for source, target in zip(tokenizer.encode(list(sources)), tokenizer.encode(list(targets)), strict=True):
+        if 0 < len(source) < max_length and 0 < len(target) < max_length:
+            pairs.append(Pair(source + [EOS], target + [EOS]))
+    return pairs
+
+
+def pad(sequences: Sequence[Sequence[int]]) -> Tensor:
+    """int64 [batch, longest], padded with PAD on the right."""
+    padded = np.full((len(sequences), max(map(len, sequences))), PAD, dtype=np.int64)
+    for row, sequence in enumerate(sequences):
+        padded[row, : len(sequence)] = sequence
+    return torch.from_numpy(padded)
+
+
+def pad_sources(sources: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
+    """source_ids int64 [batch, source], source_lengths int64 [batch]."""
+    return pad(sources), torch.tensor([len(source) for source in sources])
+
+
+def make_batch(pairs: Sequence[Pair]) -> Batch:
+    source_ids, source_lengths = pad_sources([pair.source for pair in pairs])
+    previous_ids = pad([[BOS, *pair.target[:-1]] for pair in pairs])
+    return Batch(source_ids, source_lengths, previous_ids, pad([pair.target for pair in pairs]))
+
+
+def epoch_batches(pairs: Sequence[Pair], batch_tokens: int, generator: np.random.Generator) -> Iterator[Batch]:
+    """Every pair once, in batches of at most `batch_tokens` padded tokens on the longer side, in random order."""
+    lengths = np.array([(len(pair.source), len(pair.target)) for pair in pairs])
+    order = np.lexsort((generator.random(len(pairs)), lengths[:, 1], lengths[:, 0]))
+    groups: list[list[int]] = [[]]
+    longest = 0
+    for index in order:
+        longest = max(longest, *lengths[index])
+        if groups[-1] and longest * (len(groups[-1]) + 1) > batch_tokens:
+            groups.append([])
+            longest = max(lengths[index])
+        groups[-1].append(int(index))
+    for group in generator.permutation(len(groups)):
+        yield make_batch([pairs[index] for index in groups[group]])

@@ -1,0 +1,75 @@
+"""The parallel corpora, English-French: where they come from, and how they are read.
+
+    python -m models.corpora FOLDER      download them into FOLDER
+
+Both are read from one folder, given by a flag or by SEQ2SERVE_DATA: `<corpus>/<part>.<language>.gz`, one sentence a
+line, UTF-8, gzip. Line n of one language belongs to line n of the other.
+"""
+
+import gzip
+import os
+from pathlib import Path
+from typing import NamedTuple
+
+SOURCE_LANGUAGE, TARGET_LANGUAGE = "en", "fr"
+
+CORPORA = {
+    "multi30k": ("train", "val", "test_2016_flickr", "test_2017_flickr", "test_2017_mscoco"),
+    "tatoeba": ("train", "val", "test"),
+}
+"""Corpus -> its parts."""
+
+DEFAULT_FOLDER = "data"
+
+
+class CorpusError(ValueError):
+    """A corpus that is missing or damaged; the message names the file and what to do."""
+
+
+class Corpus(NamedTuple):
+    sources: list[str]
+    targets: list[str]
+    references: list[list[str]]
+    """Of each source, all known translations; `targets` alone where a corpus has one each."""
+
+
+def data_folder(given: Path | None) -> Path:
+    """The folder named by the flag, else by SEQ2SERVE_DATA, else `data`."""
+    return given or Path(os.environ.get("SEQ2SERVE_DATA", DEFAULT_FOLDER))
+
+
+def read_corpus(folder: Path, corpus: str, part: str) -> Corpus:
+    """Raises CorpusError for a missing file, a damaged one, or sides of different length."""
+    if corpus not in CORPORA:
+        raise CorpusError(f"corpus: one of {', '.join(CORPORA)} expected, got {corpus!r}")
+    sources, targets = (
+        _read_lines(folder / corpus / f"{part}.{language}.gz") for language in (SOURCE_LANGUAGE, TARGET_LANGUAGE)
+    )
+    if len(sources) != len(targets):
+        raise CorpusError(
+            f"{folder / corpus}: {part} has {len(sources)} lines of {SOURCE_LANGUAGE} "
+            f"and {len(targets)} of {TARGET_LANGUAGE}"
+        )
+    if not sources:
+        raise CorpusError(f"{folder / corpus}: {part} is empty")
+    every = folder / corpus / f"{part}.refs.tsv.gz"
+    if not every.exists():
+        return Corpus(sources, targets, [[target] for target in targets])
+    references = {source: rest for source, *rest in (line.split("\t") for line in _read_lines(every))}
+    missing = [source for source in sources if source not in references]
+    if missing:
+        raise CorpusError(f"{every}: no reference for {missing[0]!r}")
+    return Corpus(sources, targets, [references[source] for source in sources])
+
+
+def _read_lines(path: Path) -> list[str]:
+    try:
+        with gzip.open(path, "rt", encoding="utf-8", newline="\n") as file:
+            return [line.rstrip("\n") for line in file]
+    except FileNotFoundError as error:
+        raise CorpusError(
+            f"{path} is missing: give the corpora's folder with --data or SEQ2SERVE_DATA, "
+            "or download them with: python -m models.corpora data"
+        ) from error
+    except (OSError, EOFError, UnicodeDecodeError) as error:
+        raise CorpusError(f"{path} cannot be read: {error}") from error

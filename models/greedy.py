@@ -1,0 +1,52 @@
+"""Greedy decoding in PyTorch by `encode` and `step`: for validation, and as the reference of the server's engine."""
+
+from collections.abc import Sequence
+
+import torch
+from sentencepiece import SentencePieceProcessor
+
+from models.batches import pad_sources
+from models.seq2seq import BOS, EOS, PAD, UNKNOWN, Seq2SeqModel
+
+NEVER_WRITTEN = [PAD, UNKNOWN, BOS]
+"""Ids that no translation contains."""
+
+
+@torch.inference_mode()
+def greedy_decode(model: Seq2SeqModel, sources: Sequence[Sequence[int]], max_target: int) -> list[list[int]]:
+    """One padded batch of sources, each ending with EOS -> output ids without EOS, at most `max_target` each."""
+    device = next(model.parameters()).device
+    source_ids, source_lengths = (tensor.to(device) for tensor in pad_sources(sources))
+    state = model.start_state(source_ids, source_lengths, max_target)
+    rows = len(sources)
+    previous_ids = torch.full((rows,), BOS, device=device)
+    finished = torch.zeros(rows, dtype=torch.bool, device=device)
+    outputs = []
+    for position in range(max_target):
+        logits, next_state = model.step(previous_ids, torch.full((rows,), position, device=device), state)
+        state.update(next_state)
+        logits[:, NEVER_WRITTEN] = float("-inf")
+        previous_ids = logits.argmax(dim=1).masked_fill(finished, EOS)
+        finished |= previous_ids == EOS
+        if finished.all():
+            break
+        outputs.append(previous_ids)
+    if not outputs:
+        return [[] for _ in sources]
+    return [row[: row.index(EOS)] if EOS in row else row for row in torch.stack(outputs, dim=1).tolist()]
+
+
+def translate(
+    model: Seq2SeqModel, tokenizer: SentencePieceProcessor, sources: Sequence[str], batch_size: int = 128
+) -> list[str]:
+    """Greedy translations of any number of sentences, in order; decoded in batches of like length."""
+    ids = [source + [EOS] for source in tokenizer.encode(list(sources))]
+    order = sorted(range(len(ids)), key=lambda index: len(ids[index]))
+    translations = [""] * len(ids)
+    for start in range(0, len(order), batch_size):
+        indices = order[start : start + batch_size]
+        batch = [ids[index] for index in indices]
+        outputs = greedy_decode(model, batch, max_target=2 * max(map(len, batch)) + 10)
+        for index, output in zip(indices, outputs, strict=True):
+            translations[index] = tokenizer.decode(output)
+    return translations

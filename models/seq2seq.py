@@ -1,0 +1,95 @@
+"""What every architecture offers, and nothing of how it works.
+
+A model is trained by `forward` (teacher forcing), and decoded by `encode` once and `step` once a token. What `step`
+needs from one token to the next is declared in `state`, as data, so that export and server can carry it without
+knowing the architecture.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import Literal, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+PAD, UNKNOWN, BOS, EOS = 0, 1, 2, 3
+"""Special ids, the same in every vocabulary of this project (the tokenizer is trained with them)."""
+
+IGNORED = -100
+"""Target id whose position adds nothing to the loss (PyTorch's default `ignore_index`)."""
+
+StateKind = Literal["constant", "replace", "append"]
+State = dict[str, Tensor]
+
+
+class StateTensor(NamedTuple):
+    """Declaration of one state tensor; its leading dimension, the rows, is not listed in `shape`."""
+
+    name: str
+    kind: StateKind
+    """constant: written once when a row joins; replace: rewritten by every step; append: grows by one position a
+    step, written in place."""
+    shape: tuple[int | str, ...]
+    """Numbers, or the named dimensions `source` and `target`."""
+    dtype: torch.dtype = torch.float32
+
+
+class Seq2SeqModel(nn.Module, ABC):
+    """An encoder and a decoder over one shared vocabulary.
+
+    Shapes are written [batch, source, ...] in training and [rows, ...] in decoding: a row is one hypothesis of the
+    running batch.
+    """
+
+    state: tuple[StateTensor, ...]
+
+    @abstractmethod
+    def forward(self, source_ids: Tensor, source_lengths: Tensor, previous_ids: Tensor) -> Tensor:
+        """Decoder features of every target position under teacher forcing.
+
+        source_ids: int64 [batch, source], padded with PAD; source_lengths: int64 [batch];
+        previous_ids: int64 [batch, target], the target shifted right, beginning with BOS.
+        Returns float32 [batch, target, features]; `logits` turns them into scores over the vocabulary, so that
+        training can leave out the padding before the widest product of the model.
+        """
+
+    @abstractmethod
+    def logits(self, features: Tensor) -> Tensor:
+        """Unnormalised log-probabilities: float32 [..., features] -> [..., vocabulary]."""
+
+    @abstractmethod
+    def encode(self, source_ids: Tensor, source_lengths: Tensor) -> State:
+        """The constant state and the first value of the replaced state, by name, each [batch, ...].
+
+        Appended state is not among them: it begins empty.
+        """
+
+    @abstractmethod
+    def step(self, previous_ids: Tensor, positions: Tensor, state: Mapping[str, Tensor]) -> tuple[Tensor, State]:
+        """One token for every row: previous_ids, positions int64 [rows] -> logits [rows, vocabulary], next state.
+
+        `positions` counts from 0 for BOS; rows may stand at different positions. The next state holds the replaced
+        tensors, and every buffer that the step writes in place: appended tensors, [rows, ..., target, ...], get
+        position `positions[row]`.
+        """
+
+    def expected_outputs(self, target_ids: Tensor, source_lengths: Tensor) -> Tensor:
+        """What each output position is trained to say, int64 [batch, target]; IGNORED where it says nothing."""
+        return target_ids.masked_fill(target_ids == PAD, IGNORED)
+
+    def start_state(self, source_ids: Tensor, source_lengths: Tensor, max_target: int) -> State:
+        """`encode`, with empty buffers of `max_target` positions for the appended tensors."""
+        state = self.encode(source_ids, source_lengths)
+        sizes = {"source": source_ids.shape[1], "target": max_target}
+        for tensor in self.state:
+            if tensor.kind == "append":
+                shape = [sizes[dim] if isinstance(dim, str) else dim for dim in tensor.shape]
+                state[tensor.name] = torch.zeros(
+                    source_ids.shape[0], *shape, dtype=tensor.dtype, device=source_ids.device
+                )
+        return state
+
+
+def padding_mask(lengths: Tensor, width: int) -> Tensor:
+    """Real positions of padded sequences: lengths [batch] -> bool [batch, width]."""
+    return torch.arange(width, device=lengths.device) < lengths.unsqueeze(1)

@@ -1,0 +1,234 @@
+"""The Transformer (Vaswani et al. 2017), normalised before each sublayer, with a KV cache in `step`."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from models.attention import attend_cached
+from models.seq2seq import Seq2SeqModel, State, StateTensor, padding_mask
+
+
+@dataclass(frozen=True, kw_only=True)
+class TransformerConfig:
+    d_model: int = 128
+    num_heads: int = 4
+    d_ffn: int = 512
+    num_encoder_layers: int = 4
+    num_decoder_layers: int = 2
+    """A deep encoder with a shallow decoder serves faster at the same quality (Kasai et al. 2020)."""
+    dropout: float = 0.1
+    """Of each sublayer's output and of the embedded tokens (section 5.4)."""
+    max_positions: int = 512
+
+
+class Transformer(Seq2SeqModel):
+    def __init__(self, config: TransformerConfig, vocabulary_size: int) -> None:
+        super().__init__()
+        self.config = config
+        heads, size = config.num_heads, config.d_model // config.num_heads
+        self.state = (
+            StateTensor("source_last", "constant", (), torch.int64),
+            StateTensor("cross_last", "constant", (config.num_decoder_layers * 2, config.d_model)),
+            *(
+                StateTensor(f"{role}_{layer}", kind, (heads, dimension, size))
+                for kind, dimension, roles in (
+                    ("constant", "source", ("cross_keys", "cross_values")),
+                    ("append", "target", ("self_keys", "self_values")),
+                )
+                for layer in range(config.num_decoder_layers)
+                for role in roles
+            ),
+        )
+        self.embedding = nn.Embedding(vocabulary_size, config.d_model)
+        nn.init.normal_(self.embedding.weight, std=config.d_model**-0.5)
+        self.register_buffer("sinusoids", sinusoids(config.max_positions, config.d_model), persistent=False)
+        self.encoder_layers = nn.ModuleList(EncoderLayer(config) for _ in range(config.num_encoder_layers))
+        self.encoder_norm = nn.LayerNorm(config.d_model)
+        self.decoder_layers = nn.ModuleList(DecoderLayer(config) for _ in range(config.num_decoder_layers))
+        self.decoder_norm = nn.LayerNorm(config.d_model)
+        self.dropout = nn.Dropout(config.dropout)
+
+    def embed(self, ids: Tensor, positions: Tensor) -> Tensor:
+        """Token plus position (section 3.4 and 3.5): ids, positions [...] -> [..., d_model]."""
+        tokens = self.embedding(ids) * math.sqrt(self.config.d_model)
+        return self.dropout(tokens + F.embedding(positions, self.sinusoids))
+
+    def encode_source(self, source_ids: Tensor, source_lengths: Tensor) -> tuple[Tensor, Tensor]:
+        """Encoder memory [batch, source, d_model], and its mask [batch, 1, 1, source]."""
+        real = padding_mask(source_lengths, source_ids.shape[1])[:, None, None]
+        x = self.embed(source_ids, torch.arange(source_ids.shape[1], device=source_ids.device))
+        for layer in self.encoder_layers:
+            x = layer(x, real)
+        return self.encoder_norm(x), real
+
+    def forward(self, source_ids: Tensor, source_lengths: Tensor, previous_ids: Tensor) -> Tensor:
+        memory, real = self.encode_source(source_ids, source_lengths)
+        x = self.embed(previous_ids, torch.arange(previous_ids.shape[1], device=previous_ids.device))
+        for layer in self.decoder_layers:
+            x = layer(x, memory, real)
+        return self.decoder_norm(x)
+
+    def logits(self, features: Tensor) -> Tensor:
+        return F.linear(features, self.embedding.weight)  # tied with the embedding
+
+    def encode(self, source_ids: Tensor, source_lengths: Tensor) -> State:
+        memory, _ = self.encode_source(source_ids, source_lengths)
+        last = source_lengths - 1
+        state: State = {"source_last": last}
+        at_last = []  # of each layer, key and value at the last source position, [batch, d_model]
+        row = torch.arange(source_ids.shape[0], device=source_ids.device)
+        for index, layer in enumerate(self.decoder_layers):
+            keys, values = layer.cross_attention.keys_values(memory)  # [batch, source, d_model]
+            at_last += [keys[row, last], values[row, last]]
+            state[f"cross_keys_{index}"] = split_heads(keys, self.config.num_heads)
+            state[f"cross_values_{index}"] = split_heads(values, self.config.num_heads)
+        state["cross_last"] = torch.stack(at_last, dim=1)
+        return state
+
+    def step(self, previous_ids: Tensor, positions: Tensor, state: Mapping[str, Tensor]) -> tuple[Tensor, State]:
+        x = self.embed(previous_ids, positions)  # [rows, d_model]
+        cross_last = state["cross_last"].unbind(dim=1)
+        next_state: State = {}
+        for index, layer in enumerate(self.decoder_layers):
+            names = [f"{cache}_{index}" for cache in ("self_keys", "self_values", "cross_keys", "cross_values")]
+            x, *caches = layer.step(
+                x,
+                positions,
+                state["source_last"],
+                cross_last[2 * index : 2 * index + 2],
+                [state[name] for name in names],
+            )
+            next_state.update(zip(names, caches, strict=True))
+        return self.logits(self.decoder_norm(x)), next_state
+
+
+class EncoderLayer(nn.Module):
+    def __init__(self, config: TransformerConfig) -> None:
+        super().__init__()
+        self.attention_norm = nn.LayerNorm(config.d_model)
+        self.attention = SelfAttention(config)
+        self.ffn_norm = nn.LayerNorm(config.d_model)
+        self.ffn = FeedForward(config)
+        self.dropout = nn.Dropout(config.dropout)
+
+    def forward(self, x: Tensor, real: Tensor) -> Tensor:
+        """x [batch, source, d_model], real bool [batch, 1, 1, source] -> like x."""
+        x = x + self.dropout(self.attention(self.attention_norm(x), mask=real))
+        return x + self.dropout(self.ffn(self.ffn_norm(x)))
+
+
+class DecoderLayer(nn.Module):
+    def __init__(self, config: TransformerConfig) -> None:
+        super().__init__()
+        self.self_norm = nn.LayerNorm(config.d_model)
+        self.self_attention = SelfAttention(config)
+        self.cross_norm = nn.LayerNorm(config.d_model)
+        self.cross_attention = CrossAttention(config)
+        self.ffn_norm = nn.LayerNorm(config.d_model)
+        self.ffn = FeedForward(config)
+        self.dropout = nn.Dropout(config.dropout)
+
+    def forward(self, x: Tensor, memory: Tensor, real: Tensor) -> Tensor:
+        """x [batch, target, d_model], memory [batch, source, d_model], real [batch, 1, 1, source] -> like x."""
+        x = x + self.dropout(self.self_attention(self.self_norm(x), causal=True))
+        x = x + self.dropout(self.cross_attention(self.cross_norm(x), memory, real))
+        return x + self.dropout(self.ffn(self.ffn_norm(x)))
+
+    def step(
+        self,
+        x: Tensor,
+        positions: Tensor,
+        source_last: Tensor,
+        cross_last: Sequence[Tensor],
+        caches: Sequence[Tensor],
+    ) -> tuple[Tensor, ...]:
+        """One position of every row: x [rows, d_model] -> like x, and the four caches, in place.
+
+        caches: keys and values of self-attention, then of encoder-decoder attention. The encoder memory is attended
+        to like a cache whose last position, `cross_last`, is written once more, unchanged.
+        """
+        self_keys, self_values, cross_keys, cross_values = caches
+        attention = self.self_attention
+        qkv = attention.qkv(self.self_norm(x)).chunk(3, dim=-1)
+        context, self_keys, self_values = attend_cached(*qkv, self_keys, self_values, positions, attention.scale)
+        x = x + attention.output(context)
+        query = self.cross_attention.query(self.cross_norm(x))
+        context, cross_keys, cross_values = attend_cached(
+            query, *cross_last, cross_keys, cross_values, source_last, self.cross_attention.scale
+        )
+        x = x + self.cross_attention.output(context)
+        x = x + self.ffn(self.ffn_norm(x))
+        return x, self_keys, self_values, cross_keys, cross_values
+
+
+class SelfAttention(nn.Module):
+    """Multi-head self-attention, the three projections in one product."""
+
+    def __init__(self, config: TransformerConfig) -> None:
+        super().__init__()
+        self.num_heads = config.num_heads
+        self.scale = (config.d_model // config.num_heads) ** -0.5
+        self.qkv = nn.Linear(config.d_model, 3 * config.d_model)
+        self.output = nn.Linear(config.d_model, config.d_model)
+
+    def forward(self, x: Tensor, mask: Tensor | None = None, causal: bool = False) -> Tensor:
+        """x [batch, length, d_model] -> like x."""
+        query, key, value = (split_heads(part, self.num_heads) for part in self.qkv(x).chunk(3, dim=-1))
+        context = F.scaled_dot_product_attention(query, key, value, attn_mask=mask, is_causal=causal, scale=self.scale)
+        return self.output(merge_heads(context))
+
+
+class CrossAttention(nn.Module):
+    """Multi-head encoder-decoder attention."""
+
+    def __init__(self, config: TransformerConfig) -> None:
+        super().__init__()
+        self.num_heads = config.num_heads
+        self.scale = (config.d_model // config.num_heads) ** -0.5
+        self.query = nn.Linear(config.d_model, config.d_model)
+        self.key_value = nn.Linear(config.d_model, 2 * config.d_model)
+        self.output = nn.Linear(config.d_model, config.d_model)
+
+    def keys_values(self, memory: Tensor) -> tuple[Tensor, Tensor]:
+        """memory [batch, source, d_model] -> keys and values, each like it."""
+        keys, values = self.key_value(memory).chunk(2, dim=-1)
+        return keys, values
+
+    def forward(self, x: Tensor, memory: Tensor, real: Tensor) -> Tensor:
+        """x [batch, target, d_model] -> like x."""
+        query = split_heads(self.query(x), self.num_heads)
+        key, value = (split_heads(part, self.num_heads) for part in self.keys_values(memory))
+        context = F.scaled_dot_product_attention(query, key, value, attn_mask=real, scale=self.scale)
+        return self.output(merge_heads(context))
+
+
+class FeedForward(nn.Module):
+    def __init__(self, config: TransformerConfig) -> None:
+        super().__init__()
+        self.inner = nn.Linear(config.d_model, config.d_ffn)
+        self.outer = nn.Linear(config.d_ffn, config.d_model)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """x [..., d_model] -> like x."""
+        return self.outer(F.relu(self.inner(x)))
+
+
+def split_heads(x: Tensor, num_heads: int) -> Tensor:
+    """[batch, length, d_model] -> [batch, heads, length, head_size]."""
+    return x.unflatten(-1, (num_heads, -1)).transpose(1, 2)
+
+
+def merge_heads(x: Tensor) -> Tensor:
+    """[batch, heads, length, head_size] -> [batch, length, d_model]."""
+    return x.transpose(1, 2).flatten(2)
+
+
+def sinusoids(positions: int, d_model: int) -> Tensor:
+    """Sine and cosine of geometrically spaced wavelengths (section 3.5): [positions, d_model]."""
+    wavelengths = torch.exp(torch.arange(0, d_model, 2) * (-math.log(10000.0) / d_model))
+    angles = torch.arange(positions).unsqueeze(1) * wavelengths
+    return torch.stack([angles.sin(), angles.cos()], dim=-1).flatten(1)

@@ -1,0 +1,12 @@
+"""python -m server [--listen ADDRESS] [--model-repository FOLDER] ..."""
+
+import asyncio
+import logging
+import sys
+
+from server.app import serve
+from server.config import parse_config
+
+if __name__ == "__main__":
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    sys.exit(asyncio.run(serve(parse_config())))

@@ -1,0 +1,148 @@
+"""Wiring: settings to models, engines and a gRPC server; start, serve, drain."""
+
+import asyncio
+import logging
+import shlex
+import signal
+import sys
+from collections.abc import Callable
+from http.server import ThreadingHTTPServer
+
+import grpc
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+from prometheus_client import start_http_server
+
+from server.backend import Backend, BackendOptions
+from server.bundle import Bundle, BundleError
+from server.config import ServerConfig
+from server.engine import Engine, Event, Listener
+from server.interceptors import RpcInterceptor
+from server.metrics import Metrics
+from server.pb import translation_pb2, translation_pb2_grpc
+from server.repository import Models, ServedModel, read_repository
+from server.request import RequestLimits
+from server.scheduler import Limits
+from server.service import TranslationService
+from server.text import Tokenizer
+
+_logger = logging.getLogger("server")
+
+SERVICE = translation_pb2.DESCRIPTOR.services_by_name["TranslationService"].full_name
+
+
+class App:
+    """One serving process. `start`, then `wait`, then `stop`; `stop` may come at any time."""
+
+    def __init__(self, config: ServerConfig) -> None:
+        self._config = config
+        self._metrics = Metrics()
+        self._health = health.aio.HealthServicer()
+        self._stopping = asyncio.Event()
+        self._has_failed = False
+        self.port = 0
+        """Of the gRPC server, once it has started."""
+
+    async def start(self) -> None:
+        """Load and warm every model, then listen. Raises BundleError, or OSError for an address that is taken."""
+        config = self._config
+        self._loop = asyncio.get_running_loop()
+        self._models = Models(read_repository(config.model_repository), config.default_model, self._load)
+        self._server = grpc.aio.server(interceptors=[RpcInterceptor(self._metrics)])
+        translation_pb2_grpc.add_TranslationServiceServicer_to_server(
+            TranslationService(self._models, RequestLimits(config.max_contents, config.max_content_characters)),
+            self._server,
+        )
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
+        reflection.enable_server_reflection((SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME), self._server)
+        try:
+            self.port = self._server.add_insecure_port(config.listen)
+        except RuntimeError as error:
+            raise OSError(f"listen: cannot listen on {config.listen}: {error}") from error
+        self._metrics_server = self._serve_metrics()
+        for model in self._models:
+            model.engine.start()
+        await self._server.start()
+        await self._set_health(health_pb2.HealthCheckResponse.SERVING)
+
+    async def wait(self) -> None:
+        """Until `request_stop`, or a broken decode loop."""
+        await self._stopping.wait()
+
+    def request_stop(self) -> None:
+        self._stopping.set()
+
+    async def stop(self) -> bool:
+        """Drain: no new request, running ones get the grace to end. Returns whether all was well."""
+        await self._set_health(health_pb2.HealthCheckResponse.NOT_SERVING)
+        await self._server.stop(self._config.grace_seconds)
+        for model in self._models:
+            await asyncio.to_thread(model.engine.close)
+        if self._metrics_server:
+            self._metrics_server.shutdown()
+        return not self._has_failed
+
+    def _load(self, bundle: Bundle) -> ServedModel:
+        config, manifest = self._config, bundle.manifest
+        backend = Backend(bundle, BackendOptions(config.max_rows, config.threads))
+        backend.warm_up([manifest.special_ids.eos])
+        engine = Engine(
+            manifest,
+            backend,
+            Limits(config.max_rows, config.max_joining_tokens),
+            config.max_waiting,
+            self._post,
+            self._metrics.engine(manifest.name),
+            self._on_engine_failure,
+        )
+        return ServedModel(manifest, Tokenizer(bundle.tokenizer, manifest.special_ids.eos), engine)
+
+    def _post(self, events: list[tuple[Listener, Event]]) -> None:
+        """From an engine's thread to the event loop's, once a step."""
+        self._call_soon(lambda: [listener(event) for listener, event in events])
+
+    def _on_engine_failure(self) -> None:
+        def fail() -> None:
+            self._has_failed = True
+            self._stopping.set()
+
+        self._call_soon(fail)
+
+    def _call_soon(self, callback: Callable[[], object]) -> None:
+        if not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(callback)
+
+    async def _set_health(self, status: health_pb2.HealthCheckResponse.ServingStatus) -> None:
+        for service in ("", SERVICE):
+            await self._health.set(service, status)
+
+    def _serve_metrics(self) -> ThreadingHTTPServer | None:
+        if not self._config.metrics_listen:
+            return None
+        host, _, port = self._config.metrics_listen.rpartition(":")
+        try:
+            server, _ = start_http_server(int(port), host, self._metrics.registry)
+        except (OSError, ValueError) as error:
+            address = self._config.metrics_listen
+            raise OSError(f"metrics_listen: cannot listen on {address}: {error}") from error
+        return server
+
+
+async def serve(config: ServerConfig) -> int:
+    """Serve until SIGTERM or Ctrl-C. Returns the process's exit code."""
+    app = App(config)
+    try:
+        await app.start()
+    except (BundleError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, app.request_stop)
+    address = f"{config.listen.rpartition(':')[0]}:{app.port}"
+    print(f"serving on {address}; translate a sentence with:", flush=True)
+    python = shlex.quote(sys.executable)
+    print(f'  {python} -m client --server {address} "Two young men are playing guitar in the park."', flush=True)
+    await app.wait()
+    _logger.info("draining, for at most %s s", config.grace_seconds)
+    return 0 if await app.stop() else 1

@@ -1,0 +1,106 @@
+"""ONNX Runtime: the encoder over a batch, and one step over the first rows of the buffers, in place."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import onnxruntime as ort
+
+from server.bundle import Bundle, BundleError
+from server.state import Array, StateBuffers
+
+
+@dataclass(frozen=True)
+class BackendOptions:
+    max_rows: int
+    num_threads: int
+    """Of each of the two sessions; they never run at the same time."""
+
+
+class Backend:
+    """One model's two sessions, and the buffers of its running batch.
+
+    Before a step the engine fills `previous_ids[:n]` and `positions[:n]`; after it, `log_probs[:n]` is filled.
+    """
+
+    def __init__(self, bundle: Bundle, options: BackendOptions) -> None:
+        """Raises BundleError for graphs that ONNX Runtime refuses, or that the manifest does not describe."""
+        manifest = bundle.manifest
+        self._encoder = _session(bundle.encoder, options)
+        self._step = _session(bundle.step, options)
+        self._encoder_outputs = [output.name for output in self._encoder.get_outputs()]
+        self.state = StateBuffers(
+            manifest.state, options.max_rows, manifest.max_source_tokens, manifest.max_output_tokens
+        )
+        self.previous_ids = np.zeros(options.max_rows, np.int64)
+        self.positions = np.zeros(options.max_rows, np.int64)
+        self.log_probs = np.zeros((options.max_rows, manifest.vocabulary_size), np.float32)
+        self._check(bundle)
+        self._bindings: dict[tuple[int, int], ort.IOBinding] = {}
+
+    def encode(self, sources: Sequence[Sequence[int]]) -> dict[str, Array]:
+        """Sources of one length, each ending with EOS -> state tensors by name, [batch, ...].
+
+        One length, so that there is no padding: a row's values then do not depend on the others.
+        """
+        source_ids = np.array(sources, np.int64)
+        source_lengths = np.full(len(sources), source_ids.shape[1], np.int64)
+        outputs = self._encoder.run(self._encoder_outputs, {"source_ids": source_ids, "source_lengths": source_lengths})
+        return dict(zip(self._encoder_outputs, outputs, strict=True))
+
+    def step(self, num_rows: int) -> None:
+        """One token for the first `num_rows` rows."""
+        key = (num_rows, id(self.state.current))
+        binding = self._bindings.get(key)
+        if binding is None:
+            binding = self._bindings[key] = self._bind(num_rows)
+        self._step.run_with_iobinding(binding)
+        self.state.flip()
+
+    def warm_up(self, source: list[int]) -> None:
+        """One encoder run and one step, so that the first request does not pay for what ONNX Runtime does once."""
+        self.state.write(0, self.encode([source]), 0, len(source))
+        self.step(1)
+
+    def _bind(self, num_rows: int) -> ort.IOBinding:
+        """Every input and output of a step at its place; made once for each number of rows and side of the flip."""
+        binding = self._step.io_binding()
+        inputs = {"previous_ids": self.previous_ids, "positions": self.positions, **self.state.current}
+        outputs = {"log_probs": self.log_probs}
+        outputs |= {f"next_{name}": buffer for name, buffer in self.state.following.items()}
+        for value in self._step.get_inputs():
+            buffer = inputs[value.name]
+            binding.bind_input(value.name, "cpu", 0, buffer.dtype, _shape(buffer, num_rows), buffer.ctypes.data)
+        for value in self._step.get_outputs():
+            buffer = outputs[value.name]
+            binding.bind_output(value.name, "cpu", 0, buffer.dtype, _shape(buffer, num_rows), buffer.ctypes.data)
+        return binding
+
+    def _check(self, bundle: Bundle) -> None:
+        """The graphs' names are those that the manifest promises."""
+        state = set(self.state.current)
+        fixed = {spec.name for spec in bundle.manifest.state if spec.kind != "append"}
+        encoded = set(self._encoder_outputs)
+        if encoded != fixed:
+            raise BundleError(f"{bundle.encoder}: outputs {sorted(encoded)}, the manifest's state is {sorted(fixed)}")
+        unknown = {value.name for value in self._step.get_inputs()} - state - {"previous_ids", "positions"}
+        unknown |= {value.name for value in self._step.get_outputs()} - {f"next_{n}" for n in state} - {"log_probs"}
+        if unknown:
+            raise BundleError(f"{bundle.step}: inputs or outputs that the manifest does not name: {sorted(unknown)}")
+
+
+def _session(path: object, options: BackendOptions) -> ort.InferenceSession:
+    settings = ort.SessionOptions()
+    settings.intra_op_num_threads = options.num_threads
+    settings.inter_op_num_threads = 1
+    settings.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    settings.log_severity_level = 3
+    try:
+        return ort.InferenceSession(path, settings, providers=["CPUExecutionProvider"])
+    except Exception as error:  # ONNX Runtime's exceptions have no common base of their own
+        raise BundleError(f"{path}: {error}") from error
+
+
+def _shape(buffer: npt.NDArray[np.generic], num_rows: int) -> list[int]:
+    return [num_rows, *buffer.shape[1:]]

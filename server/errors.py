@@ -1,0 +1,53 @@
+"""What can go wrong with a request, one tree.
+
+    TranslationError
+    |- InvalidRequest     the request is wrong, whatever the server's state
+    |- UnknownModel       no model of that name is served
+    |- QueueFull          as many sentences wait as may wait
+    |- NotServing         the server is draining, or not warm yet
+    |- DeadlineExceeded   the client's deadline passed, in the queue or while decoding
+    '- EngineFailed       the decode loop broke; the message says nothing of its inside
+
+`interceptors.py` maps them to gRPC status codes.
+"""
+
+
+class TranslationError(Exception):
+    """The message is for the client."""
+
+
+class InvalidRequest(TranslationError):
+    """Names the field, the limit and the value received."""
+
+    def __init__(self, field: str, problem: str) -> None:
+        super().__init__(f"{field}: {problem}")
+        self.field = field
+        self.problem = problem
+
+
+class UnknownModel(TranslationError):
+    def __init__(self, name: str, served: list[str]) -> None:
+        super().__init__(f"model: no model {name!r} is served here; served: {', '.join(served)}")
+        self.name = name
+
+
+class QueueFull(TranslationError):
+    def __init__(self, num_waiting: int, num_submitted: int, max_waiting: int) -> None:
+        super().__init__(
+            f"queue is full: {num_waiting} sentences wait, {num_submitted} more would exceed the limit of {max_waiting}"
+        )
+
+
+class NotServing(TranslationError):
+    def __init__(self) -> None:
+        super().__init__("the server is shutting down")
+
+
+class DeadlineExceeded(TranslationError):
+    def __init__(self, where: str) -> None:
+        super().__init__(f"deadline passed {where}")
+
+
+class EngineFailed(TranslationError):
+    def __init__(self) -> None:
+        super().__init__("decoding failed")

@@ -1,0 +1,157 @@
+"""Around every RPC: a request id, the metrics, and the one table from domain errors to gRPC status codes."""
+
+import asyncio
+import logging
+import time
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import grpc
+from google.protobuf.any_pb2 import Any as AnyMessage
+from google.protobuf.duration_pb2 import Duration
+from google.rpc.error_details_pb2 import BadRequest, ErrorInfo, RequestInfo, RetryInfo
+from google.rpc.status_pb2 import Status
+from grpc_status import rpc_status
+
+from server.errors import (
+    DeadlineExceeded,
+    EngineFailed,
+    InvalidRequest,
+    NotServing,
+    QueueFull,
+    TranslationError,
+    UnknownModel,
+)
+from server.metrics import Metrics
+
+_logger = logging.getLogger(__name__)
+
+_STATUS_CODES: dict[type[TranslationError], grpc.StatusCode] = {
+    InvalidRequest: grpc.StatusCode.INVALID_ARGUMENT,
+    UnknownModel: grpc.StatusCode.NOT_FOUND,
+    QueueFull: grpc.StatusCode.RESOURCE_EXHAUSTED,
+    NotServing: grpc.StatusCode.UNAVAILABLE,
+    DeadlineExceeded: grpc.StatusCode.DEADLINE_EXCEEDED,
+    EngineFailed: grpc.StatusCode.INTERNAL,
+}
+
+_RETRY_SECONDS = 1
+"""When a refused client may try again."""
+
+REQUEST_ID = "x-request-id"
+"""Metadata: taken from the client if it sends one, and sent back."""
+
+_Context = grpc.aio.ServicerContext
+_Handler = grpc.RpcMethodHandler
+
+
+class RpcInterceptor(grpc.aio.ServerInterceptor):
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
+
+    async def intercept_service(
+        self,
+        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[_Handler]],
+        handler_call_details: grpc.HandlerCallDetails,
+    ) -> _Handler:
+        handler = await continuation(handler_call_details)
+        if handler is None:
+            return handler  # no such method: gRPC answers UNIMPLEMENTED
+        _, service, method = handler_call_details.method.split("/")
+        metadata = dict(handler_call_details.invocation_metadata or ())
+        request_id = str(metadata.get(REQUEST_ID) or uuid.uuid4())
+        if handler.unary_unary:
+            return grpc.unary_unary_rpc_method_handler(
+                self._unary(handler.unary_unary, ("unary", service, method), request_id),
+                handler.request_deserializer,
+                handler.response_serializer,
+            )
+        if handler.unary_stream:
+            return grpc.unary_stream_rpc_method_handler(
+                self._stream(handler.unary_stream, ("server_stream", service, method), request_id),
+                handler.request_deserializer,
+                handler.response_serializer,
+            )
+        return handler
+
+    def _unary(self, inner: Callable[..., Awaitable[Any]], labels: tuple[str, ...], request_id: str) -> Any:
+        async def call(request: Any, context: _Context) -> Any:
+            with self._observed(labels, context) as outcome:
+                await context.send_initial_metadata(((REQUEST_ID, request_id),))
+                try:
+                    return await inner(request, context)
+                except Exception as error:
+                    await outcome.abort(error, request_id)
+
+        return call
+
+    def _stream(self, inner: Callable[..., AsyncIterator[Any]], labels: tuple[str, ...], request_id: str) -> Any:
+        async def call(request: Any, context: _Context) -> AsyncIterator[Any]:
+            with self._observed(labels, context) as outcome:
+                await context.send_initial_metadata(((REQUEST_ID, request_id),))
+                try:
+                    async for response in inner(request, context):
+                        yield response
+                except Exception as error:
+                    await outcome.abort(error, request_id)
+
+        return call
+
+    @contextmanager
+    def _observed(self, labels: tuple[str, ...], context: _Context) -> Iterator["_Outcome"]:
+        """Count the call, and record how it ended, whichever way that is."""
+        outcome = _Outcome(context)
+        started = time.monotonic()
+        self._metrics.rpc_started.labels(*labels).inc()
+        try:
+            yield outcome
+        except (asyncio.CancelledError, GeneratorExit):
+            remaining = context.time_remaining()
+            is_late = remaining is not None and remaining <= 0
+            outcome.code = grpc.StatusCode.DEADLINE_EXCEEDED if is_late else grpc.StatusCode.CANCELLED
+            raise
+        finally:
+            code = "".join(word.capitalize() for word in outcome.code.name.split("_"))  # as go-grpc-prometheus has it
+            self._metrics.rpc_handled.labels(*labels, "OK" if code == "Ok" else code).inc()
+            self._metrics.rpc_seconds.labels(*labels).observe(time.monotonic() - started)
+
+
+class _Outcome:
+    def __init__(self, context: _Context) -> None:
+        self._context = context
+        self.code = grpc.StatusCode.OK
+
+    async def abort(self, error: Exception, request_id: str) -> None:
+        """End the call with the status of an error. Always raises."""
+        if isinstance(error, grpc.aio.AbortError):
+            self.code = grpc.StatusCode(self._context.code())
+            raise error
+        if isinstance(error, TranslationError):
+            self.code, message = _STATUS_CODES[type(error)], str(error)
+        else:
+            _logger.error("request %s failed", request_id, exc_info=error)
+            self.code, message = grpc.StatusCode.INTERNAL, f"internal error; request id {request_id}"
+        status = rpc_status.to_status(
+            Status(code=self.code.value[0], message=message, details=_details(error, request_id))
+        )
+        await self._context.abort(status.code, status.details, status.trailing_metadata)
+
+
+def _details(error: Exception, request_id: str) -> list[AnyMessage]:
+    """What a client's program can act on (google.rpc.error_details)."""
+    details: list[Any] = [RequestInfo(request_id=request_id)]
+    if isinstance(error, InvalidRequest):
+        violation = BadRequest.FieldViolation(field=error.field, description=error.problem)
+        details.append(BadRequest(field_violations=[violation]))
+    if isinstance(error, UnknownModel):
+        details.append(ErrorInfo(reason="UNKNOWN_MODEL", domain="seq2serve", metadata={"model": error.name}))
+    if isinstance(error, QueueFull | NotServing):
+        details.append(RetryInfo(retry_delay=Duration(seconds=_RETRY_SECONDS)))
+    packed = []
+    for detail in details:
+        message = AnyMessage()
+        message.Pack(detail)
+        packed.append(message)
+    return packed

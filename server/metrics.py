@@ -1,0 +1,83 @@
+"""The Prometheus series. Labels come from closed sets: models, methods, status codes; never text or ids."""
+
+from dataclasses import dataclass
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+_SECONDS = (0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+"""A sentence takes 5 ms to 5 s."""
+
+_STEP_SECONDS = (0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25)
+
+_ROWS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
+
+
+@dataclass(frozen=True)
+class EngineMetrics:
+    """One model's series."""
+
+    queue_seconds: Histogram
+    first_token_seconds: Histogram
+    encode_seconds: Histogram
+    step_seconds: Histogram
+    batch_rows: Histogram
+    active_rows: Gauge
+    waiting: Gauge
+    joined: Counter
+    left: Counter
+    source_tokens: Counter
+    output_tokens: Counter
+
+
+class Metrics:
+    def __init__(self) -> None:
+        self.registry = registry = CollectorRegistry()
+        rpc = ("grpc_type", "grpc_service", "grpc_method")
+        self.rpc_started = Counter("grpc_server_started_total", "RPCs started.", rpc, registry=registry)
+        self.rpc_handled = Counter(
+            "grpc_server_handled_total", "RPCs completed, by status code.", (*rpc, "grpc_code"), registry=registry
+        )
+        self.rpc_seconds = Histogram(
+            "grpc_server_handling_seconds", "Time to handle an RPC.", rpc, buckets=_SECONDS, registry=registry
+        )
+        model = ("model",)
+        prefix = "seq2serve"
+        self._queue_seconds = Histogram(
+            f"{prefix}_queue_seconds", "Wait for a row.", model, buckets=_SECONDS, registry=registry
+        )
+        self._first_token_seconds = Histogram(
+            f"{prefix}_time_to_first_token_seconds",
+            "From submission to the first output token.",
+            model,
+            buckets=_SECONDS,
+            registry=registry,
+        )
+        self._encode_seconds = Histogram(
+            f"{prefix}_encode_seconds", "One encoder run.", model, buckets=_STEP_SECONDS, registry=registry
+        )
+        self._step_seconds = Histogram(
+            f"{prefix}_step_seconds", "One decoder step of all rows.", model, buckets=_STEP_SECONDS, registry=registry
+        )
+        self._batch_rows = Histogram(f"{prefix}_batch_rows", "Rows in a step.", model, buckets=_ROWS, registry=registry)
+        self._active_rows = Gauge(f"{prefix}_active_rows", "Rows of the running batch.", model, registry=registry)
+        self._waiting = Gauge(f"{prefix}_waiting", "Sentences that wait for a row.", model, registry=registry)
+        self._rows_joined = Counter(f"{prefix}_rows_joined_total", "Sentences given a row.", model, registry=registry)
+        self._rows_left = Counter(f"{prefix}_rows_left_total", "Rows freed.", model, registry=registry)
+        self._tokens = Counter(
+            f"{prefix}_tokens_total", "Tokens read and written.", (*model, "direction"), registry=registry
+        )
+
+    def engine(self, model: str) -> EngineMetrics:
+        return EngineMetrics(
+            queue_seconds=self._queue_seconds.labels(model),
+            first_token_seconds=self._first_token_seconds.labels(model),
+            encode_seconds=self._encode_seconds.labels(model),
+            step_seconds=self._step_seconds.labels(model),
+            batch_rows=self._batch_rows.labels(model),
+            active_rows=self._active_rows.labels(model),
+            waiting=self._waiting.labels(model),
+            joined=self._rows_joined.labels(model),
+            left=self._rows_left.labels(model),
+            source_tokens=self._tokens.labels(model, "source"),
+            output_tokens=self._tokens.labels(model, "output"),
+        )
