@@ -107,15 +107,7 @@ def export(
                 special_ids=SpecialIds(pad=PAD, unknown=UNKNOWN, bos=BOS, eos=EOS),
                 max_source_tokens=MAX_SOURCE_TOKENS,
                 max_output_tokens=MAX_OUTPUT_TOKENS,
-                state=tuple(
-                    StateSpec(
-                        name=tensor.name,
-                        kind=tensor.kind,
-                        shape=tensor.shape,
-                        dtype="int64" if tensor.dtype.is_floating_point is False else "float32",
-                    )
-                    for tensor in model.state
-                ),
+                state=state_specs(model),
                 quality=tuple(quality),
                 provenance=provenance(checkpoint, config),
                 sha256={},
@@ -124,6 +116,19 @@ def export(
         shutil.rmtree(arguments.bundle, ignore_errors=True)
         folder.rename(arguments.bundle)
     print(f"wrote {arguments.bundle}")
+
+
+def state_specs(model: Seq2SeqModel) -> tuple[StateSpec, ...]:
+    """The model's declaration of its state, in the manifest's words."""
+    return tuple(
+        StateSpec(
+            name=tensor.name,
+            kind=tensor.kind,
+            shape=tensor.shape,
+            dtype="float32" if tensor.dtype.is_floating_point else "int64",
+        )
+        for tensor in model.state
+    )
 
 
 def check_parity(model: Seq2SeqModel, folder: Path, vocabulary_size: int) -> None:

@@ -4,6 +4,7 @@ The graphs are traced from the model's own `encode` and `step`, along its declar
 architecture.
 """
 
+import warnings
 from pathlib import Path
 
 import onnx
@@ -99,16 +100,21 @@ def _export(
     dynamic_shapes: tuple[object, ...],
     path: Path,
 ) -> None:
-    program = torch.onnx.export(
-        graph.eval(),
-        inputs,
-        dynamo=True,
-        input_names=input_names,
-        output_names=output_names,
-        dynamic_shapes=dynamic_shapes,
-        opset_version=OPSET,
-        verbose=False,
-    )
+    with warnings.catch_warnings():
+        # Of the exporter's own making: a dimension that several inputs share is named once; a deprecated pytree check.
+        warnings.filterwarnings("ignore", "# The axis name: .* will not be used", UserWarning)
+        warnings.filterwarnings("ignore", r"`isinstance\(treespec, LeafSpec\)` is deprecated", FutureWarning)
+        program = torch.onnx.export(
+            graph.eval(),
+            inputs,
+            dynamo=True,
+            input_names=input_names,
+            output_names=output_names,
+            dynamic_shapes=dynamic_shapes,
+            opset_version=OPSET,
+            verbose=False,
+        )
+    assert program is not None  # None only where a path is given
     # Weights that the model joins or reorders become constants here, once, however large.
     onnxscript.optimizer.optimize_ir(program.model, input_size_limit=_ANY_SIZE, output_size_limit=_ANY_SIZE)
     model = program.model_proto

@@ -53,7 +53,8 @@ def find_products(graph: GraphProto) -> list[Product]:
         weight = numpy_helper.to_array(constants[node.input[1]])
         if weight.ndim != 2:
             continue
-        nodes, bias, output = (node,), None, node.output[0]
+        nodes: tuple[NodeProto, ...] = (node,)
+        bias, output = None, node.output[0]
         if node.op_type == "Gemm":
             attributes = {attribute.name: helper.get_attribute_value(attribute) for attribute in node.attribute}
             if attributes.get("alpha", 1.0) != 1.0 or attributes.get("beta", 1.0) != 1.0 or attributes.get("transA"):

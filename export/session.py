@@ -35,8 +35,9 @@ class GraphSession:
         state = _run(self.encoder, {"source_ids": source_ids, "source_lengths": source_lengths})
         for tensor in self.state:
             if tensor.kind == "append":
-                shape = [max_target if dimension == "target" else dimension for dimension in tensor.shape]
-                state[tensor.name] = np.zeros((len(sources), *shape), str(tensor.dtype).removeprefix("torch."))
+                shape = [max_target if isinstance(dimension, str) else dimension for dimension in tensor.shape]
+                dtype = str(tensor.dtype).removeprefix("torch.")
+                state[tensor.name] = np.zeros([len(sources), *shape], dtype)
         return state
 
     def step(self, previous_ids: Array, positions: Array, state: dict[str, Array]) -> dict[str, Array]:
@@ -65,7 +66,7 @@ class GraphSession:
         return outputs
 
     def translate(self, tokenizer: SentencePieceProcessor, sources: Sequence[str], batch_size: int = 64) -> list[str]:
-        ids = [source + [EOS] for source in tokenizer.encode(list(sources))]
+        ids = [[*source, EOS] for source in tokenizer.encode(list(sources))]
         order = sorted(range(len(ids)), key=lambda index: len(ids[index]))
         translations = [""] * len(ids)
         for start in range(0, len(order), batch_size):

@@ -39,7 +39,7 @@ def encode_pairs(
     pairs = []
     for source, target in zip(tokenizer.encode(list(sources)), tokenizer.encode(list(targets)), strict=True):
         if 0 < len(source) < max_length and 0 < len(target) < max_length:
-            pairs.append(Pair(source + [EOS], target + [EOS]))
+            pairs.append(Pair([*source, EOS], [*target, EOS]))
     return pairs
 
 

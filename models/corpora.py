@@ -1,6 +1,4 @@
-"""The parallel corpora, English-French: where they come from, and how they are read.
-
-    python -m models.corpora FOLDER      download them into FOLDER
+"""The parallel corpora, English-French, as `models.download` lays them out.
 
 Both are read from one folder, given by a flag or by SEQ2SERVE_DATA: `<corpus>/<part>.<language>.gz`, one sentence a
 line, UTF-8, gzip. Line n of one language belongs to line n of the other.
@@ -69,7 +67,7 @@ def _read_lines(path: Path) -> list[str]:
     except FileNotFoundError as error:
         raise CorpusError(
             f"{path} is missing: give the corpora's folder with --data or SEQ2SERVE_DATA, "
-            "or download them with: python -m models.corpora data"
+            "or download them with: python -m models.download"
         ) from error
     except (OSError, EOFError, UnicodeDecodeError) as error:
         raise CorpusError(f"{path} cannot be read: {error}") from error

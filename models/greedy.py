@@ -40,7 +40,7 @@ def translate(
     model: Seq2SeqModel, tokenizer: SentencePieceProcessor, sources: Sequence[str], batch_size: int = 128
 ) -> list[str]:
     """Greedy translations of any number of sentences, in order; decoded in batches of like length."""
-    ids = [source + [EOS] for source in tokenizer.encode(list(sources))]
+    ids = [[*source, EOS] for source in tokenizer.encode(list(sources))]
     order = sorted(range(len(ids)), key=lambda index: len(ids[index]))
     translations = [""] * len(ids)
     for start in range(0, len(order), batch_size):

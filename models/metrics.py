@@ -1,16 +1,65 @@
-"""Scores of translations against references."""
+"""Scores of translations against references, of the kinds that are published."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import cast
 
 import sacrebleu
+from sacrebleu.metrics.base import Metric
+from sacremoses import MosesPunctNormalizer, MosesTokenizer
+
+from models.corpora import TARGET_LANGUAGE
+
+References = Sequence[Sequence[str]]
+"""Of each sentence, all known translations."""
+
+BOOTSTRAP_SAMPLES = 1000
 
 
-def reference_streams(references: Sequence[Sequence[str]]) -> list[list[str | None]]:
+@dataclass(frozen=True)
+class Score:
+    metric: str
+    value: float
+    interval: float
+    """Half of the 95 % confidence interval (Koehn 2004)."""
+    signature: str
+
+
+def bleu(translations: Sequence[str], references: References) -> float:
+    """Cased sacreBLEU with tokenisation 13a (Post 2018)."""
+    return sacrebleu.corpus_bleu(translations, _streams(references)).score
+
+
+def score_all(translations: Sequence[str], references: References) -> list[Score]:
+    """Cased BLEU; BLEU of lower-cased, Moses-tokenised text, which the papers on Multi30k report; chrF."""
+    normalizer, tokenizer = MosesPunctNormalizer(TARGET_LANGUAGE), MosesTokenizer(TARGET_LANGUAGE)
+
+    def moses(text: str) -> str:
+        tokenized: str = tokenizer.tokenize(normalizer.normalize(text), return_str=True, escape=False)
+        return tokenized.lower()
+
+    tokenized = [moses(text) for text in translations]
+    tokenized_references = [[moses(text) for text in every] for every in references]
+    return [
+        _score("BLEU", sacrebleu.BLEU(), translations, references),
+        _score(
+            "BLEU, lower-cased Moses tokens",
+            sacrebleu.BLEU(tokenize="none", force=True),
+            tokenized,
+            tokenized_references,
+        ),
+        _score("chrF", sacrebleu.CHRF(), translations, references),
+    ]
+
+
+def _score(name: str, metric: Metric, translations: Sequence[str], references: References) -> Score:
+    result = metric.corpus_score(translations, _streams(references), n_bootstrap=BOOTSTRAP_SAMPLES)
+    signature = str(metric.get_signature())
+    return Score(name, round(result.score, 2), round(float(result._ci), 2), signature)
+
+
+def _streams(references: References) -> list[list[str]]:
     """sacreBLEU's layout: stream n holds the n-th reference of every sentence, None where it has fewer."""
     most = max(map(len, references))
-    return [[every[n] if n < len(every) else None for every in references] for n in range(most)]
-
-
-def bleu(translations: Sequence[str], references: Sequence[Sequence[str]]) -> float:
-    """Cased sacreBLEU with tokenisation 13a; `references` lists all translations of each sentence."""
-    return sacrebleu.corpus_bleu(list(translations), reference_streams(references)).score
+    streams = [[every[n] if n < len(every) else None for every in references] for n in range(most)]
+    return cast(list[list[str]], streams)  # sacreBLEU's types forget the None that its documentation asks for

@@ -20,7 +20,7 @@ class Muon(torch.optim.Optimizer):
         super().__init__(parameters, {"lr": lr, "momentum": momentum})
 
     @torch.no_grad()
-    def step(self, closure: None = None) -> None:
+    def step(self, closure: None = None) -> None:  # type: ignore[override]  # no closure is ever given
         for group in self.param_groups:
             for parameter in group["params"]:
                 if parameter.grad is None:
@@ -53,7 +53,8 @@ def build_optimizers(model: nn.Module, settings: TrainingConfig) -> list[torch.o
     Embeddings are lookups, not maps between spaces, and stay with Adam.
     """
     embeddings = {id(module.weight) for module in model.modules() if isinstance(module, nn.Embedding)}
-    matrices, others = [], []
+    matrices: list[nn.Parameter] = []
+    others: list[nn.Parameter] = []
     for parameter in model.parameters():
         is_matrix = parameter.ndim == 2 and id(parameter) not in embeddings
         (matrices if is_matrix else others).append(parameter)

@@ -1,5 +1,7 @@
 """LSTM layers over whole sequences and over one step: in PyTorch, and as one ONNX operator when exported."""
 
+from typing import cast
+
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
@@ -60,8 +62,9 @@ def lstm_cell(lstm: nn.LSTM, inputs: Tensor, hidden: Tensor, cell: Tensor) -> tu
 
     Hochreiter and Schmidhuber 1997 with the forget gate of Gers et al. 2000; both products in one.
     """
-    weight = torch.cat([lstm.weight_ih_l0, lstm.weight_hh_l0], dim=1)
-    gates = nn.functional.linear(torch.cat([inputs, hidden], dim=1), weight, lstm.bias_ih_l0 + lstm.bias_hh_l0)
+    input_weight, hidden_weight, input_bias, hidden_bias = cast(list[Tensor], lstm.all_weights[0])
+    weight = torch.cat([input_weight, hidden_weight], dim=1)
+    gates = nn.functional.linear(torch.cat([inputs, hidden], dim=1), weight, input_bias + hidden_bias)
     i, f, g, o = gates.chunk(4, dim=1)
     cell = torch.sigmoid(f) * cell + torch.sigmoid(i) * torch.tanh(g)
     return torch.sigmoid(o) * torch.tanh(cell), cell

@@ -50,8 +50,8 @@ class Rnn(Seq2SeqModel):
         inputs = self.input(self.dropout(self.embedding(source_ids)))  # [batch, source, d_hidden]
         hidden = inputs.new_zeros(source_ids.shape[0], self.config.d_hidden)
         features = []
-        for position in range(min(source_ids.shape[1], target_length)):
-            hidden = torch.sigmoid(inputs[:, position] + self.recurrent(hidden))
+        for current in inputs.unbind(dim=1)[:target_length]:
+            hidden = torch.sigmoid(current + self.recurrent(hidden))
             features.append(hidden)
         x = torch.stack(features, dim=1)
         x = F.pad(x, (0, 0, 0, target_length - x.shape[1]))  # [batch, target, d_hidden]

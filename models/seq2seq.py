@@ -77,6 +77,13 @@ class Seq2SeqModel(nn.Module, ABC):
         """What each output position is trained to say, int64 [batch, target]; IGNORED where it says nothing."""
         return target_ids.masked_fill(target_ids == PAD, IGNORED)
 
+    def without_cache(self) -> "Seq2SeqModel":
+        """The same model with a `step` that recomputes what its appended state would hold, to measure what that buys.
+
+        Raises ValueError for a model that appends no state.
+        """
+        raise ValueError(f"{type(self).__name__} has no cache to leave out")
+
     def start_state(self, source_ids: Tensor, source_lengths: Tensor, max_target: int) -> State:
         """`encode`, with empty buffers of `max_target` positions for the appended tensors."""
         state = self.encode(source_ids, source_lengths)

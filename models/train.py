@@ -6,14 +6,16 @@ An interrupted run goes on where it stopped when the same command is given again
 """
 
 import argparse
+import fcntl
 import json
 import shutil
+import signal
 import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Self, TextIO
 
 import numpy as np
 import torch
@@ -51,9 +53,13 @@ def main() -> None:
     arguments = parser.parse_args()
     if arguments.threads:
         torch.set_num_threads(arguments.threads)
+    for number in (signal.SIGINT, signal.SIGTERM):  # a shell may let its background jobs ignore the first
+        signal.signal(number, signal.default_int_handler)
     try:
         run_folder = arguments.run or Path("runs") / arguments.config.stem
-        Training.prepare(arguments.config, data_folder(arguments.data), arguments.tokenizer, run_folder).run()
+        data = data_folder(arguments.data)
+        with Training.prepare(arguments.config, data, arguments.tokenizer, run_folder) as training:
+            training.run()
     except (ConfigError, CorpusError, CheckpointError) as error:
         sys.exit(f"error: {error}")
     except KeyboardInterrupt:
@@ -94,8 +100,13 @@ class Training:
         self.model = build_model(config, tokenizer.get_piece_size()).to(self.device)
         self.optimizers = build_optimizers(self.model, config.training)
         self.progress = Progress()
+        self._lock = lock(folder)
         if self.resume_path.exists():
-            self.resume()
+            try:
+                self.resume()
+            except CheckpointError:
+                self._lock.close()
+                raise
 
     @classmethod
     def prepare(cls, config_path: Path, data: Path, tokenizer_path: Path, folder: Path) -> "Training":
@@ -120,11 +131,18 @@ class Training:
             before = load_config(earlier)
             if (before.architecture, before.model) != (config.architecture, config.model):
                 raise CheckpointError(f"{folder} holds another model ({earlier}): choose another --run")
-        training = cls(config, tokenizer, pairs, validation, folder)
         (folder / "snapshots").mkdir(parents=True, exist_ok=True)
+        training = cls(config, tokenizer, pairs, validation, folder)
         shutil.copyfile(config_path, earlier)
         shutil.copyfile(tokenizer_path, folder / "tokenizer.model")
         return training
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Let another training have the folder."""
+        self._lock.close()
 
     @property
     def resume_path(self) -> Path:
@@ -253,6 +271,17 @@ class Training:
             scores = self.validation_bleu()
         save_weights(self.model.state_dict(), self.folder / "model.safetensors")
         print(f"finished: {self.folder / 'model.safetensors'}, validation BLEU {scores}")
+
+
+def lock(folder: Path) -> TextIO:
+    """Held while the file is open: two trainings in one folder would mix their results. Raises CheckpointError."""
+    file = (folder / "lock").open("w")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        file.close()
+        raise CheckpointError(f"{folder}: another training is running there") from error
+    return file
 
 
 def learning_rate_factor(step: int, settings: TrainingConfig) -> float:

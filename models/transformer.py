@@ -3,13 +3,14 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from models.attention import attend_cached
-from models.seq2seq import Seq2SeqModel, State, StateTensor, padding_mask
+from models.seq2seq import Seq2SeqModel, State, StateKind, StateTensor, padding_mask
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,6 +26,15 @@ class TransformerConfig:
     max_positions: int = 512
 
 
+CACHES: tuple[tuple[str, StateKind, str], ...] = (
+    ("self_keys", "append", "target"),
+    ("self_values", "append", "target"),
+    ("cross_keys", "constant", "source"),
+    ("cross_values", "constant", "source"),
+)
+"""Of each decoder layer: name, kind, and the dimension along which it is long."""
+
+
 class Transformer(Seq2SeqModel):
     def __init__(self, config: TransformerConfig, vocabulary_size: int) -> None:
         super().__init__()
@@ -34,21 +44,20 @@ class Transformer(Seq2SeqModel):
             StateTensor("source_last", "constant", (), torch.int64),
             StateTensor("cross_last", "constant", (config.num_decoder_layers * 2, config.d_model)),
             *(
-                StateTensor(f"{role}_{layer}", kind, (heads, dimension, size))
-                for kind, dimension, roles in (
-                    ("constant", "source", ("cross_keys", "cross_values")),
-                    ("append", "target", ("self_keys", "self_values")),
-                )
+                StateTensor(f"{name}_{layer}", kind, (heads, dimension, size))
                 for layer in range(config.num_decoder_layers)
-                for role in roles
+                for name, kind, dimension in CACHES
             ),
         )
         self.embedding = nn.Embedding(vocabulary_size, config.d_model)
         nn.init.normal_(self.embedding.weight, std=config.d_model**-0.5)
+        self.sinusoids: Tensor
         self.register_buffer("sinusoids", sinusoids(config.max_positions, config.d_model), persistent=False)
-        self.encoder_layers = nn.ModuleList(EncoderLayer(config) for _ in range(config.num_encoder_layers))
+        encoder_layers = nn.ModuleList(EncoderLayer(config) for _ in range(config.num_encoder_layers))
+        self.encoder_layers = cast(Sequence[EncoderLayer], encoder_layers)
         self.encoder_norm = nn.LayerNorm(config.d_model)
-        self.decoder_layers = nn.ModuleList(DecoderLayer(config) for _ in range(config.num_decoder_layers))
+        decoder_layers = nn.ModuleList(DecoderLayer(config) for _ in range(config.num_decoder_layers))
+        self.decoder_layers = cast(Sequence[DecoderLayer], decoder_layers)
         self.decoder_norm = nn.LayerNorm(config.d_model)
         self.dropout = nn.Dropout(config.dropout)
 
@@ -67,13 +76,22 @@ class Transformer(Seq2SeqModel):
 
     def forward(self, source_ids: Tensor, source_lengths: Tensor, previous_ids: Tensor) -> Tensor:
         memory, real = self.encode_source(source_ids, source_lengths)
-        x = self.embed(previous_ids, torch.arange(previous_ids.shape[1], device=previous_ids.device))
+        return self.decode(memory, real, previous_ids)
+
+    def decode(self, memory: Tensor, real: Tensor, previous_ids: Tensor) -> Tensor:
+        """Features of all positions of previous_ids [batch, target]: [batch, target, d_model]."""
+        position = torch.arange(previous_ids.shape[1], device=previous_ids.device)
+        x = self.embed(previous_ids, position)
+        causal = position <= position.unsqueeze(1)  # each position sees itself and those before it
         for layer in self.decoder_layers:
-            x = layer(x, memory, real)
+            x = layer(x, causal, memory, real)
         return self.decoder_norm(x)
 
     def logits(self, features: Tensor) -> Tensor:
         return F.linear(features, self.embedding.weight)  # tied with the embedding
+
+    def without_cache(self) -> "TransformerWithoutCache":
+        return TransformerWithoutCache(self)
 
     def encode(self, source_ids: Tensor, source_lengths: Tensor) -> State:
         memory, _ = self.encode_source(source_ids, source_lengths)
@@ -94,16 +112,51 @@ class Transformer(Seq2SeqModel):
         cross_last = state["cross_last"].unbind(dim=1)
         next_state: State = {}
         for index, layer in enumerate(self.decoder_layers):
-            names = [f"{cache}_{index}" for cache in ("self_keys", "self_values", "cross_keys", "cross_values")]
-            x, *caches = layer.step(
-                x,
-                positions,
-                state["source_last"],
-                cross_last[2 * index : 2 * index + 2],
-                [state[name] for name in names],
-            )
-            next_state.update(zip(names, caches, strict=True))
+            caches = {name: state[f"{name}_{index}"] for name, _, _ in CACHES}
+            last_key, last_value = cross_last[2 * index : 2 * index + 2]
+            x, caches = layer.step(x, positions, state["source_last"], last_key, last_value, caches)
+            next_state.update({f"{name}_{index}": cache for name, cache in caches.items()})
         return self.logits(self.decoder_norm(x)), next_state
+
+
+class TransformerWithoutCache(Seq2SeqModel):
+    """A Transformer that runs its decoder over the whole prefix at every step; for comparison."""
+
+    def __init__(self, transformer: Transformer) -> None:
+        super().__init__()
+        self.transformer = transformer
+        self.state = (
+            StateTensor("memory", "constant", ("source", transformer.config.d_model)),
+            StateTensor("source_length", "constant", (), torch.int64),
+            StateTensor("prefix", "append", ("target",), torch.int64),
+        )
+
+    def forward(self, source_ids: Tensor, source_lengths: Tensor, previous_ids: Tensor) -> Tensor:
+        features: Tensor = self.transformer(source_ids, source_lengths, previous_ids)
+        return features
+
+    def logits(self, features: Tensor) -> Tensor:
+        return self.transformer.logits(features)
+
+    def encode(self, source_ids: Tensor, source_lengths: Tensor) -> State:
+        memory, _ = self.transformer.encode_source(source_ids, source_lengths)
+        return {"memory": memory, "source_length": source_lengths + 0}
+
+    def step(self, previous_ids: Tensor, positions: Tensor, state: Mapping[str, Tensor]) -> tuple[Tensor, State]:
+        prefix = state["prefix"].scatter(1, positions.unsqueeze(1), previous_ids.unsqueeze(1))  # [rows, target]
+        # Only as far as the longest row reaches, in source and prefix: the buffers may be much longer.
+        num_source = int(state["source_length"].max().item())
+        num_target = int(positions.max().item()) + 1
+        for length, capacity in ((num_source, state["memory"].shape[1]), (num_target, prefix.shape[1])):
+            torch._check(length >= 1)
+            torch._check(length <= capacity)
+        features = self.transformer.decode(
+            state["memory"][:, :num_source],
+            padding_mask(state["source_length"], num_source)[:, None, None],
+            prefix[:, :num_target],
+        )
+        at_position = features[torch.arange(positions.shape[0], device=positions.device), positions]
+        return self.logits(at_position), {"prefix": prefix}
 
 
 class EncoderLayer(nn.Module):
@@ -117,7 +170,7 @@ class EncoderLayer(nn.Module):
 
     def forward(self, x: Tensor, real: Tensor) -> Tensor:
         """x [batch, source, d_model], real bool [batch, 1, 1, source] -> like x."""
-        x = x + self.dropout(self.attention(self.attention_norm(x), mask=real))
+        x = x + self.dropout(self.attention(self.attention_norm(x), real))
         return x + self.dropout(self.ffn(self.ffn_norm(x)))
 
 
@@ -132,9 +185,10 @@ class DecoderLayer(nn.Module):
         self.ffn = FeedForward(config)
         self.dropout = nn.Dropout(config.dropout)
 
-    def forward(self, x: Tensor, memory: Tensor, real: Tensor) -> Tensor:
-        """x [batch, target, d_model], memory [batch, source, d_model], real [batch, 1, 1, source] -> like x."""
-        x = x + self.dropout(self.self_attention(self.self_norm(x), causal=True))
+    def forward(self, x: Tensor, causal: Tensor, memory: Tensor, real: Tensor) -> Tensor:
+        """x [batch, target, d_model], causal bool [target, target]; memory [batch, source, d_model], real bool
+        [batch, 1, 1, source] -> like x."""
+        x = x + self.dropout(self.self_attention(self.self_norm(x), causal))
         x = x + self.dropout(self.cross_attention(self.cross_norm(x), memory, real))
         return x + self.dropout(self.ffn(self.ffn_norm(x)))
 
@@ -143,26 +197,34 @@ class DecoderLayer(nn.Module):
         x: Tensor,
         positions: Tensor,
         source_last: Tensor,
-        cross_last: Sequence[Tensor],
-        caches: Sequence[Tensor],
-    ) -> tuple[Tensor, ...]:
-        """One position of every row: x [rows, d_model] -> like x, and the four caches, in place.
+        last_key: Tensor,
+        last_value: Tensor,
+        caches: Mapping[str, Tensor],
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """One position of every row: x [rows, d_model] -> like x, and the caches of `CACHES`, written in place.
 
-        caches: keys and values of self-attention, then of encoder-decoder attention. The encoder memory is attended
-        to like a cache whose last position, `cross_last`, is written once more, unchanged.
+        The encoder memory is attended to like a cache whose last position, `last_key` and `last_value`, is written
+        once more, unchanged.
         """
-        self_keys, self_values, cross_keys, cross_values = caches
         attention = self.self_attention
-        qkv = attention.qkv(self.self_norm(x)).chunk(3, dim=-1)
-        context, self_keys, self_values = attend_cached(*qkv, self_keys, self_values, positions, attention.scale)
-        x = x + attention.output(context)
-        query = self.cross_attention.query(self.cross_norm(x))
-        context, cross_keys, cross_values = attend_cached(
-            query, *cross_last, cross_keys, cross_values, source_last, self.cross_attention.scale
+        query, key, value = attention.qkv(self.self_norm(x)).chunk(3, dim=-1)
+        context, self_keys, self_values = attend_cached(
+            query, key, value, caches["self_keys"], caches["self_values"], positions, attention.scale
         )
-        x = x + self.cross_attention.output(context)
+        x = x + attention.output(context)
+        cross = self.cross_attention
+        context, cross_keys, cross_values = attend_cached(
+            cross.query(self.cross_norm(x)),
+            last_key,
+            last_value,
+            caches["cross_keys"],
+            caches["cross_values"],
+            source_last,
+            cross.scale,
+        )
+        x = x + cross.output(context)
         x = x + self.ffn(self.ffn_norm(x))
-        return x, self_keys, self_values, cross_keys, cross_values
+        return x, dict(zip(caches, (self_keys, self_values, cross_keys, cross_values), strict=True))
 
 
 class SelfAttention(nn.Module):
@@ -175,10 +237,10 @@ class SelfAttention(nn.Module):
         self.qkv = nn.Linear(config.d_model, 3 * config.d_model)
         self.output = nn.Linear(config.d_model, config.d_model)
 
-    def forward(self, x: Tensor, mask: Tensor | None = None, causal: bool = False) -> Tensor:
-        """x [batch, length, d_model] -> like x."""
+    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+        """x [batch, length, d_model], mask bool to [batch, heads, length, length] -> like x."""
         query, key, value = (split_heads(part, self.num_heads) for part in self.qkv(x).chunk(3, dim=-1))
-        context = F.scaled_dot_product_attention(query, key, value, attn_mask=mask, is_causal=causal, scale=self.scale)
+        context = attend(query, key, value, mask, self.scale)
         return self.output(merge_heads(context))
 
 
@@ -202,7 +264,7 @@ class CrossAttention(nn.Module):
         """x [batch, target, d_model] -> like x."""
         query = split_heads(self.query(x), self.num_heads)
         key, value = (split_heads(part, self.num_heads) for part in self.keys_values(memory))
-        context = F.scaled_dot_product_attention(query, key, value, attn_mask=real, scale=self.scale)
+        context = attend(query, key, value, real, self.scale)
         return self.output(merge_heads(context))
 
 
@@ -215,6 +277,18 @@ class FeedForward(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """x [..., d_model] -> like x."""
         return self.outer(F.relu(self.inner(x)))
+
+
+def attend(query: Tensor, key: Tensor, value: Tensor, mask: Tensor, scale: float) -> Tensor:
+    """Scaled dot-product attention (section 3.2.1) where the mask is true.
+
+    query [batch, heads, length, head_size]; key, value [batch, heads, memory, head_size]; mask bool, broadcast to
+    [batch, heads, length, memory]. Returns the context, like query. Written out, because the exporter's own form of
+    it guards against rows without any real position, which do not occur, at every call.
+    """
+    bias = torch.zeros(mask.shape, dtype=query.dtype, device=query.device).masked_fill(~mask, float("-inf"))
+    scores = (query * scale) @ key.transpose(2, 3) + bias
+    return scores.softmax(dim=-1) @ value
 
 
 def split_heads(x: Tensor, num_heads: int) -> Tensor:

@@ -6,7 +6,7 @@ import shlex
 import signal
 import sys
 from collections.abc import Callable
-from http.server import ThreadingHTTPServer
+from wsgiref.simple_server import WSGIServer
 
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
@@ -112,11 +112,11 @@ class App:
         if not self._loop.is_closed():
             self._loop.call_soon_threadsafe(callback)
 
-    async def _set_health(self, status: health_pb2.HealthCheckResponse.ServingStatus) -> None:
+    async def _set_health(self, status: int) -> None:
         for service in ("", SERVICE):
             await self._health.set(service, status)
 
-    def _serve_metrics(self) -> ThreadingHTTPServer | None:
+    def _serve_metrics(self) -> WSGIServer | None:
         if not self._config.metrics_listen:
             return None
         host, _, port = self._config.metrics_listen.rpartition(":")

@@ -67,7 +67,7 @@ class Backend:
         """Every input and output of a step at its place; made once for each number of rows and side of the flip."""
         binding = self._step.io_binding()
         inputs = {"previous_ids": self.previous_ids, "positions": self.positions, **self.state.current}
-        outputs = {"log_probs": self.log_probs}
+        outputs: dict[str, Array] = {"log_probs": self.log_probs}
         outputs |= {f"next_{name}": buffer for name, buffer in self.state.following.items()}
         for value in self._step.get_inputs():
             buffer = inputs[value.name]

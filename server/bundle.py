@@ -12,15 +12,20 @@ other `next_` is the buffer that came in, written in place, and has to be bound 
 import dataclasses
 import hashlib
 import json
+import typing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from types import UnionType
+from typing import Any, Literal, cast
 
 FORMAT_VERSION = 1
 MANIFEST = "model.json"
 ENCODER = "encoder.onnx"
 STEP = "step.onnx"
 TOKENIZER = "tokenizer.model"
+
+_NAMES = {str: "text", int: "integer", float: "number", tuple: "list", int | str: "integer or text"}
+"""Of types, in JSON's words; all others are objects."""
 
 
 class BundleError(Exception):
@@ -103,11 +108,12 @@ def read_bundle(folder: Path) -> Bundle:
     path = folder / MANIFEST
     try:
         fields = json.loads(path.read_text(encoding="utf-8"))
-        manifest = _parse(fields)
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError, TypeError, KeyError, ValueError) as error:
+        if isinstance(fields, dict) and fields.get("format_version") != FORMAT_VERSION:
+            raise ValueError(f"format_version: {FORMAT_VERSION} expected, got {fields.get('format_version')!r}")
+        manifest: Manifest = _parse(Manifest, fields, "")
+        _check(manifest)
+    except (OSError, ValueError) as error:  # JSON's and Unicode's errors are ValueErrors
         raise BundleError(f"{path}: {error}") from error
-    if manifest.format_version != FORMAT_VERSION:
-        raise BundleError(f"{path}: format_version: {FORMAT_VERSION} expected, got {manifest.format_version}")
     for name in (ENCODER, STEP, TOKENIZER):
         try:
             actual = file_sha256(folder / name)
@@ -130,22 +136,45 @@ def file_sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _parse(fields: dict[str, Any]) -> Manifest:
-    expected = {field.name for field in dataclasses.fields(Manifest)}
-    if fields.keys() != expected:
-        raise ValueError(f"missing or unknown fields: {', '.join(sorted(fields.keys() ^ expected))}")
-    state = tuple(StateSpec(**{**spec, "shape": tuple(spec["shape"])}) for spec in fields["state"])
-    for spec in state:
-        if spec.kind not in ("constant", "replace", "append"):
-            raise ValueError(f"state {spec.name}: kind {spec.kind!r} is not one of constant, replace, append")
+def _parse(kind: Any, value: Any, field: str) -> Any:
+    """A JSON value as a declared type. Raises ValueError naming the field, what is expected and what came."""
+    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
+    if dataclasses.is_dataclass(kind) and isinstance(value, dict):
+        kinds, prefix = typing.get_type_hints(kind), f"{field}." if field else ""
+        if value.keys() != kinds.keys():
+            names = ", ".join(sorted(prefix + name for name in value.keys() ^ kinds.keys()))
+            raise ValueError(f"missing or unknown fields: {names}")
+        parsed = {name: _parse(kinds[name], item, prefix + name) for name, item in value.items()}
+        return cast(Any, kind)(**parsed)
+    if origin is tuple and isinstance(value, list):
+        return tuple(_parse(arguments[0], item, f"{field}[{index}]") for index, item in enumerate(value))
+    if origin is dict and isinstance(value, dict):
+        return {name: _parse(arguments[1], item, f"{field}.{name}") for name, item in value.items()}
+    if origin is Literal and value in arguments:
+        return value
+    if origin is UnionType and type(value) in arguments:
+        return value
+    if type(value) is kind or (kind is float and type(value) is int):
+        return value
+    if origin is Literal:
+        raise ValueError(f"{field}: one of {', '.join(arguments)} expected, got {value!r}")
+    raise ValueError(f"{field}: {_NAMES.get(kind) or _NAMES.get(origin, 'object')} expected, got {value!r}")
+
+
+def _check(manifest: Manifest) -> None:
+    """What types do not say. Raises ValueError."""
+    for name in ("name", "version"):
+        if not getattr(manifest, name):
+            raise ValueError(f"{name}: a text that is not empty expected, got ''")
+    for name in ("vocabulary_size", "max_source_tokens", "max_output_tokens"):
+        if getattr(manifest, name) < 1:
+            raise ValueError(f"{name}: at least 1 expected, got {getattr(manifest, name)}")
+    for name, id_ in dataclasses.asdict(manifest.special_ids).items():
+        if not 0 <= id_ < manifest.vocabulary_size:
+            raise ValueError(f"special_ids.{name}: 0 to {manifest.vocabulary_size - 1} expected, got {id_}")
+    for index, spec in enumerate(manifest.state):
+        if any(spec.name == other.name for other in manifest.state[:index]):
+            raise ValueError(f"state[{index}].name: {spec.name!r} is declared twice")
         for dimension in spec.shape:
-            if isinstance(dimension, str) and dimension not in ("source", "target"):
-                raise ValueError(f"state {spec.name}: dimension {dimension!r} is neither source nor target")
-    return Manifest(
-        **{
-            **fields,
-            "state": state,
-            "special_ids": SpecialIds(**fields["special_ids"]),
-            "quality": tuple(Quality(**quality) for quality in fields["quality"]),
-        }
-    )
+            if dimension not in ("source", "target") and (isinstance(dimension, str) or dimension < 1):
+                raise ValueError(f"state[{index}].shape: source, target or a size expected, got {dimension!r}")

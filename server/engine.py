@@ -58,7 +58,7 @@ class Sentence:
     max_output_tokens: int
     listener: Listener
     deadline: float = math.inf
-    """On `time.monotonic`'s clock."""
+    """On the engine's clock."""
     streams: bool = False
     """Whether the listener wants `Written` events."""
 
@@ -96,6 +96,7 @@ class Engine:
         post: Post,
         metrics: EngineMetrics,
         on_failure: Callable[[], None] = lambda: None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """`on_failure` is called from the loop when it has broken, after every open sentence was told."""
         self._bos = manifest.special_ids.bos
@@ -105,6 +106,7 @@ class Engine:
         self._post = post
         self._metrics = metrics
         self._on_failure = on_failure
+        self._clock = clock
         self._ids = itertools.count()
         self._inbox = _Inbox()
         self._waiting: dict[int, _Sequence] = {}  # in order of arrival
@@ -125,7 +127,7 @@ class Engine:
         Every sentence ends in exactly one Finished or Failed, unless it is cancelled.
         Raises QueueFull, or NotServing once the engine is closing.
         """
-        now = time.monotonic()
+        now = self._clock()
         sequences = [
             _Sequence(sentence, Ticket(next(self._ids), len(sentence.source_ids), sentence.deadline), now)
             for sentence in sentences
@@ -186,7 +188,7 @@ class Engine:
 
     def _admit_and_expire(self) -> None:
         decision = plan(
-            time.monotonic(),
+            self._clock(),
             (sequence.ticket for sequence in self._waiting.values()),
             (sequence.ticket for sequence in self._running.values()),
             self._limits,
@@ -205,7 +207,7 @@ class Engine:
             by_length.setdefault(sequence.ticket.num_source_tokens, []).append(sequence)
         backend = self._backend
         for num_source, group in by_length.items():
-            started = time.monotonic()
+            started = self._clock()
             encoded = backend.encode([sequence.sentence.source_ids for sequence in group])
             for index, sequence in enumerate(group):
                 row = sequence.row = len(self._rows)
@@ -216,7 +218,7 @@ class Engine:
                 self._rows.append(sequence)
                 self._running[sequence.ticket.id] = self._waiting.pop(sequence.ticket.id)
                 self._metrics.queue_seconds.observe(started - sequence.submitted)
-            self._metrics.encode_seconds.observe(time.monotonic() - started)
+            self._metrics.encode_seconds.observe(self._clock() - started)
             self._metrics.source_tokens.inc(num_source * len(group))
         if sequences:
             self._count_waiting(-len(sequences))
@@ -224,12 +226,12 @@ class Engine:
 
     def _step(self) -> None:
         """One token for every row; rows that end leave."""
-        started = time.monotonic()
+        started = self._clock()
         backend, num_rows = self._backend, len(self._rows)
         backend.step(num_rows)
         first = [sequence for sequence in self._rows if backend.positions[sequence.row] == 0]
         ended = self._decoding.advance(backend.log_probs, backend.previous_ids, backend.positions, num_rows)
-        now = time.monotonic()
+        now = self._clock()
         for sequence in first:
             self._metrics.first_token_seconds.observe(now - sequence.submitted)
         for row, reached_limit in ended:

@@ -6,7 +6,7 @@ import time
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import grpc
 from google.protobuf.any_pb2 import Any as AnyMessage
@@ -43,8 +43,9 @@ _RETRY_SECONDS = 1
 REQUEST_ID = "x-request-id"
 """Metadata: taken from the client if it sends one, and sent back."""
 
-_Context = grpc.aio.ServicerContext
-_Handler = grpc.RpcMethodHandler
+if TYPE_CHECKING:
+    _Context = grpc.aio.ServicerContext[Any, Any]
+    _Handler = grpc.RpcMethodHandler[Any, Any]
 
 
 class RpcInterceptor(grpc.aio.ServerInterceptor):
@@ -53,9 +54,9 @@ class RpcInterceptor(grpc.aio.ServerInterceptor):
 
     async def intercept_service(
         self,
-        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[_Handler]],
+        continuation: Callable[[grpc.HandlerCallDetails], Awaitable["_Handler | None"]],
         handler_call_details: grpc.HandlerCallDetails,
-    ) -> _Handler:
+    ) -> "_Handler | None":
         handler = await continuation(handler_call_details)
         if handler is None:
             return handler  # no such method: gRPC answers UNIMPLEMENTED
@@ -77,7 +78,7 @@ class RpcInterceptor(grpc.aio.ServerInterceptor):
         return handler
 
     def _unary(self, inner: Callable[..., Awaitable[Any]], labels: tuple[str, ...], request_id: str) -> Any:
-        async def call(request: Any, context: _Context) -> Any:
+        async def call(request: Any, context: "_Context") -> Any:
             with self._observed(labels, context) as outcome:
                 await context.send_initial_metadata(((REQUEST_ID, request_id),))
                 try:
@@ -88,7 +89,7 @@ class RpcInterceptor(grpc.aio.ServerInterceptor):
         return call
 
     def _stream(self, inner: Callable[..., AsyncIterator[Any]], labels: tuple[str, ...], request_id: str) -> Any:
-        async def call(request: Any, context: _Context) -> AsyncIterator[Any]:
+        async def call(request: Any, context: "_Context") -> AsyncIterator[Any]:
             with self._observed(labels, context) as outcome:
                 await context.send_initial_metadata(((REQUEST_ID, request_id),))
                 try:
@@ -100,7 +101,7 @@ class RpcInterceptor(grpc.aio.ServerInterceptor):
         return call
 
     @contextmanager
-    def _observed(self, labels: tuple[str, ...], context: _Context) -> Iterator["_Outcome"]:
+    def _observed(self, labels: tuple[str, ...], context: "_Context") -> Iterator["_Outcome"]:
         """Count the call, and record how it ended, whichever way that is."""
         outcome = _Outcome(context)
         started = time.monotonic()
@@ -119,7 +120,7 @@ class RpcInterceptor(grpc.aio.ServerInterceptor):
 
 
 class _Outcome:
-    def __init__(self, context: _Context) -> None:
+    def __init__(self, context: "_Context") -> None:
         self._context = context
         self.code = grpc.StatusCode.OK
 

@@ -18,9 +18,12 @@ class ServedModel:
 
 
 def read_repository(folder: Path) -> list[Bundle]:
-    """The newest version of every model, by name. Raises BundleError where there is none, or one is damaged."""
+    """The newest version of every model, by name; hidden folders are passed over.
+
+    Raises BundleError where there is none, or one is damaged.
+    """
     bundles = []
-    for model in sorted(path for path in folder.glob("*") if path.is_dir()):
+    for model in sorted(path for path in folder.glob("[!.]*") if path.is_dir()):
         versions = [path for path in model.iterdir() if path.is_dir() and path.name.isdecimal()]
         if not versions:
             raise BundleError(f"{model}: no version, a folder named by a number, is in it")

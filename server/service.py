@@ -4,6 +4,7 @@ import asyncio
 import math
 import time
 from collections.abc import AsyncIterator, Callable
+from typing import TYPE_CHECKING, Any
 
 import grpc
 
@@ -13,7 +14,8 @@ from server.pb import translation_pb2_grpc as pb_grpc
 from server.repository import Models, ServedModel
 from server.request import ContentRequest, RequestLimits, TranslationRequest, parse_request
 
-_Context = grpc.aio.ServicerContext
+if TYPE_CHECKING:
+    _Context = grpc.aio.ServicerContext[Any, Any]
 
 
 class ContentResult:
@@ -117,7 +119,7 @@ class TranslationService(pb_grpc.TranslationServiceServicer):
         self._models = models
         self._limits = limits
 
-    async def Translate(self, request: pb.TranslateRequest, context: _Context) -> pb.TranslateResponse:
+    async def Translate(self, request: pb.TranslateRequest, context: "_Context") -> pb.TranslateResponse:
         parsed = parse_request(request, self._models, self._limits)
         gathering = Gathering(parsed)
         try:
@@ -134,7 +136,7 @@ class TranslationService(pb_grpc.TranslationServiceServicer):
         )
 
     async def StreamTranslate(
-        self, request: pb.TranslateRequest, context: _Context
+        self, request: pb.TranslateRequest, context: "_Context"
     ) -> AsyncIterator[pb.StreamTranslateResponse]:
         parsed = parse_request(request, self._models, self._limits)
         manifest = parsed.model.manifest
@@ -158,7 +160,7 @@ class TranslationService(pb_grpc.TranslationServiceServicer):
         finally:
             gathering.cancel()
 
-    async def ListModels(self, request: pb.ListModelsRequest, context: _Context) -> pb.ListModelsResponse:
+    async def ListModels(self, request: pb.ListModelsRequest, context: "_Context") -> pb.ListModelsResponse:
         return pb.ListModelsResponse(models=[self._describe(model) for model in self._models])
 
     def _describe(self, model: ServedModel) -> pb.Model:
@@ -186,6 +188,6 @@ class TranslationService(pb_grpc.TranslationServiceServicer):
         )
 
 
-def _deadline(context: _Context) -> float:
+def _deadline(context: "_Context") -> float:
     remaining = context.time_remaining()
     return math.inf if remaining is None else time.monotonic() + remaining

@@ -1,0 +1,230 @@
+"""python -m deploy.check: what can be known of the containers without a Docker engine.
+
+The files are valid and agree with each other and with the server; the server image's steps, carried out in clean
+folders, give a server that starts, is healthy, drains at SIGTERM, and has no torch.
+"""
+
+import json
+import os
+import re
+import shlex
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import promql_parser
+from ruamel.yaml import YAML
+
+from deploy.dockerfile import Stage, read_dockerfile
+from server.config import ServerConfig
+from server.metrics import Metrics
+
+COMPOSE = Path("docker-compose.yml")
+DOCKERFILE = Path("deploy/Dockerfile")
+PROMETHEUS = Path("deploy/prometheus/prometheus.yml")
+DASHBOARDS = Path("deploy/grafana/dashboards")
+
+_START_SECONDS = 60
+_PINNED = re.compile(r".+:v?\d+\.\d+.*")
+
+
+def main() -> None:
+    stages = read_dockerfile(DOCKERFILE)
+    services = read_yaml(COMPOSE)["services"]
+    problems = [
+        *check_tools(),
+        *check_compose(services, stages),
+        *check_dockerfile(stages),
+        *check_prometheus(services, stages["server"]),
+        *check_dashboards(),
+    ]
+    problems = problems or list(check_image(stages))  # an image of files that are wrong would only say so again
+    for problem in problems:
+        print(f"error: {problem}", file=sys.stderr)
+    if not problems:
+        print("deploy: all is well")
+    sys.exit(bool(problems))
+
+
+def check_tools() -> Iterator[str]:
+    """hadolint, and the Compose specification's schema."""
+    hadolint = [str(Path(sys.executable).with_name("hadolint")), "--no-color", str(DOCKERFILE)]
+    schema = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.compose-spec", str(COMPOSE)]
+    for command in (hadolint, schema):
+        result = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        if result.returncode:
+            yield result.stdout.strip()
+
+
+def check_compose(services: dict[str, Any], stages: dict[str, Stage]) -> Iterator[str]:
+    for name, service in services.items():
+        where = f"{COMPOSE}: {name}"
+        if not _PINNED.fullmatch(service.get("image", "")):
+            yield f"{where}: no image with a version"
+        target = service.get("build", {}).get("target")
+        if target and target not in stages:
+            yield f"{where}: {DOCKERFILE} has no stage {target}"
+        for port in service.get("ports", []):
+            if not port.startswith("127.0.0.1:"):
+                yield f"{where}: port {port} is open to other machines"
+        for volume in service.get("volumes", []):
+            if not Path(volume.split(":")[0]).exists():
+                yield f"{where}: volume {volume}: no such file"
+        for other in service.get("depends_on", []):
+            if other not in services:
+                yield f"{where}: depends on {other}, which is no service"
+    stop, grace = services["server"]["stop_grace_period"], ServerConfig().grace_seconds
+    if int(stop.removesuffix("s")) <= grace:
+        yield f"{COMPOSE}: server: killed after {stop}, within its own grace of {grace} s"
+
+
+def check_dockerfile(stages: dict[str, Stage]) -> Iterator[str]:
+    """Every source of a COPY exists, and .dockerignore lets it in."""
+    ignore = Path(".dockerignore").read_text(encoding="utf-8").splitlines()
+    admitted = [Path(line[1:]) for line in ignore if line.startswith("!")]
+    sources = [source for stage in stages.values() for copied, _ in stage.copies() for source in copied]
+    for source in map(Path, dict.fromkeys(sources)):
+        if not source.exists():
+            yield f"{DOCKERFILE}: COPY {source}: no such file"
+        if not any(source.is_relative_to(path) for path in admitted):
+            yield f"{DOCKERFILE}: COPY {source}: .dockerignore leaves it out"
+
+
+def check_prometheus(services: dict[str, Any], server: Stage) -> Iterator[str]:
+    """Every target is a service; the server's is the port where it serves metrics."""
+    port = server.environment()["SEQ2SERVE_METRICS_LISTEN"].rpartition(":")[2]
+    jobs = read_yaml(PROMETHEUS)["scrape_configs"]
+    targets = [target for job in jobs for static in job["static_configs"] for target in static["targets"]]
+    if f"server:{port}" not in targets:
+        yield f"{PROMETHEUS}: does not scrape server:{port}"
+    for target in targets:
+        if target.split(":")[0] not in services:
+            yield f"{PROMETHEUS}: target {target} is no service of {COMPOSE}"
+
+
+def check_dashboards() -> Iterator[str]:
+    """Every expression is PromQL, and the series and labels that it names are the server's."""
+    series = server_series()
+    for path in sorted(DASHBOARDS.glob("*.json")):
+        for panel in json.loads(path.read_text(encoding="utf-8"))["panels"]:
+            for target in panel["targets"]:
+                for problem in check_expression(target["expr"].replace("$__rate_interval", "1m"), series):
+                    yield f"{path}: {panel['title']}: {problem}"
+
+
+def check_expression(expression: str, series: dict[str, set[str]]) -> list[str]:
+    """`series` has the labels of each name."""
+    problems: list[str] = []
+    grouped: set[str] = set()
+    known: set[str] = set()
+
+    def visit(node: promql_parser.Expr) -> None:
+        if isinstance(node, promql_parser.AggregateExpr) and node.modifier:
+            grouped.update(node.modifier.labels)
+        if isinstance(node, promql_parser.VectorSelector):
+            if node.name not in series:
+                problems.append(f"the server has no series {node.name}")
+            labels = series.get(node.name or "", set())
+            known.update(labels)
+            strange = {matcher.name for matcher in node.matchers.matchers} - labels
+            problems.extend(f"{node.name} has no label {label}" for label in sorted(strange))
+
+    try:
+        promql_parser.walk(promql_parser.parse(expression), visit)
+    except ValueError as error:
+        return [f"{error}: {expression}"]
+    return problems or [f"grouped by {label}, a label of none of its series" for label in sorted(grouped - known)]
+
+
+def server_series() -> dict[str, set[str]]:
+    """The labels of every series that the server exposes, by name."""
+    metrics = Metrics()
+    metrics.engine("model")
+    for rpc in (metrics.rpc_started, metrics.rpc_seconds):
+        rpc.labels("type", "service", "method")
+    metrics.rpc_handled.labels("type", "service", "method", "code")
+    samples = [sample for family in metrics.registry.collect() for sample in family.samples]
+    return {sample.name: set(sample.labels) for sample in samples}
+
+
+def check_image(stages: dict[str, Stage]) -> Iterator[str]:
+    """Do what the stages `build` and `server` do, in a folder instead of an image, and run the result."""
+    with tempfile.TemporaryDirectory() as folder:
+        build, venv, app = (Path(folder) / name for name in ("build", "venv", "app"))
+        copy(stages["build"], build)
+        install = [word.replace("/opt/venv", str(venv)) for word in stages["build"].one("RUN").words()]
+        search = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+        if subprocess.run(install, cwd=build, env=os.environ | {"PATH": search}).returncode:
+            yield f"{shlex.join(install)} failed"
+            return
+
+        server = stages["server"]
+        copy(server, app)
+        environment = {"PATH": f"{venv}/bin:/usr/bin:/bin"}
+        for name, value in server.environment().items():
+            # Loopback, and a free port, in place of the image's address.
+            environment[name] = f"127.0.0.1:{free_port()}" if value.startswith("0.0.0.0:") else value
+        torch = [f"{venv}/bin/python", "-c", "import torch"]
+        if subprocess.run(torch, cwd=app, env=environment, stderr=subprocess.DEVNULL).returncode == 0:
+            yield "the server image contains torch"
+        yield from run_server(server, venv, app, environment)
+
+
+def run_server(server: Stage, venv: Path, app: Path, environment: dict[str, str]) -> Iterator[str]:
+    """Start the entry point, wait until the health check succeeds, and stop it as Docker does."""
+    entrypoint, probe = (server.one(word).exec_form() for word in ("ENTRYPOINT", "HEALTHCHECK"))
+    with subprocess.Popen([f"{venv}/bin/{entrypoint[0]}", *entrypoint[1:]], cwd=app, env=environment) as process:
+        try:
+            until = time.monotonic() + _START_SECONDS
+            while True:
+                result = subprocess.run(
+                    [f"{venv}/bin/{probe[0]}", *probe[1:]], cwd=app, env=environment, stderr=subprocess.PIPE, text=True
+                )
+                if result.returncode == 0:
+                    break
+                if process.poll() is not None or time.monotonic() > until:
+                    yield f"the server image's server did not become healthy: {result.stderr.strip()}"
+                    return
+                time.sleep(0.5)
+            process.terminate()
+            code = process.wait(ServerConfig().grace_seconds + 5)
+            if code:
+                yield f"the server image's server exited with {code} after SIGTERM"
+        except subprocess.TimeoutExpired as error:
+            yield f"the server image's server still ran {error.timeout} s after SIGTERM"
+        finally:
+            process.kill()
+
+
+def copy(stage: Stage, folder: Path) -> None:
+    """The stage's COPY instructions, with `folder` for its working directory."""
+    for sources, target in stage.copies():
+        for source in map(Path, sources):
+            if source.is_dir():  # COPY takes what is in it
+                shutil.copytree(source, folder / target, ignore=shutil.ignore_patterns("__pycache__"))
+            else:
+                destination = folder / target / source.name if target.endswith("/") else folder / target
+                destination.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy(source, destination)
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port: int = listener.getsockname()[1]
+        return port
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    content: dict[str, Any] = YAML(typ="safe").load(path)
+    return content
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,164 @@
+"""Load every model of a server alike, and compare their latency and throughput.
+
+Starts a server of its own, and drives each model with the same sentences in the same order, by the same number of
+users, for the same time; one model after another, in rounds, so that a slow minute of the machine meets them all.
+"""
+
+import argparse
+import contextlib
+import dataclasses
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import grpc
+from locust.env import Environment
+
+from loadtest.locustfile import SENTENCES, TranslationUser
+from loadtest.report import Round, merge, plot, table
+from server.pb import translation_pb2 as pb
+from server.pb import translation_pb2_grpc as pb_grpc
+
+_WARM_UP_SECONDS = 1.0
+"""At the start of each measurement, not counted: the users connect."""
+
+_START_SECONDS = 120.0
+_STOP_SECONDS = 30.0
+"""Longer than the server's own grace."""
+
+
+class ServerError(Exception):
+    """The server did not start."""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        prog="python -m loadtest", description="Compare the models of a server under load."
+    )
+    parser.add_argument("--users", type=_positive, default=8, help="calls in flight (default: 8)")
+    parser.add_argument("--seconds", type=_positive, default=15, help="by model, over all rounds (default: 15)")
+    parser.add_argument("--rounds", type=_positive, default=2, help="that the time is split into (default: 2)")
+    parser.add_argument("--output", type=Path, default=Path("build/load"), help="folder (default: build/load)")
+    parser.add_argument("--model-repository", type=Path, default=Path("model_repository"), help="that is served")
+    arguments = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # so that the server is stopped as well
+    arguments.output.mkdir(parents=True, exist_ok=True)
+    try:
+        with running_server(arguments.model_repository, arguments.output / "server.log") as address:
+            succeeded = compare(address, arguments)
+    except ServerError as error:
+        sys.exit(f"error: {error}")
+    except grpc.RpcError as error:
+        sys.exit(f"error: {error.code().name}: {error.details()}")
+    except KeyboardInterrupt:
+        sys.exit(130)
+    sys.exit(0 if succeeded else 1)
+
+
+@contextlib.contextmanager
+def running_server(model_repository: Path, log: Path) -> Iterator[str]:
+    """A server in a process of its own, so that it shares no interpreter with the users. Yields its address."""
+    command = [sys.executable, "-m", "server", "--listen=127.0.0.1:0", "--metrics-listen="]
+    with (
+        log.open("w", encoding="utf-8") as errors,
+        subprocess.Popen(
+            [*command, f"--model-repository={model_repository}"], stdout=subprocess.PIPE, stderr=errors, text=True
+        ) as process,
+    ):
+        assert process.stdout is not None  # for mypy: it is piped
+        timer = threading.Timer(_START_SECONDS, process.kill)  # ends the wait for its line
+        try:
+            timer.start()
+            line = process.stdout.readline()
+            timer.cancel()
+            if not line.startswith("serving on "):
+                raise ServerError(f"the server did not start; {log} ends with: {log.read_text()[-500:].strip()}")
+            yield line.split()[2].rstrip(";")
+        finally:
+            timer.cancel()
+            process.terminate()
+            try:
+                process.wait(_STOP_SECONDS)
+            except subprocess.TimeoutExpired:
+                process.kill()
+
+
+def compare(address: str, arguments: argparse.Namespace) -> bool:
+    """Drive every model, and report. Returns whether every call succeeded."""
+    with grpc.insecure_channel(address) as channel:
+        models = pb_grpc.TranslationServiceStub(channel).ListModels(pb.ListModelsRequest(), timeout=10).models
+    rounds: dict[str, list[Round]] = {model.name: [] for model in models}
+    for number in range(arguments.rounds):
+        for model in models if number % 2 == 0 else reversed(models):
+            print(f"round {number + 1} of {arguments.rounds}: {model.name}", flush=True)
+            rounds[model.name].append(drive(address, model.name, arguments.users, arguments.seconds / arguments.rounds))
+    results = [merge(model, measured) for model, measured in rounds.items()]
+    title = (
+        f"{arguments.users} users, {arguments.seconds} s by model in {arguments.rounds} rounds, {os.cpu_count()} CPUs"
+    )
+    errors = [f"{result.model}: {error}" for result in results for error in result.errors]
+    text = "\n".join([title, "", table(results), *errors])
+    print(f"\n{text}\n\nwritten to {arguments.output}")
+    (arguments.output / "report.txt").write_text(text + "\n", encoding="utf-8")
+    report = {
+        "users": arguments.users,
+        "seconds": arguments.seconds,
+        "rounds": arguments.rounds,
+        "cpus": os.cpu_count(),
+        "sentences": len(SENTENCES),
+        "versions": {model.name: model.versions[-1] for model in models},
+        "results": [dataclasses.asdict(result) for result in results],
+    }
+    (arguments.output / "report.json").write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+    plot(results, title, arguments.output / "report.png")
+    return all(result.requests and not result.failures for result in results)
+
+
+def drive(address: str, model: str, users: int, seconds: float) -> Round:
+    """Load one model; calls that are under way at the end may finish, and are not counted."""
+    calls: list[tuple[float, float, int]] = []  # end, milliseconds, output tokens
+    errors: list[str] = []
+
+    def record(response_time: float, response: pb.TranslateResponse | None, exception: Any, **_: Any) -> None:
+        if response is None:
+            errors.append(f"{exception.code().name}: {exception.details()}")
+        else:
+            tokens = sum(translation.output_token_count for translation in response.translations)
+            calls.append((time.perf_counter(), response_time, tokens))
+
+    TranslationUser.prepare(model)
+    environment = Environment(user_classes=[TranslationUser], host=address, stop_timeout=_STOP_SECONDS)
+    environment.events.request.add_listener(record)
+    runner = environment.create_local_runner()
+    runner.start(users, spawn_rate=users)
+    time.sleep(_WARM_UP_SECONDS)  # Locust has patched it: the users run meanwhile
+    opened, cpu = time.perf_counter(), time.process_time()
+    time.sleep(seconds)
+    closed, cpu = time.perf_counter(), time.process_time() - cpu
+    runner.quit()
+    counted = [call for call in calls if opened <= call[0] < closed]
+    return Round(
+        seconds=closed - opened,
+        latencies=[milliseconds for _, milliseconds, _ in counted],
+        output_tokens=sum(tokens for _, _, tokens in counted),
+        errors=errors,
+        client_cpu=cpu / (closed - opened),
+    )
+
+
+def _positive(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"at least 1 expected, got {value}")
+    return value
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,101 @@
+"""The simulated user: it translates one sentence after another, without a pause.
+
+`python -m loadtest` drives it against a server of its own; Locust drives it against any that runs:
+
+locust -f loadtest/locustfile.py --host 127.0.0.1:50051 --model lstm-en-fr
+"""
+
+import contextlib
+import itertools
+import time
+from argparse import ArgumentParser
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, ClassVar
+
+import grpc
+from grpc.experimental import gevent as grpc_gevent
+from locust import User, constant, events, task
+from locust.env import Environment
+
+from server.pb import translation_pb2 as pb
+from server.pb import translation_pb2_grpc as pb_grpc
+
+grpc_gevent.init_gevent()  # before any channel: a call would block all users otherwise
+
+SENTENCES = Path(__file__).with_name("sentences.txt").read_text(encoding="utf-8").splitlines()
+
+_DEADLINE_SECONDS = 60.0
+
+
+class RequestEvents(grpc.UnaryUnaryClientInterceptor):
+    """Fires one Locust event for each call, named after the model, whether it succeeds or fails."""
+
+    def __init__(self, environment: Environment) -> None:
+        self._environment = environment
+
+    def intercept_unary_unary(
+        self, continuation: Callable[..., Any], client_call_details: grpc.ClientCallDetails, request: Any
+    ) -> Any:
+        start_time = time.time()
+        started = time.perf_counter()
+        call = continuation(client_call_details, request)
+        exception = call.exception()  # waits for the call's end
+        response_time = 1000 * (time.perf_counter() - started)
+        response = None if exception else call.result()
+        self._environment.events.request.fire(
+            request_type="grpc",
+            name=request.model or "default",
+            response_time=response_time,
+            response_length=response.ByteSize() if response else 0,
+            response=response,
+            exception=exception,
+            context={},
+            start_time=start_time,
+        )
+        return call
+
+
+class TranslationUser(User):
+    wait_time = constant(0)  # a closed loop: the number of users is the number of calls in flight
+
+    model: ClassVar[str]
+    """That is driven; empty for the server's default."""
+
+    sentences: ClassVar[Iterator[str]]
+    """Shared: whichever user is free takes the next one."""
+
+    @classmethod
+    def prepare(cls, model: str) -> None:
+        """Drive `model`, from the first sentence on."""
+        cls.model = model
+        cls.sentences = itertools.cycle(SENTENCES)
+
+    def on_start(self) -> None:
+        # A user is a client of its own; by default, channels to one address share a connection.
+        self._channel = grpc.insecure_channel(self.host or "", options=[("grpc.use_local_subchannel_pool", 1)])
+        self._stub = pb_grpc.TranslationServiceStub(
+            grpc.intercept_channel(self._channel, RequestEvents(self.environment))
+        )
+
+    def on_stop(self) -> None:
+        self._channel.close()
+
+    @task
+    def translate(self) -> None:
+        request = pb.TranslateRequest(contents=[next(self.sentences)], model=self.model)
+        with contextlib.suppress(grpc.RpcError):  # its event has been fired; the user goes on
+            self._stub.Translate(request, timeout=_DEADLINE_SECONDS)
+
+
+def _add_arguments(parser: ArgumentParser) -> None:
+    parser.add_argument("--model", default="", help="model to drive (default: the server's)")
+
+
+def _prepare(environment: Environment, **_: Any) -> None:
+    TranslationUser.prepare(environment.parsed_options.model if environment.parsed_options else "")
+
+
+# Locust's own events; python -m loadtest has an environment with others.
+events.init_command_line_parser.add_listener(_add_arguments)
+events.test_start.add_listener(_prepare)

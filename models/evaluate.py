@@ -1,0 +1,108 @@
+"""Score translation systems on every test set.
+
+    python -m models.evaluate checkpoints/transformer checkpoints/lstm
+    python -m models.evaluate transformer="python -m client --model transformer-en-fr"
+
+A system is a checkpoint's folder, which PyTorch decodes greedily, or `NAME=COMMAND`: a command that reads one sentence
+a line and writes one translation a line, so that a running server, and any other translator, is measured alike.
+"""
+
+import argparse
+import json
+import shlex
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from tqdm import tqdm
+
+from models.checkpoint import CheckpointError, load_checkpoint
+from models.config import ConfigError
+from models.corpora import CORPORA, CorpusError, data_folder, read_corpus
+from models.greedy import translate
+from models.metrics import Score, score_all
+
+Translator = Callable[[Sequence[str]], list[str]]
+
+
+class TranslatorError(Exception):
+    """A command that failed, or did not answer line by line."""
+
+
+@dataclass(frozen=True)
+class Result:
+    system: str
+    test_set: str
+    scores: list[Score]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m models.evaluate", description="Score translation systems.")
+    parser.add_argument("systems", nargs="+", help="checkpoint folders, or NAME=COMMAND")
+    parser.add_argument("--data", type=Path, help="the corpora's folder (default: $SEQ2SERVE_DATA, else data)")
+    parser.add_argument("--output", type=Path, default=Path("build/quality.json"))
+    arguments = parser.parse_args()
+    try:
+        translators = dict(map(open_system, arguments.systems))
+        results = evaluate(translators, data_folder(arguments.data))
+    except (CheckpointError, ConfigError, CorpusError, TranslatorError) as error:
+        sys.exit(f"error: {error}")
+    arguments.output.parent.mkdir(parents=True, exist_ok=True)
+    arguments.output.write_text(json.dumps([asdict(result) for result in results], indent=2) + "\n", encoding="utf-8")
+    print(markdown(results))
+
+
+def open_system(argument: str) -> tuple[str, Translator]:
+    """Name and translator of one system."""
+    name, equals, command = argument.partition("=")
+    if equals:
+        return name, lambda sources: pipe(shlex.split(command), sources)
+    _, model, tokenizer = load_checkpoint(Path(argument))
+    return Path(argument).name, lambda sources: translate(model, tokenizer, sources)
+
+
+def pipe(command: list[str], sources: Sequence[str]) -> list[str]:
+    """Sentences through a command's standard input and output. Raises TranslatorError."""
+    try:
+        done = subprocess.run(command, input="\n".join(sources) + "\n", capture_output=True, text=True, check=False)
+    except OSError as error:
+        raise TranslatorError(f"{shlex.join(command)}: {error}") from error
+    lines = done.stdout.removesuffix("\n").split("\n")
+    if done.returncode:
+        raise TranslatorError(f"{shlex.join(command)}: exit status {done.returncode}: {done.stderr.strip()}")
+    if len(lines) != len(sources):
+        raise TranslatorError(f"{shlex.join(command)}: {len(sources)} lines in, {len(lines)} lines out")
+    return lines
+
+
+def evaluate(translators: dict[str, Translator], data: Path) -> list[Result]:
+    """Every system on every test set."""
+    tests = {
+        f"{corpus}/{part}": read_corpus(data, corpus, part)
+        for corpus, parts in CORPORA.items()
+        for part in parts
+        if part.startswith("test")
+    }
+    results = []
+    for system, translator in translators.items():
+        for name, test in tqdm(tests.items(), desc=system, unit="test set"):
+            results.append(Result(system, name, score_all(translator(test.sources), test.references)))
+    return results
+
+
+def markdown(results: Sequence[Result]) -> str:
+    """A table of all results, and the signatures of the scores in it."""
+    metrics = [score.metric for score in results[0].scores]
+    lines = [f"| system | test set | {' | '.join(metrics)} |", "|---" * (len(metrics) + 2) + "|"]
+    for result in results:
+        cells = [f"{score.value:.1f} ± {score.interval:.1f}" for score in result.scores]
+        lines.append(f"| {result.system} | {result.test_set} | {' | '.join(cells)} |")
+    lines += ["", "± is half of the 95 % confidence interval, by bootstrap resampling.", ""]
+    lines += [f"- {score.metric}: `{score.signature}`" for score in results[0].scores]
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    main()

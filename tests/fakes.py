@@ -1,0 +1,240 @@
+"""What stands in for the engine's surroundings: a backend without ONNX Runtime, a gate that holds its steps, a clock,
+and a listener that remembers."""
+
+import math
+import threading
+import time
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from server.backend import Backend, BackendOptions
+from server.bundle import Bundle, Manifest, SpecialIds, StateSpec
+from server.engine import Event, Failed, Finished, Listener, Written
+from server.state import Array, StateBuffers
+
+PATIENCE = 60.0
+"""Seconds after which a test gives up on something that has to happen; none waits for the time to pass."""
+
+EOS = 3
+VOCABULARY_SIZE = 101
+MAX_SOURCE_TOKENS = 12
+MAX_OUTPUT_TOKENS = 30
+ENDLESS = 99
+"""First id of a source whose translation has no end, but for the limit."""
+
+_LOG_PROB = -0.5
+_FIRST_WORD = 4
+
+
+class Gate:
+    """Holds the decode loop before every step, until the test lets it through."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._num_allowed = 0.0
+        self._is_held = False
+        self.num_passed = 0
+
+    def allow(self, num_steps: int, unless: Callable[[], bool] = lambda: False) -> None:
+        """Let so many more steps through, and return when they are done and the loop stands before the next."""
+        with self._changed:
+            self._num_allowed += num_steps
+            self._changed.notify_all()
+        self.wait_until_held(unless)
+
+    def open(self) -> None:
+        with self._changed:
+            self._num_allowed = math.inf
+            self._changed.notify_all()
+
+    def wait_until_held(self, unless: Callable[[], bool] = lambda: False) -> None:
+        """`unless`: says that no further step is to come."""
+        give_up = time.monotonic() + PATIENCE
+        with self._changed:
+            while not (self._is_held and self.num_passed >= self._num_allowed) and not unless():
+                assert time.monotonic() < give_up, "the decode loop has not come to its next step"
+                self._changed.wait(0.01)
+
+    def pass_through(self) -> None:
+        with self._changed:
+            while self.num_passed >= self._num_allowed:
+                self._is_held = True
+                self._changed.notify_all()
+                self._changed.wait()
+            self._is_held = False
+            self.num_passed += 1
+
+
+class GatedBackend(Backend):
+    """ONNX Runtime behind a gate."""
+
+    def __init__(self, bundle: Bundle, options: BackendOptions, gate: Gate) -> None:
+        super().__init__(bundle, options)
+        self._gate = gate
+
+    def warm_up(self, source: list[int]) -> None:
+        """Nothing: it would stand before the gate."""
+
+    def step(self, num_rows: int) -> None:
+        self._gate.pass_through()
+        super().step(num_rows)
+
+
+class FakeBackend(Backend):
+    """A model of integers: each token depends on the whole source and on every token before, through all three kinds
+    of state. A row that is lost, mixed up or only half moved shows in what it writes. See `translate`.
+
+    The first source id says how many tokens are written before EOS.
+    """
+
+    def __init__(self, max_rows: int, gate: Gate | None = None) -> None:
+        self.state = StateBuffers(MANIFEST.state, max_rows, MAX_SOURCE_TOKENS, MAX_OUTPUT_TOKENS)
+        self.previous_ids = np.zeros(max_rows, np.int64)
+        self.positions = np.zeros(max_rows, np.int64)
+        self.log_probs = np.zeros((max_rows, VOCABULARY_SIZE), np.float32)
+        self.batch_sizes: list[int] = []
+        """Rows of every step."""
+        self.encode_error: Exception | None = None
+        self.step_error: Exception | None = None
+        """Raised by the next one."""
+        self._gate = gate
+
+    def encode(self, sources: Sequence[Sequence[int]]) -> dict[str, Array]:
+        if self.encode_error:
+            raise self.encode_error
+        return {
+            "source": np.array(sources, np.int64),
+            "source_length": np.array([len(source) for source in sources]),
+            "checksum": np.array([sum(source) for source in sources]),
+        }
+
+    def step(self, num_rows: int) -> None:
+        if self._gate:
+            self._gate.pass_through()
+        if self.step_error:
+            raise self.step_error
+        self.batch_sizes.append(num_rows)
+        for row in range(num_rows):
+            self._step_row(row)
+        self.state.flip()
+
+    def _step_row(self, row: int) -> None:
+        state, position = self.state.current, int(self.positions[row])
+        source = state["source"][row, : int(state["source_length"][row])].tolist()
+        state["history"][row, position] = self.previous_ids[row]
+        history = state["history"][row, : position + 1].tolist()
+        checksum = _next_checksum(int(state["checksum"][row]), int(self.previous_ids[row]))
+        self.state.following["checksum"][row] = checksum
+        self.log_probs[row] = -10.0
+        self.log_probs[row, _next_id(source, history, checksum)] = _LOG_PROB
+
+
+class FakeClock:
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class Outcomes:
+    """Listens for any number of sentences, each by a key of the test's choosing."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._events: dict[object, list[Event]] = {}
+
+    def listener(self, key: object) -> Listener:
+        self._events[key] = []
+
+        def listen(event: Event) -> None:
+            with self._changed:
+                self._events[key].append(event)
+                self._changed.notify_all()
+
+        return listen
+
+    def events(self, key: object) -> list[Event]:
+        with self._changed:
+            return list(self._events[key])
+
+    def ends(self, key: object) -> list[Finished | Failed]:
+        return [event for event in self.events(key) if not isinstance(event, Written)]
+
+    def wait(self, *keys: object) -> list[Finished | Failed]:
+        """How each of them ended, once all of them have."""
+        with self._changed:
+            ended = self._changed.wait_for(lambda: all(self._has_ended(key) for key in keys), PATIENCE)
+        assert ended, f"{[key for key in keys if not self.ends(key)]} have not ended"
+        return [self.ends(key)[0] for key in keys]
+
+    def finished(self, key: object) -> Finished:
+        [event] = self.wait(key)
+        assert isinstance(event, Finished), event
+        return event
+
+    def failed(self, key: object) -> Failed:
+        [event] = self.wait(key)
+        assert isinstance(event, Failed), event
+        return event
+
+    def _has_ended(self, key: object) -> bool:
+        return any(not isinstance(event, Written) for event in self._events[key])
+
+
+def post(events: list[tuple[Listener, Event]]) -> None:
+    """Straight to the listeners, on the engine's thread."""
+    for listener, event in events:
+        listener(event)
+
+
+def translate(source: Sequence[int], max_output_tokens: int) -> Finished:
+    """What a sentence's outcome is, whatever happens beside it."""
+    output: list[int] = []
+    checksum, previous = sum(source), MANIFEST.special_ids.bos
+    history: list[int] = []
+    while len(output) < max_output_tokens:
+        history.append(previous)
+        checksum = _next_checksum(checksum, previous)
+        previous = _next_id(source, history, checksum)
+        if previous == EOS:
+            return Finished(output, _LOG_PROB * (len(output) + 1), False)
+        output.append(previous)
+    return Finished(output, _LOG_PROB * len(output), True)
+
+
+def _next_checksum(checksum: int, previous_id: int) -> int:
+    return (31 * checksum + previous_id + 7) % 1_000_003
+
+
+def _next_id(source: Sequence[int], history: Sequence[int], checksum: int) -> int:
+    num_written = len(history) - 1
+    if num_written == source[0] and source[0] != ENDLESS:
+        return EOS
+    mixed = checksum + sum((index + 1) * id_ for index, id_ in enumerate([*source, *history]))
+    return _FIRST_WORD + mixed % (VOCABULARY_SIZE - _FIRST_WORD)
+
+
+MANIFEST = Manifest(
+    format_version=1,
+    name="fake",
+    version="1",
+    architecture="fake",
+    source_language="en",
+    target_language="fr",
+    precision="fp32",
+    vocabulary_size=VOCABULARY_SIZE,
+    special_ids=SpecialIds(pad=0, unknown=1, bos=2, eos=EOS),
+    max_source_tokens=MAX_SOURCE_TOKENS,
+    max_output_tokens=MAX_OUTPUT_TOKENS,
+    state=(
+        StateSpec(name="source", kind="constant", shape=("source",), dtype="int64"),
+        StateSpec(name="source_length", kind="constant", shape=(), dtype="int64"),
+        StateSpec(name="checksum", kind="replace", shape=(), dtype="int64"),
+        StateSpec(name="history", kind="append", shape=("target",), dtype="int64"),
+    ),
+    quality=(),
+    provenance={},
+    sha256={},
+)

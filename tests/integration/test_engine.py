@@ -1,0 +1,293 @@
+"""The engine over a backend of integers, whose steps and clock the test moves by hand."""
+
+import itertools
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+from prometheus_client import CollectorRegistry
+
+from server.engine import Engine, Finished, Sentence, Written
+from server.errors import DeadlineExceeded, EngineFailed, NotServing, QueueFull
+from server.metrics import Metrics
+from server.scheduler import Limits
+from tests.fakes import ENDLESS, EOS, MANIFEST, PATIENCE, FakeBackend, FakeClock, Gate, Outcomes, post, translate
+
+LIMIT = 20
+
+
+class Running:
+    """A started engine, what it runs on, and what it has told."""
+
+    def __init__(self, max_rows: int, max_waiting: int, max_joining_tokens: int) -> None:
+        self.gate = Gate()
+        self.clock = FakeClock()
+        self.backend = FakeBackend(max_rows, self.gate)
+        self.outcomes = Outcomes()
+        self.has_failed = threading.Event()
+        self.registry: CollectorRegistry
+        metrics = Metrics()
+        self.registry = metrics.registry
+        self.engine = Engine(
+            MANIFEST,
+            self.backend,
+            Limits(max_rows, max_joining_tokens),
+            max_waiting,
+            post,
+            metrics.engine("fake"),
+            self.has_failed.set,
+            self.clock,
+        )
+
+    def submit(self, *sources: list[int], limit: int = LIMIT, timeout: float = 1e9, streams: bool = False) -> list[int]:
+        """Each source is also the key of its outcome."""
+        return self.engine.submit(
+            [
+                Sentence(source, limit, self.outcomes.listener(tuple(source)), self.clock() + timeout, streams)
+                for source in sources
+            ]
+        )
+
+    def assert_translated(self, *sources: list[int], limit: int = LIMIT) -> None:
+        for source in sources:
+            self.outcomes.wait(tuple(source))
+            assert self.outcomes.ends(tuple(source)) == [translate(source, limit)]
+
+    def metric(self, name: str) -> float | None:
+        return self.registry.get_sample_value(f"seq2serve_{name}", {"model": "fake"})
+
+
+@contextmanager
+def running(max_rows: int = 4, max_waiting: int = 100, max_joining_tokens: int = 1000) -> Iterator[Running]:
+    made = Running(max_rows, max_waiting, max_joining_tokens)
+    made.engine.start()
+    try:
+        yield made
+    finally:
+        made.gate.open()
+        made.engine.close()
+
+
+def sources(number: int, num_tokens: int = 9) -> list[list[int]]:
+    """Different ones, of several lengths, that end by themselves after about `num_tokens`."""
+    return [[num_tokens + index % 3, *range(4, 5 + index % 5), 10 + index, EOS] for index in range(number)]
+
+
+def endless(name: int) -> list[int]:
+    return [ENDLESS, name, EOS]
+
+
+def test_every_sentence_ends_once_with_its_own_translation() -> None:
+    with running(max_rows=3) as made:
+        made.gate.open()
+        made.submit(*sources(20))
+        made.submit(*[[*source[:-1], 5, EOS] for source in sources(20)])
+        made.assert_translated(*sources(20))
+        made.assert_translated(*[[*source[:-1], 5, EOS] for source in sources(20)])
+    assert max(made.backend.batch_sizes) == 3
+
+
+def test_a_sentence_joins_a_batch_that_is_under_way() -> None:
+    with running() as made:
+        made.submit(endless(1))
+        made.gate.wait_until_held()
+        made.submit(endless(2))
+        made.gate.allow(3)
+        assert made.backend.batch_sizes == [1, 2, 2]
+        made.gate.open()
+        made.assert_translated(endless(1), endless(2))
+
+
+def test_a_row_that_ends_is_taken_by_the_next_in_the_queue() -> None:
+    with running(max_rows=2) as made:
+        made.submit([1, EOS], endless(1), endless(2))
+        made.gate.wait_until_held()
+        made.gate.allow(2)
+        assert made.outcomes.ends((1, EOS)) == [translate([1, EOS], LIMIT)]
+        made.gate.allow(1)
+        assert made.backend.batch_sizes == [2, 2, 2]
+        assert made.metric("rows_joined_total") == 3
+
+
+def test_source_tokens_encoded_between_two_steps_are_bounded() -> None:
+    with running(max_joining_tokens=6) as made:
+        made.submit(endless(1), endless(2), endless(3))
+        made.gate.wait_until_held()
+        made.gate.allow(2)
+        assert made.backend.batch_sizes == [2, 3]
+
+
+def test_the_limit_of_output_tokens_ends_what_would_not_end() -> None:
+    with running() as made:
+        made.gate.open()
+        made.submit(endless(1), limit=7)
+        event = made.outcomes.finished(tuple(endless(1)))
+        assert event == translate(endless(1), 7)
+        assert event.reached_limit
+        assert len(event.output_ids) == 7
+
+
+def test_a_streaming_sentence_is_told_of_every_step_and_a_plain_one_of_its_end() -> None:
+    with running() as made:
+        made.submit([4, 8, EOS], streams=True)
+        made.submit([4, 9, EOS])
+        made.gate.open()
+        made.assert_translated([4, 9, EOS])
+        made.outcomes.wait((4, 8, EOS))
+        expected = translate([4, 8, EOS], LIMIT)
+        written = [Written(expected.output_ids[:length]) for length in range(1, 5)]
+        assert made.outcomes.events((4, 8, EOS)) == [*written, expected]
+        assert len(made.outcomes.events((4, 9, EOS))) == 1
+
+
+def test_a_full_queue_takes_all_of_a_submission_or_none_and_says_why() -> None:
+    with running(max_rows=1, max_waiting=3) as made:
+        made.submit(endless(1))
+        made.gate.wait_until_held()
+        made.submit(endless(2), endless(3))
+        with pytest.raises(QueueFull, match="2 sentences wait, 2 more would exceed the limit of 3"):
+            made.submit(endless(4), endless(5))
+        made.submit(endless(6))
+        with pytest.raises(QueueFull, match="3 sentences wait, 1 more would exceed the limit of 3"):
+            made.submit(endless(7))
+        made.gate.open()
+        made.assert_translated(endless(1), endless(2), endless(3), endless(6))
+    for refused in (4, 5, 7):
+        assert made.outcomes.events(tuple(endless(refused))) == []
+
+
+def test_cancelling_a_waiting_sentence_frees_its_place_in_the_queue() -> None:
+    with running(max_rows=1, max_waiting=1) as made:
+        made.submit(endless(1))
+        made.gate.wait_until_held()
+        cancelled = made.submit(endless(2))
+        made.engine.cancel(cancelled)
+        made.gate.allow(1)
+        made.submit(endless(3))
+        made.gate.open()
+        made.assert_translated(endless(1), endless(3))
+    assert made.outcomes.events(tuple(endless(2))) == []
+
+
+@pytest.mark.parametrize("place", [0, 1, 2])
+def test_cancelling_a_running_sentence_frees_its_row_and_leaves_its_neighbours_alone(place: int) -> None:
+    with running(max_rows=3) as made:
+        ids = made.submit(endless(0), endless(1), endless(2))
+        made.gate.wait_until_held()
+        made.gate.allow(4)
+        made.submit([9, 9, EOS])
+        made.engine.cancel([ids[place]])
+        made.gate.allow(1)
+        assert made.metric("rows_left_total") == 1
+        assert made.metric("rows_joined_total") == 4
+        made.gate.open()
+        made.assert_translated(*[endless(name) for name in range(3) if name != place], [9, 9, EOS])
+    assert made.outcomes.events(tuple(endless(place))) == []
+
+
+def test_cancelling_what_has_ended_or_never_was_changes_nothing() -> None:
+    with running() as made:
+        made.gate.open()
+        ids = made.submit([2, 8, EOS])
+        made.assert_translated([2, 8, EOS])
+        made.engine.cancel([*ids, 12345])
+        made.submit([3, 8, EOS])
+        made.assert_translated([2, 8, EOS], [3, 8, EOS])
+
+
+def test_a_deadline_that_passes_in_the_queue_fails_the_sentence_there() -> None:
+    with running(max_rows=1) as made:
+        made.submit(endless(1))
+        made.gate.wait_until_held()
+        made.submit(endless(2), timeout=5)
+        made.submit(endless(3), timeout=50)
+        made.clock.now += 6
+        made.gate.open()
+        failed = made.outcomes.failed(tuple(endless(2)))
+        assert isinstance(failed.error, DeadlineExceeded)
+        assert str(failed.error) == "deadline passed in the queue"
+        made.assert_translated(endless(1), endless(3))
+
+
+def test_a_deadline_that_passes_while_decoding_fails_the_sentence_and_leaves_its_neighbours_alone() -> None:
+    with running() as made:
+        made.submit(endless(1), timeout=5)
+        made.submit(endless(2), timeout=50)
+        made.gate.wait_until_held()
+        made.gate.allow(3)
+        made.clock.now += 6
+        made.gate.allow(1)
+        failed = made.outcomes.failed(tuple(endless(1)))
+        assert isinstance(failed.error, DeadlineExceeded)
+        assert str(failed.error) == "deadline passed while decoding"
+        made.gate.open()
+        made.assert_translated(endless(2))
+    assert len(made.outcomes.events(tuple(endless(1)))) == 1
+
+
+def test_closing_finishes_what_is_in_and_refuses_what_comes() -> None:
+    with running(max_rows=1) as made:
+        made.submit(endless(1), endless(2), [3, 4, EOS])
+        made.gate.wait_until_held()
+        closing = threading.Thread(target=made.engine.close)
+        closing.start()
+        with pytest.raises(NotServing):
+            for _ in itertools.count():
+                made.engine.submit([])
+        with pytest.raises(NotServing):
+            made.submit(endless(3))
+        made.gate.open()
+        closing.join(PATIENCE)
+        assert not closing.is_alive()
+        made.assert_translated(endless(1), endless(2), [3, 4, EOS])
+        assert not made.has_failed.is_set()
+
+
+def test_an_idle_engine_closes_at_once_and_may_be_closed_again() -> None:
+    with running() as made:
+        made.engine.close()
+        made.engine.close()
+        with pytest.raises(NotServing):
+            made.submit(endless(1))
+
+
+@pytest.mark.parametrize("where", ["encode", "step"])
+def test_a_broken_backend_fails_every_open_sentence_then_reports_and_refuses(
+    where: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    with running(max_rows=1) as made:
+        made.submit([2, 7, EOS], endless(1))
+        made.gate.wait_until_held()
+        made.submit(endless(2))
+        setattr(made.backend, f"{where}_error", RuntimeError("secret of the backend"))
+        made.gate.open()
+        assert made.has_failed.wait(PATIENCE)
+        opened = [(2, 7, EOS), tuple(endless(1)), tuple(endless(2))]
+        if where == "encode":  # the first sentence was encoded before
+            made.assert_translated([2, 7, EOS])
+            opened.pop(0)
+        for key in opened:
+            [event] = made.outcomes.events(key)
+            assert not isinstance(event, Finished | Written)
+            assert isinstance(event.error, EngineFailed)
+            assert "secret" not in str(event.error)
+        with pytest.raises(NotServing):
+            made.submit(endless(3))
+    assert "secret of the backend" in caplog.text
+
+
+def test_counts_of_rows_and_tokens_add_up() -> None:
+    with running(max_rows=2) as made:
+        made.gate.open()
+        made.submit([2, 7, EOS], [3, 7, 7, EOS], endless(1), limit=5)
+        made.assert_translated([2, 7, EOS], [3, 7, 7, EOS], endless(1), limit=5)
+    tokens = {
+        direction: made.registry.get_sample_value("seq2serve_tokens_total", {"model": "fake", "direction": direction})
+        for direction in ("source", "output")
+    }
+    assert tokens == {"source": 3 + 4 + 3, "output": 3 + 4 + 5}
+    assert made.metric("rows_joined_total") == made.metric("rows_left_total") == 3
+    assert made.metric("active_rows") == made.metric("waiting") == 0
+    assert made.metric("queue_seconds_count") == made.metric("time_to_first_token_seconds_count") == 3
+    assert made.metric("batch_rows_sum") == 3 + 4 + 5

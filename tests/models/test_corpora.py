@@ -1,0 +1,71 @@
+import gzip
+from pathlib import Path
+
+import pytest
+
+from models.corpora import CorpusError, data_folder, read_corpus
+
+
+def write(path: Path, lines: list[str]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(gzip.compress("".join(f"{line}\n" for line in lines).encode()))
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    write(tmp_path / "tatoeba" / "test.en.gz", ["Go.", "Hi."])
+    write(tmp_path / "tatoeba" / "test.fr.gz", ["Va !", "Salut !"])
+    return tmp_path
+
+
+def test_sides_are_read_line_by_line(folder: Path) -> None:
+    corpus = read_corpus(folder, "tatoeba", "test")
+    assert corpus.sources == ["Go.", "Hi."]
+    assert corpus.references == [["Va !"], ["Salut !"]]
+
+
+def test_all_references_are_read_where_there_are_several(folder: Path) -> None:
+    write(folder / "tatoeba" / "test.refs.tsv.gz", ["Hi.\tSalut !\tBonjour.", "Go.\tVa !"])
+    assert read_corpus(folder, "tatoeba", "test").references == [["Va !"], ["Salut !", "Bonjour."]]
+
+
+def test_a_line_separator_inside_a_sentence_does_not_split_it(folder: Path) -> None:
+    write(folder / "tatoeba" / "test.fr.gz", ["Va\u2028vite !", "Salut !"])
+    assert read_corpus(folder, "tatoeba", "test").targets[0] == "Va\u2028vite !"
+
+
+def test_sides_of_different_length_are_refused(folder: Path) -> None:
+    write(folder / "tatoeba" / "test.fr.gz", ["Va !"])
+    with pytest.raises(CorpusError, match="2 lines of en and 1 of fr"):
+        read_corpus(folder, "tatoeba", "test")
+
+
+def test_a_missing_file_is_named_with_what_to_do(folder: Path) -> None:
+    with pytest.raises(CorpusError, match=r"train\.en\.gz is missing.*--data.*models\.download"):
+        read_corpus(folder, "tatoeba", "train")
+
+
+def test_a_damaged_file_is_named(folder: Path) -> None:
+    path = folder / "tatoeba" / "test.fr.gz"
+    path.write_bytes(path.read_bytes()[:-9])
+    with pytest.raises(CorpusError, match=r"test\.fr\.gz cannot be read"):
+        read_corpus(folder, "tatoeba", "test")
+
+
+def test_a_sentence_without_reference_is_named(folder: Path) -> None:
+    write(folder / "tatoeba" / "test.refs.tsv.gz", ["Go.\tVa !"])
+    with pytest.raises(CorpusError, match=r"no reference for 'Hi\.'"):
+        read_corpus(folder, "tatoeba", "test")
+
+
+def test_an_empty_corpus_is_refused(folder: Path) -> None:
+    for language in ("en", "fr"):
+        write(folder / "tatoeba" / f"val.{language}.gz", [])
+    with pytest.raises(CorpusError, match="val is empty"):
+        read_corpus(folder, "tatoeba", "val")
+
+
+def test_the_flag_wins_over_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SEQ2SERVE_DATA", "/from/environment")
+    assert data_folder(None) == Path("/from/environment")
+    assert data_folder(Path("/from/flag")) == Path("/from/flag")

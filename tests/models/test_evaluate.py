@@ -1,0 +1,48 @@
+import sys
+
+import pytest
+
+from models.evaluate import Result, TranslatorError, markdown, pipe
+from models.metrics import bleu, score_all
+
+
+def test_a_command_translates_line_by_line() -> None:
+    shout = [sys.executable, "-c", "import sys; sys.stdout.write(sys.stdin.read().upper())"]
+    assert pipe(shout, ["go.", "", "hi."]) == ["GO.", "", "HI."]
+
+
+def test_a_command_that_loses_a_line_is_refused() -> None:
+    lossy = [sys.executable, "-c", "print('one')"]
+    with pytest.raises(TranslatorError, match="2 lines in, 1 lines out"):
+        pipe(lossy, ["a", "b"])
+
+
+def test_a_command_that_fails_is_reported_with_its_words() -> None:
+    failing = [sys.executable, "-c", "import sys; sys.exit('no server')"]
+    with pytest.raises(TranslatorError, match="exit status 1: no server"):
+        pipe(failing, ["a"])
+
+
+def test_a_command_that_does_not_exist_is_reported() -> None:
+    with pytest.raises(TranslatorError, match="no-such-command"):
+        pipe(["no-such-command"], ["a"])
+
+
+def test_any_reference_may_be_matched() -> None:
+    references = [["Va vite à la maison .", "Marche vite vers la maison ."], ["Le chien dort dans le jardin ."]]
+    for translation in references[0]:
+        assert bleu([translation, references[1][0]], references) == pytest.approx(100)
+
+
+def test_case_counts_in_one_bleu_and_not_in_the_other() -> None:
+    scores = score_all(["LE CHIEN DORT DANS LE JARDIN."], [["Le chien dort dans le jardin."]])
+    by_metric = {score.metric: score.value for score in scores}
+    assert by_metric["BLEU"] < 50
+    assert by_metric["BLEU, lower-cased Moses tokens"] == pytest.approx(100)
+
+
+def test_the_table_names_system_test_set_and_signature() -> None:
+    scores = score_all(["Le chien dort ici ."], [["Le chien dort ici ."]])
+    table = markdown([Result("transformer", "tatoeba/test", scores)])
+    assert "| transformer | tatoeba/test | 100.0 ±" in table
+    assert "tok:13a" in table

@@ -1,0 +1,152 @@
+"""A tiny corpus trains from end to end, in seconds."""
+
+import gzip
+import itertools
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from models.checkpoint import CheckpointError, load_checkpoint
+from models.config import ConfigError
+from models.corpora import CorpusError
+from models.greedy import translate
+from models.registry import ARCHITECTURES
+from models.tokenizer import train_tokenizer
+from models.train import Training
+
+SUBJECTS = {"the dog": "le chien", "the cat": "le chat", "the child": "l'enfant", "the man": "l'homme"}
+VERBS = {"sees": "voit", "hears": "entend", "follows": "suit"}
+PAIRS = [
+    (f"{subject} {verb} {thing}.", f"{SUBJECTS[subject]} {VERBS[verb]} {SUBJECTS[thing]}.")
+    for subject, verb, thing in itertools.product(SUBJECTS, VERBS, SUBJECTS)
+]
+
+CONFIG = """
+architecture = "{architecture}"
+[model]
+{model}
+[data]
+corpora = {{ tatoeba = 1 }}
+[training]
+max_steps = {max_steps}
+batch_tokens = 200
+learning_rate = 0.005
+warmup_steps = 10
+decay_steps = 40
+validation_steps = 40
+label_smoothing = 0.0
+patience = {patience}
+"""
+
+TINY = "d_hidden = 16\nd_embedding = 16"
+
+
+class Workplace:
+    """A folder with a corpus, a tokenizer and a config."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        for part in ("train", "val"):
+            for language, side in (("en", 0), ("fr", 1)):
+                path = folder / "data" / "tatoeba" / f"{part}.{language}.gz"
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_bytes(gzip.compress("".join(f"{pair[side]}\n" for pair in PAIRS).encode()))
+        self.tokenizer = folder / "tokenizer.model"
+        train_tokenizer([sentence for pair in PAIRS for sentence in pair], self.tokenizer, 60)
+        self.run = folder / "run"
+
+    def prepare(
+        self,
+        architecture: str = "lstm_attention",
+        max_steps: int = 160,
+        model: str = "dropout = 0.0",
+        patience: int = 99,
+    ) -> Training:
+        config = self.folder / "config.toml"
+        config.write_text(CONFIG.format(architecture=architecture, model=model, max_steps=max_steps, patience=patience))
+        return Training.prepare(config, self.folder / "data", self.tokenizer, self.run)
+
+    def metrics(self) -> list[dict[str, object]]:
+        return [json.loads(line) for line in (self.run / "metrics.jsonl").read_text().splitlines()]
+
+
+@pytest.fixture
+def workplace(tmp_path: Path) -> Workplace:
+    torch.set_num_threads(1)
+    return Workplace(tmp_path)
+
+
+@pytest.mark.parametrize("architecture", ["lstm_attention", "transformer"])
+def test_a_tiny_corpus_is_learnt_from_end_to_end(workplace: Workplace, architecture: str) -> None:
+    small = "d_model = 64\nd_ffn = 64" if architecture == "transformer" else "d_embedding = 64\nd_hidden = 64"
+    with workplace.prepare(architecture, max_steps=120, model=f"{small}\ndropout = 0.0") as training:
+        training.run()
+    _, model, tokenizer = load_checkpoint(workplace.run)
+    assert translate(model, tokenizer, ["the dog sees the cat."]) == ["le chien voit le chat."]
+    assert (workplace.run / "curves.png").stat().st_size > 0
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_training_lowers_the_loss(workplace: Workplace, architecture: str) -> None:
+    with workplace.prepare(architecture) as training:
+        batches = training.batches()
+        first = training.train_step(next(batches))[0]
+        for _ in range(15):
+            last = training.train_step(next(batches))[0]
+    assert last < 0.9 * first
+
+
+def test_an_interrupted_training_goes_on_from_its_last_validation(workplace: Workplace) -> None:
+    with workplace.prepare(max_steps=40, model=TINY) as first:
+        first.run()
+    with workplace.prepare(max_steps=80, model=TINY) as second:
+        assert second.progress.step == 40
+        for mine, theirs in zip(first.optimizers, second.optimizers, strict=True):
+            assert len(mine.state) == len(theirs.state) > 0
+        second.run()
+    assert [record["step"] for record in workplace.metrics()] == [40, 80]
+
+
+def test_training_stops_when_bleu_no_longer_rises(workplace: Workplace) -> None:
+    with workplace.prepare(max_steps=10_000, patience=1, model="d_hidden = 2\nd_embedding = 2") as training:
+        training.run()
+    assert training.progress.step < 10_000
+
+
+def test_two_trainings_do_not_share_a_folder(workplace: Workplace) -> None:
+    with workplace.prepare(), pytest.raises(CheckpointError, match="another training is running"):
+        workplace.prepare()
+
+
+@pytest.mark.parametrize("damage", ["corpus", "config", "model", "resume point"])
+def test_what_is_wrong_is_said_and_harms_no_earlier_result(workplace: Workplace, damage: str) -> None:
+    with workplace.prepare(max_steps=40, model=TINY) as training:
+        training.run()
+    (workplace.run / "resume.pt").rename(workplace.folder / "kept")
+    kept = {path.name: path.read_bytes() for path in workplace.run.iterdir() if path.is_file()}
+    model = TINY
+    if damage == "corpus":
+        (workplace.folder / "data" / "tatoeba" / "train.fr.gz").write_bytes(b"nonsense")
+    elif damage == "config":
+        model = "droput = 0.0"
+    elif damage == "model":
+        model = "d_hidden = 8"
+    else:
+        (workplace.run / "resume.pt").write_bytes(b"nonsense")
+        kept["resume.pt"] = b"nonsense"
+    with pytest.raises((CorpusError, ConfigError, CheckpointError)):
+        workplace.prepare(max_steps=40, model=model)
+    assert {path.name: path.read_bytes() for path in workplace.run.iterdir() if path.is_file()} == kept
+
+
+def test_a_damaged_checkpoint_is_named(workplace: Workplace) -> None:
+    with pytest.raises(CheckpointError, match=r"config\.toml is missing"):
+        load_checkpoint(workplace.folder / "none")
+    with workplace.prepare(max_steps=40, model=TINY) as training:
+        training.run()
+    weights = workplace.run / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:100])
+    with pytest.raises(CheckpointError, match=r"model\.safetensors"):
+        load_checkpoint(workplace.run)

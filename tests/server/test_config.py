@@ -1,0 +1,73 @@
+import dataclasses
+from pathlib import Path
+
+import pytest
+
+from server.config import ServerConfig, parse_config
+
+
+def test_without_flags_and_variables_every_setting_has_its_default() -> None:
+    assert parse_config([], {}) == ServerConfig()
+
+
+def test_every_setting_is_a_flag() -> None:
+    expected = ServerConfig(
+        listen="[::]:1",
+        metrics_listen="[::]:2",
+        model_repository=Path("elsewhere"),
+        default_model="rnn-en-fr",
+        max_rows=3,
+        max_waiting=4,
+        max_joining_tokens=5,
+        max_contents=6,
+        max_content_characters=7,
+        threads=8,
+        grace_seconds=9,
+    )
+    flags = [f"--{name.replace('_', '-')}={value}" for name, value in vars(expected).items()]
+    assert parse_config(flags, {}) == expected
+
+
+@pytest.mark.parametrize("name", [field.name for field in dataclasses.fields(ServerConfig)])
+def test_every_setting_is_a_variable_whose_value_is_converted(name: str) -> None:
+    kind = type(getattr(ServerConfig(), name))
+    config = parse_config([], {f"SEQ2SERVE_{name.upper()}": "17"})
+    assert getattr(config, name) == kind("17")
+    assert dataclasses.replace(config, **{name: getattr(ServerConfig(), name)}) == ServerConfig()
+
+
+def test_a_flag_wins_over_a_variable() -> None:
+    assert parse_config(["--max-rows", "3"], {"SEQ2SERVE_MAX_ROWS": "17"}).max_rows == 3
+
+
+def test_metrics_can_be_switched_off() -> None:
+    assert parse_config([], {"SEQ2SERVE_METRICS_LISTEN": ""}).metrics_listen == ""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environment", "message"),
+    [
+        (["--max-rows", "0"], {}, "max_rows: at least 1 expected, got 0"),
+        ([], {"SEQ2SERVE_THREADS": "-2"}, "threads: at least 1 expected, got -2"),
+        (["--grace-seconds", "soon"], {}, "--grace-seconds: invalid int value: 'soon'"),
+        ([], {"SEQ2SERVE_MAX_WAITING": "many"}, "--max-waiting: invalid int value: 'many'"),
+        (["--max-row", "3"], {}, "unrecognized arguments: --max-row"),
+    ],
+)
+def test_a_bad_setting_ends_the_process_with_its_name_and_value(
+    arguments: list[str], environment: dict[str, str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as raised:
+        parse_config(arguments, environment)
+    assert raised.value.code == 2
+    assert message in capsys.readouterr().err
+
+
+def test_the_help_names_every_flag_its_variable_and_its_default(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as raised:
+        parse_config(["--help"], {})
+    assert raised.value.code == 0
+    text = " ".join(capsys.readouterr().out.split())
+    for field in dataclasses.fields(ServerConfig):
+        assert f"--{field.name.replace('_', '-')} " in text
+        assert f"(SEQ2SERVE_{field.name.upper()}; default: {field.default})" in text

@@ -1,0 +1,119 @@
+"""Bundles of small models with random weights, made by the real export: one of every registered architecture."""
+
+import dataclasses
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from sentencepiece import SentencePieceProcessor
+from torch import nn
+
+from export.__main__ import state_specs
+from export.calibrate import calibrate
+from export.graphs import export_encoder, export_step
+from export.quantize import quantize
+from models.registry import architecture
+from models.seq2seq import BOS, EOS, PAD, UNKNOWN, Seq2SeqModel
+from models.tokenizer import load_tokenizer, train_tokenizer
+from server.bundle import (
+    ENCODER,
+    FORMAT_VERSION,
+    STEP,
+    TOKENIZER,
+    Bundle,
+    Manifest,
+    Quality,
+    SpecialIds,
+    read_bundle,
+    write_manifest,
+)
+
+SENTENCES = (Path(__file__).parent / "sentences.txt").read_text(encoding="utf-8").splitlines()
+"""What the small tokenizer is trained on, and what the graphs are calibrated with."""
+
+VOCABULARY_SIZE = 300
+MAX_SOURCE_TOKENS = 48
+MAX_OUTPUT_TOKENS = 96
+
+_WIDTH = 32
+_LAYERS = 2
+_SPREAD = 3.5
+
+
+@dataclass(frozen=True)
+class SmallModel:
+    """One model in its three forms: PyTorch, fp32 graphs, and the int8 bundle that is served."""
+
+    model: Seq2SeqModel
+    fp32: Path
+    """Folder of the two graphs before quantisation."""
+    bundle: Bundle
+
+
+def small_settings(name: str) -> Any:
+    """An architecture's settings with every width and depth brought down, whatever they are called."""
+    settings = architecture(name).settings()
+    smaller: dict[str, int] = {}
+    for field in dataclasses.fields(settings):
+        if field.name.startswith("d_"):
+            smaller[field.name] = min(_WIDTH, getattr(settings, field.name))
+        elif field.name.endswith("_layers"):
+            smaller[field.name] = min(_LAYERS, getattr(settings, field.name))
+    return dataclasses.replace(settings, **smaller)
+
+
+def build_random_model(name: str, seed: int = 3) -> Seq2SeqModel:
+    """Matrices are wider spread than at the start of a training, so that outputs vary as a trained model's do."""
+    torch.manual_seed(seed)
+    model = architecture(name).build(small_settings(name), VOCABULARY_SIZE).eval()
+    with torch.no_grad():
+        for module in model.modules():
+            for parameter in module.parameters(recurse=False):
+                if parameter.dim() > 1 and not isinstance(module, nn.Embedding):
+                    nn.init.normal_(parameter, std=_SPREAD * parameter.shape[1] ** -0.5)
+    return model
+
+
+def export_small_model(name: str, tokenizer: Path, repository: Path) -> SmallModel:
+    """Export as `python -m export` does, less what needs a corpus, to `<repository>/<name>-en-fr/1`."""
+    model = build_random_model(name)
+    fp32 = repository.parent / "fp32" / name
+    folder = repository / f"{name}-en-fr" / "1"
+    fp32.mkdir(parents=True)
+    export_encoder(model, fp32 / ENCODER)
+    export_step(model, fp32 / STEP)
+    sources = [[*ids, EOS] for ids in load_tokenizer(tokenizer).encode(SENTENCES)]
+    ranges = calibrate(fp32 / ENCODER, fp32 / STEP, model.state, sources)
+    shutil.copytree(fp32, folder)
+    shutil.copyfile(tokenizer, folder / TOKENIZER)
+    for graph, graph_ranges in zip((ENCODER, STEP), ranges, strict=True):
+        quantize(folder / graph, graph_ranges)
+    write_manifest(folder, small_manifest(name, model))
+    return SmallModel(model, fp32, read_bundle(folder))
+
+
+def small_manifest(name: str, model: Seq2SeqModel) -> Manifest:
+    return Manifest(
+        format_version=FORMAT_VERSION,
+        name=f"{name}-en-fr",
+        version="1",
+        architecture=name,
+        source_language="en",
+        target_language="fr",
+        precision="int8",
+        vocabulary_size=VOCABULARY_SIZE,
+        special_ids=SpecialIds(pad=PAD, unknown=UNKNOWN, bos=BOS, eos=EOS),
+        max_source_tokens=MAX_SOURCE_TOKENS,
+        max_output_tokens=MAX_OUTPUT_TOKENS,
+        state=state_specs(model),
+        quality=(Quality(test_set="none/test", metric="BLEU", value=12.5),),
+        provenance={"corpora": "none: random weights"},
+        sha256={},
+    )
+
+
+def train_small_tokenizer(path: Path) -> SentencePieceProcessor:
+    train_tokenizer(SENTENCES, path, VOCABULARY_SIZE)
+    return load_tokenizer(path)
