@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test check format proto load evaluate clean
+.PHONY: help serve test check format proto train export load evaluate
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -29,11 +29,12 @@ serve: $(VENV)/serving ## install what serving needs, and serve the shipped mode
 test: $(VENV)/everything ## install everything, and run all tests
 	$(BIN)/python -m pytest $(ARGS)
 
-check: $(VENV)/everything ## lint, types, import rules, and whether the generated stubs are current
+check: $(VENV)/everything ## lint, types, import rules, container files, and whether the generated stubs are current
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python -m deploy.check
 	$(MAKE) --no-print-directory proto
 	git diff --exit-code server/pb
 
@@ -47,3 +48,16 @@ proto: $(VENV)/everything ## write server/pb from proto/
 
 load: $(VENV)/loadtest ## load every model alike, and compare latency and throughput
 	$(BIN)/python -m loadtest $(ARGS)
+
+ARCHITECTURES := rnn lstm lstm_attention transformer
+
+train: $(VENV)/everything ## train every architecture (hours on a CPU), from the corpora's folder
+	$(foreach name,$(ARCHITECTURES),$(BIN)/python -m models.train models/configs/$(name).toml &&) true
+
+export: $(VENV)/everything ## make the shipped bundles from the shipped checkpoints
+	$(foreach name,$(ARCHITECTURES),$(BIN)/python -m export checkpoints/$(name) \
+		model_repository/$(subst _,-,$(name))-en-fr/1 &&) true
+
+evaluate: $(VENV)/everything ## score every model on every test set, as a running server translates
+	$(BIN)/python -m models.evaluate $(foreach name,$(ARCHITECTURES),\
+		$(name)="$(BIN)/python -m client --model $(subst _,-,$(name))-en-fr")

@@ -34,14 +34,19 @@ SERVICE = translation_pb2.DESCRIPTOR.services_by_name["TranslationService"].full
 class App:
     """One serving process. `start`, then `wait`, then `stop`; `stop` may come at any time."""
 
-    def __init__(self, config: ServerConfig) -> None:
+    def __init__(
+        self, config: ServerConfig, open_backend: Callable[[Bundle, BackendOptions], Backend] = Backend
+    ) -> None:
         self._config = config
+        self._open_backend = open_backend
         self._metrics = Metrics()
         self._health = health.aio.HealthServicer()
         self._stopping = asyncio.Event()
         self._has_failed = False
         self.port = 0
         """Of the gRPC server, once it has started."""
+        self.metrics_port = 0
+        """Of the metrics over HTTP, likewise."""
 
     async def start(self) -> None:
         """Load and warm every model, then listen. Raises BundleError, or OSError for an address that is taken."""
@@ -79,12 +84,13 @@ class App:
         for model in self._models:
             await asyncio.to_thread(model.engine.close)
         if self._metrics_server:
-            self._metrics_server.shutdown()
+            await asyncio.to_thread(self._metrics_server.shutdown)
+            self._metrics_server.server_close()
         return not self._has_failed
 
     def _load(self, bundle: Bundle) -> ServedModel:
         config, manifest = self._config, bundle.manifest
-        backend = Backend(bundle, BackendOptions(config.max_rows, config.threads))
+        backend = self._open_backend(bundle, BackendOptions(config.max_rows, config.threads))
         backend.warm_up([manifest.special_ids.eos])
         engine = Engine(
             manifest,
@@ -125,6 +131,7 @@ class App:
         except (OSError, ValueError) as error:
             address = self._config.metrics_listen
             raise OSError(f"metrics_listen: cannot listen on {address}: {error}") from error
+        self.metrics_port = server.server_port
         return server
 
 

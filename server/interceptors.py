@@ -40,6 +40,9 @@ _STATUS_CODES: dict[type[TranslationError], grpc.StatusCode] = {
 _RETRY_SECONDS = 1
 """When a refused client may try again."""
 
+_GO_NAMES = {"Ok": "OK", "Cancelled": "Canceled"}
+"""Status codes in metrics are named as go-grpc-prometheus names them; these two not by the rule."""
+
 REQUEST_ID = "x-request-id"
 """Metadata: taken from the client if it sends one, and sent back."""
 
@@ -88,13 +91,17 @@ class RpcInterceptor(grpc.aio.ServerInterceptor):
 
         return call
 
-    def _stream(self, inner: Callable[..., AsyncIterator[Any]], labels: tuple[str, ...], request_id: str) -> Any:
+    def _stream(self, inner: Callable[..., Any], labels: tuple[str, ...], request_id: str) -> Any:
         async def call(request: Any, context: "_Context") -> AsyncIterator[Any]:
             with self._observed(labels, context) as outcome:
                 await context.send_initial_metadata(((REQUEST_ID, request_id),))
                 try:
-                    async for response in inner(request, context):
-                        yield response
+                    responses = inner(request, context)
+                    if isinstance(responses, AsyncIterator):
+                        async for response in responses:
+                            yield response
+                    else:
+                        await responses  # it writes to the context by itself, as health's Watch does
                 except Exception as error:
                     await outcome.abort(error, request_id)
 
@@ -114,8 +121,8 @@ class RpcInterceptor(grpc.aio.ServerInterceptor):
             outcome.code = grpc.StatusCode.DEADLINE_EXCEEDED if is_late else grpc.StatusCode.CANCELLED
             raise
         finally:
-            code = "".join(word.capitalize() for word in outcome.code.name.split("_"))  # as go-grpc-prometheus has it
-            self._metrics.rpc_handled.labels(*labels, "OK" if code == "Ok" else code).inc()
+            code = "".join(word.capitalize() for word in outcome.code.name.split("_"))
+            self._metrics.rpc_handled.labels(*labels, _GO_NAMES.get(code, code)).inc()
             self._metrics.rpc_seconds.labels(*labels).observe(time.monotonic() - started)
 
 

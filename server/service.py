@@ -90,8 +90,9 @@ class Gathering:
         self._ids = self._request.model.engine.submit(sentences)
 
     def cancel(self) -> None:
-        """Frees what is still in the engine; nothing if all has ended."""
-        self._request.model.engine.cancel(self._ids)
+        """Frees what is still in the engine."""
+        if not all(result.is_finished for result in self.results):
+            self._request.model.engine.cancel(self._ids)
 
     async def news(self) -> list[int]:
         """Wait for some, and return the indices of the contents that it is about. Raises what a sentence ended with."""
@@ -147,16 +148,18 @@ class TranslationService(pb_grpc.TranslationServiceServicer):
             while open_contents:
                 for index in await gathering.news():
                     result = gathering.results[index]
-                    response = pb.StreamTranslateResponse(
-                        content_index=index, model=manifest.name, model_version=manifest.version
-                    )
-                    response.text_delta = result.take_delta()
-                    if response.text_delta:
-                        yield response
-                    if result.is_finished and index in open_contents:
+                    # Both at once: while a message is being sent, more of the translation may come in.
+                    delta, is_finished = result.take_delta(), result.is_finished
+                    common: Any = {
+                        "content_index": index,
+                        "model": manifest.name,
+                        "model_version": manifest.version,
+                    }
+                    if delta:
+                        yield pb.StreamTranslateResponse(**common, text_delta=delta)
+                    if is_finished and index in open_contents:
                         open_contents.remove(index)
-                        response.translation.CopyFrom(result.translation())
-                        yield response
+                        yield pb.StreamTranslateResponse(**common, translation=result.translation())
         finally:
             gathering.cancel()
 

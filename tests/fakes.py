@@ -13,7 +13,7 @@ from server.bundle import Bundle, Manifest, SpecialIds, StateSpec
 from server.engine import Event, Failed, Finished, Listener, Written
 from server.state import Array, StateBuffers
 
-PATIENCE = 60.0
+PATIENCE = 30.0
 """Seconds after which a test gives up on something that has to happen; none waits for the time to pass."""
 
 EOS = 3

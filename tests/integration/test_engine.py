@@ -1,72 +1,15 @@
-"""The engine over a backend of integers, whose steps and clock the test moves by hand."""
+"""The engine by itself: who joins, who leaves, and what each is told."""
 
-import itertools
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+import time
+from contextlib import suppress
 
 import pytest
-from prometheus_client import CollectorRegistry
 
-from server.engine import Engine, Finished, Sentence, Written
+from server.engine import Engine, Finished, Written
 from server.errors import DeadlineExceeded, EngineFailed, NotServing, QueueFull
-from server.metrics import Metrics
-from server.scheduler import Limits
-from tests.fakes import ENDLESS, EOS, MANIFEST, PATIENCE, FakeBackend, FakeClock, Gate, Outcomes, post, translate
-
-LIMIT = 20
-
-
-class Running:
-    """A started engine, what it runs on, and what it has told."""
-
-    def __init__(self, max_rows: int, max_waiting: int, max_joining_tokens: int) -> None:
-        self.gate = Gate()
-        self.clock = FakeClock()
-        self.backend = FakeBackend(max_rows, self.gate)
-        self.outcomes = Outcomes()
-        self.has_failed = threading.Event()
-        self.registry: CollectorRegistry
-        metrics = Metrics()
-        self.registry = metrics.registry
-        self.engine = Engine(
-            MANIFEST,
-            self.backend,
-            Limits(max_rows, max_joining_tokens),
-            max_waiting,
-            post,
-            metrics.engine("fake"),
-            self.has_failed.set,
-            self.clock,
-        )
-
-    def submit(self, *sources: list[int], limit: int = LIMIT, timeout: float = 1e9, streams: bool = False) -> list[int]:
-        """Each source is also the key of its outcome."""
-        return self.engine.submit(
-            [
-                Sentence(source, limit, self.outcomes.listener(tuple(source)), self.clock() + timeout, streams)
-                for source in sources
-            ]
-        )
-
-    def assert_translated(self, *sources: list[int], limit: int = LIMIT) -> None:
-        for source in sources:
-            self.outcomes.wait(tuple(source))
-            assert self.outcomes.ends(tuple(source)) == [translate(source, limit)]
-
-    def metric(self, name: str) -> float | None:
-        return self.registry.get_sample_value(f"seq2serve_{name}", {"model": "fake"})
-
-
-@contextmanager
-def running(max_rows: int = 4, max_waiting: int = 100, max_joining_tokens: int = 1000) -> Iterator[Running]:
-    made = Running(max_rows, max_waiting, max_joining_tokens)
-    made.engine.start()
-    try:
-        yield made
-    finally:
-        made.gate.open()
-        made.engine.close()
+from tests.fakes import EOS, PATIENCE, translate
+from tests.integration.running_engine import LIMIT, endless, running
 
 
 def sources(number: int, num_tokens: int = 9) -> list[list[int]]:
@@ -74,8 +17,12 @@ def sources(number: int, num_tokens: int = 9) -> list[list[int]]:
     return [[num_tokens + index % 3, *range(4, 5 + index % 5), 10 + index, EOS] for index in range(number)]
 
 
-def endless(name: int) -> list[int]:
-    return [ENDLESS, name, EOS]
+def wait_until_refused(engine: Engine) -> None:
+    give_up = time.monotonic() + PATIENCE
+    with suppress(NotServing):
+        while time.monotonic() < give_up:
+            engine.submit([])
+        raise AssertionError("the engine has not begun to close")
 
 
 def test_every_sentence_ends_once_with_its_own_translation() -> None:
@@ -217,10 +164,11 @@ def test_a_deadline_that_passes_while_decoding_fails_the_sentence_and_leaves_its
         made.gate.wait_until_held()
         made.gate.allow(3)
         made.clock.now += 6
-        made.gate.allow(1)
+        made.gate.allow(2)  # it leaves after the first of them, and is told with the second
         failed = made.outcomes.failed(tuple(endless(1)))
         assert isinstance(failed.error, DeadlineExceeded)
         assert str(failed.error) == "deadline passed while decoding"
+        assert made.backend.batch_sizes == [2, 2, 2, 2, 1]
         made.gate.open()
         made.assert_translated(endless(2))
     assert len(made.outcomes.events(tuple(endless(1)))) == 1
@@ -232,9 +180,7 @@ def test_closing_finishes_what_is_in_and_refuses_what_comes() -> None:
         made.gate.wait_until_held()
         closing = threading.Thread(target=made.engine.close)
         closing.start()
-        with pytest.raises(NotServing):
-            for _ in itertools.count():
-                made.engine.submit([])
+        wait_until_refused(made.engine)
         with pytest.raises(NotServing):
             made.submit(endless(3))
         made.gate.open()

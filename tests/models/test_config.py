@@ -33,7 +33,9 @@ def test_what_is_not_given_is_the_default(tmp_path: Path) -> None:
 def test_all_problems_are_reported_at_once(tmp_path: Path) -> None:
     path = tmp_path / "config.toml"
     path.write_text(
-        'architecture = "lstm"\ncolour = 1\n[model]\nd_hiden = 3\nreverse_source = 1\n[training]\nmax_steps = -1\nseed = "a"\n'
+        'architecture = "lstm"\ncolour = 1\n'
+        "[model]\nd_hiden = 3\nreverse_source = 1\n"
+        '[training]\nmax_steps = -1\nseed = "a"\n'
     )
     with pytest.raises(ConfigError) as raised:
         load_config(path)

@@ -1,0 +1,69 @@
+"""`python -m server` and `python -m client` as a user starts them."""
+
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tests.fakes import PATIENCE
+
+ROOT = Path(__file__).parents[2]
+DEFAULT_MODEL = "rnn-en-fr"
+
+Completed = subprocess.CompletedProcess[str]
+
+
+class ServerProcess:
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        assert process.stdout
+        self.process = process
+        line = process.stdout.readline()
+        match = re.fullmatch(r"serving on (127\.0\.0\.1:\d+); translate a sentence with:\n", line)
+        assert match, f"{line!r} {process.stderr.read() if process.stderr else ''}"
+        self.address = match[1]
+        self.example = process.stdout.readline().strip()
+        """The command that it suggests."""
+
+    def client(self, *arguments: str, stdin: str = "") -> Completed:
+        return run("client", "--server", self.address, *arguments, stdin=stdin)
+
+    def end(self, signal: int) -> tuple[int, str]:
+        """Exit code and what it wrote to standard error."""
+        self.process.send_signal(signal)
+        _, errors = self.process.communicate(timeout=PATIENCE)
+        return self.process.returncode, errors
+
+
+def server_arguments(repository: Path, listen: str = "127.0.0.1:0") -> list[str]:
+    settings = {
+        "listen": listen,
+        "metrics-listen": "",
+        "model-repository": str(repository),
+        "default-model": DEFAULT_MODEL,
+    }
+    return [f"--{name}={value}" for name, value in settings.items()]
+
+
+@contextmanager
+def server_process(repository: Path) -> Iterator[ServerProcess]:
+    command = [sys.executable, "-m", "server", *server_arguments(repository)]
+    with subprocess.Popen(command, cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        try:
+            yield ServerProcess(process)
+        finally:
+            process.kill()
+
+
+def run(module: str, *arguments: str, stdin: str = "") -> Completed:
+    """To its end."""
+    return subprocess.run(
+        [sys.executable, "-m", module, *arguments],
+        cwd=ROOT,
+        input=stdin,
+        capture_output=True,
+        text=True,
+        timeout=2 * PATIENCE,
+        check=False,
+    )

@@ -1,0 +1,125 @@
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from client.__main__ import LINES_PER_CALL
+from export.session import GraphSession
+from models.registry import ARCHITECTURES
+from server.text import Tokenizer
+from tests.conftest import SmallModels
+from tests.e2e.processes import DEFAULT_MODEL, Completed, ServerProcess, run, server_process
+from tests.small_models import MAX_OUTPUT_TOKENS, SENTENCES
+
+
+@pytest.fixture(scope="module")
+def server(model_repository: Path) -> Iterator[ServerProcess]:
+    with server_process(model_repository) as process:
+        yield process
+
+
+@pytest.fixture(scope="module")
+def french(small_model: SmallModels, tokenizer: Tokenizer) -> dict[str, str]:
+    """What the default model's graphs write for every sentence."""
+    small = small_model(DEFAULT_MODEL.removesuffix("-en-fr"))
+    session = GraphSession(small.bundle.encoder, small.bundle.step, small.model.state)
+    return {text: tokenizer.decode(session.decode([tokenizer.encode(text)])[0]) for text in SENTENCES}
+
+
+def lines(ended: Completed) -> list[str]:
+    assert (ended.returncode, ended.stderr) == (0, "")
+    return ended.stdout.split("\n")[:-1]
+
+
+def test_arguments_are_translated_a_line_each(server: ServerProcess, french: dict[str, str]) -> None:
+    assert lines(server.client(*SENTENCES[:3])) == [french[text] for text in SENTENCES[:3]]
+
+
+def test_standard_input_is_translated_line_by_line_and_blank_lines_are_kept(
+    server: ServerProcess, french: dict[str, str]
+) -> None:
+    first, second = SENTENCES[:2]
+    expected = ["", french[first], "", "", french[second]]
+    assert lines(server.client(stdin=f"\n{first}\n  \n\n{second}")) == expected
+
+
+def test_a_file_longer_than_one_call_keeps_its_order(
+    server: ServerProcess, french: dict[str, str], tmp_path: Path
+) -> None:
+    texts = [SENTENCES[index % len(SENTENCES)] if index % 5 else "" for index in range(LINES_PER_CALL + 10)]
+    path = tmp_path / "sentences.txt"
+    path.write_text("".join(f"{text}\n" for text in texts), encoding="utf-8")
+    assert lines(server.client("--file", str(path))) == [french[text] if text else "" for text in texts]
+
+
+def test_streamed_lines_are_the_same_in_the_end(server: ServerProcess, french: dict[str, str]) -> None:
+    first, second = SENTENCES[:2]
+    assert lines(server.client("--stream", stdin=f"{first}\n\n{second}\n")) == [french[first], "", french[second]]
+
+
+def test_nothing_in_is_nothing_out(server: ServerProcess) -> None:
+    assert lines(server.client(stdin="")) == []
+
+
+def test_a_model_and_a_limit_can_be_chosen(server: ServerProcess) -> None:
+    short, long = (
+        lines(server.client("--model", "lstm-en-fr", "--max-output-tokens", str(limit), SENTENCES[0]))[0]
+        for limit in (4, MAX_OUTPUT_TOKENS)
+    )
+    assert len(short) < len(long)
+    assert long.startswith(short)
+
+
+def test_all_models_translate_side_by_side_with_their_times(server: ServerProcess, french: dict[str, str]) -> None:
+    head, *rows = lines(server.client("--all-models", SENTENCES[0]))
+    assert head == SENTENCES[0]
+    names = [row.split()[0] for row in rows]
+    assert names[0] == DEFAULT_MODEL
+    assert sorted(names) == sorted(f"{name}-en-fr" for name in ARCHITECTURES)
+    name, milliseconds, unit, text = rows[0].split(maxsplit=3)
+    assert (name, unit, text) == (DEFAULT_MODEL, "ms", french[SENTENCES[0]])
+    assert float(milliseconds) > 0
+
+
+def test_models_are_listed_with_languages_precision_and_quality(server: ServerProcess) -> None:
+    first, second, *rest = lines(server.client("--list-models"))
+    assert first == f"{DEFAULT_MODEL}  version 1, rnn, en-fr, int8, the default"
+    assert second == "  none/test: 12.5 (BLEU)"
+    assert len(rest) == 2 * (len(ARCHITECTURES) - 1)
+    assert not [line for line in rest if "the default" in line]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--model", "babel", "a"], "error: NOT_FOUND: model: no model 'babel' is served here; served: "),
+        (["--max-output-tokens", "-1", "a"], "error: INVALID_ARGUMENT: decoding.max_output_tokens: "),
+        (["--stream", "--model", "babel", "a"], "error: NOT_FOUND: model: no model 'babel' is served here; served: "),
+        (["--file", "no/such/file"], "error: [Errno 2] No such file or directory: 'no/such/file'"),
+    ],
+)
+def test_what_goes_wrong_is_one_line_and_exit_code_1(server: ServerProcess, arguments: list[str], message: str) -> None:
+    ended = server.client(*arguments)
+    assert (ended.returncode, ended.stdout) == (1, "")
+    assert ended.stderr.startswith(message)
+    assert ended.stderr.count("\n") == 1
+
+
+def test_a_server_that_is_not_there_is_one_line_and_exit_code_1() -> None:
+    ended = run("client", "--server", "127.0.0.1:1", "a")
+    assert ended.returncode == 1
+    assert ended.stderr.startswith("error: UNAVAILABLE: ")
+    assert "Traceback" not in ended.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--file", "x", "a"], "give either texts or --file, not both"),
+        (["--stream", "--all-models", "a"], "give either --stream or --all-models, not both"),
+    ],
+)
+def test_contradicting_arguments_are_a_usage_error(arguments: list[str], message: str) -> None:
+    ended = run("client", *arguments)
+    assert ended.returncode == 2
+    assert message in ended.stderr

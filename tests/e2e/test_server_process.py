@@ -1,0 +1,85 @@
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import grpc
+import pytest
+
+from server.bundle import STEP
+from server.pb import translation_pb2 as pb
+from server.pb import translation_pb2_grpc as pb_grpc
+from tests.e2e.processes import DEFAULT_MODEL, ROOT, run, server_arguments, server_process
+from tests.fakes import PATIENCE
+from tests.small_models import SENTENCES
+
+
+@pytest.mark.parametrize("module", ["server.app", "client.__main__"])
+def test_serving_and_its_client_import_nothing_of_training(module: str) -> None:
+    code = f"import sys, {module}; print(*sorted({{name.partition('.')[0] for name in sys.modules}}))"
+    imported = subprocess.run([sys.executable, "-c", code], cwd=ROOT, text=True, capture_output=True, check=True)
+    names = set(imported.stdout.split())
+    assert module.partition(".")[0] in names
+    assert not names & {"torch", "onnx", "onnxscript", "models", "export", "loadtest", "sacrebleu", "matplotlib"}
+
+
+def test_the_command_that_a_started_server_suggests_translates(model_repository: Path) -> None:
+    with server_process(model_repository) as server:
+        answer = subprocess.run(
+            shlex.split(server.example), cwd=ROOT, text=True, capture_output=True, timeout=2 * PATIENCE, check=True
+        )
+        assert answer.stdout.strip()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_an_idle_server_without_an_error(model_repository: Path, number: signal.Signals) -> None:
+    with server_process(model_repository) as server:
+        code, errors = server.end(number)
+        assert code == 0
+        assert "Traceback" not in errors
+
+
+def test_sigterm_lets_a_running_request_end_first(model_repository: Path) -> None:
+    with server_process(model_repository) as server, grpc.insecure_channel(server.address) as channel:
+        request = pb.TranslateRequest(contents=SENTENCES, model="transformer-en-fr")
+        messages = iter(pb_grpc.TranslationServiceStub(channel).StreamTranslate(request, timeout=PATIENCE))
+        received = [next(messages)]
+        server.process.send_signal(signal.SIGTERM)
+        received += messages
+        translated = {message.content_index for message in received if message.HasField("translation")}
+        assert translated == set(range(len(SENTENCES)))
+        assert server.process.wait(PATIENCE) == 0
+
+
+def test_a_damaged_bundle_is_refused_with_its_file_and_what_is_wrong(model_repository: Path, tmp_path: Path) -> None:
+    damaged = tmp_path / "model_repository"
+    shutil.copytree(model_repository, damaged)
+    path = damaged / DEFAULT_MODEL / "1" / STEP
+    path.write_bytes(path.read_bytes()[:-1] + b"\0")
+    ended = run("server", *server_arguments(damaged))
+    assert ended.returncode == 1
+    assert ended.stdout == ""
+    assert ended.stderr.startswith(f"error: {path}: SHA-256 is ")
+    assert "Traceback" not in ended.stderr
+
+
+def test_a_missing_repository_is_refused_by_name(tmp_path: Path) -> None:
+    ended = run("server", *server_arguments(tmp_path / "nowhere"))
+    assert ended.returncode == 1
+    assert ended.stderr == f"error: {tmp_path / 'nowhere'}: no model is in it\n"
+
+
+def test_a_second_server_on_the_same_port_is_refused(model_repository: Path) -> None:
+    with server_process(model_repository) as server:
+        ended = run("server", *server_arguments(model_repository, listen=server.address))
+        assert ended.returncode == 1
+        assert f"error: listen: cannot listen on {server.address}" in ended.stderr
+        assert "Traceback" not in ended.stderr
+
+
+def test_a_bad_setting_is_a_usage_error() -> None:
+    ended = run("server", "--max-rows", "0")
+    assert ended.returncode == 2
+    assert "max_rows: at least 1 expected, got 0" in ended.stderr

@@ -1,0 +1,68 @@
+"""`python -m export` from a trained checkpoint: what it writes, and what it refuses to write."""
+
+import argparse
+from pathlib import Path
+
+import pytest
+
+from export.__main__ import ExportError, check_parity, export
+from export.graphs import export_encoder, export_step
+from models.checkpoint import load_checkpoint
+from models.corpora import CorpusError
+from server.bundle import ENCODER, STEP, read_bundle
+from tests.models.test_train import TINY, Workplace
+
+
+@pytest.fixture(scope="module")
+def workplace(tmp_path_factory: pytest.TempPathFactory) -> Workplace:
+    """A model that was trained for a moment, with the corpora that the export measures on."""
+    workplace = Workplace(tmp_path_factory.mktemp("export"))
+    with workplace.prepare(max_steps=40, model=TINY) as training:
+        training.run()
+    return workplace
+
+
+def arguments(workplace: Workplace, bundle: Path, precision: str) -> argparse.Namespace:
+    return argparse.Namespace(bundle=bundle, precision=precision, data=workplace.folder / "data")
+
+
+def test_an_fp32_bundle_needs_no_corpus(workplace: Workplace, tmp_path: Path) -> None:
+    config, model, tokenizer = load_checkpoint(workplace.run)
+    folder = tmp_path / "tiny-en-fr" / "3"
+    given = arguments(workplace, folder, "fp32")
+    given.data = tmp_path / "nothing"
+    export(workplace.run, config, model, tokenizer, given)
+    manifest = read_bundle(folder).manifest
+    assert (manifest.name, manifest.version, manifest.precision) == ("tiny-en-fr", "3", "fp32")
+    assert [spec.name for spec in manifest.state] == [tensor.name for tensor in model.state]
+
+
+def test_int8_without_validation_text_is_refused_and_leaves_nothing(workplace: Workplace, tmp_path: Path) -> None:
+    config, model, tokenizer = load_checkpoint(workplace.run)
+    given = arguments(workplace, tmp_path / "tiny-en-fr" / "1", "int8")
+    given.data = tmp_path / "nothing"
+    with pytest.raises(CorpusError, match="is missing"):
+        export(workplace.run, config, model, tokenizer, given)
+    assert list((tmp_path / "tiny-en-fr").iterdir()) == []
+
+
+def test_a_failed_export_keeps_the_earlier_bundle(workplace: Workplace, tmp_path: Path) -> None:
+    config, model, tokenizer = load_checkpoint(workplace.run)
+    folder = tmp_path / "tiny-en-fr" / "1"
+    export(workplace.run, config, model, tokenizer, arguments(workplace, folder, "fp32"))
+    before = read_bundle(folder).manifest
+    given = arguments(workplace, folder, "int8")
+    given.data = tmp_path / "nothing"
+    with pytest.raises(CorpusError):
+        export(workplace.run, config, model, tokenizer, given)
+    assert read_bundle(folder).manifest == before
+
+
+def test_graphs_of_other_weights_are_refused(workplace: Workplace, tmp_path: Path) -> None:
+    _, model, tokenizer = load_checkpoint(workplace.run)
+    export_encoder(model, tmp_path / ENCODER)
+    export_step(model, tmp_path / STEP)
+    check_parity(model, tmp_path, tokenizer.get_piece_size())
+    next(model.parameters()).data += 0.5
+    with pytest.raises(ExportError, match="differ by"):
+        check_parity(model, tmp_path, tokenizer.get_piece_size())

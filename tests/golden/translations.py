@@ -1,0 +1,57 @@
+"""What the shipped bundles translate, through the real engine; `python -m tests.golden.translations` writes it down.
+
+The file is written anew when the shipped models change, and only then.
+"""
+
+import json
+from pathlib import Path
+
+from server.backend import Backend, BackendOptions
+from server.bundle import Bundle
+from server.engine import Engine, Sentence
+from server.metrics import Metrics
+from server.repository import read_repository
+from server.scheduler import Limits
+from server.text import Tokenizer
+from tests.fakes import Outcomes, post
+
+ROOT = Path(__file__).parents[2]
+GOLDEN = Path(__file__).with_name("translations.json")
+SENTENCES = (
+    "Two young men are playing guitar in the park.",
+    "A woman in a red coat is walking her dog on the beach.",
+    "Several children are jumping into a swimming pool.",
+    "A man is cooking in a small kitchen.",
+    "I don't know where he lives.",
+    "What time does the train leave?",
+    "She has never been to Paris.",
+    "Can you help me tomorrow morning?",
+)
+
+
+def shipped_bundles() -> list[Bundle]:
+    return read_repository(ROOT / "model_repository")
+
+
+def translate(bundle: Bundle) -> dict[str, str]:
+    """Source -> translation, all sentences in one batch."""
+    manifest = bundle.manifest
+    tokenizer = Tokenizer(bundle.tokenizer, manifest.special_ids.eos)
+    outcomes = Outcomes()
+    engine = Engine(
+        manifest,
+        Backend(bundle, BackendOptions(max_rows=len(SENTENCES), num_threads=1)),
+        Limits(max_rows=len(SENTENCES), max_joining_tokens=512),
+        len(SENTENCES),
+        post,
+        Metrics().engine(manifest.name),
+    )
+    engine.submit([Sentence(tokenizer.encode(source), 60, outcomes.listener(source)) for source in SENTENCES])
+    engine.start()
+    engine.close()
+    return {source: tokenizer.decode(outcomes.finished(source).output_ids) for source in SENTENCES}
+
+
+if __name__ == "__main__":
+    golden = {bundle.manifest.name: translate(bundle) for bundle in shipped_bundles()}
+    GOLDEN.write_text(json.dumps(golden, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")

@@ -1,0 +1,131 @@
+"""The whole server in the test's own event loop, with a client beside it."""
+
+import asyncio
+import time
+import urllib.request
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, cast
+
+import grpc
+from google.protobuf.message import Message
+from google.rpc.error_details_pb2 import BadRequest, ErrorInfo, RequestInfo, RetryInfo
+from grpc_status import rpc_status
+from prometheus_client.parser import text_string_to_metric_families
+
+from server.app import App
+from server.backend import Backend, BackendOptions
+from server.bundle import Bundle
+from server.config import ServerConfig
+from server.pb import translation_pb2 as pb
+from server.pb import translation_pb2_grpc as pb_grpc
+from tests.fakes import PATIENCE, Gate, GatedBackend
+
+DEFAULT_MODEL = "rnn-en-fr"
+
+Call = Awaitable[Any]
+
+
+class Served:
+    def __init__(self, app: App, gate: Gate, channel: grpc.aio.Channel) -> None:
+        self.app = app
+        self.gate = gate
+        self.address = f"127.0.0.1:{app.port}"
+        self.channel = channel
+        self.stub = pb_grpc.TranslationServiceStub(channel)
+        self.is_stopped = False
+
+    async def translate(self, *contents: str, **fields: Any) -> pb.TranslateResponse:
+        return await self.stub.Translate(request(*contents, **fields), timeout=PATIENCE)
+
+    async def stream(self, *contents: str, **fields: Any) -> list[pb.StreamTranslateResponse]:
+        return [message async for message in self.stub.StreamTranslate(request(*contents, **fields), timeout=PATIENCE)]
+
+    async def metric(self, name: str, **labels: str) -> float:
+        """As Prometheus reads it; 0 where there is no such series yet."""
+        url = f"http://127.0.0.1:{self.app.metrics_port}/metrics"
+        text = await asyncio.to_thread(lambda: urllib.request.urlopen(url).read().decode())
+        for family in text_string_to_metric_families(text):
+            for sample in family.samples:
+                if sample.name == name and labels.items() <= sample.labels.items():
+                    return float(sample.value)
+        return 0.0
+
+    async def wait_for_metric(self, value: float, name: str, **labels: str) -> None:
+        async def has_come() -> bool:
+            return await self.metric(name, **labels) == value
+
+        await eventually(has_come)
+
+    async def held(self) -> None:
+        """Wait until a decode loop stands before its next step."""
+        await asyncio.to_thread(self.gate.wait_until_held)
+
+    async def stop(self) -> bool:
+        self.is_stopped = True
+        return await self.app.stop()
+
+
+def request(*contents: str, max_output_tokens: int = 0, **fields: str) -> pb.TranslateRequest:
+    decoding = pb.DecodingOptions(max_output_tokens=max_output_tokens)
+    return pb.TranslateRequest(contents=contents, decoding=decoding, **fields)
+
+
+async def eventually(holds: Callable[[], Awaitable[bool]]) -> None:
+    give_up = time.monotonic() + PATIENCE
+    while not await holds():
+        assert time.monotonic() < give_up, "it has not come to pass"
+        await asyncio.sleep(0.005)
+
+
+@asynccontextmanager
+async def serving(
+    repository: Path,
+    *,
+    gated: bool = False,
+    open_backend: Callable[[Bundle, BackendOptions], Backend] | None = None,
+    **settings: Any,
+) -> AsyncIterator[Served]:
+    """A server on free ports; `gated`: no decode loop takes a step but through the gate."""
+    gate = Gate()
+    if not gated:
+        gate.open()
+    config = ServerConfig(
+        model_repository=repository,
+        listen="127.0.0.1:0",
+        metrics_listen="127.0.0.1:0",
+        default_model=DEFAULT_MODEL,
+        **settings,
+    )
+    app = App(config, open_backend or (lambda bundle, options: GatedBackend(bundle, options, gate)))
+    await app.start()
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{app.port}") as channel:
+        served = Served(app, gate, channel)
+        try:
+            yield served
+        finally:
+            gate.open()
+            if not served.is_stopped:
+                await served.stop()
+
+
+async def refusal(call: Call) -> tuple[grpc.StatusCode, str, dict[str, Message]]:
+    """Status code, message, and details by name, of a call that has to fail."""
+    try:
+        answer = await call
+    except grpc.aio.AioRpcError as error:
+        status = rpc_status.from_call(cast(Any, error))  # typed for the synchronous API alone
+        return error.code(), error.details() or "", unpacked(status.details if status else [])
+    raise AssertionError(f"answered: {answer}")
+
+
+def unpacked(packed: Sequence[Any]) -> dict[str, Message]:
+    details: dict[str, Message] = {}
+    for any_message in packed:
+        for kind in (BadRequest, ErrorInfo, RequestInfo, RetryInfo):
+            if any_message.Is(kind.DESCRIPTOR):
+                details[kind.DESCRIPTOR.name] = message = kind()
+                any_message.Unpack(message)
+    assert len(details) == len(packed)
+    return details

@@ -1,0 +1,161 @@
+"""Starting, being watched, and draining."""
+
+import asyncio
+import socket
+from pathlib import Path
+from typing import Any, cast
+
+import grpc
+import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
+
+from server.app import SERVICE, App
+from server.bundle import BundleError
+from server.config import ServerConfig
+from server.pb import translation_pb2 as pb
+from server.pb import translation_pb2_grpc as pb_grpc
+from tests.fakes import PATIENCE
+from tests.integration.served import DEFAULT_MODEL, Served, eventually, refusal, request, serving
+from tests.small_models import SENTENCES
+
+SERVING = health_pb2.HealthCheckResponse.SERVING
+NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
+
+
+def health_stub(served: Served) -> Any:
+    return health_pb2_grpc.HealthStub(cast(Any, served.channel))  # typed for the synchronous API alone
+
+
+async def is_refused(served: Served) -> bool:
+    """On a connection of its own, as a client would come now."""
+    async with grpc.aio.insecure_channel(served.address) as channel:
+        try:
+            await pb_grpc.TranslationServiceStub(channel).ListModels(pb.ListModelsRequest(), timeout=PATIENCE)
+        except grpc.aio.AioRpcError as error:
+            return error.code() == grpc.StatusCode.UNAVAILABLE
+    return False
+
+
+@pytest.mark.parametrize("service", ["", SERVICE])
+async def test_a_started_server_is_serving_as_a_whole_and_by_its_service(model_repository: Path, service: str) -> None:
+    async with serving(model_repository) as served:
+        answer = await health_stub(served).Check(health_pb2.HealthCheckRequest(service=service))
+        assert answer.status == SERVING
+
+
+async def test_the_health_of_an_unknown_service_is_not_found(model_repository: Path) -> None:
+    async with serving(model_repository) as served:
+        call = health_stub(served).Check(health_pb2.HealthCheckRequest(service="other.Service"))
+        assert (await refusal(call))[0] == grpc.StatusCode.NOT_FOUND
+        await served.wait_for_metric(1, "grpc_server_handled_total", grpc_method="Check", grpc_code="NotFound")
+
+
+async def test_draining_tells_health_finishes_what_runs_and_refuses_what_comes(model_repository: Path) -> None:
+    async with serving(model_repository, gated=True) as served:
+        watch = health_stub(served).Watch(health_pb2.HealthCheckRequest())
+        states = aiter(watch)
+        assert (await anext(states)).status == SERVING
+        plain = asyncio.ensure_future(served.translate(SENTENCES[0]))
+        stream = asyncio.ensure_future(served.stream(SENTENCES[1]))
+        await served.held()
+        await served.wait_for_metric(1, "grpc_server_started_total", grpc_method="StreamTranslate")
+        stopping = asyncio.ensure_future(served.stop())
+        assert (await anext(states)).status == NOT_SERVING
+        watch.cancel()
+        await eventually(lambda: is_refused(served))
+        assert not plain.done()
+        assert not stopping.done()
+        served.gate.open()
+        assert (await plain).translations[0].translated_text
+        assert (await stream)[-1].translation.translated_text
+        assert await stopping, "all was well"
+        assert (await refusal(served.translate(SENTENCES[0])))[0] == grpc.StatusCode.UNAVAILABLE
+
+
+async def test_an_idle_connection_does_not_hold_up_a_stop(model_repository: Path) -> None:
+    async with serving(model_repository, grace_seconds=1000) as served:
+        await served.translate(SENTENCES[0])
+        assert await asyncio.wait_for(served.stop(), PATIENCE)
+
+
+async def test_what_outlasts_the_grace_is_cut(model_repository: Path) -> None:
+    async with serving(model_repository, gated=True, grace_seconds=1) as served:
+        call = asyncio.ensure_future(served.translate(SENTENCES[0]))
+        await served.held()
+        stopping = asyncio.ensure_future(served.stop())
+        code, _, _ = await refusal(call)
+        assert code in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED)
+        served.gate.open()
+        assert await asyncio.wait_for(stopping, PATIENCE)
+
+
+async def test_reflection_lists_the_services(model_repository: Path) -> None:
+    async with serving(model_repository) as served:
+        stub: Any = reflection_pb2_grpc.ServerReflectionStub(cast(Any, served.channel))
+        asked = cast(Any, reflection_pb2).ServerReflectionRequest(list_services="")
+        [answer] = [message async for message in stub.ServerReflectionInfo(iter([asked]))]
+        names = {service.name for service in answer.list_services_response.service}
+        assert names == {SERVICE, "grpc.health.v1.Health", "grpc.reflection.v1alpha.ServerReflection"}
+
+
+async def test_metrics_count_calls_rows_and_tokens_by_closed_sets_of_labels(model_repository: Path) -> None:
+    async with serving(model_repository) as served:
+        [first, second] = (await served.translate(*SENTENCES[:2])).translations
+        await served.stream(SENTENCES[2], model="lstm-en-fr", max_output_tokens=5)
+        await refusal(served.translate(""))
+        rpc = {"grpc_service": SERVICE, "grpc_method": "Translate", "grpc_type": "unary"}
+        await served.wait_for_metric(2, "grpc_server_handling_seconds_count", **rpc)
+        assert await served.metric("grpc_server_started_total", **rpc) == 2
+        assert await served.metric("grpc_server_handled_total", **rpc, grpc_code="OK") == 1
+        assert await served.metric("grpc_server_handled_total", **rpc, grpc_code="InvalidArgument") == 1
+        stream = {"grpc_method": "StreamTranslate", "grpc_type": "server_stream", "grpc_code": "OK"}
+        await served.wait_for_metric(1, "grpc_server_handled_total", **stream)
+        written = first.output_token_count + second.output_token_count + 2  # both ended with EOS
+        expected = {
+            "rows_joined_total": 2,
+            "rows_left_total": 2,
+            "active_rows": 0,
+            "waiting": 0,
+            "batch_rows_sum": written,
+        }
+        for name, value in expected.items():
+            assert await served.metric(f"seq2serve_{name}", model=DEFAULT_MODEL) == value
+        assert await served.metric("seq2serve_queue_seconds_count", model=DEFAULT_MODEL) == 2
+        assert await served.metric("seq2serve_time_to_first_token_seconds_count", model=DEFAULT_MODEL) == 2
+        tokens = {"model": DEFAULT_MODEL, "direction": "source"}
+        read = first.source_token_count + second.source_token_count
+        assert await served.metric("seq2serve_tokens_total", **tokens) == read
+        assert await served.metric("seq2serve_tokens_total", model="lstm-en-fr", direction="output") == 5
+
+
+@pytest.mark.parametrize("setting", ["listen", "metrics_listen"])
+async def test_an_address_in_use_is_refused_by_setting_and_address(model_repository: Path, setting: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        config = ServerConfig(
+            model_repository=model_repository,
+            default_model=DEFAULT_MODEL,
+            listen=address if setting == "listen" else "127.0.0.1:0",
+            metrics_listen=address if setting == "metrics_listen" else "",
+        )
+        with pytest.raises(OSError, match=f"^{setting}: cannot listen on {address}"):
+            await App(config).start()
+
+
+async def test_a_default_model_that_is_not_there_is_refused(model_repository: Path) -> None:
+    config = ServerConfig(model_repository=model_repository, listen="127.0.0.1:0", metrics_listen="", default_model="x")
+    with pytest.raises(BundleError, match="default_model: 'x' is not in the repository"):
+        await App(config).start()
+
+
+async def test_without_metrics_the_server_serves_all_the_same(model_repository: Path) -> None:
+    config = ServerConfig(
+        model_repository=model_repository, listen="127.0.0.1:0", metrics_listen="", default_model=DEFAULT_MODEL
+    )
+    app = App(config)
+    await app.start()
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{app.port}") as channel:
+        answer = await pb_grpc.TranslationServiceStub(channel).Translate(request(SENTENCES[0]))
+    assert answer.translations[0].translated_text
+    assert await app.stop()

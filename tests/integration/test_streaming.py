@@ -1,0 +1,92 @@
+"""The stream against a client that reads more slowly than the engine writes."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from server.bundle import Bundle
+from server.engine import Engine, Event, Finished, Listener
+from server.metrics import Metrics
+from server.pb import translation_pb2 as pb
+from server.repository import Models, ServedModel
+from server.request import RequestLimits
+from server.scheduler import Limits
+from server.service import TranslationService
+from server.text import Tokenizer
+from tests.fakes import MANIFEST, PATIENCE, FakeBackend, Gate
+
+
+class NoDeadline:
+    """All that the service asks of its context."""
+
+    def time_remaining(self) -> None:
+        return None
+
+
+class Streaming:
+    """The service's generator, driven by hand, over an engine behind a gate."""
+
+    def __init__(self, tokenizer: Tokenizer) -> None:
+        self.gate = Gate()
+        self.num_finished = asyncio.Semaphore(0)
+        self._loop = asyncio.get_running_loop()
+        metrics = Metrics().engine("fake")
+        self.engine = Engine(MANIFEST, FakeBackend(4, self.gate), Limits(4, 1000), 100, self._post, metrics)
+        model = ServedModel(MANIFEST, tokenizer, self.engine)
+        models = Models([Bundle(Path("fake"), MANIFEST)], "fake", lambda _: model)
+        self._service = TranslationService(models, RequestLimits(max_contents=9, max_content_characters=99))
+
+    def start(self, *contents: str) -> AsyncIterator[pb.StreamTranslateResponse]:
+        request = pb.TranslateRequest(contents=contents, decoding=pb.DecodingOptions(max_output_tokens=9))
+        return self._service.StreamTranslate(request, NoDeadline())  # type: ignore[arg-type]
+
+    def _post(self, events: list[tuple[Listener, Event]]) -> None:
+        self._loop.call_soon_threadsafe(self._deliver, events)
+
+    def _deliver(self, events: list[tuple[Listener, Event]]) -> None:
+        for listener, event in events:
+            listener(event)
+            if isinstance(event, Finished):
+                self.num_finished.release()
+
+
+@pytest.fixture
+async def streaming(tokenizer: Tokenizer) -> AsyncIterator[Streaming]:
+    made = Streaming(tokenizer)
+    made.engine.start()
+    yield made
+    made.gate.open()
+    await asyncio.to_thread(made.engine.close)
+
+
+@pytest.mark.parametrize("contents", [["She smiled."], ["She smiled.", "He left."]])
+async def test_what_finishes_while_a_message_is_being_sent_is_still_sent_in_order(
+    streaming: Streaming, contents: list[str]
+) -> None:
+    messages = streaming.start(*contents)
+    first = asyncio.ensure_future(anext(messages))
+    await asyncio.to_thread(streaming.gate.wait_until_held)
+    await asyncio.to_thread(streaming.gate.allow, 3)
+    received = [await asyncio.wait_for(first, PATIENCE)]
+    streaming.gate.open()
+    for _ in contents:
+        await asyncio.wait_for(streaming.num_finished.acquire(), PATIENCE)
+    received += [message async for message in messages]
+    for index in range(len(contents)):
+        own = [message for message in received if message.content_index == index]
+        assert [message.WhichOneof("event") for message in own[:-1]] == ["text_delta"] * (len(own) - 1)
+        assert "".join(message.text_delta for message in own) == own[-1].translation.translated_text != ""
+
+
+async def test_a_stream_that_is_closed_frees_its_rows(streaming: Streaming) -> None:
+    messages = streaming.start("She smiled.")
+    first = asyncio.ensure_future(anext(messages))
+    await asyncio.to_thread(streaming.gate.wait_until_held)
+    await asyncio.to_thread(streaming.gate.allow, 3)
+    await asyncio.wait_for(first, PATIENCE)
+    await messages.aclose()  # type: ignore[attr-defined]
+    streaming.gate.open()
+    await asyncio.to_thread(streaming.engine.close)
+    assert streaming.num_finished.locked(), "nothing was finished"

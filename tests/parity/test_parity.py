@@ -1,0 +1,111 @@
+"""What was exported computes what PyTorch computes, for every registered architecture."""
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+
+from export.parity import TOLERANCE, largest_difference
+from export.session import GraphSession
+from models.greedy import greedy_decode
+from models.registry import ARCHITECTURES
+from models.seq2seq import EOS
+from server.backend import Backend, BackendOptions
+from server.bundle import ENCODER, STEP
+from tests.conftest import SmallModels
+from tests.small_models import VOCABULARY_SIZE, SmallModel
+
+
+@pytest.fixture(scope="module", params=ARCHITECTURES)
+def exported(request: pytest.FixtureRequest, small_model: SmallModels) -> SmallModel:
+    return small_model(request.param)
+
+
+@pytest.fixture(scope="module")
+def fp32(exported: SmallModel) -> GraphSession:
+    return GraphSession(exported.fp32 / ENCODER, exported.fp32 / STEP, exported.model.state)
+
+
+def random_sources(*lengths: int) -> list[list[int]]:
+    generator = np.random.default_rng(5)
+    return [[*generator.integers(EOS + 1, VOCABULARY_SIZE, length - 1).tolist(), EOS] for length in lengths]
+
+
+def graphs(exported: SmallModel) -> list[Path]:
+    """Of both precisions: fp32 encoder and step, int8 encoder and step."""
+    return [exported.fp32 / ENCODER, exported.fp32 / STEP, exported.bundle.encoder, exported.bundle.step]
+
+
+@pytest.mark.parametrize("lengths", [(1,), (9,), (1, 4, 9, 17, 30)])
+def test_log_probabilities_are_pytorch_s_at_every_step(
+    exported: SmallModel, fp32: GraphSession, lengths: tuple[int, ...]
+) -> None:
+    assert largest_difference(exported.model, fp32, random_sources(*lengths)) < TOLERANCE
+
+
+def test_a_model_with_other_weights_is_told_apart(exported: SmallModel, fp32: GraphSession) -> None:
+    """Else agreement would say nothing."""
+    parameter = next(exported.model.parameters())
+    original = parameter.data.clone()
+    parameter.data *= 1.1
+    try:
+        assert largest_difference(exported.model, fp32, random_sources(4, 9)) > TOLERANCE
+    finally:
+        parameter.data = original
+
+
+def test_greedy_translations_are_pytorch_s(exported: SmallModel, fp32: GraphSession) -> None:
+    for source in random_sources(*range(1, 30, 4)):
+        assert fp32.decode([source]) == greedy_decode(exported.model, [source], 2 * len(source) + 10)
+
+
+def test_graphs_have_no_control_flow(exported: SmallModel) -> None:
+    for path in graphs(exported):
+        operators = {node.op_type for node in onnx.load(path).graph.node}
+        assert not operators & {"If", "Loop", "Scan"}, path
+
+
+def test_every_appended_tensor_is_read_and_written_by_one_operator(exported: SmallModel) -> None:
+    """So that input and output can share a buffer, with no copy of it between."""
+    for path in (exported.fp32 / STEP, exported.bundle.step):
+        nodes = onnx.load(path).graph.node
+        for tensor in exported.model.state:
+            if tensor.kind == "append":
+                [writer] = [node for node in nodes if f"next_{tensor.name}" in node.output]
+                readers = [node for node in nodes if tensor.name in node.input and node.op_type != "Shape"]
+                assert writer.op_type == "GroupQueryAttention"
+                assert readers == [writer]
+
+
+def test_a_step_of_the_server_writes_one_position_of_each_cache_and_nothing_of_what_is_constant(
+    exported: SmallModel,
+) -> None:
+    manifest = exported.bundle.manifest
+    backend = Backend(exported.bundle, BackendOptions(max_rows=3, num_threads=1))
+    [source] = random_sources(7)
+    for row in range(3):
+        backend.state.write(row, backend.encode([source]), 0, len(source))
+    backend.previous_ids[:] = manifest.special_ids.bos
+    before = {name: buffer.copy() for name, buffer in backend.state.current.items()}
+    backend.positions[:2] = (0, 4)
+    backend.step(2)
+    for spec in manifest.state:
+        buffer = backend.state.current[spec.name]
+        if spec.kind == "constant":
+            np.testing.assert_array_equal(buffer, before[spec.name])
+        elif spec.kind == "append":
+            positions = spec.shape.index("target") + 1
+            written = np.moveaxis(buffer != before[spec.name], positions, 1).reshape(3, manifest.max_output_tokens, -1)
+            assert np.argwhere(written.any(axis=2)).tolist() == [[0, 0], [1, 4]]
+        else:
+            assert (buffer[:2] != before[spec.name][:2]).any()
+
+
+def test_weights_of_the_int8_bundle_are_int8(exported: SmallModel) -> None:
+    """All matrices that are multiplied with; what is gathered from a table so small stays as it is."""
+    for path in (exported.bundle.encoder, exported.bundle.step):
+        graph = onnx.load(path).graph
+        constants = {tensor.name: tensor for tensor in graph.initializer}
+        products = [node for node in graph.node if node.op_type in ("MatMul", "Gemm")]
+        assert not [node.name for node in products if node.input[1] in constants]
