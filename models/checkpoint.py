@@ -1,13 +1,7 @@
-"""A run's folder: what a finished model consists of, and what an interrupted training resumes from.
-
-config.toml  tokenizer.model  model.safetensors      the finished model, which `export` reads
-metrics.jsonl  curves.png                            how it was trained
-resume.pt  snapshots/<step>.safetensors              where training goes on; not needed afterwards
-"""
+"""A finished model in a folder: config.toml, tokenizer.model, model.safetensors."""
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import torch
 from safetensors import SafetensorError
@@ -48,21 +42,6 @@ def average_weights(paths: Sequence[Path]) -> dict[str, Tensor]:
         for name, tensor in load_file(path).items():
             total[name] += tensor
     return {name: tensor / len(paths) for name, tensor in total.items()}
-
-
-def save_resume_point(point: dict[str, Any], path: Path) -> None:
-    unfinished = path.with_suffix(".part")
-    torch.save(point, unfinished)
-    unfinished.replace(path)
-
-
-def load_resume_point(path: Path) -> dict[str, Any]:
-    """Raises CheckpointError for a damaged file."""
-    try:
-        point: dict[str, Any] = torch.load(path, weights_only=True)
-    except Exception as error:  # torch.load raises whatever the damaged pickle provokes
-        raise CheckpointError(f"{path}: {error}") from error
-    return point
 
 
 def build_model(config: Config, vocabulary_size: int) -> Seq2SeqModel:

@@ -1,44 +1,39 @@
 """Train one model from its config file.
 
-    python -m models.train models/configs/transformer.toml [--data FOLDER] [--run FOLDER]
+    python -m models.train models/configs/transformer.toml [--data FOLDER] [--run FOLDER] [--processes N]
 
 An interrupted run goes on where it stopped when the same command is given again.
 """
 
 import argparse
-import fcntl
+import functools
+import itertools
 import json
-import shutil
+import os
 import signal
 import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Self, TextIO
+from typing import Self
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from sentencepiece import SentencePieceProcessor
+from torch.multiprocessing.spawn import ProcessException
 from tqdm import tqdm
 
 from models.batches import Batch, Pair, encode_pairs, epoch_batches
-from models.checkpoint import (
-    CheckpointError,
-    average_weights,
-    build_model,
-    load_resume_point,
-    load_weights,
-    save_resume_point,
-    save_weights,
-)
+from models.checkpoint import CheckpointError, average_weights, build_model, load_weights, save_weights
 from models.config import Config, ConfigError, TrainingConfig, load_config
 from models.corpora import Corpus, CorpusError, data_folder, read_corpus
-from models.curves import plot_curves
 from models.greedy import translate
 from models.metrics import bleu
 from models.optimizer import build_optimizers
+from models.parallel import Team, run_team
+from models.run_folder import RunFolder
 from models.seq2seq import IGNORED
 from models.tokenizer import load_tokenizer
 
@@ -49,21 +44,28 @@ def main() -> None:
     parser.add_argument("--data", type=Path, help="the corpora's folder (default: $SEQ2SERVE_DATA, else data)")
     parser.add_argument("--run", type=Path, help="the run's folder (default: runs/<name of the config>)")
     parser.add_argument("--tokenizer", type=Path, default=Path("checkpoints/tokenizer.model"))
-    parser.add_argument("--threads", type=int, help="CPU threads (default: all cores)")
+    default = 1 if torch.cuda.is_available() else os.cpu_count() or 1
+    parser.add_argument("--processes", type=int, default=default, help=f"that train together (default: {default})")
     arguments = parser.parse_args()
-    if arguments.threads:
-        torch.set_num_threads(arguments.threads)
     for number in (signal.SIGINT, signal.SIGTERM):  # a shell may let its background jobs ignore the first
         signal.signal(number, signal.default_int_handler)
     try:
-        run_folder = arguments.run or Path("runs") / arguments.config.stem
-        data = data_folder(arguments.data)
-        with Training.prepare(arguments.config, data, arguments.tokenizer, run_folder) as training:
-            training.run()
-    except (ConfigError, CorpusError, CheckpointError) as error:
-        sys.exit(f"error: {error}")
+        run_team(arguments.processes, functools.partial(train, arguments))
+    except ProcessException:
+        sys.exit(1)  # the process has said why
     except KeyboardInterrupt:
         sys.exit("interrupted: the same command goes on from the last validation")
+
+
+def train(arguments: argparse.Namespace, team: Team) -> None:
+    """The whole run of one process of the team."""
+    folder = arguments.run or Path("runs") / arguments.config.stem
+    try:
+        data = data_folder(arguments.data)
+        with Training.prepare(arguments.config, data, arguments.tokenizer, folder, team) as training:
+            training.run()
+    except (ConfigError, CorpusError, CheckpointError) as error:
+        sys.exit(f"error: {error}" if team.leads else 1)
 
 
 @dataclass
@@ -79,8 +81,25 @@ class Progress:
     """Steps whose weights are kept for averaging, oldest first."""
 
 
+@dataclass
+class Seen:
+    """What was trained on since the last validation."""
+
+    loss: float = 0.0
+    tokens: int = 0
+    started: float = field(default_factory=time.monotonic)
+
+    @property
+    def mean_loss(self) -> float:
+        return self.loss / max(self.tokens, 1)
+
+    @property
+    def tokens_per_second(self) -> float:
+        return self.tokens / (time.monotonic() - self.started)
+
+
 class Training:
-    """One run: its model, data and optimizer, and the folder that it writes."""
+    """One run: its model, data and optimizers, and the folder that it writes."""
 
     def __init__(
         self,
@@ -88,29 +107,32 @@ class Training:
         tokenizer: SentencePieceProcessor,
         pairs: list[Pair],
         validation: dict[str, Corpus],
-        folder: Path,
+        folder: RunFolder,
+        team: Team,
     ) -> None:
         self.config = config
         self.tokenizer = tokenizer
         self.pairs = pairs
         self.validation = validation
         self.folder = folder
+        self.team = team
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         torch.manual_seed(config.training.seed)
         self.model = build_model(config, tokenizer.get_piece_size()).to(self.device)
         self.optimizers = build_optimizers(self.model, config.training)
         self.progress = Progress()
-        self._lock = lock(folder)
-        if self.resume_path.exists():
-            try:
-                self.resume()
-            except CheckpointError:
-                self._lock.close()
-                raise
+        self.resume()
+        torch.manual_seed(config.training.seed + 1000 * self.progress.step + team.rank)  # for dropout
 
     @classmethod
-    def prepare(cls, config_path: Path, data: Path, tokenizer_path: Path, folder: Path) -> "Training":
-        """Everything that can be wrong is found here, before anything in the run's folder is touched."""
+    def prepare(
+        cls, config_path: Path, data: Path, tokenizer_path: Path, run_folder: Path, team: Team | None = None
+    ) -> Self:
+        """Everything that can be wrong is found here, before anything in the run's folder is touched.
+
+        Raises ConfigError, CorpusError or CheckpointError.
+        """
+        team = team or Team()
         config = load_config(config_path)
         try:
             tokenizer = load_tokenizer(tokenizer_path)
@@ -126,15 +148,17 @@ class Training:
             validation[corpus] = read_corpus(data, corpus, "val")
         if not pairs:
             raise CorpusError(f"{data}: no training pair is shorter than data.max_length={config.data.max_length}")
-        earlier = folder / "config.toml"
-        if earlier.exists():
-            before = load_config(earlier)
-            if (before.architecture, before.model) != (config.architecture, config.model):
-                raise CheckpointError(f"{folder} holds another model ({earlier}): choose another --run")
-        (folder / "snapshots").mkdir(parents=True, exist_ok=True)
-        training = cls(config, tokenizer, pairs, validation, folder)
-        shutil.copyfile(config_path, earlier)
-        shutil.copyfile(tokenizer_path, folder / "tokenizer.model")
+        folder = RunFolder(run_folder)
+        folder.check(config)
+        if team.leads:
+            folder.open()
+        try:
+            training = cls(config, tokenizer, pairs, validation, folder, team)
+        except CheckpointError:
+            folder.close()
+            raise
+        if team.leads:
+            folder.describe(config_path, tokenizer_path)
         return training
 
     def __enter__(self) -> Self:
@@ -142,50 +166,51 @@ class Training:
 
     def __exit__(self, *_: object) -> None:
         """Let another training have the folder."""
-        self._lock.close()
-
-    @property
-    def resume_path(self) -> Path:
-        return self.folder / "resume.pt"
-
-    def snapshot_path(self, step: int) -> Path:
-        return self.folder / "snapshots" / f"{step}.safetensors"
+        self.folder.close()
 
     def resume(self) -> None:
-        point = load_resume_point(self.resume_path)
+        """Go on where an earlier run stopped, if there was one. Raises CheckpointError."""
+        point = self.folder.load_resume_point()
+        if point is None:
+            return
         try:
             self.model.load_state_dict(point["model"])
             for optimizer, optimizer_state in zip(self.optimizers, point["optimizers"], strict=True):
                 optimizer.load_state_dict(optimizer_state)
             self.progress = Progress(**point["progress"])
-            torch.set_rng_state(point["random"])
         except (KeyError, TypeError, RuntimeError, ValueError) as error:
-            raise CheckpointError(f"{self.resume_path} does not fit this model: {error}") from error
+            raise CheckpointError(f"{self.folder.resume_point} does not fit this model: {error}") from error
 
     def run(self) -> None:
-        settings = self.config.training
-        bar = tqdm(total=settings.max_steps, initial=self.progress.step, unit="step", dynamic_ncols=True)
+        settings, progress = self.config.training, self.progress
         batches = self.batches()
-        seen_loss, seen_tokens, started = 0.0, 0, time.monotonic()
-        while self.progress.step < settings.max_steps and not self.is_stale():
-            loss, tokens = self.train_step(next(batches))
-            seen_loss, seen_tokens = seen_loss + loss * tokens, seen_tokens + tokens
-            bar.update()
-            if self.progress.step % 50 == 0:
-                rate = seen_tokens / (time.monotonic() - started)
-                bar.set_postfix(loss=f"{seen_loss / seen_tokens:.3f}", tokens_per_s=f"{rate:.0f}")
-            if self.progress.step % settings.validation_steps == 0 or self.progress.step == settings.max_steps:
-                elapsed = time.monotonic() - started
-                self.validate(seen_loss / max(seen_tokens, 1), seen_tokens, elapsed, bar)
-                seen_loss, seen_tokens, started = 0.0, 0, time.monotonic()
-        bar.close()
+        seen = Seen()
+        silent = not self.team.leads
+        with tqdm(total=settings.max_steps, initial=progress.step, unit="step", disable=silent) as bar:
+            while progress.step < settings.max_steps and not self.is_stale():
+                loss, tokens = self.train_step(next(batches))
+                seen.loss, seen.tokens = seen.loss + loss * tokens, seen.tokens + tokens
+                bar.update()
+                if progress.step % 50 == 0:
+                    rate = seen.tokens_per_second * self.team.size
+                    bar.set_postfix(loss=f"{seen.mean_loss:.3f}", tokens_per_s=f"{rate:.0f}")
+                if progress.step % settings.validation_steps == 0 or progress.step == settings.max_steps:
+                    self.validate(seen)
+                    seen = Seen()
         self.finish()
 
     def batches(self) -> Iterator[Batch]:
-        """Epoch after epoch; a resumed run begins a new epoch, shuffled by its step."""
+        """Epoch after epoch, this process's share; a resumed run begins a new epoch, shuffled by its step."""
+        size, rank = self.team.size, self.team.rank
         while True:
             generator = np.random.default_rng([self.config.training.seed, self.progress.step])
-            yield from epoch_batches(self.pairs, self.config.training.batch_tokens, generator)
+            batches = epoch_batches(self.pairs, self.config.training.batch_tokens, generator)
+            shares = 0
+            while len(share := list(itertools.islice(batches, size))) == size:
+                shares += 1
+                yield share[rank]
+            if not shares:
+                raise CorpusError(f"an epoch has fewer batches than the {size} processes: take fewer --processes")
 
     def train_step(self, batch: Batch) -> tuple[float, int]:
         """One update. Returns the loss a token, in nats, and the number of tokens it was taken over."""
@@ -200,6 +225,7 @@ class Training:
         for optimizer in self.optimizers:
             optimizer.zero_grad()
         loss.backward()
+        self.team.average_gradients(self.model)
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), settings.max_gradient_norm)
         factor = learning_rate_factor(self.progress.step, settings)
         for optimizer in self.optimizers:
@@ -209,29 +235,28 @@ class Training:
         self.progress.step += 1
         return loss.item(), int(spoken.sum())
 
-    def validate(self, train_loss: float, tokens: int, seconds: float, bar: Any) -> None:
+    def validate(self, seen: Seen) -> None:
         """BLEU on every corpus's validation part, a snapshot, a resume point, a line of metrics, the plot."""
         progress, settings = self.progress, self.config.training
+        seconds = time.monotonic() - seen.started
+        tokens = sum(self.team.gather(seen.tokens))
         progress.seconds += seconds
         progress.target_tokens += tokens
         scores = self.validation_bleu()
         mean = sum(scores.values()) / len(scores)
-        save_weights(self.model.state_dict(), self.snapshot_path(progress.step))
-        progress.snapshots.append(progress.step)
         if mean > progress.best_bleu:
             progress.best_bleu, progress.best_step = mean, progress.step
-        for step in progress.snapshots[: -settings.average_snapshots]:
-            if step != progress.best_step:
-                self.snapshot_path(step).unlink(missing_ok=True)
-        progress.snapshots = [step for step in progress.snapshots if self.snapshot_path(step).exists()]
-        save_resume_point(
+        latest = sorted({*progress.snapshots, progress.step})[-settings.average_snapshots :]
+        progress.snapshots = sorted({progress.best_step, *latest})
+        if not self.team.leads:
+            return
+        self.folder.keep_snapshots(progress.snapshots, self.model.state_dict())
+        self.folder.save_resume_point(
             {
                 "model": self.model.state_dict(),
                 "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
                 "progress": vars(progress),
-                "random": torch.get_rng_state(),
-            },
-            self.resume_path,
+            }
         )
         record = {
             "step": progress.step,
@@ -239,21 +264,21 @@ class Training:
             "seconds": round(progress.seconds, 1),
             "tokens_per_second": round(tokens / seconds, 1),
             "learning_rate": settings.learning_rate * learning_rate_factor(progress.step, settings),
-            "train_loss": round(train_loss, 4),
+            "train_loss": round(seen.mean_loss, 4),
             "bleu": {corpus: round(score, 2) for corpus, score in scores.items()},
         }
-        with (self.folder / "metrics.jsonl").open("a", encoding="utf-8") as file:
-            file.write(json.dumps(record) + "\n")
-        plot_curves(self.folder / "metrics.jsonl", self.folder / "curves.png")
-        bar.write(json.dumps(record))
+        self.folder.record(record)
+        tqdm.write(json.dumps(record))
 
     def validation_bleu(self) -> dict[str, float]:
-        """Cased sacreBLEU of greedy translations, by corpus."""
+        """Cased sacreBLEU of greedy translations, by corpus; each process takes its share of the corpora."""
         self.model.eval()
-        return {
-            corpus: bleu(translate(self.model, self.tokenizer, part.sources), part.references)
-            for corpus, part in self.validation.items()
+        share = itertools.islice(self.validation.items(), self.team.rank, None, self.team.size)
+        scores = {
+            corpus: bleu(translate(self.model, self.tokenizer, part.sources), part.references) for corpus, part in share
         }
+        merged = {corpus: score for part in self.team.gather(scores) for corpus, score in part.items()}
+        return {corpus: merged[corpus] for corpus in self.validation}
 
     def is_stale(self) -> bool:
         """Early stopping: too many validations since the best one."""
@@ -262,26 +287,16 @@ class Training:
 
     def finish(self) -> None:
         """The final model: the last snapshots' average, if it is better than the best single one."""
+        self.team.gather(None)  # the leader has written the last snapshot
         latest = self.progress.snapshots[-self.config.training.average_snapshots :]
-        averaged = average_weights([self.snapshot_path(step) for step in latest])
-        self.model.load_state_dict(averaged)
+        self.model.load_state_dict(average_weights([self.folder.snapshot(step) for step in latest]))
         scores = self.validation_bleu()
         if sum(scores.values()) / len(scores) < self.progress.best_bleu:
-            load_weights(self.model, self.snapshot_path(self.progress.best_step))
+            load_weights(self.model, self.folder.snapshot(self.progress.best_step))
             scores = self.validation_bleu()
-        save_weights(self.model.state_dict(), self.folder / "model.safetensors")
-        print(f"finished: {self.folder / 'model.safetensors'}, validation BLEU {scores}")
-
-
-def lock(folder: Path) -> TextIO:
-    """Held while the file is open: two trainings in one folder would mix their results. Raises CheckpointError."""
-    file = (folder / "lock").open("w")
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        file.close()
-        raise CheckpointError(f"{folder}: another training is running there") from error
-    return file
+        if self.team.leads:
+            save_weights(self.model.state_dict(), self.folder.model)
+            print(f"finished: {self.folder.model}, validation BLEU {scores}")
 
 
 def learning_rate_factor(step: int, settings: TrainingConfig) -> float:

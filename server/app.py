@@ -30,6 +30,9 @@ _logger = logging.getLogger("server")
 
 SERVICE = translation_pb2.DESCRIPTOR.services_by_name["TranslationService"].full_name
 
+_OPTIONS = [("grpc.so_reuseport", 0)]
+"""Else a second server on the same port would start without an error, and take half of the calls."""
+
 
 class App:
     """One serving process. `start`, then `wait`, then `stop`; `stop` may come at any time."""
@@ -53,7 +56,7 @@ class App:
         config = self._config
         self._loop = asyncio.get_running_loop()
         self._models = Models(read_repository(config.model_repository), config.default_model, self._load)
-        self._server = grpc.aio.server(interceptors=[RpcInterceptor(self._metrics)])
+        self._server = grpc.aio.server(interceptors=[RpcInterceptor(self._metrics)], options=_OPTIONS)
         translation_pb2_grpc.add_TranslationServiceServicer_to_server(
             TranslationService(self._models, RequestLimits(config.max_contents, config.max_content_characters)),
             self._server,

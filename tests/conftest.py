@@ -6,11 +6,16 @@ from pathlib import Path
 
 import pytest
 import torch
+from hypothesis import HealthCheck, settings
 
 from models.registry import ARCHITECTURES
 from models.seq2seq import EOS
 from server.text import Tokenizer
 from tests.small_models import SmallModel, export_small_model, train_small_tokenizer
+
+# How fast an example runs says nothing on a machine that does other things beside.
+settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("patient")
 
 SmallModels = Callable[[str], SmallModel]
 

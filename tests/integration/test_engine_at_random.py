@@ -102,7 +102,7 @@ class Ledger:
                 assert end == translate(sentence.source_ids, sentence.max_output_tokens)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(max_rows=st.integers(1, 4), max_joining_tokens=st.integers(1, 20), script=st.lists(actions, max_size=25))
 def test_every_accepted_sentence_ends_in_its_own_translation_or_its_own_error(
     max_rows: int, max_joining_tokens: int, script: list[Submit | Cancel | Steps | Pass]

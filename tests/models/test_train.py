@@ -1,8 +1,11 @@
 """A tiny corpus trains from end to end, in seconds."""
 
+import functools
 import gzip
 import itertools
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -12,6 +15,7 @@ from models.checkpoint import CheckpointError, load_checkpoint
 from models.config import ConfigError
 from models.corpora import CorpusError
 from models.greedy import translate
+from models.parallel import Team, run_team
 from models.registry import ARCHITECTURES
 from models.tokenizer import train_tokenizer
 from models.train import Training
@@ -56,6 +60,7 @@ class Workplace:
         self.tokenizer = folder / "tokenizer.model"
         train_tokenizer([sentence for pair in PAIRS for sentence in pair], self.tokenizer, 60)
         self.run = folder / "run"
+        self.config = folder / "config.toml"
 
     def prepare(
         self,
@@ -64,9 +69,15 @@ class Workplace:
         model: str = "dropout = 0.0",
         patience: int = 99,
     ) -> Training:
-        config = self.folder / "config.toml"
-        config.write_text(CONFIG.format(architecture=architecture, model=model, max_steps=max_steps, patience=patience))
-        return Training.prepare(config, self.folder / "data", self.tokenizer, self.run)
+        self.write_config(architecture, max_steps, model, patience)
+        return Training.prepare(self.config, self.folder / "data", self.tokenizer, self.run)
+
+    def write_config(
+        self, architecture: str = "lstm_attention", max_steps: int = 160, model: str = "", patience: int = 99
+    ) -> None:
+        self.config.write_text(
+            CONFIG.format(architecture=architecture, model=model, max_steps=max_steps, patience=patience)
+        )
 
     def metrics(self) -> list[dict[str, object]]:
         return [json.loads(line) for line in (self.run / "metrics.jsonl").read_text().splitlines()]
@@ -139,6 +150,32 @@ def test_what_is_wrong_is_said_and_harms_no_earlier_result(workplace: Workplace,
     with pytest.raises((CorpusError, ConfigError, CheckpointError)):
         workplace.prepare(max_steps=40, model=model)
     assert {path.name: path.read_bytes() for path in workplace.run.iterdir() if path.is_file()} == kept
+
+
+def test_two_processes_train_one_model(workplace: Workplace) -> None:
+    workplace.write_config(max_steps=40, model=TINY)
+    command = [sys.executable, "-m", "models.train", str(workplace.config), "--processes", "2"]
+    command += ["--data", str(workplace.folder / "data"), "--tokenizer", str(workplace.tokenizer)]
+    done = subprocess.run([*command, "--run", str(workplace.run)], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    [record] = workplace.metrics()
+    with workplace.prepare(max_steps=40, model=TINY) as alone:
+        batches = alone.batches()
+        tokens = [int((next(batches).target_ids > 0).sum()) for _ in range(40)]
+    assert record["target_tokens"] > 1.5 * sum(tokens)  # of both
+    load_checkpoint(workplace.run)
+
+
+def test_gradients_are_averaged_over_the_team(tmp_path: Path) -> None:
+    run_team(2, functools.partial(average_in_team, tmp_path))
+    assert torch.load(tmp_path / "0.pt").tolist() == torch.load(tmp_path / "1.pt").tolist() == [[1.5, 1.5]]
+
+
+def average_in_team(folder: Path, team: Team) -> None:
+    model = torch.nn.Linear(2, 1, bias=False)
+    model(torch.full((1, 2), float(team.rank + 1))).sum().backward()  # the gradient is 1 in one process, 2 in the other
+    team.average_gradients(model)
+    torch.save(model.weight.grad, folder / f"{team.rank}.pt")
 
 
 def test_a_damaged_checkpoint_is_named(workplace: Workplace) -> None:

@@ -6,7 +6,7 @@ from models.seq2seq import EOS
 from server.text import Tokenizer, segment, split_sentences
 from tests.small_models import SENTENCES, VOCABULARY_SIZE
 
-with_tokenizer = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+with_tokenizer = settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 
 TEXT = "Two children are building a castle. The cat sleeps on the warm roof! Do you know where? She smiled."
 

@@ -1,0 +1,74 @@
+"""Several processes that train one model: each on its own batches, all with the same weights.
+
+Small matrices do not gain from threads: on two cores, two processes of one thread each train half as many tokens again
+as one process of two threads.
+"""
+
+import tempfile
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import torch
+import torch.distributed as dist
+from torch import nn
+
+
+class Team(NamedTuple):
+    """The processes of one training, as one of them sees it."""
+
+    rank: int = 0
+    size: int = 1
+
+    @property
+    def leads(self) -> bool:
+        """Whether this process is the one that writes."""
+        return self.rank == 0
+
+    def average_gradients(self, model: nn.Module) -> None:
+        """Every process ends with the mean of all processes' gradients."""
+        if self.size == 1:
+            return
+        gradients = [parameter.grad for parameter in model.parameters() if parameter.grad is not None]
+        flat = torch.cat([gradient.flatten() for gradient in gradients])
+        dist.all_reduce(flat)
+        for gradient, mean in zip(gradients, (flat / self.size).split([g.numel() for g in gradients]), strict=True):
+            gradient.copy_(mean.view_as(gradient))
+
+    def gather(self, part: Any) -> list[Any]:
+        """What every process gave, in the order of their ranks."""
+        if self.size == 1:
+            return [part]
+        parts: list[Any] = [None] * self.size
+        dist.all_gather_object(parts, part)
+        return parts
+
+
+def run_team(size: int, work: Callable[[Team], None]) -> None:
+    """Call `work`, which must be picklable, in `size` processes, and wait for all.
+
+    Raises ProcessException if one of them failed. KeyboardInterrupt ends them all first.
+    """
+    if size == 1:
+        work(Team())
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        meeting = f"file://{folder}/meeting"
+        context = torch.multiprocessing.spawn(_join_team, args=(size, meeting, work), nprocs=size, join=False)
+        try:
+            while not context.join():
+                pass
+        except KeyboardInterrupt:
+            for process in context.processes:
+                process.terminate()
+            for process in context.processes:
+                process.join()
+            raise
+
+
+def _join_team(rank: int, size: int, meeting: str, work: Callable[[Team], None]) -> None:
+    torch.set_num_threads(1)
+    dist.init_process_group("gloo", init_method=meeting, rank=rank, world_size=size)
+    try:
+        work(Team(rank, size))
+    finally:
+        dist.destroy_process_group()

@@ -1,0 +1,92 @@
+"""The folder of a training: what it writes there, and what it resumes from.
+
+config.toml  tokenizer.model  model.safetensors      the finished model, which `models.checkpoint` loads
+metrics.jsonl  curves.png                            how it was trained
+resume.pt  snapshots/<step>.safetensors              where training goes on; not needed afterwards
+"""
+
+import fcntl
+import json
+import shutil
+from pathlib import Path
+from typing import Any, TextIO
+
+import torch
+from torch import Tensor
+
+from models.checkpoint import CheckpointError, save_weights
+from models.config import Config, load_config
+from models.curves import plot_curves
+
+
+class RunFolder:
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._lock: TextIO | None = None
+
+    def check(self, config: Config) -> None:
+        """Raises CheckpointError where the folder holds another model."""
+        earlier = self.path / "config.toml"
+        if earlier.exists():
+            before = load_config(earlier)
+            if (before.architecture, before.model) != (config.architecture, config.model):
+                raise CheckpointError(f"{self.path} holds another model ({earlier}): choose another --run")
+
+    def open(self) -> None:
+        """Make the folder, and keep others out: two trainings would mix their results. Raises CheckpointError."""
+        (self.path / "snapshots").mkdir(parents=True, exist_ok=True)
+        self._lock = (self.path / "lock").open("w")
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            self.close()
+            raise CheckpointError(f"{self.path}: another training is running there") from error
+
+    def close(self) -> None:
+        if self._lock:
+            self._lock.close()
+
+    def describe(self, config: Path, tokenizer: Path) -> None:
+        """Keep what the model is made with."""
+        shutil.copyfile(config, self.path / "config.toml")
+        shutil.copyfile(tokenizer, self.path / "tokenizer.model")
+
+    def snapshot(self, step: int) -> Path:
+        return self.path / "snapshots" / f"{step}.safetensors"
+
+    @property
+    def model(self) -> Path:
+        return self.path / "model.safetensors"
+
+    @property
+    def resume_point(self) -> Path:
+        return self.path / "resume.pt"
+
+    def save_resume_point(self, point: dict[str, Any]) -> None:
+        unfinished = self.resume_point.with_suffix(".part")
+        torch.save(point, unfinished)
+        unfinished.replace(self.resume_point)
+
+    def load_resume_point(self) -> dict[str, Any] | None:
+        """None where there is none. Raises CheckpointError for a damaged one."""
+        if not self.resume_point.exists():
+            return None
+        try:
+            point: dict[str, Any] = torch.load(self.resume_point, weights_only=True)
+        except Exception as error:  # torch.load raises whatever the damaged pickle provokes
+            raise CheckpointError(f"{self.resume_point}: {error}") from error
+        return point
+
+    def keep_snapshots(self, steps: list[int], weights: dict[str, Tensor]) -> None:
+        """Write the last of `steps`, and delete every snapshot that is not among them."""
+        save_weights(weights, self.snapshot(steps[-1]))
+        for path in (self.path / "snapshots").glob("*.safetensors"):
+            if int(path.stem) not in steps:
+                path.unlink()
+
+    def record(self, metrics: dict[str, Any]) -> None:
+        """One more line of metrics, and the plot of all of them."""
+        path = self.path / "metrics.jsonl"
+        with path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(metrics) + "\n")
+        plot_curves(path, self.path / "curves.png")
