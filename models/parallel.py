@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import torch
 import torch.distributed as dist
 from torch import nn
+from torch.multiprocessing.spawn import spawn
 
 
 class Team(NamedTuple):
@@ -53,7 +54,7 @@ def run_team(size: int, work: Callable[[Team], None]) -> None:
         return
     with tempfile.TemporaryDirectory() as folder:
         meeting = f"file://{folder}/meeting"
-        context = torch.multiprocessing.spawn(_join_team, args=(size, meeting, work), nprocs=size, join=False)
+        context = spawn(_join_team, args=(size, meeting, work), nprocs=size, join=False)
         try:
             while not context.join():
                 pass
