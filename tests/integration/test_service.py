@@ -106,7 +106,7 @@ async def test_streamed_text_adds_up_to_the_translation_which_comes_last(served:
     for index, translation in enumerate(answer.translations):
         own = [message for message in messages if message.content_index == index]
         events = [message.WhichOneof("event") for message in own]
-        assert len(events) > 2
+        assert len(events) >= 2  # how many depends on how fast they are sent
         assert events == ["text_delta"] * (len(events) - 1) + ["translation"]
         assert "".join(message.text_delta for message in own) == translation.translated_text
         assert own[-1].translation == translation
