@@ -25,6 +25,7 @@ from export.session import GraphSession
 from models.checkpoint import CheckpointError, load_checkpoint
 from models.config import Config, ConfigError
 from models.corpora import CORPORA, SOURCE_LANGUAGE, TARGET_LANGUAGE, Corpus, CorpusError, data_folder, read_corpus
+from models.greedy import translate
 from models.metrics import bleu
 from models.seq2seq import BOS, EOS, PAD, UNKNOWN, Seq2SeqModel
 from server.bundle import (
@@ -167,7 +168,8 @@ def validation_bleu(
 ) -> dict[str, float]:
     session = GraphSession(folder / ENCODER, folder / STEP, model.state)
     return {
-        corpus: bleu(session.translate(tokenizer, part.sources), part.references) for corpus, part in validation.items()
+        corpus: bleu(translate(session.decode, tokenizer, part.sources), part.references)
+        for corpus, part in validation.items()
     }
 
 
@@ -179,7 +181,7 @@ def measure(model: Seq2SeqModel, folder: Path, tokenizer: SentencePieceProcessor
         for part in parts:
             if part.startswith("test"):
                 test = read_corpus(data, corpus, part)
-                score = bleu(session.translate(tokenizer, test.sources), test.references)
+                score = bleu(translate(session.decode, tokenizer, test.sources), test.references)
                 quality.append(Quality(test_set=f"{corpus}/{part}", metric=METRIC, value=round(score, 2)))
                 print(f"{corpus}/{part}: BLEU {score:.2f}")
     return quality

@@ -9,10 +9,9 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import onnxruntime as ort
-from sentencepiece import SentencePieceProcessor
 
 from models.batches import pad_sources
-from models.greedy import NEVER_WRITTEN
+from models.greedy import NEVER_WRITTEN, max_output
 from models.seq2seq import BOS, EOS, StateTensor
 
 Array = npt.NDArray[np.generic]
@@ -49,7 +48,7 @@ class GraphSession:
 
     def decode(self, sources: Sequence[Sequence[int]]) -> list[list[int]]:
         """Greedy: sources ending with EOS -> output ids without EOS."""
-        max_target = 2 * max(map(len, sources)) + 10
+        max_target = max_output(sources)
         state = self.encode(sources, max_target)
         previous_ids = np.full(len(sources), BOS)
         outputs: list[list[int]] = [[] for _ in sources]
@@ -64,16 +63,6 @@ class GraphSession:
             for row in running:
                 outputs[row].append(int(previous_ids[row]))
         return outputs
-
-    def translate(self, tokenizer: SentencePieceProcessor, sources: Sequence[str], batch_size: int = 64) -> list[str]:
-        ids = [[*source, EOS] for source in tokenizer.encode(list(sources))]
-        order = sorted(range(len(ids)), key=lambda index: len(ids[index]))
-        translations = [""] * len(ids)
-        for start in range(0, len(order), batch_size):
-            indices = order[start : start + batch_size]
-            for index, output in zip(indices, self.decode([ids[index] for index in indices]), strict=True):
-                translations[index] = tokenizer.decode(output)
-        return translations
 
 
 def _run(session: ort.InferenceSession, feed: Mapping[str, Array]) -> dict[str, Array]:

@@ -8,6 +8,7 @@ a line and writes one translation a line, so that a running server, and any othe
 """
 
 import argparse
+import functools
 import json
 import shlex
 import subprocess
@@ -21,7 +22,7 @@ from tqdm import tqdm
 from models.checkpoint import CheckpointError, load_checkpoint
 from models.config import ConfigError
 from models.corpora import CORPORA, CorpusError, data_folder, read_corpus
-from models.greedy import translate
+from models.greedy import greedy_decode, translate
 from models.metrics import Score, score_all
 
 Translator = Callable[[Sequence[str]], list[str]]
@@ -60,7 +61,8 @@ def open_system(argument: str) -> tuple[str, Translator]:
     if equals:
         return name, lambda sources: pipe(shlex.split(command), sources)
     _, model, tokenizer = load_checkpoint(Path(argument))
-    return Path(argument).name, lambda sources: translate(model, tokenizer, sources)
+    decode = functools.partial(greedy_decode, model)
+    return Path(argument).name, lambda sources: translate(decode, tokenizer, sources)
 
 
 def pipe(command: list[str], sources: Sequence[str]) -> list[str]:

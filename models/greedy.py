@@ -1,6 +1,6 @@
 """Greedy decoding in PyTorch by `encode` and `step`: for validation, and as the reference of the server's engine."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from sentencepiece import SentencePieceProcessor
@@ -12,9 +12,15 @@ NEVER_WRITTEN = [PAD, UNKNOWN, BOS]
 """Ids that no translation contains."""
 
 
+def max_output(sources: Sequence[Sequence[int]]) -> int:
+    """More tokens than any good translation of these has."""
+    return 2 * max(map(len, sources)) + 10
+
+
 @torch.inference_mode()
-def greedy_decode(model: Seq2SeqModel, sources: Sequence[Sequence[int]], max_target: int) -> list[list[int]]:
-    """One padded batch of sources, each ending with EOS -> output ids without EOS, at most `max_target` each."""
+def greedy_decode(model: Seq2SeqModel, sources: Sequence[Sequence[int]]) -> list[list[int]]:
+    """One padded batch of sources, each ending with EOS -> output ids without EOS, `max_output` at most."""
+    max_target = max_output(sources)
     device = next(model.parameters()).device
     source_ids, source_lengths = (tensor.to(device) for tensor in pad_sources(sources))
     state = model.start_state(source_ids, source_lengths, max_target)
@@ -37,16 +43,20 @@ def greedy_decode(model: Seq2SeqModel, sources: Sequence[Sequence[int]], max_tar
 
 
 def translate(
-    model: Seq2SeqModel, tokenizer: SentencePieceProcessor, sources: Sequence[str], batch_size: int = 128
+    decode: Callable[[Sequence[Sequence[int]]], list[list[int]]],
+    tokenizer: SentencePieceProcessor,
+    sources: Sequence[str],
+    batch_size: int = 128,
 ) -> list[str]:
-    """Greedy translations of any number of sentences, in order; decoded in batches of like length."""
+    """Translations of any number of sentences, in order; decoded in batches of like length.
+
+    decode: sources, each ending with EOS -> output ids without EOS.
+    """
     ids = [[*source, EOS] for source in tokenizer.encode(list(sources))]
     order = sorted(range(len(ids)), key=lambda index: len(ids[index]))
     translations = [""] * len(ids)
     for start in range(0, len(order), batch_size):
         indices = order[start : start + batch_size]
-        batch = [ids[index] for index in indices]
-        outputs = greedy_decode(model, batch, max_target=2 * max(map(len, batch)) + 10)
-        for index, output in zip(indices, outputs, strict=True):
+        for index, output in zip(indices, decode([ids[index] for index in indices]), strict=True):
             translations[index] = tokenizer.decode(output)
     return translations

@@ -29,7 +29,7 @@ from models.batches import Batch, Pair, encode_pairs, epoch_batches
 from models.checkpoint import CheckpointError, average_weights, build_model, load_weights, save_weights
 from models.config import Config, ConfigError, TrainingConfig, load_config
 from models.corpora import Corpus, CorpusError, data_folder, read_corpus
-from models.greedy import translate
+from models.greedy import greedy_decode, translate
 from models.metrics import bleu
 from models.optimizer import build_optimizers
 from models.parallel import Team, run_team
@@ -273,9 +273,10 @@ class Training:
     def validation_bleu(self) -> dict[str, float]:
         """Cased sacreBLEU of greedy translations, by corpus; each process takes its share of the corpora."""
         self.model.eval()
+        decode = functools.partial(greedy_decode, self.model)
         share = itertools.islice(self.validation.items(), self.team.rank, None, self.team.size)
         scores = {
-            corpus: bleu(translate(self.model, self.tokenizer, part.sources), part.references) for corpus, part in share
+            corpus: bleu(translate(decode, self.tokenizer, part.sources), part.references) for corpus, part in share
         }
         merged = {corpus: score for part in self.team.gather(scores) for corpus, score in part.items()}
         return {corpus: merged[corpus] for corpus in self.validation}

@@ -1,23 +1,25 @@
 """`python -m export` from a trained checkpoint: what it writes, and what it refuses to write."""
 
 import argparse
+import shutil
 from pathlib import Path
 
 import pytest
 
-from export.__main__ import ExportError, check_parity, export
+from export import quantize
+from export.__main__ import ExportError, check_parity, export, quantize_and_check
 from export.graphs import export_encoder, export_step
 from models.checkpoint import load_checkpoint
 from models.corpora import CorpusError
 from server.bundle import ENCODER, STEP, read_bundle
-from tests.models.test_train import TINY, Workplace
+from tests.models.test_train import Workplace
 
 
 @pytest.fixture(scope="module")
 def workplace(tmp_path_factory: pytest.TempPathFactory) -> Workplace:
     """A model that was trained for a moment, with the corpora that the export measures on."""
     workplace = Workplace(tmp_path_factory.mktemp("export"))
-    with workplace.prepare(max_steps=40, model=TINY) as training:
+    with workplace.prepare(max_steps=120, model="d_hidden = 64\nd_embedding = 64\ndropout = 0.0") as training:
         training.run()
     return workplace
 
@@ -66,3 +68,18 @@ def test_graphs_of_other_weights_are_refused(workplace: Workplace, tmp_path: Pat
     next(model.parameters()).data += 0.5
     with pytest.raises(ExportError, match="differ by"):
         check_parity(model, tmp_path, tokenizer.get_piece_size())
+
+
+def test_int8_that_loses_too_much_is_refused(
+    workplace: Workplace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config, model, tokenizer = load_checkpoint(workplace.run)
+    whole, coarse = tmp_path / "whole", tmp_path / "coarse"
+    whole.mkdir()
+    export_encoder(model, whole / ENCODER)
+    export_step(model, whole / STEP)
+    shutil.copytree(whole, coarse)
+    quantize_and_check(model, whole, tokenizer, workplace.folder / "data", config)
+    monkeypatch.setattr(quantize, "WEIGHT_LEVELS", 1)  # weights of -1, 0 and 1
+    with pytest.raises(ExportError, match=r"int8 loses .* BLEU on tatoeba, 0.5 is allowed"):
+        quantize_and_check(model, coarse, tokenizer, workplace.folder / "data", config)

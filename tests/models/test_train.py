@@ -15,7 +15,7 @@ import torch
 from models.checkpoint import CheckpointError, load_checkpoint
 from models.config import ConfigError
 from models.corpora import CorpusError
-from models.greedy import translate
+from models.greedy import greedy_decode, translate
 from models.parallel import Team, run_team
 from models.registry import ARCHITECTURES
 from models.tokenizer import train_tokenizer
@@ -96,7 +96,9 @@ def test_a_tiny_corpus_is_learnt_from_end_to_end(workplace: Workplace, architect
     with workplace.prepare(architecture, max_steps=120, model=f"{small}\ndropout = 0.0") as training:
         training.run()
     _, model, tokenizer = load_checkpoint(workplace.run)
-    assert translate(model, tokenizer, ["the dog sees the cat."]) == ["le chien voit le chat."]
+    assert translate(functools.partial(greedy_decode, model), tokenizer, ["the dog sees the cat."]) == [
+        "le chien voit le chat."
+    ]
     assert (workplace.run / "curves.png").stat().st_size > 0
 
 
