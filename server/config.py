@@ -48,7 +48,7 @@ def parse_config(arguments: Sequence[str] | None = None, environment: Mapping[st
             "--" + field.name.replace("_", "-"),
             type=type(field.default),
             default=environment.get(variable, field.default),  # argparse converts a text as it does a flag's
-            metavar=type(field.default).__name__.upper(),
+            metavar=field.name.rpartition("_")[2].upper(),
             help=f"{field.metadata['help']} ({variable}; default: {field.default})",
         )
     try:
