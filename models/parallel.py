@@ -1,7 +1,7 @@
 """Several processes that train one model: each on its own batches, all with the same weights.
 
-Small matrices do not gain from threads: on two cores, two processes of one thread each train half as many tokens again
-as one process of two threads.
+Small matrices gain little from threads: a Transformer of d 128 trained 3,200 tokens a second on one thread and 4,200 on
+two, where two runs side by side, of one thread each, trained 6,500 together.
 """
 
 import tempfile
