@@ -29,11 +29,12 @@ serve: $(VENV)/serving ## install what serving needs, and serve the shipped mode
 test: $(VENV)/everything ## install everything, and run all tests
 	$(BIN)/python -m pytest $(ARGS)
 
-check: $(VENV)/everything ## lint, types, import rules, container files, and whether the generated stubs are current
+check: $(VENV)/everything ## lint, types, import rules, the contract, container files, and whether the generated stubs are current
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/buf lint
 	$(BIN)/python -m deploy.check
 	$(MAKE) --no-print-directory proto
 	git diff --exit-code server/pb

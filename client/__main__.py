@@ -58,7 +58,7 @@ def main() -> None:
         parser.error("give either texts or --file, not both")
     if arguments.stream and arguments.all_models:
         parser.error("give either --stream or --all-models, not both")
-    with grpc.insecure_channel(arguments.server) as channel:
+    with grpc.insecure_channel(arguments.server, options=[("grpc.max_receive_message_length", -1)]) as channel:
         client = Client(channel, arguments.timeout, arguments.max_output_tokens)
         try:
             if arguments.list_models:

@@ -30,8 +30,11 @@ _logger = logging.getLogger("server")
 
 SERVICE = translation_pb2.DESCRIPTOR.services_by_name["TranslationService"].full_name
 
-_OPTIONS = [("grpc.so_reuseport", 0)]
-"""Else a second server on the same port would start without an error, and take half of the calls."""
+_OTHER_BYTES = 1_000_000
+"""Of a request besides its contents' text."""
+
+_FLUSH_SECONDS = 0.5
+"""Time for the last answers to reach the wire, at shutdown."""
 
 
 class App:
@@ -56,10 +59,11 @@ class App:
         config = self._config
         self._loop = asyncio.get_running_loop()
         self._models = Models(read_repository(config.model_repository), config.default_model, self._load)
-        self._server = grpc.aio.server(interceptors=[RpcInterceptor(self._metrics)], options=_OPTIONS)
+        limits = RequestLimits(config.max_contents, config.max_content_characters, config.max_waiting)
+        self._interceptor = RpcInterceptor(self._metrics, SERVICE)
+        self._server = grpc.aio.server(interceptors=[self._interceptor], options=_channel_options(limits))
         translation_pb2_grpc.add_TranslationServiceServicer_to_server(
-            TranslationService(self._models, RequestLimits(config.max_contents, config.max_content_characters)),
-            self._server,
+            TranslationService(self._models, limits), self._server
         )
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         reflection.enable_server_reflection((SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME), self._server)
@@ -83,7 +87,12 @@ class App:
     async def stop(self) -> bool:
         """Drain: no new request, running ones get the grace to end. Returns whether all was well."""
         await self._set_health(health_pb2.HealthCheckResponse.NOT_SERVING)
-        await self._server.stop(self._config.grace_seconds)
+        stopped = asyncio.ensure_future(self._server.stop(self._config.grace_seconds))
+        idle = asyncio.ensure_future(self._interceptor.wait_until_idle())
+        await asyncio.wait({stopped, idle}, return_when=asyncio.FIRST_COMPLETED)
+        idle.cancel()
+        await self._server.stop(_FLUSH_SECONDS)  # who only watches the health, or reflects, is not waited for
+        await stopped
         for model in self._models:
             await asyncio.to_thread(model.engine.close)
         if self._metrics_server:
@@ -136,6 +145,17 @@ class App:
             raise OSError(f"metrics_listen: cannot listen on {address}: {error}") from error
         self.metrics_port = server.server_port
         return server
+
+
+def _channel_options(limits: RequestLimits) -> list[tuple[str, int]]:
+    largest_contents = 4 * limits.max_contents * limits.max_content_characters  # bytes, in UTF-8
+    return [
+        # Else a second server on the same port would start without an error, and take half of the calls.
+        ("grpc.so_reuseport", 0),
+        # As large as the limits allow, so that it is they that refuse a request, by name. An answer may be longer.
+        ("grpc.max_receive_message_length", largest_contents + _OTHER_BYTES),
+        ("grpc.max_send_message_length", -1),
+    ]
 
 
 async def serve(config: ServerConfig) -> int:

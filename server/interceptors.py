@@ -52,8 +52,17 @@ if TYPE_CHECKING:
 
 
 class RpcInterceptor(grpc.aio.ServerInterceptor):
-    def __init__(self, metrics: Metrics) -> None:
+    def __init__(self, metrics: Metrics, service: str) -> None:
+        """`service`: the one whose calls `wait_until_idle` is about."""
         self._metrics = metrics
+        self._service = service
+        self._num_running = 0
+        self._idle = asyncio.Event()
+        self._idle.set()
+
+    async def wait_until_idle(self) -> None:
+        """Until no call of the service is running."""
+        await self._idle.wait()
 
     async def intercept_service(
         self,
@@ -113,6 +122,7 @@ class RpcInterceptor(grpc.aio.ServerInterceptor):
         outcome = _Outcome(context)
         started = time.monotonic()
         self._metrics.rpc_started.labels(*labels).inc()
+        self._count_running(labels, +1)
         try:
             yield outcome
         except (asyncio.CancelledError, GeneratorExit):
@@ -124,6 +134,13 @@ class RpcInterceptor(grpc.aio.ServerInterceptor):
             code = "".join(word.capitalize() for word in outcome.code.name.split("_"))
             self._metrics.rpc_handled.labels(*labels, _GO_NAMES.get(code, code)).inc()
             self._metrics.rpc_seconds.labels(*labels).observe(time.monotonic() - started)
+            self._count_running(labels, -1)
+
+    def _count_running(self, labels: tuple[str, ...], change: int) -> None:
+        _, service, _ = labels
+        if service == self._service:
+            self._num_running += change
+            (self._idle.clear if self._num_running else self._idle.set)()
 
 
 class _Outcome:

@@ -12,6 +12,8 @@ from server.text import segment
 class RequestLimits:
     max_contents: int
     max_content_characters: int
+    max_segments: int
+    """Of all contents together; more could never be queued."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,11 @@ def parse_request(message: pb.TranslateRequest, models: Models, limits: RequestL
         _parse_content(text, f"contents[{index}]", model, requested, limits)
         for index, text in enumerate(message.contents)
     ]
+    num_segments = sum(len(content.segments) for content in contents)
+    if num_segments > limits.max_segments:
+        raise InvalidRequest(
+            "contents", f"at most {limits.max_segments} segments of the model's length expected, got {num_segments}"
+        )
     return TranslationRequest(model, contents)
 
 

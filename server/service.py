@@ -180,6 +180,7 @@ class TranslationService(pb_grpc.TranslationServiceServicer):
             precision=manifest.precision,
             limits=pb.ModelLimits(
                 max_contents=self._limits.max_contents,
+                max_content_characters=self._limits.max_content_characters,
                 max_source_tokens=manifest.max_source_tokens,
                 max_output_tokens=manifest.max_output_tokens,
             ),

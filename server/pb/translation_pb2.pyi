@@ -113,14 +113,16 @@ class LanguagePair(_message.Message):
     def __init__(self, source_language_code: _Optional[str] = ..., target_language_code: _Optional[str] = ...) -> None: ...
 
 class ModelLimits(_message.Message):
-    __slots__ = ("max_contents", "max_source_tokens", "max_output_tokens")
+    __slots__ = ("max_contents", "max_source_tokens", "max_output_tokens", "max_content_characters")
     MAX_CONTENTS_FIELD_NUMBER: _ClassVar[int]
     MAX_SOURCE_TOKENS_FIELD_NUMBER: _ClassVar[int]
     MAX_OUTPUT_TOKENS_FIELD_NUMBER: _ClassVar[int]
+    MAX_CONTENT_CHARACTERS_FIELD_NUMBER: _ClassVar[int]
     max_contents: int
     max_source_tokens: int
     max_output_tokens: int
-    def __init__(self, max_contents: _Optional[int] = ..., max_source_tokens: _Optional[int] = ..., max_output_tokens: _Optional[int] = ...) -> None: ...
+    max_content_characters: int
+    def __init__(self, max_contents: _Optional[int] = ..., max_source_tokens: _Optional[int] = ..., max_output_tokens: _Optional[int] = ..., max_content_characters: _Optional[int] = ...) -> None: ...
 
 class QualityScore(_message.Message):
     __slots__ = ("test_set", "metric", "value")

@@ -138,7 +138,10 @@ async def test_models_are_listed_with_what_a_client_has_to_know(served: Served) 
         language_pairs=[pb.LanguagePair(source_language_code="en", target_language_code="fr")],
         precision="int8",
         limits=pb.ModelLimits(
-            max_contents=128, max_source_tokens=MAX_SOURCE_TOKENS, max_output_tokens=MAX_OUTPUT_TOKENS
+            max_contents=128,
+            max_content_characters=10_000,
+            max_source_tokens=MAX_SOURCE_TOKENS,
+            max_output_tokens=MAX_OUTPUT_TOKENS,
         ),
         quality_scores=[pb.QualityScore(test_set="none/test", metric="BLEU", value=12.5)],
         is_default=True,

@@ -79,6 +79,16 @@ async def test_an_idle_connection_does_not_hold_up_a_stop(model_repository: Path
         assert await asyncio.wait_for(served.stop(), PATIENCE)
 
 
+async def test_an_open_health_watch_does_not_hold_up_a_stop(model_repository: Path) -> None:
+    async with serving(model_repository, grace_seconds=1000) as served:
+        watch = health_stub(served).Watch(health_pb2.HealthCheckRequest())
+        states = aiter(watch)
+        assert (await anext(states)).status == SERVING
+        stopping = asyncio.ensure_future(served.stop())
+        assert (await anext(states)).status == NOT_SERVING
+        assert await asyncio.wait_for(stopping, PATIENCE)
+
+
 async def test_what_outlasts_the_grace_is_cut(model_repository: Path) -> None:
     async with serving(model_repository, gated=True, grace_seconds=1) as served:
         call = asyncio.ensure_future(served.translate(SENTENCES[0]))

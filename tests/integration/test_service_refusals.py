@@ -58,6 +58,15 @@ BAD_REQUESTS = [
 ]
 
 
+async def test_contents_within_the_limits_are_not_too_large_for_grpc(model_repository: Path) -> None:
+    """5 MB, of characters of four bytes, where gRPC's own limit would be 4 MB; refused for what they are."""
+    async with serving(model_repository) as served:
+        bad = request(*["\U0001f600" * 10_000] * 127, "")
+        code, message, _ = await refusal(served.stub.Translate(bad, timeout=PATIENCE))
+    assert code == grpc.StatusCode.INVALID_ARGUMENT
+    assert message.startswith("contents[127]: a text that is not blank expected")
+
+
 @pytest.mark.parametrize("method", ["Translate", "StreamTranslate"])
 @pytest.mark.parametrize(("bad", "field", "problem"), BAD_REQUESTS)
 async def test_what_is_wrong_with_a_request_is_named_by_field_limit_and_value(
@@ -127,8 +136,8 @@ async def first_done(calls: Sequence[asyncio.Future[Any]], number: int) -> set[a
 async def test_a_request_that_is_larger_than_the_queue_is_refused_as_a_whole(model_repository: Path) -> None:
     async with serving(model_repository, max_waiting=2) as served:
         code, message, _ = await refusal(served.translate(*SENTENCES[:3]))
-        assert code == grpc.StatusCode.RESOURCE_EXHAUSTED
-        assert message == "queue is full: 0 sentences wait, 3 more would exceed the limit of 2"
+        assert code == grpc.StatusCode.INVALID_ARGUMENT
+        assert message == "contents: at most 2 segments of the model's length expected, got 3"
         assert len((await served.translate(*SENTENCES[:2])).translations) == 2
 
 

@@ -36,7 +36,9 @@ class Streaming:
         self.engine = Engine(MANIFEST, FakeBackend(4, self.gate), Limits(4, 1000), 100, self._post, metrics)
         model = ServedModel(MANIFEST, tokenizer, self.engine)
         models = Models([Bundle(Path("fake"), MANIFEST)], "fake", lambda _: model)
-        self._service = TranslationService(models, RequestLimits(max_contents=9, max_content_characters=99))
+        self._service = TranslationService(
+            models, RequestLimits(max_contents=9, max_content_characters=99, max_segments=9)
+        )
 
     def start(self, *contents: str) -> AsyncIterator[pb.StreamTranslateResponse]:
         request = pb.TranslateRequest(contents=contents, decoding=pb.DecodingOptions(max_output_tokens=9))

@@ -7,6 +7,7 @@ import grpc
 import pytest
 from google.rpc.error_details_pb2 import RequestInfo
 
+from server.app import SERVICE
 from server.errors import DeadlineExceeded, EngineFailed, InvalidRequest, NotServing, QueueFull, UnknownModel
 from server.interceptors import RpcInterceptor
 from server.metrics import Metrics
@@ -71,7 +72,7 @@ class Surrounded:
 @pytest.fixture
 async def surrounded() -> AsyncIterator[Surrounded]:
     service, metrics = Failing(), Metrics()
-    server = grpc.aio.server(interceptors=[RpcInterceptor(metrics)])
+    server = grpc.aio.server(interceptors=[RpcInterceptor(metrics, SERVICE)])
     pb_grpc.add_TranslationServiceServicer_to_server(service, server)
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()

@@ -15,7 +15,7 @@ from server.text import Tokenizer
 from tests.fakes import MANIFEST, FakeBackend, post
 
 MAX_SOURCE_TOKENS, MAX_OUTPUT_TOKENS = 40, 60
-LIMITS = RequestLimits(max_contents=3, max_content_characters=400)
+LIMITS = RequestLimits(max_contents=3, max_content_characters=400, max_segments=5)
 
 
 @pytest.fixture
@@ -93,6 +93,20 @@ def test_what_is_wrong_is_refused_with_field_limit_and_value(
     with pytest.raises(InvalidRequest) as raised:
         parse_request(request_message, models, LIMITS)
     assert (raised.value.field, raised.value.problem) == (field, problem)
+
+
+def test_more_segments_than_could_ever_be_queued_are_refused(models: Models) -> None:
+    text = "The cat sleeps on the roof of the car. " * 10
+    [content] = parse_request(message(text), models, dataclasses.replace(LIMITS, max_segments=100)).contents
+    num_segments = len(content.segments)
+    assert num_segments > 1
+    parse_request(message(text), models, dataclasses.replace(LIMITS, max_segments=num_segments))
+    with pytest.raises(InvalidRequest) as raised:
+        parse_request(message(text, "She smiled."), models, dataclasses.replace(LIMITS, max_segments=num_segments))
+    assert raised.value.field == "contents"
+    assert raised.value.problem == (
+        f"at most {num_segments} segments of the model's length expected, got {num_segments + 1}"
+    )
 
 
 def test_an_overlong_sentence_is_refused_with_its_number_of_tokens(models: Models, tokenizer: Tokenizer) -> None:
