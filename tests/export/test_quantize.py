@@ -1,0 +1,61 @@
+"""What int8 makes of a graph's constants."""
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime as ort
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+from export import quantize
+
+ROWS, WIDTH = 40, 8
+IDS = np.array([[0, 7, 39], [7, 7, 1]])
+
+
+@pytest.fixture
+def table() -> np.ndarray:
+    """Rows of very different magnitudes, as the rows of frequent and of rare tokens are."""
+    generator = np.random.default_rng(5)
+    rows = generator.normal(size=(ROWS, WIDTH)) * np.logspace(-3, 2, ROWS)[:, None]
+    return rows.astype(np.float32)
+
+
+@pytest.fixture
+def graph(table: np.ndarray, tmp_path: Path) -> Path:
+    """Looks ids up in the table."""
+    ids = helper.make_tensor_value_info("ids", TensorProto.INT64, ["batch", "length"])
+    embedded = helper.make_tensor_value_info("embedded", TensorProto.FLOAT, ["batch", "length", WIDTH])
+    gather = helper.make_node("Gather", ["table", "ids"], ["embedded"], axis=0)
+    content = helper.make_graph([gather], "lookup", [ids], [embedded], [numpy_helper.from_array(table, "table")])
+    path = tmp_path / "lookup.onnx"
+    onnx.save(helper.make_model(content, opset_imports=[helper.make_opsetid("", 20)], ir_version=10), path)
+    return path
+
+
+def look_up(graph: Path) -> np.ndarray:
+    [embedded] = ort.InferenceSession(graph, providers=["CPUExecutionProvider"]).run(None, {"ids": IDS})
+    return np.asarray(embedded)
+
+
+def constants(graph: Path) -> dict[str, tuple[int, list[int]]]:
+    return {tensor.name: (tensor.data_type, list(tensor.dims)) for tensor in onnx.load(graph).graph.initializer}
+
+
+def test_a_large_table_is_gathered_in_int8_to_half_a_level_of_each_row(
+    graph: Path, table: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(quantize, "MIN_TABLE_ROWS", ROWS)
+    quantize.quantize(graph, {})
+    assert sorted(constants(graph).values()) == [(TensorProto.FLOAT, [ROWS, 1]), (TensorProto.INT8, [ROWS, WIDTH])]
+    half_a_level = np.abs(table).max(axis=1) / quantize.WEIGHT_LEVELS / 2
+    error = np.abs(look_up(graph) - table[IDS]).max(axis=-1)
+    assert (error <= half_a_level[IDS] * 1.001).all()
+    assert error.max() > 0, "something was rounded"
+
+
+def test_a_small_table_stays_as_it_is(graph: Path, table: np.ndarray) -> None:
+    quantize.quantize(graph, {})
+    assert constants(graph) == {"table": (TensorProto.FLOAT, [ROWS, WIDTH])}
+    assert (look_up(graph) == table[IDS]).all()
