@@ -2,18 +2,21 @@
 
     python -m models.evaluate checkpoints/transformer checkpoints/lstm
     python -m models.evaluate transformer="python -m client --model transformer-en-fr"
+    python -m models.evaluate --by-length checkpoints/lstm checkpoints/lstm_attention
 
 A system is a checkpoint's folder, which PyTorch decodes greedily, or `NAME=COMMAND`: a command that reads one sentence
 a line and writes one translation a line, so that a running server, and any other translator, is measured alike.
 """
 
 import argparse
+import bisect
 import functools
+import itertools
 import json
 import shlex
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -21,11 +24,14 @@ from tqdm import tqdm
 
 from models.checkpoint import CheckpointError, load_checkpoint
 from models.config import ConfigError
-from models.corpora import CORPORA, CorpusError, data_folder, read_corpus
+from models.corpora import CORPORA, Corpus, CorpusError, data_folder, read_corpus
 from models.greedy import greedy_decode, translate
 from models.metrics import Score, score_all
 
 Translator = Callable[[Sequence[str]], list[str]]
+
+LENGTHS = (8, 12, 16, 20)
+"""Most words of a source sentence in each group of `--by-length`; the last group has all longer ones."""
 
 
 class TranslatorError(Exception):
@@ -43,11 +49,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m models.evaluate", description="Score translation systems.")
     parser.add_argument("systems", nargs="+", help="checkpoint folders, or NAME=COMMAND")
     parser.add_argument("--data", type=Path, help="the corpora's folder (default: $SEQ2SERVE_DATA, else data)")
+    parser.add_argument("--by-length", action="store_true", help="score sources of like length together")
     parser.add_argument("--output", type=Path, default=Path("build/quality.json"))
     arguments = parser.parse_args()
     try:
         translators = dict(map(open_system, arguments.systems))
-        results = evaluate(translators, data_folder(arguments.data))
+        tests = read_tests(data_folder(arguments.data))
+        results = evaluate(translators, by_length(tests) if arguments.by_length else tests)
     except (CheckpointError, ConfigError, CorpusError, TranslatorError) as error:
         sys.exit(f"error: {error}")
     arguments.output.parent.mkdir(parents=True, exist_ok=True)
@@ -79,14 +87,34 @@ def pipe(command: list[str], sources: Sequence[str]) -> list[str]:
     return lines
 
 
-def evaluate(translators: dict[str, Translator], data: Path) -> list[Result]:
-    """Every system on every test set."""
-    tests = {
+def read_tests(data: Path) -> dict[str, Corpus]:
+    """Every test set, as `<corpus>/<part>`."""
+    return {
         f"{corpus}/{part}": read_corpus(data, corpus, part)
         for corpus, parts in CORPORA.items()
         for part in parts
         if part.startswith("test")
     }
+
+
+def by_length(tests: Mapping[str, Corpus]) -> dict[str, Corpus]:
+    """The same sentences, those of each corpus sorted into groups by the number of words in the source."""
+    groups: dict[tuple[str, int], Corpus] = {}
+    for name, test in tests.items():
+        corpus, _, _ = name.partition("/")
+        for source, target, references in zip(*test, strict=True):
+            length = bisect.bisect_left(LENGTHS, len(source.split()))
+            group = groups.setdefault((corpus, length), Corpus([], [], []))
+            group.sources.append(source)
+            group.targets.append(target)
+            group.references.append(references)
+    names = [f"up to {LENGTHS[0]} words", *(f"{low + 1} to {high}" for low, high in itertools.pairwise(LENGTHS))]
+    names.append(f"more than {LENGTHS[-1]}")
+    return {f"{corpus}, {names[length]}": group for (corpus, length), group in sorted(groups.items())}
+
+
+def evaluate(translators: Mapping[str, Translator], tests: Mapping[str, Corpus]) -> list[Result]:
+    """Every system on every test set."""
     results = []
     for system, translator in translators.items():
         for name, test in tqdm(tests.items(), desc=system, unit="test set"):

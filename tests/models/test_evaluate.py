@@ -2,7 +2,8 @@ import sys
 
 import pytest
 
-from models.evaluate import Result, TranslatorError, markdown, pipe
+from models.corpora import Corpus
+from models.evaluate import Result, TranslatorError, by_length, markdown, pipe
 from models.metrics import bleu, score_all
 
 
@@ -46,3 +47,20 @@ def test_the_table_names_system_test_set_and_signature() -> None:
     table = markdown([Result("transformer", "tatoeba/test", scores)])
     assert "| transformer | tatoeba/test | 100.0 ±" in table
     assert "tok:13a" in table
+
+
+def test_sources_are_grouped_by_their_number_of_words_within_a_corpus() -> None:
+    def corpus(*lengths: int) -> Corpus:
+        sources = [" ".join(["word"] * length) for length in lengths]
+        return Corpus(sources, [f"to {source}" for source in sources], [[f"to {source}"] for source in sources])
+
+    groups = by_length({"a/test_1": corpus(1, 8, 9), "a/test_2": corpus(21, 12), "b/test": corpus(20, 17)})
+    assert {name: [len(source.split()) for source in group.sources] for name, group in groups.items()} == {
+        "a, up to 8 words": [1, 8],
+        "a, 9 to 12": [9, 12],
+        "a, more than 20": [21],
+        "b, 17 to 20": [20, 17],
+    }
+    for group in groups.values():
+        assert group.targets == [f"to {source}" for source in group.sources]
+        assert group.references == [[target] for target in group.targets]
