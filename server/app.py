@@ -34,11 +34,11 @@ _OTHER_BYTES = 1_000_000
 """Of a request besides its contents' text."""
 
 _FLUSH_SECONDS = 0.5
-"""Time for the last answers to reach the wire, at shutdown."""
+"""Time at shutdown for the last answers to reach the wire, and for calls that were just accepted to begin."""
 
 
 class App:
-    """One serving process. `start`, then `wait`, then `stop`; `stop` may come at any time."""
+    """One serving process: `start`, then `wait`, then `stop`."""
 
     def __init__(
         self, config: ServerConfig, open_backend: Callable[[Bundle, BackendOptions], Backend] = Backend
@@ -63,7 +63,7 @@ class App:
         self._interceptor = RpcInterceptor(self._metrics, SERVICE)
         self._server = grpc.aio.server(interceptors=[self._interceptor], options=_channel_options(limits))
         translation_pb2_grpc.add_TranslationServiceServicer_to_server(
-            TranslationService(self._models, limits), self._server
+            TranslationService(self._models, limits, self._metrics.request_seconds), self._server
         )
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         reflection.enable_server_reflection((SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME), self._server)
@@ -88,10 +88,10 @@ class App:
         """Drain: no new request, running ones get the grace to end. Returns whether all was well."""
         await self._set_health(health_pb2.HealthCheckResponse.NOT_SERVING)
         stopped = asyncio.ensure_future(self._server.stop(self._config.grace_seconds))
-        idle = asyncio.ensure_future(self._interceptor.wait_until_idle())
+        idle = asyncio.ensure_future(self._interceptor.wait_until_idle(_FLUSH_SECONDS))
         await asyncio.wait({stopped, idle}, return_when=asyncio.FIRST_COMPLETED)
         idle.cancel()
-        await self._server.stop(_FLUSH_SECONDS)  # who only watches the health, or reflects, is not waited for
+        await self._server.stop(None)  # who only watches the health, or reflects, is not waited for
         await stopped
         for model in self._models:
             await asyncio.to_thread(model.engine.close)
@@ -102,6 +102,7 @@ class App:
 
     def _load(self, bundle: Bundle) -> ServedModel:
         config, manifest = self._config, bundle.manifest
+        tokenizer = _open_tokenizer(bundle)
         backend = self._open_backend(bundle, BackendOptions(config.max_rows, config.threads))
         backend.warm_up([manifest.special_ids.eos])
         engine = Engine(
@@ -113,11 +114,11 @@ class App:
             self._metrics.engine(manifest.name),
             self._on_engine_failure,
         )
-        return ServedModel(manifest, Tokenizer(bundle.tokenizer, manifest.special_ids.eos), engine)
+        return ServedModel(manifest, tokenizer, engine)
 
     def _post(self, events: list[tuple[Listener, Event]]) -> None:
         """From an engine's thread to the event loop's, once a step."""
-        self._call_soon(lambda: [listener(event) for listener, event in events])
+        self._call_soon(lambda: _deliver(events))
 
     def _on_engine_failure(self) -> None:
         def fail() -> None:
@@ -139,7 +140,7 @@ class App:
             return None
         host, _, port = self._config.metrics_listen.rpartition(":")
         try:
-            server, _ = start_http_server(int(port), host, self._metrics.registry)
+            server, _ = start_http_server(int(port), host.strip("[]"), self._metrics.registry)
         except (OSError, ValueError) as error:
             address = self._config.metrics_listen
             raise OSError(f"metrics_listen: cannot listen on {address}: {error}") from error
@@ -155,20 +156,44 @@ def _channel_options(limits: RequestLimits) -> list[tuple[str, int]]:
         # As large as the limits allow, so that it is they that refuse a request, by name. An answer may be longer.
         ("grpc.max_receive_message_length", largest_contents + _OTHER_BYTES),
         ("grpc.max_send_message_length", -1),
+        # A client whose machine or network is gone says nothing; its calls would stay open.
+        ("grpc.keepalive_time_ms", 60_000),
     ]
+
+
+def _open_tokenizer(bundle: Bundle) -> Tokenizer:
+    """Raises BundleError for one that cannot be read, or is not this model's."""
+    try:
+        tokenizer = Tokenizer(bundle.tokenizer, bundle.manifest.special_ids.eos)
+    except (OSError, RuntimeError) as error:
+        raise BundleError(f"{bundle.tokenizer}: {error}") from error
+    if tokenizer.vocabulary_size != bundle.manifest.vocabulary_size:
+        raise BundleError(
+            f"{bundle.tokenizer}: {tokenizer.vocabulary_size} pieces, "
+            f"the manifest's vocabulary_size is {bundle.manifest.vocabulary_size}"
+        )
+    return tokenizer
+
+
+def _deliver(events: list[tuple[Listener, Event]]) -> None:
+    for listener, event in events:
+        try:
+            listener(event)
+        except Exception:  # the events behind it are of other requests
+            _logger.exception("a listener failed")
 
 
 async def serve(config: ServerConfig) -> int:
     """Serve until SIGTERM or Ctrl-C. Returns the process's exit code."""
     app = App(config)
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, app.request_stop)
     try:
         await app.start()
     except (BundleError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, app.request_stop)
     address = f"{config.listen.rpartition(':')[0]}:{app.port}"
     print(f"serving on {address}; translate a sentence with:", flush=True)
     python = shlex.quote(sys.executable)

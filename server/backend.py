@@ -84,10 +84,15 @@ class Backend:
         encoded = set(self._encoder_outputs)
         if encoded != fixed:
             raise BundleError(f"{bundle.encoder}: outputs {sorted(encoded)}, the manifest's state is {sorted(fixed)}")
+        outputs = {value.name for value in self._step.get_outputs()}
         unknown = {value.name for value in self._step.get_inputs()} - state - {"previous_ids", "positions"}
-        unknown |= {value.name for value in self._step.get_outputs()} - {f"next_{n}" for n in state} - {"log_probs"}
+        unknown |= outputs - {f"next_{n}" for n in state} - {"log_probs"}
         if unknown:
             raise BundleError(f"{bundle.step}: inputs or outputs that the manifest does not name: {sorted(unknown)}")
+        changing = {f"next_{spec.name}" for spec in bundle.manifest.state if spec.kind != "constant"}
+        missing = (changing | {"log_probs"}) - outputs
+        if missing:
+            raise BundleError(f"{bundle.step}: outputs are missing that the manifest promises: {sorted(missing)}")
 
 
 def _session(path: object, options: BackendOptions) -> ort.InferenceSession:

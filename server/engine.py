@@ -14,6 +14,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+import numpy as np
+
 from server.backend import Backend
 from server.bundle import Manifest
 from server.decoding import DecodingRows
@@ -25,10 +27,9 @@ _logger = logging.getLogger(__name__)
 
 
 class Written(NamedTuple):
-    """Tokens that a streaming sentence has gained."""
+    """A streaming sentence has gained a token, which is not EOS."""
 
-    ids: list[int]
-    """All so far, without EOS."""
+    id: int
 
 
 class Finished(NamedTuple):
@@ -229,29 +230,25 @@ class Engine:
         started = self._clock()
         backend, num_rows = self._backend, len(self._rows)
         backend.step(num_rows)
-        first = [sequence for sequence in self._rows if backend.positions[sequence.row] == 0]
+        first = [self._rows[row] for row in np.flatnonzero(backend.positions[:num_rows] == 0)]
         ended = self._decoding.advance(backend.log_probs, backend.previous_ids, backend.positions, num_rows)
         now = self._clock()
         for sequence in first:
             self._metrics.first_token_seconds.observe(now - sequence.submitted)
         for row, reached_limit in ended:
             sequence = self._rows[row]
-            output_ids = self._written(row, at_end=not reached_limit)
+            num_written = int(backend.positions[row]) - (not reached_limit)  # without EOS
+            output_ids = self._decoding.output_ids[row, :num_written].tolist()
             event = Finished(output_ids, float(self._decoding.log_prob[row]), reached_limit)
             self._leave(sequence)
             self._events.append((sequence.sentence.listener, event))
-        for sequence in self._rows:
+        ids = backend.previous_ids[: len(self._rows)].tolist()
+        for sequence, id_ in zip(self._rows, ids, strict=True):
             if sequence.sentence.streams:
-                self._events.append((sequence.sentence.listener, Written(self._written(sequence.row))))
+                self._events.append((sequence.sentence.listener, Written(id_)))
         self._metrics.output_tokens.inc(num_rows)
         self._metrics.step_seconds.observe(now - started)
         self._metrics.batch_rows.observe(num_rows)
-
-    def _written(self, row: int, at_end: bool = False) -> list[int]:
-        """The row's output without EOS; `at_end` says that its last token is one."""
-        num_written = int(self._backend.positions[row]) - at_end
-        ids: list[int] = self._decoding.output_ids[row, :num_written].tolist()
-        return ids
 
     def _publish(self) -> None:
         self._metrics.active_rows.set(len(self._rows))

@@ -4,12 +4,20 @@
     |- InvalidRequest     the request is wrong, whatever the server's state
     |- UnknownModel       no model of that name is served
     |- QueueFull          as many sentences wait as may wait
-    |- NotServing         the server is draining, or not warm yet
+    |- NotServing         the server is draining
     |- DeadlineExceeded   the client's deadline passed, in the queue or while decoding
     '- EngineFailed       the decode loop broke; the message says nothing of its inside
 
 `interceptors.py` maps them to gRPC status codes.
 """
+
+_MOST_SHOWN = 50
+"""Characters of a client's text in a message: gRPC carries messages as metadata, which have to be short."""
+
+
+def shown(text: str) -> str:
+    """A client's text as a message shows it: in quotation marks, and cut where it is long."""
+    return repr(text if len(text) <= _MOST_SHOWN else f"{text[:_MOST_SHOWN]}…")
 
 
 class TranslationError(Exception):
@@ -27,8 +35,7 @@ class InvalidRequest(TranslationError):
 
 class UnknownModel(TranslationError):
     def __init__(self, name: str, served: list[str]) -> None:
-        super().__init__(f"model: no model {name!r} is served here; served: {', '.join(served)}")
-        self.name = name
+        super().__init__(f"model: no model {shown(name)} is served here; served: {', '.join(served)}")
 
 
 class QueueFull(TranslationError):

@@ -44,7 +44,10 @@ _GO_NAMES = {"Ok": "OK", "Cancelled": "Canceled"}
 """Status codes in metrics are named as go-grpc-prometheus names them; these two not by the rule."""
 
 REQUEST_ID = "x-request-id"
-"""Metadata: taken from the client if it sends one, and sent back."""
+"""Metadata: taken from the client if it sends one, and sent back with the status. Sent before that, it would commit the
+call, and a client's retry policy could no longer repeat one that is refused."""
+
+_LONGEST_REQUEST_ID = 100
 
 if TYPE_CHECKING:
     _Context = grpc.aio.ServicerContext[Any, Any]
@@ -56,13 +59,19 @@ class RpcInterceptor(grpc.aio.ServerInterceptor):
         """`service`: the one whose calls `wait_until_idle` is about."""
         self._metrics = metrics
         self._service = service
+        self._num_started = 0
         self._num_running = 0
         self._idle = asyncio.Event()
         self._idle.set()
 
-    async def wait_until_idle(self) -> None:
-        """Until no call of the service is running."""
-        await self._idle.wait()
+    async def wait_until_idle(self, seconds: float) -> None:
+        """Until no call of the service has run for that long: gRPC may have accepted one that has not begun."""
+        while True:
+            await self._idle.wait()
+            num_started = self._num_started
+            await asyncio.sleep(seconds)
+            if self._idle.is_set() and num_started == self._num_started:
+                return
 
     async def intercept_service(
         self,
@@ -74,7 +83,9 @@ class RpcInterceptor(grpc.aio.ServerInterceptor):
             return handler  # no such method: gRPC answers UNIMPLEMENTED
         _, service, method = handler_call_details.method.split("/")
         metadata = dict(handler_call_details.invocation_metadata or ())
-        request_id = str(metadata.get(REQUEST_ID) or uuid.uuid4())
+        request_id = str(metadata.get(REQUEST_ID, ""))
+        if not 1 <= len(request_id) <= _LONGEST_REQUEST_ID:
+            request_id = str(uuid.uuid4())
         if handler.unary_unary:
             return grpc.unary_unary_rpc_method_handler(
                 self._unary(handler.unary_unary, ("unary", service, method), request_id),
@@ -92,7 +103,7 @@ class RpcInterceptor(grpc.aio.ServerInterceptor):
     def _unary(self, inner: Callable[..., Awaitable[Any]], labels: tuple[str, ...], request_id: str) -> Any:
         async def call(request: Any, context: "_Context") -> Any:
             with self._observed(labels, context) as outcome:
-                await context.send_initial_metadata(((REQUEST_ID, request_id),))
+                context.set_trailing_metadata(((REQUEST_ID, request_id),))
                 try:
                     return await inner(request, context)
                 except Exception as error:
@@ -103,7 +114,7 @@ class RpcInterceptor(grpc.aio.ServerInterceptor):
     def _stream(self, inner: Callable[..., Any], labels: tuple[str, ...], request_id: str) -> Any:
         async def call(request: Any, context: "_Context") -> AsyncIterator[Any]:
             with self._observed(labels, context) as outcome:
-                await context.send_initial_metadata(((REQUEST_ID, request_id),))
+                context.set_trailing_metadata(((REQUEST_ID, request_id),))
                 try:
                     responses = inner(request, context)
                     if isinstance(responses, AsyncIterator):
@@ -139,6 +150,7 @@ class RpcInterceptor(grpc.aio.ServerInterceptor):
     def _count_running(self, labels: tuple[str, ...], change: int) -> None:
         _, service, _ = labels
         if service == self._service:
+            self._num_started += change > 0
             self._num_running += change
             (self._idle.clear if self._num_running else self._idle.set)()
 
@@ -161,7 +173,8 @@ class _Outcome:
         status = rpc_status.to_status(
             Status(code=self.code.value[0], message=message, details=_details(error, request_id))
         )
-        await self._context.abort(status.code, status.details, status.trailing_metadata)
+        trailing = ((REQUEST_ID, request_id), *status.trailing_metadata)
+        await self._context.abort(status.code, status.details, trailing)
 
 
 def _details(error: Exception, request_id: str) -> list[AnyMessage]:
@@ -171,7 +184,7 @@ def _details(error: Exception, request_id: str) -> list[AnyMessage]:
         violation = BadRequest.FieldViolation(field=error.field, description=error.problem)
         details.append(BadRequest(field_violations=[violation]))
     if isinstance(error, UnknownModel):
-        details.append(ErrorInfo(reason="UNKNOWN_MODEL", domain="seq2serve", metadata={"model": error.name}))
+        details.append(ErrorInfo(reason="UNKNOWN_MODEL", domain="seq2serve"))
     if isinstance(error, QueueFull | NotServing):
         details.append(RetryInfo(retry_delay=Duration(seconds=_RETRY_SECONDS)))
     packed = []

@@ -42,6 +42,13 @@ class Metrics:
         )
         model = ("model",)
         prefix = "seq2serve"
+        self.request_seconds = Histogram(
+            f"{prefix}_request_seconds",
+            "From a valid request to its end.",
+            (*model, "outcome"),
+            buckets=_SECONDS,
+            registry=registry,
+        )
         self._queue_seconds = Histogram(
             f"{prefix}_queue_seconds", "Wait for a row.", model, buckets=_SECONDS, registry=registry
         )

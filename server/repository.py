@@ -6,7 +6,7 @@ from pathlib import Path
 
 from server.bundle import Bundle, BundleError, Manifest, read_bundle
 from server.engine import Engine
-from server.errors import InvalidRequest, UnknownModel
+from server.errors import InvalidRequest, UnknownModel, shown
 from server.text import Tokenizer
 
 
@@ -70,5 +70,5 @@ class Models:
             if source_language and source_language not in sources
             else ("target_language_code", target_language)
         )
-        served_by = f"model {name!r} serves" if name else "the language pairs served here are"
-        raise InvalidRequest(field, f"{served_by} {', '.join(pairs)}, got {value!r}")
+        served_by = f"model {shown(name)} serves" if name else "the language pairs served here are"
+        raise InvalidRequest(field, f"{served_by} {', '.join(pairs)}, got {shown(value)}")

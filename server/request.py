@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from server.errors import InvalidRequest
+from server.errors import InvalidRequest, shown
 from server.pb import translation_pb2 as pb
 from server.repository import Models, ServedModel
 from server.text import segment
@@ -43,15 +43,16 @@ def parse_request(message: pb.TranslateRequest, models: Models, limits: RequestL
             "decoding.max_output_tokens",
             f"1 to {model.manifest.max_output_tokens} expected, or 0 for the server's own, got {requested}",
         )
-    contents = [
-        _parse_content(text, f"contents[{index}]", model, requested, limits)
-        for index, text in enumerate(message.contents)
-    ]
-    num_segments = sum(len(content.segments) for content in contents)
-    if num_segments > limits.max_segments:
-        raise InvalidRequest(
-            "contents", f"at most {limits.max_segments} segments of the model's length expected, got {num_segments}"
-        )
+    contents: list[ContentRequest] = []
+    num_segments = 0
+    for index, text in enumerate(message.contents):
+        contents.append(_parse_content(text, f"contents[{index}]", model, requested, limits))
+        num_segments += len(contents[-1].segments)
+        if num_segments > limits.max_segments:
+            so_far = f"{num_segments} in the first {index + 1} contents"
+            raise InvalidRequest(
+                "contents", f"at most {limits.max_segments} segments of the model's length expected, got {so_far}"
+            )
     return TranslationRequest(model, contents)
 
 
@@ -59,11 +60,14 @@ def _parse_content(
     text: str, field: str, model: ServedModel, max_output_tokens: int, limits: RequestLimits
 ) -> ContentRequest:
     if not text.strip():
-        raise InvalidRequest(field, f"a text that is not blank expected, got {text[:20]!r}")
+        raise InvalidRequest(field, f"a text that is not blank expected, got {shown(text)}")
     if len(text) > limits.max_content_characters:
         raise InvalidRequest(field, f"at most {limits.max_content_characters} characters expected, got {len(text)}")
     max_source = model.manifest.max_source_tokens
-    segments, longest = segment(text, model.tokenizer, max_source)
+    segments = segment(text, model.tokenizer, max_source)
+    longest = max(map(len, segments))
+    if longest == 1:  # EOS alone: control characters, say
+        raise InvalidRequest(field, f"a text that has something to translate expected, got {shown(text)}")
     if longest > max_source:
         raise InvalidRequest(field, f"sentences of at most {max_source} tokens expected, got one of {longest}")
     return ContentRequest(

@@ -28,7 +28,7 @@ class StateBuffers:
             shape = [sizes[dimension] if isinstance(dimension, str) else dimension for dimension in spec.shape]
             buffer = np.zeros((max_rows, *shape), spec.dtype)
             self.current[spec.name] = buffer
-            self.following[spec.name] = np.zeros_like(buffer) if spec.kind == "replace" else buffer
+            self.following[spec.name] = np.zeros(buffer.shape, spec.dtype) if spec.kind == "replace" else buffer
 
     def flip(self) -> None:
         """After a step: what was written is now current."""

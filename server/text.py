@@ -12,8 +12,14 @@ class Tokenizer:
     """A bundle's SentencePiece model."""
 
     def __init__(self, path: Path, eos: int) -> None:
+        """Raises OSError or RuntimeError for a file that is no SentencePiece model."""
         self._processor = sentencepiece.SentencePieceProcessor(model_file=str(path))
         self._eos = eos
+
+    @property
+    def vocabulary_size(self) -> int:
+        size: int = self._processor.get_piece_size()
+        return size
 
     def encode(self, text: str) -> list[int]:
         """Ids, ending with EOS."""
@@ -32,22 +38,19 @@ def split_sentences(text: str) -> list[str]:
     return [piece for piece in pieces if piece]
 
 
-def segment(text: str, tokenizer: Tokenizer, max_tokens: int) -> tuple[list[list[int]], int]:
+def segment(text: str, tokenizer: Tokenizer, max_tokens: int) -> list[list[int]]:
     """The token ids of a text in as few segments of at most `max_tokens` as its sentence ends allow.
 
-    Returns the segments, each ending with EOS, and the length of the longest one: greater than `max_tokens` if a
-    single sentence is.
+    Each segment ends with EOS; one is longer than `max_tokens` if a single sentence is, and one that is EOS alone
+    says that the text has nothing to translate.
     """
     whole = tokenizer.encode(text)
     if len(whole) <= max_tokens:
-        return [whole], len(whole)
-    segments: list[list[int]] = []
-    gathered = ""
-    for sentence in split_sentences(text):
-        longer = f"{gathered} {sentence}" if gathered else sentence
-        if gathered and len(tokenizer.encode(longer)) > max_tokens:
-            segments.append(tokenizer.encode(gathered))
-            longer = sentence
-        gathered = longer
-    segments.append(tokenizer.encode(gathered))
-    return segments, max(map(len, segments))
+        return [whole]
+    # Pieces of the vocabulary end at white space: the ids of sentences, put together, are the ids of the text.
+    segments: list[list[int]] = [[]]
+    for *ids, _ in map(tokenizer.encode, split_sentences(text)):
+        if segments[-1] and len(segments[-1]) + len(ids) + 1 > max_tokens:
+            segments.append([])
+        segments[-1] += ids
+    return [[*ids, whole[-1]] for ids in segments]

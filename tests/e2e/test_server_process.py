@@ -15,6 +15,8 @@ from tests.e2e.processes import DEFAULT_MODEL, ROOT, run, server_arguments, serv
 from tests.fakes import PATIENCE
 from tests.small_models import SENTENCES
 
+TRAINING = {"torch", "onnx", "onnxscript", "models", "export", "loadtest", "sacrebleu", "matplotlib"}
+
 
 @pytest.mark.parametrize("module", ["server.app", "client.__main__"])
 def test_serving_and_its_client_import_nothing_of_training(module: str) -> None:
@@ -22,7 +24,34 @@ def test_serving_and_its_client_import_nothing_of_training(module: str) -> None:
     imported = subprocess.run([sys.executable, "-c", code], cwd=ROOT, text=True, capture_output=True, check=True)
     names = set(imported.stdout.split())
     assert module.partition(".")[0] in names
-    assert not names & {"torch", "onnx", "onnxscript", "models", "export", "loadtest", "sacrebleu", "matplotlib"}
+    assert not names & TRAINING
+
+
+def test_a_server_that_has_translated_has_imported_nothing_of_training(model_repository: Path) -> None:
+    code = f"""
+import asyncio, sys
+from pathlib import Path
+import grpc
+from server.app import App
+from server.config import ServerConfig
+from server.pb import translation_pb2 as pb, translation_pb2_grpc as pb_grpc
+
+async def main():
+    app = App(ServerConfig(model_repository=Path({str(model_repository)!r}), default_model={DEFAULT_MODEL!r},
+                           listen="127.0.0.1:0", metrics_listen=""))
+    await app.start()
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{{app.port}}") as channel:
+        stub = pb_grpc.TranslationServiceStub(channel)
+        for model in (await stub.ListModels(pb.ListModelsRequest())).models:
+            await stub.Translate(pb.TranslateRequest(contents=["The cat sleeps."], model=model.name))
+    await app.stop()
+    print(*sorted({{name.partition('.')[0] for name in sys.modules}}))
+
+asyncio.run(main())
+"""
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, text=True, capture_output=True, check=True)
+    assert "server" in done.stdout.split()
+    assert not set(done.stdout.split()) & TRAINING
 
 
 def test_the_command_that_a_started_server_suggests_translates(model_repository: Path) -> None:

@@ -150,8 +150,8 @@ async def test_models_are_listed_with_what_a_client_has_to_know(served: Served) 
 
 async def test_a_request_id_is_made_or_taken_from_the_client_and_sent_back(served: Served) -> None:
     own = served.stub.Translate(request(SENTENCES[0]), metadata=(("x-request-id", "my own"),))
-    assert dict(await own.initial_metadata())["x-request-id"] == "my own"
-    made = [dict(await call.initial_metadata())["x-request-id"] for call in await several_calls(served)]
+    assert dict(await own.trailing_metadata())["x-request-id"] == "my own"
+    made = [dict(await call.trailing_metadata())["x-request-id"] for call in await several_calls(served)]
     assert len(set(made)) == 3
 
 

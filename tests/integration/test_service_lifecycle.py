@@ -1,6 +1,7 @@
 """Starting, being watched, and draining."""
 
 import asyncio
+import shutil
 import socket
 from pathlib import Path
 from typing import Any, cast
@@ -10,8 +11,9 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
+from models.tokenizer import train_tokenizer
 from server.app import SERVICE, App
-from server.bundle import BundleError
+from server.bundle import TOKENIZER, BundleError, read_bundle, write_manifest
 from server.config import ServerConfig
 from server.pb import translation_pb2 as pb
 from server.pb import translation_pb2_grpc as pb_grpc
@@ -117,6 +119,7 @@ async def test_metrics_count_calls_rows_and_tokens_by_closed_sets_of_labels(mode
         rpc = {"grpc_service": SERVICE, "grpc_method": "Translate", "grpc_type": "unary"}
         await served.wait_for_metric(2, "grpc_server_handling_seconds_count", **rpc)
         assert await served.metric("grpc_server_started_total", **rpc) == 2
+        assert await served.metric("seq2serve_request_seconds_count", model=DEFAULT_MODEL, outcome="ok") == 1
         assert await served.metric("grpc_server_handled_total", **rpc, grpc_code="OK") == 1
         assert await served.metric("grpc_server_handled_total", **rpc, grpc_code="InvalidArgument") == 1
         stream = {"grpc_method": "StreamTranslate", "grpc_type": "server_stream", "grpc_code": "OK"}
@@ -169,3 +172,21 @@ async def test_without_metrics_the_server_serves_all_the_same(model_repository: 
         answer = await pb_grpc.TranslationServiceStub(channel).Translate(request(SENTENCES[0]))
     assert answer.translations[0].translated_text
     assert await app.stop()
+
+
+@pytest.mark.parametrize(("damage", "problem"), [("nonsense", ""), ("another", "70 pieces, the manifest's vocabulary")])
+async def test_a_tokenizer_that_is_not_the_model_s_is_refused(
+    model_repository: Path, tmp_path: Path, damage: str, problem: str
+) -> None:
+    folder = tmp_path / DEFAULT_MODEL / "1"
+    shutil.copytree(model_repository / DEFAULT_MODEL / "1", folder)
+    if damage == "another":
+        train_tokenizer(SENTENCES, folder / TOKENIZER, 70)
+    else:
+        (folder / TOKENIZER).write_bytes(b"nonsense")
+    write_manifest(folder, read_bundle(model_repository / DEFAULT_MODEL / "1").manifest)
+    config = ServerConfig(
+        model_repository=tmp_path, listen="127.0.0.1:0", metrics_listen="", default_model=DEFAULT_MODEL
+    )
+    with pytest.raises(BundleError, match=rf"tokenizer\.model: {problem}"):
+        await App(config).start()

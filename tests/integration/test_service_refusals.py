@@ -29,6 +29,7 @@ BAD_REQUESTS = [
     (request(), "contents", "1 to 3 expected, got 0"),
     (request(*"abcd"), "contents", "1 to 3 expected, got 4"),
     (request("one", ""), "contents[1]", "a text that is not blank expected, got ''"),
+    (request("\u200b"), "contents[0]", "a text that has something to translate expected, got '\\u200b'"),
     (request("x" * 501), "contents[0]", "at most 500 characters expected, got 501"),
     (
         request(SENTENCES[0], OVERLONG_SENTENCE),
@@ -51,11 +52,22 @@ BAD_REQUESTS = [
         "the language pairs served here are en-fr, got 'de'",
     ),
     (
+        request("a", source_language_code="d" * 9000),
+        "source_language_code",
+        f"the language pairs served here are en-fr, got '{'d' * 50}…'",
+    ),
+    (
         request("a", model=DEFAULT_MODEL, target_language_code="de"),
         "target_language_code",
         f"model '{DEFAULT_MODEL}' serves en-fr, got 'de'",
     ),
 ]
+
+
+async def test_a_text_given_for_a_model_s_name_is_not_found(served: Served) -> None:
+    code, message, _ = await refusal(served.translate("a", model="x" * 9000))
+    assert code == grpc.StatusCode.NOT_FOUND
+    assert message.startswith(f"model: no model '{'x' * 50}…' is served here; served: ")
 
 
 async def test_contents_within_the_limits_are_not_too_large_for_grpc(model_repository: Path) -> None:
@@ -91,7 +103,7 @@ async def test_an_unknown_model_is_not_found_and_the_served_ones_are_named(serve
     code, message, details = await refusal(answer(served, method, request("a", model="babel")))
     assert code == grpc.StatusCode.NOT_FOUND
     assert message.startswith(f"model: no model 'babel' is served here; served: {DEFAULT_MODEL}, ")
-    assert details["ErrorInfo"] == ErrorInfo(reason="UNKNOWN_MODEL", domain="seq2serve", metadata={"model": "babel"})
+    assert details["ErrorInfo"] == ErrorInfo(reason="UNKNOWN_MODEL", domain="seq2serve")
 
 
 async def test_a_message_beyond_the_transport_s_limit_is_refused(served: Served) -> None:
@@ -137,7 +149,7 @@ async def test_a_request_that_is_larger_than_the_queue_is_refused_as_a_whole(mod
     async with serving(model_repository, max_waiting=2) as served:
         code, message, _ = await refusal(served.translate(*SENTENCES[:3]))
         assert code == grpc.StatusCode.INVALID_ARGUMENT
-        assert message == "contents: at most 2 segments of the model's length expected, got 3"
+        assert message == "contents: at most 2 segments of the model's length expected, got 3 in the first 3 contents"
         assert len((await served.translate(*SENTENCES[:2])).translations) == 2
 
 
@@ -162,7 +174,9 @@ async def test_a_deadline_that_passes_frees_the_row_and_is_answered_as_such(
     async with serving(model_repository, gated=True) as served:
         call = getattr(served.stub, method)(request(SENTENCES[0]), timeout=0.3)
         assert await call.code() == grpc.StatusCode.DEADLINE_EXCEEDED
-        await served.wait_for_metric(1, "grpc_server_handling_seconds_count", grpc_method=method)
+        await served.wait_for_metric(1, "grpc_server_handled_total", grpc_method=method, grpc_code="DeadlineExceeded")
+        labels = {"model": DEFAULT_MODEL, "outcome": "deadline_exceeded"}
+        assert await served.metric("seq2serve_request_seconds_count", **labels) == 1
         served.gate.open()
         neighbour = await served.translate(SENTENCES[1])
         assert neighbour.translations[0].translated_text

@@ -37,7 +37,9 @@ class Streaming:
         model = ServedModel(MANIFEST, tokenizer, self.engine)
         models = Models([Bundle(Path("fake"), MANIFEST)], "fake", lambda _: model)
         self._service = TranslationService(
-            models, RequestLimits(max_contents=9, max_content_characters=99, max_segments=9)
+            models,
+            RequestLimits(max_contents=9, max_content_characters=99, max_segments=9),
+            Metrics().request_seconds,
         )
 
     def start(self, *contents: str) -> AsyncIterator[pb.StreamTranslateResponse]:

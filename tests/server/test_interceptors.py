@@ -1,5 +1,7 @@
 """What surrounds every call, around a service that can be made to do anything."""
 
+import asyncio
+import json
 from collections.abc import AsyncIterator, Awaitable
 from typing import Any
 
@@ -40,8 +42,9 @@ class Failing(pb_grpc.TranslationServiceServicer):
 
 
 class Surrounded:
-    def __init__(self, service: Failing, metrics: Metrics, channel: grpc.aio.Channel) -> None:
+    def __init__(self, service: Failing, metrics: Metrics, address: str, channel: grpc.aio.Channel) -> None:
         self.service = service
+        self.address = address
         self.metrics = metrics
         self._stub = pb_grpc.TranslationServiceStub(channel)
 
@@ -76,8 +79,9 @@ async def surrounded() -> AsyncIterator[Surrounded]:
     pb_grpc.add_TranslationServiceServicer_to_server(service, server)
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
-    async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
-        yield Surrounded(service, metrics, channel)
+    address = f"127.0.0.1:{port}"
+    async with grpc.aio.insecure_channel(address) as channel:
+        yield Surrounded(service, metrics, address, channel)
     await server.stop(None)
 
 
@@ -126,6 +130,45 @@ async def test_every_error_of_the_domain_has_its_status_message_and_details(
     assert (actual_code, message) == (code, str(error))
     assert actual_details.keys() == {"RequestInfo", *details}
     assert await surrounded.was_handled(method, label)
+
+
+async def test_a_refused_call_may_be_repeated_by_grpc_itself(surrounded: Surrounded) -> None:
+    """Which it does not once the server has sent anything."""
+    policy = {"maxAttempts": 4, "initialBackoff": "0.01s", "maxBackoff": "0.01s", "backoffMultiplier": 1}
+    method = {"name": [{}], "retryPolicy": {**policy, "retryableStatusCodes": ["UNAVAILABLE"]}}
+    options = [("grpc.service_config", json.dumps({"methodConfig": [method]}))]
+    surrounded.service.error = NotServing()
+    async with grpc.aio.insecure_channel(surrounded.address, options=options) as channel:
+        stub = pb_grpc.TranslationServiceStub(channel)
+        await refusal(stub.Translate(pb.TranslateRequest(), timeout=PATIENCE))
+    labels = {"grpc_type": "unary", "grpc_service": SERVICE, "grpc_method": "Translate"}
+    assert surrounded.metrics.registry.get_sample_value("grpc_server_started_total", labels) == 4
+
+
+async def test_a_call_that_begins_when_all_seemed_idle_is_waited_for() -> None:
+    interceptor, labels = RpcInterceptor(Metrics(), SERVICE), ("unary", SERVICE, "Translate")
+    waiting = asyncio.ensure_future(interceptor.wait_until_idle(0))
+    await asyncio.sleep(0)  # it has seen that nothing is running, and looks once more
+    interceptor._count_running(labels, +1)
+    for _ in range(9):
+        await asyncio.sleep(0)
+    assert not waiting.done()
+    interceptor._count_running(labels, -1)
+    await asyncio.wait_for(waiting, PATIENCE)
+
+
+async def test_calls_of_other_services_do_not_keep_it_waiting() -> None:
+    interceptor = RpcInterceptor(Metrics(), SERVICE)
+    interceptor._count_running(("unary", "grpc.health.v1.Health", "Watch"), +1)
+    await asyncio.wait_for(interceptor.wait_until_idle(0), PATIENCE)
+
+
+async def test_an_overlong_request_id_is_replaced(surrounded: Surrounded) -> None:
+    surrounded.service.error = NotServing()
+    _, _, details = await refusal(surrounded.call("Translate", "x" * 2000))
+    request_info = details["RequestInfo"]
+    assert isinstance(request_info, RequestInfo)
+    assert len(request_info.request_id) == 36
 
 
 @methods

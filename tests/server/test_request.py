@@ -105,7 +105,8 @@ def test_more_segments_than_could_ever_be_queued_are_refused(models: Models) -> 
         parse_request(message(text, "She smiled."), models, dataclasses.replace(LIMITS, max_segments=num_segments))
     assert raised.value.field == "contents"
     assert raised.value.problem == (
-        f"at most {num_segments} segments of the model's length expected, got {num_segments + 1}"
+        f"at most {num_segments} segments of the model's length expected, "
+        f"got {num_segments + 1} in the first 2 contents"
     )
 
 
