@@ -9,12 +9,16 @@ int8 keeps the BLEU of validation text.
 import argparse
 import json
 import shutil
+import subprocess
 import sys
 import tempfile
 import tomllib
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
+import onnxruntime
+import torch
 from sentencepiece import SentencePieceProcessor
 
 from export.calibrate import calibrate
@@ -24,13 +28,23 @@ from export.quantize import quantize
 from export.session import GraphSession
 from models.checkpoint import CheckpointError, load_checkpoint
 from models.config import Config, ConfigError
-from models.corpora import CORPORA, SOURCE_LANGUAGE, TARGET_LANGUAGE, Corpus, CorpusError, data_folder, read_corpus
+from models.corpora import (
+    LICENCES,
+    SOURCE_LANGUAGE,
+    TARGET_LANGUAGE,
+    Corpus,
+    CorpusError,
+    data_folder,
+    read_corpus,
+    read_tests,
+)
 from models.greedy import translate
-from models.metrics import bleu
+from models.metrics import bleu, cased_bleu
 from models.seq2seq import BOS, EOS, PAD, UNKNOWN, Seq2SeqModel
 from server.bundle import (
     ENCODER,
     FORMAT_VERSION,
+    MANIFEST,
     STEP,
     TOKENIZER,
     Manifest,
@@ -49,8 +63,6 @@ CALIBRATION_SENTENCES = 200
 MAX_SOURCE_TOKENS = 128
 MAX_OUTPUT_TOKENS = 256
 
-METRIC = "BLEU, sacreBLEU 13a, cased, greedy"
-
 
 class ExportError(Exception):
     """A graph that does not compute what the model computes, or int8 that loses too much."""
@@ -64,11 +76,19 @@ def main() -> None:
     parser.add_argument("--data", type=Path, help="the corpora's folder (default: $SEQ2SERVE_DATA, else data)")
     parser.add_argument("--without-cache", action="store_true", help="a step that recomputes what the cache would hold")
     arguments = parser.parse_args()
+    bundle: Path = arguments.bundle.resolve()
+    if not bundle.name.isdecimal():
+        parser.error(f"bundle: <model repository>/<model name>/<version number> expected, got {arguments.bundle}")
+    if bundle.exists() and not (bundle / MANIFEST).is_file():
+        parser.error(f"bundle: {arguments.bundle} exists, and is no bundle that could be replaced")
     try:
         config, model, tokenizer = load_checkpoint(arguments.checkpoint)
         if arguments.without_cache:
-            model = model.without_cache()
-        export(arguments.checkpoint, config, model, tokenizer, arguments)
+            try:
+                model = model.without_cache()
+            except ValueError as error:
+                raise ExportError(str(error)) from error
+        export(arguments.checkpoint, config, model, tokenizer, bundle, arguments.precision, data_folder(arguments.data))
     except (ExportError, CheckpointError, ConfigError, CorpusError) as error:
         sys.exit(f"error: {error}")
 
@@ -78,11 +98,13 @@ def export(
     config: Config,
     model: Seq2SeqModel,
     tokenizer: SentencePieceProcessor,
-    arguments: argparse.Namespace,
+    bundle: Path,
+    precision: Literal["int8", "fp32"],
+    data: Path,
 ) -> None:
     """Build the bundle in a folder of its own, and put it in place when everything has held."""
-    arguments.bundle.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=arguments.bundle.parent, prefix=".export-") as name:
+    bundle.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=bundle.parent, prefix=".export-") as name:
         folder = Path(name) / "bundle"
         folder.mkdir()
         export_encoder(model, folder / ENCODER)
@@ -90,20 +112,19 @@ def export(
         shutil.copyfile(checkpoint / "tokenizer.model", folder / TOKENIZER)
         check_parity(model, folder, tokenizer.get_piece_size())
         quality = []
-        if arguments.precision == "int8":
-            data = data_folder(arguments.data)
+        if precision == "int8":
             quantize_and_check(model, folder, tokenizer, data, config)
             quality = measure(model, folder, tokenizer, data)
         write_manifest(
             folder,
             Manifest(
                 format_version=FORMAT_VERSION,
-                name=arguments.bundle.parent.name,
-                version=arguments.bundle.name,
+                name=bundle.parent.name,
+                version=bundle.name,
                 architecture=config.architecture,
                 source_language=SOURCE_LANGUAGE,
                 target_language=TARGET_LANGUAGE,
-                precision=arguments.precision,
+                precision=precision,
                 vocabulary_size=tokenizer.get_piece_size(),
                 special_ids=SpecialIds(pad=PAD, unknown=UNKNOWN, bos=BOS, eos=EOS),
                 max_source_tokens=MAX_SOURCE_TOKENS,
@@ -114,9 +135,10 @@ def export(
                 sha256={},
             ),
         )
-        shutil.rmtree(arguments.bundle, ignore_errors=True)
-        folder.rename(arguments.bundle)
-    print(f"wrote {arguments.bundle}")
+        if bundle.exists():
+            bundle.rename(Path(name) / "replaced")
+        folder.rename(bundle)
+    print(f"wrote {bundle}")
 
 
 def state_specs(model: Seq2SeqModel) -> tuple[StateSpec, ...]:
@@ -136,7 +158,7 @@ def check_parity(model: Seq2SeqModel, folder: Path, vocabulary_size: int) -> Non
     """Raises ExportError unless the fp32 graphs agree with PyTorch on sources of several lengths."""
     generator = np.random.default_rng(0)
     first = max(PAD, UNKNOWN, BOS, EOS) + 1
-    sources = [[*generator.integers(first, vocabulary_size, length).tolist(), EOS] for length in (1, 4, 9, 17, 30)]
+    sources = [[*generator.integers(first, vocabulary_size, length).tolist(), EOS] for length in (1, 4, 9, 30, 128)]
     difference = largest_difference(model, GraphSession(folder / ENCODER, folder / STEP, model.state), sources)
     print(f"fp32: largest difference of a log-probability between PyTorch and ONNX Runtime: {difference:.1e} nats")
     if not difference <= TOLERANCE:
@@ -177,29 +199,37 @@ def measure(model: Seq2SeqModel, folder: Path, tokenizer: SentencePieceProcessor
     """BLEU of the finished graphs on every test set."""
     session = GraphSession(folder / ENCODER, folder / STEP, model.state)
     quality = []
-    for corpus, parts in CORPORA.items():
-        for part in parts:
-            if part.startswith("test"):
-                test = read_corpus(data, corpus, part)
-                score = bleu(translate(session.decode, tokenizer, test.sources), test.references)
-                quality.append(Quality(test_set=f"{corpus}/{part}", metric=METRIC, value=round(score, 2)))
-                print(f"{corpus}/{part}: BLEU {score:.2f}")
+    for name, test in read_tests(data).items():
+        score = cased_bleu(translate(session.decode, tokenizer, test.sources), test.references)
+        metric = f"{score.metric}, greedy, {score.signature}"
+        quality.append(Quality(test_set=name, metric=metric, value=score.value))
+        print(f"{name}: BLEU {score.value}")
     return quality
 
 
 def provenance(checkpoint: Path, config: Config) -> dict[str, str]:
-    """What the bundle was made from: the data, the recipe, and how far training went."""
+    """What the bundle was made from and by: data, licences, recipe, how far training went, and the code."""
     facts = {
         "corpora": json.dumps(config.data.corpora),
+        "licences": json.dumps({corpus: LICENCES[corpus] for corpus in config.data.corpora}),
         "recipe": json.dumps(tomllib.loads((checkpoint / "config.toml").read_text(encoding="utf-8"))),
         "seed": str(config.training.seed),
-        "card": "MODEL_CARD.md beside the checkpoint",
+        "commit": commit(),
+        "torch": torch.__version__,
+        "onnxruntime": onnxruntime.__version__,
     }
     metrics = checkpoint / "metrics.jsonl"
     if metrics.exists():
         last = json.loads(metrics.read_text(encoding="utf-8").splitlines()[-1])
         facts["training"] = f"{last['step']} steps, {last['target_tokens']} target tokens"
     return facts
+
+
+def commit() -> str:
+    """Of the code that exports; `-dirty` says that it was changed since."""
+    described = ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
+    done = subprocess.run(described, cwd=Path(__file__).parent, capture_output=True, text=True, check=False)
+    return done.stdout.strip() or "unknown"
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ import onnx
 
 from export.quantize import Range, find_products, observable
 from export.session import Array, GraphSession
+from models.greedy import NEVER_WRITTEN, max_output
 from models.seq2seq import BOS, EOS, StateTensor
 
 
@@ -27,12 +28,13 @@ def calibrate(
         ranges: tuple[dict[str, Range], dict[str, Range]] = ({}, {})
         names = [{product.activation for product in find_products(onnx.load(path).graph)} for path in (encoder, step)]
         for source in sources:
-            values = session.encode([source], 2 * len(source) + 10)
-            _widen(ranges[0], {name: values.pop(name) for name in names[0] & values.keys()})
+            values = session.encode([source], max_output(source))
+            _widen(ranges[0], {name: values[name] for name in names[0]})
             previous_ids = np.array([BOS])
-            for position in range(2 * len(source) + 10):
+            for position in range(max_output(source)):
                 outputs = session.step(previous_ids, np.array([position]), values)
                 _widen(ranges[1], {name: outputs[name] for name in names[1]})
+                outputs["log_probs"][:, NEVER_WRITTEN] = -np.inf
                 previous_ids = outputs["log_probs"].argmax(axis=1)
                 if previous_ids[0] == EOS:
                     break

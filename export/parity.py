@@ -9,7 +9,7 @@ from export.session import GraphSession
 from models.batches import pad_sources
 from models.seq2seq import BOS, Seq2SeqModel
 
-TOLERANCE = 2e-3
+TOLERANCE = 1e-4
 """Largest difference of any log-probability, in nats, at fp32: room for another order of summation, no more."""
 
 

@@ -48,7 +48,7 @@ class GraphSession:
 
     def decode(self, sources: Sequence[Sequence[int]]) -> list[list[int]]:
         """Greedy: sources ending with EOS -> output ids without EOS."""
-        max_target = max_output(sources)
+        max_target = max(map(max_output, sources))
         state = self.encode(sources, max_target)
         previous_ids = np.full(len(sources), BOS)
         outputs: list[list[int]] = [[] for _ in sources]
@@ -57,7 +57,7 @@ class GraphSession:
             log_probs = self.step(previous_ids, np.full(len(sources), position), state)["log_probs"]
             log_probs[:, NEVER_WRITTEN] = -np.inf
             previous_ids = log_probs.argmax(axis=1)
-            running = {row for row in running if previous_ids[row] != EOS}
+            running = {row for row in running if previous_ids[row] != EOS and position < max_output(sources[row])}
             if not running:
                 break
             for row in running:

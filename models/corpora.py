@@ -17,6 +17,11 @@ CORPORA = {
 }
 """Corpus -> its parts."""
 
+LICENCES = {
+    "multi30k": "for research use (Flickr30k's captions; https://github.com/multi30k/dataset)",
+    "tatoeba": "CC BY 2.0 FR (https://tatoeba.org, by way of https://www.manythings.org/anki)",
+}
+
 DEFAULT_FOLDER = "data"
 
 
@@ -58,6 +63,16 @@ def read_corpus(folder: Path, corpus: str, part: str) -> Corpus:
     if missing:
         raise CorpusError(f"{every}: no reference for {missing[0]!r}")
     return Corpus(sources, targets, [references[source] for source in sources])
+
+
+def read_tests(data: Path) -> dict[str, Corpus]:
+    """Every test set, as `<corpus>/<part>`."""
+    return {
+        f"{corpus}/{part}": read_corpus(data, corpus, part)
+        for corpus, parts in CORPORA.items()
+        for part in parts
+        if part.startswith("test")
+    }
 
 
 def _read_lines(path: Path) -> list[str]:

@@ -24,7 +24,7 @@ from tqdm import tqdm
 
 from models.checkpoint import CheckpointError, load_checkpoint
 from models.config import ConfigError
-from models.corpora import CORPORA, Corpus, CorpusError, data_folder, read_corpus
+from models.corpora import Corpus, CorpusError, data_folder, read_tests
 from models.greedy import greedy_decode, translate
 from models.metrics import Score, score_all
 
@@ -85,16 +85,6 @@ def pipe(command: list[str], sources: Sequence[str]) -> list[str]:
     if len(lines) != len(sources):
         raise TranslatorError(f"{shlex.join(command)}: {len(sources)} lines in, {len(lines)} lines out")
     return lines
-
-
-def read_tests(data: Path) -> dict[str, Corpus]:
-    """Every test set, as `<corpus>/<part>`."""
-    return {
-        f"{corpus}/{part}": read_corpus(data, corpus, part)
-        for corpus, parts in CORPORA.items()
-        for part in parts
-        if part.startswith("test")
-    }
 
 
 def by_length(tests: Mapping[str, Corpus]) -> dict[str, Corpus]:

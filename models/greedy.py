@@ -12,15 +12,15 @@ NEVER_WRITTEN = [PAD, UNKNOWN, BOS]
 """Ids that no translation contains."""
 
 
-def max_output(sources: Sequence[Sequence[int]]) -> int:
-    """More tokens than any good translation of these has."""
-    return 2 * max(map(len, sources)) + 10
+def max_output(source: Sequence[int]) -> int:
+    """More tokens than any good translation of it has; the server's default limit as well."""
+    return 2 * len(source) + 10
 
 
 @torch.inference_mode()
 def greedy_decode(model: Seq2SeqModel, sources: Sequence[Sequence[int]]) -> list[list[int]]:
-    """One padded batch of sources, each ending with EOS -> output ids without EOS, `max_output` at most."""
-    max_target = max_output(sources)
+    """One padded batch of sources, each ending with EOS -> output ids without EOS, at most `max_output` of each."""
+    max_target = max(map(max_output, sources))
     device = next(model.parameters()).device
     source_ids, source_lengths = (tensor.to(device) for tensor in pad_sources(sources))
     state = model.start_state(source_ids, source_lengths, max_target)
@@ -39,7 +39,9 @@ def greedy_decode(model: Seq2SeqModel, sources: Sequence[Sequence[int]]) -> list
         outputs.append(previous_ids)
     if not outputs:
         return [[] for _ in sources]
-    return [row[: row.index(EOS)] if EOS in row else row for row in torch.stack(outputs, dim=1).tolist()]
+    rows_ids: list[list[int]] = torch.stack(outputs, dim=1).tolist()
+    written = [ids[: ids.index(EOS)] if EOS in ids else ids for ids in rows_ids]
+    return [ids[: max_output(source)] for ids, source in zip(written, sources, strict=True)]
 
 
 def translate(

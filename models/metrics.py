@@ -25,8 +25,13 @@ class Score:
     signature: str
 
 
+def cased_bleu(translations: Sequence[str], references: References) -> Score:
+    """Cased sacreBLEU with tokenisation 13a (Post 2018), its interval and its signature."""
+    return _score("BLEU", sacrebleu.BLEU(), translations, references)
+
+
 def bleu(translations: Sequence[str], references: References) -> float:
-    """Cased sacreBLEU with tokenisation 13a (Post 2018)."""
+    """The value of `cased_bleu` alone, which takes a thousandth of its time."""
     return sacrebleu.corpus_bleu(translations, _streams(references)).score
 
 
@@ -36,15 +41,15 @@ def score_all(translations: Sequence[str], references: References) -> list[Score
 
     def moses(text: str) -> str:
         tokenized: str = tokenizer.tokenize(normalizer.normalize(text), return_str=True, escape=False)
-        return tokenized.lower()
+        return tokenized
 
     tokenized = [moses(text) for text in translations]
     tokenized_references = [[moses(text) for text in every] for every in references]
     return [
-        _score("BLEU", sacrebleu.BLEU(), translations, references),
+        cased_bleu(translations, references),
         _score(
             "BLEU, lower-cased Moses tokens",
-            sacrebleu.BLEU(tokenize="none", force=True),
+            sacrebleu.BLEU(lowercase=True, tokenize="none", force=True),
             tokenized,
             tokenized_references,
         ),

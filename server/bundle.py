@@ -80,7 +80,7 @@ class Manifest:
     state: tuple[StateSpec, ...]
     quality: tuple[Quality, ...]
     provenance: dict[str, str]
-    """Training data, licences, recipe, seed, and what made the bundle."""
+    """Training data, licences, recipe, seed, and the code that made the bundle."""
     sha256: dict[str, str]
     """Of every other file of the bundle, by name."""
 

@@ -1,13 +1,13 @@
 """`python -m export` from a trained checkpoint: what it writes, and what it refuses to write."""
 
-import argparse
 import shutil
+import sys
 from pathlib import Path
 
 import pytest
 
 from export import quantize
-from export.__main__ import ExportError, check_parity, export, quantize_and_check
+from export.__main__ import ExportError, check_parity, export, main, quantize_and_check
 from export.graphs import export_encoder, export_step
 from models.checkpoint import load_checkpoint
 from models.corpora import CorpusError
@@ -24,40 +24,63 @@ def workplace(tmp_path_factory: pytest.TempPathFactory) -> Workplace:
     return workplace
 
 
-def arguments(workplace: Workplace, bundle: Path, precision: str) -> argparse.Namespace:
-    return argparse.Namespace(bundle=bundle, precision=precision, data=workplace.folder / "data")
-
-
 def test_an_fp32_bundle_needs_no_corpus(workplace: Workplace, tmp_path: Path) -> None:
     config, model, tokenizer = load_checkpoint(workplace.run)
     folder = tmp_path / "tiny-en-fr" / "3"
-    given = arguments(workplace, folder, "fp32")
-    given.data = tmp_path / "nothing"
-    export(workplace.run, config, model, tokenizer, given)
+    export(workplace.run, config, model, tokenizer, folder, "fp32", tmp_path / "nothing")
     manifest = read_bundle(folder).manifest
     assert (manifest.name, manifest.version, manifest.precision) == ("tiny-en-fr", "3", "fp32")
     assert [spec.name for spec in manifest.state] == [tensor.name for tensor in model.state]
+    assert {"corpora", "licences", "recipe", "seed", "training", "commit"} <= manifest.provenance.keys()
 
 
 def test_int8_without_validation_text_is_refused_and_leaves_nothing(workplace: Workplace, tmp_path: Path) -> None:
     config, model, tokenizer = load_checkpoint(workplace.run)
-    given = arguments(workplace, tmp_path / "tiny-en-fr" / "1", "int8")
-    given.data = tmp_path / "nothing"
     with pytest.raises(CorpusError, match="is missing"):
-        export(workplace.run, config, model, tokenizer, given)
+        export(workplace.run, config, model, tokenizer, tmp_path / "tiny-en-fr" / "1", "int8", tmp_path / "nothing")
     assert list((tmp_path / "tiny-en-fr").iterdir()) == []
 
 
 def test_a_failed_export_keeps_the_earlier_bundle(workplace: Workplace, tmp_path: Path) -> None:
     config, model, tokenizer = load_checkpoint(workplace.run)
-    folder = tmp_path / "tiny-en-fr" / "1"
-    export(workplace.run, config, model, tokenizer, arguments(workplace, folder, "fp32"))
+    folder = tmp_path / "tiny-en-fr" / "3"
+    export(workplace.run, config, model, tokenizer, folder, "fp32", tmp_path / "nothing")
     before = read_bundle(folder).manifest
-    given = arguments(workplace, folder, "int8")
-    given.data = tmp_path / "nothing"
     with pytest.raises(CorpusError):
-        export(workplace.run, config, model, tokenizer, given)
+        export(workplace.run, config, model, tokenizer, folder, "int8", tmp_path / "nothing")
     assert read_bundle(folder).manifest == before
+    export(workplace.run, config, model, tokenizer, folder, "fp32", tmp_path / "nothing")
+    assert [path.name for path in folder.parent.iterdir()] == ["3"], "replaced, and nothing left beside it"
+
+
+@pytest.mark.parametrize(
+    ("bundle", "problem"),
+    [
+        ("tiny-en-fr", "<model repository>/<model name>/<version number> expected, got"),
+        ("tiny-en-fr/2", "exists, and is no bundle that could be replaced"),
+    ],
+)
+def test_a_folder_that_is_no_bundle_is_never_replaced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], bundle: str, problem: str
+) -> None:
+    kept = tmp_path / "tiny-en-fr" / "2" / "kept"
+    kept.parent.mkdir(parents=True)
+    kept.write_text("of value")
+    monkeypatch.setattr(sys, "argv", ["export", str(tmp_path / "no checkpoint"), str(tmp_path / bundle)])
+    with pytest.raises(SystemExit):
+        main()
+    assert problem in capsys.readouterr().err
+    assert kept.read_text() == "of value"
+
+
+def test_a_model_that_has_no_cache_cannot_be_exported_without_it(
+    workplace: Workplace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "tiny-en-fr" / "1"
+    monkeypatch.setattr(sys, "argv", ["export", str(workplace.run), str(folder), "--without-cache"])
+    with pytest.raises(SystemExit, match="error: LstmAttention has no cache to leave out"):
+        main()
+    assert not folder.exists()
 
 
 def test_graphs_of_other_weights_are_refused(workplace: Workplace, tmp_path: Path) -> None:

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from models.corpora import CorpusError, data_folder, read_corpus
+from models.corpora import CORPORA, LICENCES, CorpusError, data_folder, read_corpus
 
 
 def write(path: Path, lines: list[str]) -> None:
@@ -69,3 +69,7 @@ def test_the_flag_wins_over_the_environment(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setenv("SEQ2SERVE_DATA", "/from/environment")
     assert data_folder(None) == Path("/from/environment")
     assert data_folder(Path("/from/flag")) == Path("/from/flag")
+
+
+def test_every_corpus_has_a_licence() -> None:
+    assert LICENCES.keys() == CORPORA.keys()

@@ -109,3 +109,24 @@ def test_weights_of_the_int8_bundle_are_int8(exported: SmallModel) -> None:
         constants = {tensor.name: tensor for tensor in graph.initializer}
         products = [node for node in graph.node if node.op_type in ("MatMul", "Gemm")]
         assert not [node.name for node in products if node.input[1] in constants]
+
+
+@pytest.fixture(scope="module")
+def int8(exported: SmallModel) -> GraphSession:
+    return GraphSession(exported.bundle.encoder, exported.bundle.step, exported.model.state)
+
+
+def test_int8_stays_near_fp32(exported: SmallModel, fp32: GraphSession, int8: GraphSession) -> None:
+    """Far nearer than models of other weights are: a lost bias or a transposed matrix shows."""
+    source = random_sources(12)
+    states = [session.encode(source, 8) for session in (fp32, int8)]
+    differences, spreads = [], []
+    for position, token in enumerate(random_sources(9)[0][:8]):
+        ids, positions = np.array([token]), np.array([position])
+        full, coarse = (
+            session.step(ids, positions, state)["log_probs"].astype(np.float64)
+            for session, state in zip((fp32, int8), states, strict=True)
+        )
+        differences.append(np.abs(full - coarse).mean())
+        spreads.append(np.abs(full - full.mean()).mean())
+    assert np.mean(differences) < 0.25 * np.mean(spreads)
