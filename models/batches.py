@@ -62,6 +62,21 @@ def make_batch(pairs: Sequence[Pair]) -> Batch:
     return Batch(source_ids, source_lengths, previous_ids, pad([pair.target for pair in pairs]))
 
 
+def epoch_passes(corpora: Sequence[tuple[Sequence[Pair], int]], generator: np.random.Generator) -> Iterator[list[Pair]]:
+    """An epoch, in which each corpus is read as often as the number beside it says, as several passes.
+
+    There are as many passes as the most frequent corpus is read, so that a pass, from which batches are made, has all
+    of it once, and its share of the others.
+    """
+    num_passes = max(repeats for _, repeats in corpora)
+    shares = [
+        np.array_split(np.concatenate([generator.permutation(len(pairs)) for _ in range(repeats)]), num_passes)
+        for pairs, repeats in corpora
+    ]
+    for number in range(num_passes):
+        yield [pairs[index] for (pairs, _), share in zip(corpora, shares, strict=True) for index in share[number]]
+
+
 def epoch_batches(pairs: Sequence[Pair], batch_tokens: int, generator: np.random.Generator) -> Iterator[Batch]:
     """Every pair once, in batches of at most `batch_tokens` padded tokens on the longer side, in random order."""
     lengths = np.array([(len(pair.source), len(pair.target)) for pair in pairs])

@@ -20,13 +20,20 @@ class DataConfig:
     max_length: int = 100
     """Longest sentence, in tokens, that is trained on; longer pairs are left out."""
 
+    def __post_init__(self) -> None:
+        for corpus, repeats in self.corpora.items():
+            if type(repeats) is not int or repeats < 1:
+                raise ValueError(f"corpora.{corpus}: an integer of at least 1 expected, got {repeats!r}")
+        if not self.corpora:
+            raise ValueError("corpora: at least one expected, got none")
+
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingConfig:
     seed: int = 1
     max_steps: int = 20_000
     batch_tokens: int = 1500
-    """Tokens in a batch, source or target, whichever are more, padding included."""
+    """Tokens in a batch, source or target, whichever are more, padding included; processes share it."""
     learning_rate: float = 2e-3
     """Peak of Adam's, for embeddings, norms and biases."""
     matrix_learning_rate: float = 0.02
@@ -42,6 +49,13 @@ class TrainingConfig:
     """Validations without a better BLEU after which training stops early."""
     average_snapshots: int = 4
     """Snapshots whose weights are averaged into the final model, if that is better than the best one."""
+
+    def __post_init__(self) -> None:
+        for name in ("max_steps", "batch_tokens", "validation_steps", "patience", "average_snapshots"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name}: at least 1 expected, got {getattr(self, name)}")
+        if self.label_smoothing >= 1:
+            raise ValueError(f"label_smoothing: less than 1 expected, got {self.label_smoothing}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,4 +110,8 @@ def _section(settings: type[Any], name: str, table: dict[str, Any], problems: li
             problems.append(f"{name}.{key}: at least 0 expected, got {value!r}")
         else:
             accepted[key] = value
-    return settings(**accepted)
+    try:
+        return settings(**accepted)
+    except ValueError as error:
+        problems.append(f"{name}.{error}")
+        return defaults

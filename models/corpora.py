@@ -6,6 +6,7 @@ line, UTF-8, gzip. Line n of one language belongs to line n of the other.
 
 import gzip
 import os
+import zlib
 from pathlib import Path
 from typing import NamedTuple
 
@@ -84,5 +85,5 @@ def _read_lines(path: Path) -> list[str]:
             f"{path} is missing: give the corpora's folder with --data or SEQ2SERVE_DATA, "
             "or download them with: python -m models.download"
         ) from error
-    except (OSError, EOFError, UnicodeDecodeError) as error:
+    except (OSError, EOFError, UnicodeDecodeError, zlib.error) as error:
         raise CorpusError(f"{path} cannot be read: {error}") from error

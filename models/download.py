@@ -15,6 +15,7 @@ import sys
 import urllib.error
 import urllib.request
 import zipfile
+import zlib
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -44,6 +45,9 @@ TATOEBA_SPLIT = Path(__file__).with_name("tatoeba_split.tsv")
 
 _CHUNK = 1 << 16
 
+_SMALLEST_SHARE = 0.9
+"""Of a pinned part, that has to be in today's archive: sentences are corrected there, and rarely taken out."""
+
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m models.download", description="Download the corpora.")
@@ -66,7 +70,7 @@ def download_multi30k(folder: Path, url: str = MULTI30K_URL) -> None:
         packed = fetch(f"{url}/{name}.gz")
         try:
             actual = hashlib.sha256(gzip.decompress(packed)).hexdigest()
-        except (OSError, EOFError) as error:
+        except (OSError, EOFError, zlib.error) as error:
             raise CorpusError(f"{url}/{name}.gz: {error}") from error
         if actual != expected:
             raise CorpusError(f"{url}/{name}.gz: SHA-256 of the text is {actual}, {expected} expected")
@@ -82,13 +86,20 @@ def download_tatoeba(folder: Path, url: str = TATOEBA_URL) -> None:
             text = archive.read(TATOEBA_MEMBER).decode("utf-8")
     except (zipfile.BadZipFile, KeyError, UnicodeDecodeError) as error:
         raise CorpusError(f"{url}: {error}") from error
-    pairs = [(english, french) for english, french, *_ in (line.split("\t") for line in text.splitlines())]
+    lines = [line.split("\t") for line in text.removesuffix("\n").split("\n")]
+    short = next((line for line in lines if len(line) < 2), None)
+    if short:
+        raise CorpusError(f"{url}: two fields and a tab between them expected in each line, got {short[0]!r}")
+    pairs = [(english, french) for english, french, *_ in lines]
     for name, content in split_tatoeba(pairs, TATOEBA_SPLIT.read_text(encoding="ascii")).items():
         write_whole(folder / name, gzip.compress(content.encode("utf-8"), mtime=0))
 
 
 def split_tatoeba(pairs: Iterable[tuple[str, str]], split: str) -> dict[str, str]:
-    """File name -> text. An English sentence of val or test keeps all its translations in the file of references."""
+    """File name -> text. An English sentence of val or test keeps all its translations in the file of references.
+
+    Raises CorpusError where too little of val or test is there.
+    """
     part_of = {digest: part for part, digest in (line.split("\t") for line in split.splitlines())}
     translations: dict[str, list[str]] = {}
     for english, french in pairs:
@@ -98,6 +109,11 @@ def split_tatoeba(pairs: Iterable[tuple[str, str]], split: str) -> dict[str, str
     for digest, part in part_of.items():
         if digest in by_digest:
             parts[part][by_digest[digest]] = translations[by_digest[digest]]
+    for part, sentences in parts.items():
+        num_pinned = sum(pinned == part for pinned in part_of.values())
+        print(f"tatoeba/{part}: {len(sentences)} of {num_pinned} pinned sentences found")
+        if len(sentences) < _SMALLEST_SHARE * num_pinned:
+            raise CorpusError(f"tatoeba/{part}: too few to be the same test; is this the English-French archive?")
     held_out = {french for sentences in parts.values() for every in sentences.values() for french in every}
     held_out |= {english for sentences in parts.values() for english in sentences}
     train = [

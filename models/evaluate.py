@@ -53,7 +53,10 @@ def main() -> None:
     parser.add_argument("--output", type=Path, default=Path("build/quality.json"))
     arguments = parser.parse_args()
     try:
-        translators = dict(map(open_system, arguments.systems))
+        systems = list(map(open_system, arguments.systems))
+        translators = dict(systems)
+        if len(translators) < len(systems):
+            parser.error(f"systems: names that differ expected, got {', '.join(name for name, _ in systems)}")
         tests = read_tests(data_folder(arguments.data))
         results = evaluate(translators, by_length(tests) if arguments.by_length else tests)
     except (CheckpointError, ConfigError, CorpusError, TranslatorError) as error:
@@ -70,13 +73,15 @@ def open_system(argument: str) -> tuple[str, Translator]:
         return name, lambda sources: pipe(shlex.split(command), sources)
     _, model, tokenizer = load_checkpoint(Path(argument))
     decode = functools.partial(greedy_decode, model)
-    return Path(argument).name, lambda sources: translate(decode, tokenizer, sources)
+    return argument.rstrip("/"), lambda sources: translate(decode, tokenizer, sources)
 
 
 def pipe(command: list[str], sources: Sequence[str]) -> list[str]:
     """Sentences through a command's standard input and output. Raises TranslatorError."""
     try:
-        done = subprocess.run(command, input="\n".join(sources) + "\n", capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            command, input="\n".join(sources) + "\n", capture_output=True, encoding="utf-8", check=False
+        )
     except OSError as error:
         raise TranslatorError(f"{shlex.join(command)}: {error}") from error
     lines = done.stdout.removesuffix("\n").split("\n")
@@ -120,7 +125,12 @@ def markdown(results: Sequence[Result]) -> str:
         cells = [f"{score.value:.1f} ± {score.interval:.1f}" for score in result.scores]
         lines.append(f"| {result.system} | {result.test_set} | {' | '.join(cells)} |")
     lines += ["", "± is half of the 95 % confidence interval, by bootstrap resampling.", ""]
-    lines += [f"- {score.metric}: `{score.signature}`" for score in results[0].scores]
+    signatures: dict[tuple[str, str], list[str]] = {}
+    for result in results:
+        for score in result.scores:
+            signatures.setdefault((score.metric, score.signature), []).append(result.test_set)
+    for (metric, signature), test_sets in sorted(signatures.items()):
+        lines.append(f"- {metric}: `{signature}` ({', '.join(dict.fromkeys(test_sets))})")
     return "\n".join(lines)
 
 

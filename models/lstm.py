@@ -1,5 +1,7 @@
 """Seq2Seq with LSTMs (Sutskever et al. 2014): the encoder's final state is all that the decoder knows.
 
+One layer where the paper has four, and a projection before the softmax, whose weights are the embedding's.
+
 The encoder reads the source in reverse order, which brings its first words near to the output's first words
 (section 3.3 of the paper).
 """
@@ -11,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from models.recurrence import lstm_cell, run_lstm
-from models.seq2seq import Seq2SeqModel, State, StateTensor, padding_mask
+from models.seq2seq import Seq2SeqModel, State, StateTensor, check_sizes, padding_mask
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,6 +22,9 @@ class LstmConfig:
     d_hidden: int = 256
     dropout: float = 0.1
     reverse_source: bool = True
+
+    def __post_init__(self) -> None:
+        check_sizes(self)
 
 
 class Lstm(Seq2SeqModel):

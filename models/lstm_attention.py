@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from models.attention import attend_cached
 from models.recurrence import lstm_cell, run_lstm
-from models.seq2seq import Seq2SeqModel, State, StateTensor, padding_mask
+from models.seq2seq import Seq2SeqModel, State, StateTensor, check_sizes, padding_mask
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,6 +17,11 @@ class LstmAttentionConfig:
     d_hidden: int = 256
     """Of the decoder; each direction of the encoder has half of it."""
     dropout: float = 0.1
+
+    def __post_init__(self) -> None:
+        check_sizes(self)
+        if self.d_hidden % 2:
+            raise ValueError(f"d_hidden: an even number expected, got {self.d_hidden}")
 
 
 class LstmAttention(Seq2SeqModel):
@@ -35,7 +40,7 @@ class LstmAttention(Seq2SeqModel):
         nn.init.normal_(self.embedding.weight, std=0.1)  # also the output layer
         self.encoder = nn.LSTM(config.d_embedding, config.d_hidden // 2, batch_first=True, bidirectional=True)
         self.decoder = nn.LSTM(config.d_embedding, config.d_hidden, batch_first=True)
-        self.combine = nn.Linear(2 * config.d_hidden, config.d_embedding)  # W_c of equation 5
+        self.combine = nn.Linear(2 * config.d_hidden, config.d_embedding)  # W_c of equation 5, with a bias
         self.dropout = nn.Dropout(config.dropout)
 
     def encode_source(self, source_ids: Tensor, source_lengths: Tensor) -> tuple[Tensor, Tensor, Tensor]:

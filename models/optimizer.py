@@ -50,13 +50,15 @@ def orthogonalised(matrix: Tensor, iterations: int = 5) -> Tensor:
 def build_optimizers(model: nn.Module, settings: TrainingConfig) -> list[torch.optim.Optimizer]:
     """Every parameter group carries `peak_lr`, which the schedule scales.
 
-    Embeddings are lookups, not maps between spaces, and stay with Adam.
+    Embeddings are lookups, not maps between spaces, and stay with Adam, as do output layers, tied with one or not.
     """
     embeddings = {id(module.weight) for module in model.modules() if isinstance(module, nn.Embedding)}
+    vocabulary_sizes = {module.num_embeddings for module in model.modules() if isinstance(module, nn.Embedding)}
     matrices: list[nn.Parameter] = []
     others: list[nn.Parameter] = []
     for parameter in model.parameters():
-        is_matrix = parameter.ndim == 2 and id(parameter) not in embeddings
+        is_table = id(parameter) in embeddings or parameter.shape[0] in vocabulary_sizes
+        is_matrix = parameter.ndim == 2 and not is_table
         (matrices if is_matrix else others).append(parameter)
     optimizers: list[torch.optim.Optimizer] = [
         torch.optim.Adam(others, lr=settings.learning_rate, betas=(0.9, 0.98), fused=True),

@@ -1,7 +1,7 @@
 """The recurrent network that translation began with: one output token for each input token.
 
     h_t = sigmoid(W_hx x_t + W_hh h_{t-1})
-    y_t = W_yh h_t
+    y_t = W_yh h_t                                (both with biases)
 
 Sutskever et al. 2014, section 2, recall it as the starting point of their work. Output t sees the source up to
 token t and nothing of the output before it, and the output is as long as the input: the model is a baseline, and is
@@ -15,10 +15,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from models.seq2seq import EOS, IGNORED, PAD, Seq2SeqModel, State, StateTensor
+from models.seq2seq import EOS, IGNORED, PAD, Seq2SeqModel, State, StateTensor, check_sizes
 
-IMPOSSIBLE = -1e4
-"""Logit of what must not be written; finite, so that a product with zero stays zero."""
+IMPOSSIBLE = -30.0
+"""Logit of what must not be written: no more probable than 1e-13, yet near enough that label smoothing, which gives
+every token a share, adds little to the loss for it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,6 +27,9 @@ class RnnConfig:
     d_embedding: int = 128
     d_hidden: int = 256
     dropout: float = 0.1
+
+    def __post_init__(self) -> None:
+        check_sizes(self)
 
 
 class Rnn(Seq2SeqModel):
@@ -69,6 +73,7 @@ class Rnn(Seq2SeqModel):
 
     def encode(self, source_ids: Tensor, source_lengths: Tensor) -> State:
         hidden = self.embedding.weight.new_zeros(source_ids.shape[0], self.config.d_hidden)
+        # An exported graph may not return an input as it is: a sum makes it an output.
         return {"inputs": source_ids + 0, "source_length": source_lengths + 0, "hidden": hidden}
 
     def step(self, previous_ids: Tensor, positions: Tensor, state: Mapping[str, Tensor]) -> tuple[Tensor, State]:

@@ -1,20 +1,19 @@
 """The folder of a training: what it writes there, and what it resumes from.
 
 config.toml  tokenizer.model  model.safetensors      the finished model, which `models.checkpoint` loads
+config.until-<step>.toml                             where the run was gone on with by another recipe: the one before
 metrics.jsonl  curves.png                            how it was trained
-resume.pt  snapshots/<step>.safetensors              where training goes on; not needed afterwards
+resume.pt  snapshots/<step>.safetensors              where training goes on; a release does not have them
 """
 
 import fcntl
 import json
-import shutil
 from pathlib import Path
 from typing import Any, TextIO
 
 import torch
-from torch import Tensor
 
-from models.checkpoint import CheckpointError, save_weights
+from models.checkpoint import CheckpointError
 from models.config import Config, load_config
 from models.curves import plot_curves
 
@@ -24,13 +23,18 @@ class RunFolder:
         self.path = path
         self._lock: TextIO | None = None
 
-    def check(self, config: Config) -> None:
-        """Raises CheckpointError where the folder holds another model."""
+    def check(self, config: Config, tokenizer: Path) -> None:
+        """Raises CheckpointError where the folder holds another model, or one that cannot be gone on with."""
         earlier = self.path / "config.toml"
         if earlier.exists():
             before = load_config(earlier)
             if (before.architecture, before.model) != (config.architecture, config.model):
                 raise CheckpointError(f"{self.path} holds another model ({earlier}): choose another --run")
+        own = self.path / "tokenizer.model"
+        if own.exists() and own.read_bytes() != tokenizer.read_bytes():
+            raise CheckpointError(f"{own} is not {tokenizer}: choose another --run")
+        if self.model.exists() and not self.resume_point.exists():
+            raise CheckpointError(f"{self.path} holds a finished model, and no resume point: choose another --run")
 
     def open(self) -> None:
         """Make the folder, and keep others out: two trainings would mix their results. Raises CheckpointError."""
@@ -46,10 +50,14 @@ class RunFolder:
         if self._lock:
             self._lock.close()
 
-    def describe(self, config: Path, tokenizer: Path) -> None:
-        """Keep what the model is made with."""
-        shutil.copyfile(config, self.path / "config.toml")
-        shutil.copyfile(tokenizer, self.path / "tokenizer.model")
+    def describe(self, config: Path, tokenizer: Path, step: int) -> None:
+        """Keep what the model is made with, from `step` on; an earlier config that was another is kept as well."""
+        own = self.path / "config.toml"
+        text = config.read_bytes()
+        if step and own.exists() and own.read_bytes() != text:
+            own.rename(self.path / f"config.until-{step}.toml")
+        own.write_bytes(text)
+        (self.path / "tokenizer.model").write_bytes(tokenizer.read_bytes())
 
     def snapshot(self, step: int) -> Path:
         return self.path / "snapshots" / f"{step}.safetensors"
@@ -72,14 +80,13 @@ class RunFolder:
         if not self.resume_point.exists():
             return None
         try:
-            point: dict[str, Any] = torch.load(self.resume_point, weights_only=True)
+            point: dict[str, Any] = torch.load(self.resume_point, map_location="cpu", weights_only=True)
         except Exception as error:  # torch.load raises whatever the damaged pickle provokes
             raise CheckpointError(f"{self.resume_point}: {error}") from error
         return point
 
-    def keep_snapshots(self, steps: list[int], weights: dict[str, Tensor]) -> None:
-        """Write the last of `steps`, and delete every snapshot that is not among them."""
-        save_weights(weights, self.snapshot(steps[-1]))
+    def keep_snapshots(self, steps: list[int]) -> None:
+        """Delete every snapshot that is not among them."""
         for path in (self.path / "snapshots").glob("*.safetensors"):
             if int(path.stem) not in steps:
                 path.unlink()

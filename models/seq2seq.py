@@ -5,9 +5,10 @@ needs from one token to the next is declared in `state`, as data, so that export
 knowing the architecture.
 """
 
+import dataclasses
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -95,6 +96,16 @@ class Seq2SeqModel(nn.Module, ABC):
                     source_ids.shape[0], *shape, dtype=tensor.dtype, device=source_ids.device
                 )
         return state
+
+
+def check_sizes(settings: Any) -> None:
+    """Of an architecture's settings: sizes of at least 1, dropout below 1. Raises ValueError."""
+    for field in dataclasses.fields(settings):
+        value = getattr(settings, field.name)
+        if type(value) is int and value < 1:
+            raise ValueError(f"{field.name}: at least 1 expected, got {value}")
+        if field.name == "dropout" and value >= 1:
+            raise ValueError(f"dropout: less than 1 expected, got {value}")
 
 
 def padding_mask(lengths: Tensor, width: int) -> Tensor:

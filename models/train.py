@@ -25,7 +25,7 @@ from sentencepiece import SentencePieceProcessor
 from torch.multiprocessing.spawn import ProcessException
 from tqdm import tqdm
 
-from models.batches import Batch, Pair, encode_pairs, epoch_batches
+from models.batches import Batch, Pair, encode_pairs, epoch_batches, epoch_passes
 from models.checkpoint import CheckpointError, average_weights, build_model, load_weights, save_weights
 from models.config import Config, ConfigError, TrainingConfig, load_config
 from models.corpora import Corpus, CorpusError, data_folder, read_corpus
@@ -65,7 +65,8 @@ def train(arguments: argparse.Namespace, team: Team) -> None:
         with Training.prepare(arguments.config, data, arguments.tokenizer, folder, team) as training:
             training.run()
     except (ConfigError, CorpusError, CheckpointError) as error:
-        sys.exit(f"error: {error}" if team.leads else 1)
+        if team.leads:  # the others find the same, and must not end the leader before it has said so
+            sys.exit(f"error: {error}")
 
 
 @dataclass
@@ -105,14 +106,14 @@ class Training:
         self,
         config: Config,
         tokenizer: SentencePieceProcessor,
-        pairs: list[Pair],
+        corpora: list[tuple[list[Pair], int]],
         validation: dict[str, Corpus],
         folder: RunFolder,
         team: Team,
     ) -> None:
         self.config = config
         self.tokenizer = tokenizer
-        self.pairs = pairs
+        self.corpora = corpora
         self.validation = validation
         self.folder = folder
         self.team = team
@@ -136,29 +137,29 @@ class Training:
         config = load_config(config_path)
         try:
             tokenizer = load_tokenizer(tokenizer_path)
-        except OSError as error:
+        except (OSError, RuntimeError) as error:
             raise CheckpointError(
-                f"{tokenizer_path} is missing: train it with: python -m models.tokenizer {tokenizer_path}"
+                f"{tokenizer_path}: {error}; train one with: python -m models.tokenizer {tokenizer_path}"
             ) from error
-        pairs: list[Pair] = []
+        corpora = []
         validation = {}
         for corpus, repeats in config.data.corpora.items():
             train = read_corpus(data, corpus, "train")
-            pairs += encode_pairs(tokenizer, train.sources, train.targets, config.data.max_length) * repeats
+            corpora.append((encode_pairs(tokenizer, train.sources, train.targets, config.data.max_length), repeats))
             validation[corpus] = read_corpus(data, corpus, "val")
-        if not pairs:
+        if not any(pairs for pairs, _ in corpora):
             raise CorpusError(f"{data}: no training pair is shorter than data.max_length={config.data.max_length}")
         folder = RunFolder(run_folder)
-        folder.check(config)
+        folder.check(config, tokenizer_path)
         if team.leads:
             folder.open()
         try:
-            training = cls(config, tokenizer, pairs, validation, folder, team)
+            training = cls(config, tokenizer, corpora, validation, folder, team)
         except CheckpointError:
             folder.close()
             raise
         if team.leads:
-            folder.describe(config_path, tokenizer_path)
+            folder.describe(config_path, tokenizer_path, training.progress.step)
         return training
 
     def __enter__(self) -> Self:
@@ -176,7 +177,10 @@ class Training:
         try:
             self.model.load_state_dict(point["model"])
             for optimizer, optimizer_state in zip(self.optimizers, point["optimizers"], strict=True):
+                peaks = [group["peak_lr"] for group in optimizer.param_groups]
                 optimizer.load_state_dict(optimizer_state)
+                for group, peak in zip(optimizer.param_groups, peaks, strict=True):
+                    group["peak_lr"] = peak  # the config's, which may be another now
             self.progress = Progress(**point["progress"])
         except (KeyError, TypeError, RuntimeError, ValueError) as error:
             raise CheckpointError(f"{self.folder.resume_point} does not fit this model: {error}") from error
@@ -204,7 +208,9 @@ class Training:
         size, rank = self.team.size, self.team.rank
         while True:
             generator = np.random.default_rng([self.config.training.seed, self.progress.step])
-            batches = epoch_batches(self.pairs, self.config.training.batch_tokens, generator)
+            batch_tokens = self.config.training.batch_tokens // size
+            passes = epoch_passes(self.corpora, generator)
+            batches = itertools.chain.from_iterable(epoch_batches(part, batch_tokens, generator) for part in passes)
             shares = 0
             while len(share := list(itertools.islice(batches, size))) == size:
                 shares += 1
@@ -250,7 +256,7 @@ class Training:
         progress.snapshots = sorted({progress.best_step, *latest})
         if not self.team.leads:
             return
-        self.folder.keep_snapshots(progress.snapshots, self.model.state_dict())
+        save_weights(self.model.state_dict(), self.folder.snapshot(progress.step))
         self.folder.save_resume_point(
             {
                 "model": self.model.state_dict(),
@@ -258,6 +264,7 @@ class Training:
                 "progress": vars(progress),
             }
         )
+        self.folder.keep_snapshots(progress.snapshots)  # last: no resume point names one that is gone
         record = {
             "step": progress.step,
             "target_tokens": progress.target_tokens,

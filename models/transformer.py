@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from models.attention import attend_cached
-from models.seq2seq import Seq2SeqModel, State, StateKind, StateTensor, padding_mask
+from models.seq2seq import Seq2SeqModel, State, StateKind, StateTensor, check_sizes, padding_mask
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,6 +24,11 @@ class TransformerConfig:
     dropout: float = 0.1
     """Of each sublayer's output and of the embedded tokens (section 5.4)."""
     max_positions: int = 512
+
+    def __post_init__(self) -> None:
+        check_sizes(self)
+        if self.d_model % (2 * self.num_heads):  # the sinusoids come in pairs
+            raise ValueError(f"num_heads: a divisor of half of d_model={self.d_model} expected, got {self.num_heads}")
 
 
 CACHES: tuple[tuple[str, StateKind, str], ...] = (
@@ -303,6 +308,6 @@ def merge_heads(x: Tensor) -> Tensor:
 
 def sinusoids(positions: int, d_model: int) -> Tensor:
     """Sine and cosine of geometrically spaced wavelengths (section 3.5): [positions, d_model]."""
-    wavelengths = torch.exp(torch.arange(0, d_model, 2) * (-math.log(10000.0) / d_model))
-    angles = torch.arange(positions).unsqueeze(1) * wavelengths
+    frequencies = torch.exp(torch.arange(0, d_model, 2) * (-math.log(10000.0) / d_model))
+    angles = torch.arange(positions).unsqueeze(1) * frequencies
     return torch.stack([angles.sin(), angles.cos()], dim=-1).flatten(1)

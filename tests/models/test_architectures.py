@@ -1,11 +1,14 @@
 """What every registered architecture owes: the same tests for all of them, present and to come."""
 
+import dataclasses
+
 import pytest
 import torch
 
 from models.batches import pad, pad_sources
+from models.lstm import Lstm, reverse
 from models.registry import ARCHITECTURES
-from models.seq2seq import BOS, EOS, Seq2SeqModel
+from models.seq2seq import BOS, EOS, PAD, Seq2SeqModel
 from tests.small_models import VOCABULARY_SIZE, build_random_model
 
 EVERY_ARCHITECTURE = pytest.mark.parametrize("name", ARCHITECTURES)
@@ -88,7 +91,23 @@ def test_every_weight_is_trained(name: str) -> None:
     model = build_random_model(name)
     source_ids, source_lengths = pad_sources(SOURCES)
     model.logits(model(source_ids, source_lengths, pad(TARGETS))).logsumexp(dim=-1).sum().backward()
-    assert [name for name, weight in model.named_parameters() if weight.grad is None] == []
+    assert [name for name, weight in model.named_parameters() if weight.grad is None or not weight.grad.any()] == []
+
+
+def test_a_source_is_reversed_within_its_length() -> None:
+    ids, lengths = pad_sources([[5, 6, 7, EOS], [8, EOS]])
+    assert reverse(ids, lengths).tolist() == [[EOS, 7, 6, 5], [EOS, 8, PAD, PAD]]
+
+
+@torch.inference_mode()
+def test_the_lstm_reads_the_source_as_its_settings_say() -> None:
+    model = build_random_model("lstm")
+    assert isinstance(model, Lstm)
+    ids, lengths = pad_sources(SOURCES)
+    backwards = model.encode(ids, lengths)
+    model.config = dataclasses.replace(model.config, reverse_source=False)
+    torch.testing.assert_close(model.encode(reverse(ids, lengths), lengths), backwards)
+    assert not torch.allclose(model.encode(ids, lengths)["hidden"], backwards["hidden"])
 
 
 @torch.inference_mode()

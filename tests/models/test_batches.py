@@ -5,7 +5,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.batches import Pair, encode_pairs, epoch_batches, make_batch, pad_sources
+from models.batches import Pair, encode_pairs, epoch_batches, epoch_passes, make_batch, pad_sources
 from models.seq2seq import BOS, EOS, PAD
 from models.tokenizer import load_tokenizer
 
@@ -42,3 +42,13 @@ def test_empty_and_overlong_sides_are_left_out(small_tokenizer: Path) -> None:
     pairs = encode_pairs(tokenizer, ["a", "", "a", "a" * 500], ["b", "b", "", "b"], max_length=20)
     assert len(pairs) == 1
     assert pairs[0].source[-1] == pairs[0].target[-1] == EOS
+
+
+def test_an_epoch_reads_each_corpus_as_often_as_it_says_and_no_pair_twice_in_a_pass() -> None:
+    often = [Pair([4, number, EOS], [EOS]) for number in range(4, 14)]
+    once = [Pair([5, number, EOS], [EOS]) for number in range(4, 44)]
+    passes = list(epoch_passes([(often, 4), (once, 1)], np.random.default_rng(1)))
+    assert [len(part) for part in passes] == [20] * 4
+    for part in passes:
+        assert sorted(pair for pair in part if pair.source[0] == 4) == often
+    assert sorted(pair for part in passes for pair in part if pair.source[0] == 5) == once

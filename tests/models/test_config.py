@@ -52,7 +52,7 @@ def test_all_problems_are_reported_at_once(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        ('architecture = "gru"', "one of rnn, lstm, lstm_attention, transformer expected, got 'gru'"),
+        ('architecture = "abacus"', f"one of {', '.join(ARCHITECTURES)} expected, got 'abacus'"),
         ("architecture = ", "config.toml"),
         ('architecture = "rnn"\nmodel = 3', "model: a table expected, got 3"),
     ],
@@ -67,3 +67,31 @@ def test_a_config_that_cannot_be_read_is_refused(tmp_path: Path, text: str, prob
 def test_a_missing_config_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"none\.toml"):
         load_config(tmp_path / "none.toml")
+
+
+@pytest.mark.parametrize(
+    ("architecture", "text", "problem"),
+    [
+        ("transformer", "[model]\nnum_heads = 3", "model.num_heads: a divisor of half of d_model=128 expected, got 3"),
+        ("transformer", "[model]\nnum_heads = 0", "model.num_heads: at least 1 expected, got 0"),
+        ("lstm", "[model]\ndropout = 2.0", r"model.dropout: less than 1 expected, got 2\.0"),
+        ("lstm_attention", "[model]\nd_hidden = 7", "model.d_hidden: an even number expected, got 7"),
+        ("rnn", "[model]\nd_hidden = 0", "model.d_hidden: at least 1 expected, got 0"),
+        (
+            "rnn",
+            '[data]\ncorpora = { tatoeba = "2" }',
+            "corpora.tatoeba: an integer of at least 1 expected, got '2'",
+        ),
+        ("rnn", "[data]\ncorpora = {}", "data.corpora: at least one expected, got none"),
+        ("rnn", "[training]\nvalidation_steps = 0", "training.validation_steps: at least 1 expected, got 0"),
+        ("rnn", "[training]\naverage_snapshots = 0", "training.average_snapshots: at least 1 expected, got 0"),
+        ("rnn", "[training]\nlabel_smoothing = 1.5", r"training.label_smoothing: less than 1 expected, got 1\.5"),
+    ],
+)
+def test_values_that_no_model_could_be_trained_with_are_refused(
+    tmp_path: Path, architecture: str, text: str, problem: str
+) -> None:
+    path = tmp_path / "config.toml"
+    path.write_text(f'architecture = "{architecture}"\n{text}\n')
+    with pytest.raises(ConfigError, match=problem):
+        load_config(path)

@@ -47,9 +47,11 @@ def test_a_missing_file_is_named_with_what_to_do(folder: Path) -> None:
 
 def test_a_damaged_file_is_named(folder: Path) -> None:
     path = folder / "tatoeba" / "test.fr.gz"
-    path.write_bytes(path.read_bytes()[:-9])
-    with pytest.raises(CorpusError, match=r"test\.fr\.gz cannot be read"):
-        read_corpus(folder, "tatoeba", "test")
+    whole = path.read_bytes()
+    for damaged in (whole[:-9], whole[:15] + b"\xff\xff\xff" + whole[18:]):
+        path.write_bytes(damaged)
+        with pytest.raises(CorpusError, match=r"test\.fr\.gz cannot be read"):
+            read_corpus(folder, "tatoeba", "test")
 
 
 def test_a_sentence_without_reference_is_named(folder: Path) -> None:

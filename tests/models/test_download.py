@@ -43,6 +43,13 @@ def site(tmp_path: Path) -> Iterator[tuple[Path, str]]:
         server.shutdown()
 
 
+def archive(folder: Path, pairs: list[tuple[str, str]]) -> None:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as file:
+        file.writestr("fra.txt", "".join(f"{english}\t{french}\tCC-BY 2.0\n" for english, french in pairs))
+    (folder / "fra-eng.zip").write_bytes(packed.getvalue())
+
+
 def test_files_are_checked_against_their_pinned_text(
     site: tuple[Path, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -67,10 +74,7 @@ def test_the_archive_is_unpacked_split_and_readable(
     site: tuple[Path, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder, url = site
-    packed = io.BytesIO()
-    with zipfile.ZipFile(packed, "w") as archive:
-        archive.writestr("fra.txt", "".join(f"{english}\t{french}\tCC-BY 2.0\n" for english, french in PAIRS))
-    (folder / "fra-eng.zip").write_bytes(packed.getvalue())
+    archive(folder, PAIRS)
     (tmp_path / "split.tsv").write_text(SPLIT)
     monkeypatch.setattr(download, "TATOEBA_SPLIT", tmp_path / "split.tsv")
     download_tatoeba(tmp_path / "data" / "tatoeba", f"{url}/fra-eng.zip")
@@ -90,3 +94,18 @@ def test_something_else_than_an_archive_is_refused(site: tuple[Path, str], tmp_p
     (folder / "fra-eng.zip").write_bytes(b"<html>moved</html>")
     with pytest.raises(CorpusError, match="not a zip file"):
         download_tatoeba(tmp_path / "data", f"{url}/fra-eng.zip")
+
+
+def test_a_line_separator_inside_a_sentence_is_no_line_end(
+    site: tuple[Path, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    archive(site[0], [*PAIRS[:-1], ("Stop.", "Arr\u2028ête !")])
+    (tmp_path / "split.tsv").write_text(SPLIT)
+    monkeypatch.setattr(download, "TATOEBA_SPLIT", tmp_path / "split.tsv")
+    download_tatoeba(tmp_path / "data" / "tatoeba", f"{site[1]}/fra-eng.zip")
+    assert read_corpus(tmp_path / "data", "tatoeba", "train").targets == ["Cours !", "Arr\u2028ête !"]
+
+
+def test_an_archive_without_the_pinned_sentences_is_refused() -> None:
+    with pytest.raises(CorpusError, match="tatoeba/val: too few to be the same test"):
+        split_tatoeba(PAIRS[:2], SPLIT)

@@ -3,7 +3,7 @@ import sys
 import pytest
 
 from models.corpora import Corpus
-from models.evaluate import Result, TranslatorError, by_length, markdown, pipe
+from models.evaluate import Result, TranslatorError, by_length, main, markdown, pipe
 from models.metrics import bleu, score_all
 
 
@@ -47,6 +47,25 @@ def test_the_table_names_system_test_set_and_signature() -> None:
     table = markdown([Result("transformer", "tatoeba/test", scores)])
     assert "| transformer | tatoeba/test | 100.0 ±" in table
     assert "tok:13a" in table
+
+
+def test_the_table_says_which_signature_is_of_which_test_set() -> None:
+    one = score_all(["Le chien dort ici ."], [["Le chien dort ici ."]])
+    several = score_all(["Va !", "Le chien dort ici ."], [["Va !", "Marche !"], ["Le chien dort ici ."]])
+    table = markdown([Result("transformer", "multi30k/test", one), Result("transformer", "tatoeba/test", several)])
+    signatures = [line for line in table.splitlines() if line.startswith("- BLEU:")]
+    assert [("nrefs:1" in line, "multi30k/test" in line) for line in signatures] == [(True, True), (False, False)]
+    assert "nrefs:var" in signatures[1]
+    assert "tatoeba/test" in signatures[1]
+
+
+def test_two_systems_of_one_name_are_refused(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["evaluate", "a=cat", "a=tac"])
+    with pytest.raises(SystemExit):
+        main()
+    assert "systems: names that differ expected, got a, a" in capsys.readouterr().err
 
 
 def test_sources_are_grouped_by_their_number_of_words_within_a_corpus() -> None:

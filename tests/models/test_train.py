@@ -11,15 +11,16 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
-from models.checkpoint import CheckpointError, load_checkpoint
-from models.config import ConfigError
+from models.checkpoint import CheckpointError, average_weights, load_checkpoint
+from models.config import ConfigError, TrainingConfig
 from models.corpora import CorpusError
 from models.greedy import greedy_decode, translate
 from models.parallel import Team, run_team
 from models.registry import ARCHITECTURES
 from models.tokenizer import train_tokenizer
-from models.train import Training
+from models.train import Training, learning_rate_factor
 
 SUBJECTS = {"the dog": "le chien", "the cat": "le chat", "the child": "l'enfant", "the man": "l'homme"}
 VERBS = {"sees": "voit", "hears": "entend", "follows": "suit"}
@@ -115,12 +116,38 @@ def test_training_lowers_the_loss(workplace: Workplace, architecture: str) -> No
 def test_an_interrupted_training_goes_on_from_its_last_validation(workplace: Workplace) -> None:
     with workplace.prepare(max_steps=40, model=TINY) as first:
         first.run()
+    # What `finish` chose is in the model now; training goes on from what it had.
+    weights = load_file(workplace.run / "snapshots" / "40.safetensors")
     with workplace.prepare(max_steps=80, model=TINY) as second:
         assert second.progress.step == 40
+        torch.testing.assert_close(second.model.state_dict(), weights, rtol=0, atol=0)
         for mine, theirs in zip(first.optimizers, second.optimizers, strict=True):
-            assert len(mine.state) == len(theirs.state) > 0
+            assert mine.state_dict()["state"].keys() == theirs.state_dict()["state"].keys()
+            torch.testing.assert_close(mine.state_dict()["state"], theirs.state_dict()["state"], rtol=0, atol=0)
         second.run()
     assert [record["step"] for record in workplace.metrics()] == [40, 80]
+
+
+def test_a_run_may_go_on_by_another_recipe_and_keeps_the_first(workplace: Workplace) -> None:
+    with workplace.prepare(max_steps=40, model=TINY) as first:
+        first.run()
+    recipe = workplace.config.read_text()
+    workplace.write_config(max_steps=80, model=TINY)
+    workplace.config.write_text(workplace.config.read_text().replace("learning_rate = 0.005", "learning_rate = 0.001"))
+    with Training.prepare(workplace.config, workplace.folder / "data", workplace.tokenizer, workplace.run) as second:
+        second.train_step(next(second.batches()))
+        assert second.optimizers[0].param_groups[0]["peak_lr"] == 0.001
+    assert (workplace.run / "config.until-40.toml").read_text() == recipe
+    assert (workplace.run / "config.toml").read_text() == workplace.config.read_text()
+
+
+def test_a_run_s_own_config_may_be_given(workplace: Workplace) -> None:
+    with workplace.prepare(max_steps=40, model=TINY) as first:
+        first.run()
+    own = workplace.run / "config.toml"
+    with Training.prepare(own, workplace.folder / "data", workplace.tokenizer, workplace.run) as second:
+        assert second.progress.step == 40
+    assert "max_steps = 40" in own.read_text()
 
 
 def test_training_stops_when_bleu_no_longer_rises(workplace: Workplace) -> None:
@@ -134,12 +161,21 @@ def test_two_trainings_do_not_share_a_folder(workplace: Workplace) -> None:
         workplace.prepare()
 
 
-@pytest.mark.parametrize("damage", ["corpus", "config", "model", "resume point"])
-def test_what_is_wrong_is_said_and_harms_no_earlier_result(workplace: Workplace, damage: str) -> None:
+@pytest.mark.parametrize(
+    ("damage", "problem"),
+    [
+        ("corpus", r"train\.fr\.gz cannot be read"),
+        ("config", r"unknown key: model\.droput"),
+        ("model", "holds another model"),
+        ("tokenizer", r"tokenizer\.model is not .*choose another --run"),
+        ("no tokenizer", r"tokenizer\.model: .*train one with"),
+        ("resume point", r"resume\.pt: "),
+        ("no resume point", "holds a finished model, and no resume point"),
+    ],
+)
+def test_what_is_wrong_is_said_and_harms_no_earlier_result(workplace: Workplace, damage: str, problem: str) -> None:
     with workplace.prepare(max_steps=40, model=TINY) as training:
         training.run()
-    (workplace.run / "resume.pt").rename(workplace.folder / "kept")
-    kept = {path.name: path.read_bytes() for path in workplace.run.iterdir() if path.is_file()}
     model = TINY
     if damage == "corpus":
         (workplace.folder / "data" / "tatoeba" / "train.fr.gz").write_bytes(b"nonsense")
@@ -147,10 +183,16 @@ def test_what_is_wrong_is_said_and_harms_no_earlier_result(workplace: Workplace,
         model = "droput = 0.0"
     elif damage == "model":
         model = "d_hidden = 8"
-    else:
+    elif damage == "tokenizer":
+        train_tokenizer([sentence for pair in PAIRS[:9] for sentence in pair], workplace.tokenizer, 60)
+    elif damage == "no tokenizer":
+        workplace.tokenizer.write_bytes(b"nonsense")
+    elif damage == "resume point":
         (workplace.run / "resume.pt").write_bytes(b"nonsense")
-        kept["resume.pt"] = b"nonsense"
-    with pytest.raises((CorpusError, ConfigError, CheckpointError)):
+    else:
+        (workplace.run / "resume.pt").unlink()
+    kept = {path.name: path.read_bytes() for path in workplace.run.iterdir() if path.is_file()}
+    with pytest.raises((CorpusError, ConfigError, CheckpointError), match=problem):
         workplace.prepare(max_steps=40, model=model)
     assert {path.name: path.read_bytes() for path in workplace.run.iterdir() if path.is_file()} == kept
 
@@ -165,8 +207,47 @@ def test_two_processes_train_one_model(workplace: Workplace) -> None:
     with workplace.prepare(max_steps=40, model=TINY) as alone:
         batches = alone.batches()
         tokens = [int((next(batches).target_ids > 0).sum()) for _ in range(40)]
-    assert record["target_tokens"] > 1.5 * sum(tokens)  # of both
+    # They share the batches' size, so that the recipe is the same, whatever the number of processes.
+    assert sum(tokens) <= record["target_tokens"] < 1.5 * sum(tokens)  # smaller batches are better filled
     load_checkpoint(workplace.run)
+
+
+def test_a_bad_config_is_reported_by_every_number_of_processes(workplace: Workplace) -> None:
+    workplace.write_config(model="droput = 0.0")
+    for processes in ("1", "2"):
+        command = [sys.executable, "-m", "models.train", str(workplace.config), "--processes", processes]
+        done = subprocess.run([*command, "--run", str(workplace.run)], capture_output=True, text=True, check=False)
+        assert done.returncode == 1
+        assert done.stderr.count("unknown key: model.droput") == 1
+
+
+def test_the_learning_rate_rises_stays_and_falls_to_zero() -> None:
+    settings = TrainingConfig(max_steps=100, warmup_steps=10, decay_steps=40)
+    factors = [learning_rate_factor(step, settings) for step in range(101)]
+    assert factors[0] == pytest.approx(0.1)
+    assert factors[9:60] == [1.0] * 51
+    assert factors[80] == pytest.approx(0.5)
+    assert factors[100] == 0.0
+    assert factors == sorted(factors[:60]) + sorted(factors[60:], reverse=True)
+
+
+def test_the_average_of_snapshots_is_their_mean(tmp_path: Path) -> None:
+    paths = [tmp_path / f"{number}.safetensors" for number in range(3)]
+    for number, path in enumerate(paths):
+        save_file({"weight": torch.tensor([float(number), 3.0 * number])}, path)
+    assert average_weights(paths)["weight"].tolist() == [1.0, 3.0]
+
+
+def test_the_better_one_of_average_and_best_snapshot_is_the_final_model(workplace: Workplace) -> None:
+    """The best snapshot's weights, given by hand; the average with a ruined one is no match for it."""
+    with workplace.prepare(max_steps=120, model="d_embedding = 64\nd_hidden = 64\ndropout = 0.0") as training:
+        training.run()
+        best = workplace.run / "snapshots" / f"{training.progress.best_step}.safetensors"
+        ruined = {name: torch.randn_like(tensor) for name, tensor in load_file(best).items()}
+        save_file(ruined, workplace.run / "snapshots" / "999.safetensors")
+        training.progress.snapshots = [training.progress.best_step, 999]
+        training.finish()
+    torch.testing.assert_close(load_file(workplace.run / "model.safetensors"), load_file(best), rtol=0, atol=0)
 
 
 def test_gradients_are_averaged_over_the_team(tmp_path: Path) -> None:

@@ -1,0 +1,48 @@
+"""What is shipped of a training."""
+
+import gzip
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from models.checkpoint import load_checkpoint
+from models.corpora import CORPORA, CorpusError
+from models.release import release
+from tests.models.test_train import PAIRS, TINY, Workplace
+
+
+def test_a_release_has_weights_recipes_and_a_card(tmp_path: Path) -> None:
+    workplace = Workplace(tmp_path)
+    for max_steps in (40, 80):
+        with workplace.prepare(max_steps=max_steps, model=TINY) as training:
+            training.run()
+    checkpoint = tmp_path / "checkpoints" / "tiny"
+    checkpoint.mkdir(parents=True)
+    (checkpoint / "earlier").write_text("kept until the new one is whole")
+    with pytest.raises(CorpusError, match="is missing"):
+        release(workplace.run, checkpoint, workplace.folder / "data")
+    assert [path.name for path in checkpoint.parent.rglob("*")] == ["tiny", "earlier"]
+
+    for corpus, parts in CORPORA.items():
+        for part in parts:
+            for language, side in (("en", 0), ("fr", 1)):
+                path = workplace.folder / "data" / corpus / f"{part}.{language}.gz"
+                path.parent.mkdir(exist_ok=True)
+                path.write_bytes(gzip.compress("".join(f"{pair[side]}\n" for pair in PAIRS[:5]).encode()))
+    release(workplace.run, checkpoint, workplace.folder / "data")
+    assert {path.name for path in checkpoint.iterdir()} == {
+        "MODEL_CARD.md",
+        "config.toml",
+        "config.until-40.toml",
+        "curves.png",
+        "metrics.jsonl",
+        "model.safetensors",
+        "tokenizer.model",
+    }
+    assert {tensor.dtype for tensor in load_file(checkpoint / "model.safetensors").values()} == {torch.float16}
+    load_checkpoint(checkpoint)
+    card = (checkpoint / "MODEL_CARD.md").read_text()
+    for fact in ("# tiny, en to fr", "| training | 80 steps", "config.until-40.toml", "CC BY 2.0 FR", "tatoeba/test"):
+        assert fact in card
