@@ -1,11 +1,11 @@
 # Everything a newcomer needs is two commands: `make serve` and `make test`. CI calls the same targets.
 
-PYTHON ?= python3.11
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test check format proto train export load evaluate
+.PHONY: help serve test check format proto download train release export load evaluate
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -18,7 +18,7 @@ $(VENV)/serving: pyproject.toml | $(BIN)/python
 	touch $@
 $(VENV)/everything: pyproject.toml | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[train,loadtest,dev]'
-	touch $@ $(VENV)/serving
+	touch $@ $(VENV)/serving $(VENV)/loadtest
 $(VENV)/loadtest: pyproject.toml | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[loadtest]'
 	touch $@ $(VENV)/serving
@@ -52,8 +52,14 @@ load: $(VENV)/loadtest ## load every model alike, and compare latency and throug
 
 ARCHITECTURES := rnn lstm lstm_attention transformer
 
+download: $(VENV)/everything ## fetch the corpora into data/
+	$(BIN)/python -m models.download
+
 train: $(VENV)/everything ## train every architecture (hours on a CPU), from the corpora's folder
 	$(foreach name,$(ARCHITECTURES),$(BIN)/python -m models.train models/configs/$(name).toml &&) true
+
+release: $(VENV)/everything ## make the shipped checkpoints of the finished trainings
+	$(foreach name,$(ARCHITECTURES),$(BIN)/python -m models.release runs/$(name) checkpoints/$(name) &&) true
 
 export: $(VENV)/everything ## make the shipped bundles from the shipped checkpoints
 	$(foreach name,$(ARCHITECTURES),$(BIN)/python -m export checkpoints/$(name) \

@@ -7,6 +7,7 @@ python -m client --all-models "A sentence."
 """
 
 import argparse
+import os
 import sys
 import time
 from collections.abc import Iterable, Sequence
@@ -68,10 +69,15 @@ def main() -> None:
             elif arguments.stream:
                 stream_lines(client, read_lines(arguments), arguments.model)
             else:
-                translate_lines(client, read_lines(arguments), arguments.model)
+                is_typed = sys.stdin.isatty() and not arguments.file and not arguments.contents
+                lines_per_call = 1 if is_typed else LINES_PER_CALL  # who types waits for an answer
+                translate_lines(client, read_lines(arguments), arguments.model, lines_per_call)
         except grpc.RpcError as error:
             sys.exit(f"error: {error.code().name}: {error.details()}")
-        except (OSError, UnicodeDecodeError) as error:
+        except BrokenPipeError:  # who reads has had enough, as `head` has
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            sys.exit(1)
+        except (OSError, UnicodeError) as error:
             sys.exit(f"error: {error}")
         except KeyboardInterrupt:
             sys.exit(130)
@@ -88,9 +94,9 @@ def read_lines(arguments: argparse.Namespace) -> Iterable[str]:
         yield from (line.rstrip("\n") for line in sys.stdin)
 
 
-def translate_lines(client: Client, lines: Iterable[str], model: str) -> None:
+def translate_lines(client: Client, lines: Iterable[str], model: str, lines_per_call: int) -> None:
     """One line out for each line in; blank lines stay blank, and are not sent."""
-    for chunk in chunks(lines, LINES_PER_CALL):
+    for chunk in chunks(lines, lines_per_call):
         texts = [line for line in chunk if line.strip()]
         translations = iter(client.translate(texts, model) if texts else [])
         for line in chunk:

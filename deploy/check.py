@@ -1,7 +1,7 @@
 """python -m deploy.check: what can be known of the containers without a Docker engine.
 
-The files are valid and agree with each other and with the server; the server image's steps, carried out in clean
-folders, give a server that starts, is healthy, drains at SIGTERM, and has no torch.
+The files are valid and agree with each other and with the server; the images' steps, carried out in clean folders, give
+a server that starts, is healthy, drains at SIGTERM, and has no torch, and a Locust that knows its user.
 """
 
 import json
@@ -14,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +44,7 @@ def main() -> None:
         *check_prometheus(services, stages["server"]),
         *check_dashboards(),
     ]
-    problems = problems or list(check_image(stages))  # an image of files that are wrong would only say so again
+    problems = problems or list(check_images(stages))  # an image of files that are wrong would only say so again
     for problem in problems:
         print(f"error: {problem}", file=sys.stderr)
     if not problems:
@@ -153,27 +153,44 @@ def server_series() -> dict[str, set[str]]:
     return {sample.name: set(sample.labels) for sample in samples}
 
 
-def check_image(stages: dict[str, Stage]) -> Iterator[str]:
-    """Do what the stages `build` and `server` do, in a folder instead of an image, and run the result."""
+def check_images(stages: dict[str, Stage]) -> Iterator[str]:
+    """Do what the images' stages do, in folders instead of images, and run the results."""
+    yield from check_image(stages["build"], stages["server"], check_server)
+    yield from check_image(stages["build-loadtest"], stages["loadtest"], check_loadtest)
+
+
+def check_image(build: Stage, runtime: Stage, check: Callable[[Stage, Path, Path], Iterator[str]]) -> Iterator[str]:
+    """Install as the stage `build` does, copy what `runtime` copies, and check the two folders."""
     with tempfile.TemporaryDirectory() as folder:
-        build, venv, app = (Path(folder) / name for name in ("build", "venv", "app"))
-        copy(stages["build"], build)
-        install = [word.replace("/opt/venv", str(venv)) for word in stages["build"].one("RUN").words()]
+        context, venv, app = (Path(folder) / name for name in ("build", "venv", "app"))
+        copy(build, context)
+        install = [word.replace("/opt/venv", str(venv)) for word in build.one("RUN").words()]
         search = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-        if subprocess.run(install, cwd=build, env=os.environ | {"PATH": search}).returncode:
+        if subprocess.run(install, cwd=context, env=os.environ | {"PATH": search}).returncode:
             yield f"{shlex.join(install)} failed"
             return
+        copy(runtime, app)
+        yield from check(runtime, venv, app)
 
-        server = stages["server"]
-        copy(server, app)
-        environment = {"PATH": f"{venv}/bin:/usr/bin:/bin"}
-        for name, value in server.environment().items():
-            # Loopback, and a free port, in place of the image's address.
-            environment[name] = f"127.0.0.1:{free_port()}" if value.startswith("0.0.0.0:") else value
-        torch = [f"{venv}/bin/python", "-c", "import torch"]
-        if subprocess.run(torch, cwd=app, env=environment, stderr=subprocess.DEVNULL).returncode == 0:
-            yield "the server image contains torch"
-        yield from run_server(server, venv, app, environment)
+
+def check_server(server: Stage, venv: Path, app: Path) -> Iterator[str]:
+    environment = {"PATH": f"{venv}/bin:/usr/bin:/bin"}
+    for name, value in server.environment().items():
+        # Loopback, and a free port, in place of the image's address.
+        environment[name] = f"127.0.0.1:{free_port()}" if value.startswith("0.0.0.0:") else value
+    torch = [f"{venv}/bin/python", "-c", "import torch"]
+    if subprocess.run(torch, cwd=app, env=environment, stderr=subprocess.DEVNULL).returncode == 0:
+        yield "the server image contains torch"
+    yield from run_server(server, venv, app, environment)
+
+
+def check_loadtest(loadtest: Stage, venv: Path, app: Path) -> Iterator[str]:
+    """Locust reads its file, and knows the user that is in it."""
+    python, *arguments = loadtest.one("ENTRYPOINT").exec_form()
+    command = [f"{venv}/bin/{python}", *arguments, "--list"]
+    listed = subprocess.run(command, cwd=app, capture_output=True, text=True, check=False)
+    if listed.returncode or "TranslationUser" not in listed.stdout + listed.stderr:
+        yield f"the load test image's Locust does not know its user: {listed.stderr.strip()}"
 
 
 def run_server(server: Stage, venv: Path, app: Path, environment: dict[str, str]) -> Iterator[str]:

@@ -24,7 +24,7 @@ class Round:
     """That those calls returned."""
 
     errors: list[str]
-    """One for each call that failed, warm-up included."""
+    """One for each call that failed, whenever it did."""
 
     client_cpu: float
     """Share of one core that the load generator used."""
@@ -37,6 +37,7 @@ class Result:
     model: str
     requests: int
     failures: int
+    """Of all calls, those of the warm-up and after the end included."""
     latency_ms: dict[str, float | None]
     """By percentile, such as "p95", over the calls of all rounds; None if none succeeded."""
 
@@ -79,6 +80,7 @@ def table(results: Sequence[Result]) -> str:
         "tokens/s",
         "calls",
         "failed",
+        "client CPU",
     ]
     rows = [header]
     for result in results:
@@ -91,6 +93,7 @@ def table(results: Sequence[Result]) -> str:
                 f"{result.output_tokens_per_second:.0f}",
                 str(result.requests),
                 str(result.failures),
+                f"{result.client_cpu:.0%}",
             ]
         )
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]

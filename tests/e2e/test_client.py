@@ -1,3 +1,6 @@
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,7 +11,8 @@ from export.session import GraphSession
 from models.registry import ARCHITECTURES
 from server.text import Tokenizer
 from tests.conftest import SmallModels
-from tests.e2e.processes import DEFAULT_MODEL, Completed, ServerProcess, run, server_process
+from tests.e2e.processes import DEFAULT_MODEL, ROOT, Completed, ServerProcess, run, server_process
+from tests.fakes import PATIENCE
 from tests.small_models import MAX_OUTPUT_TOKENS, SENTENCES
 
 
@@ -55,6 +59,31 @@ def test_a_file_longer_than_one_call_keeps_its_order(
 def test_streamed_lines_are_the_same_in_the_end(server: ServerProcess, french: dict[str, str]) -> None:
     first, second = SENTENCES[:2]
     assert lines(server.client("--stream", stdin=f"{first}\n\n{second}\n")) == [french[first], "", french[second]]
+
+
+def test_what_is_typed_is_answered_line_by_line(server: ServerProcess, french: dict[str, str]) -> None:
+    keyboard, terminal = os.openpty()
+    command = [sys.executable, "-m", "client", "--server", server.address]
+    with subprocess.Popen(command, cwd=ROOT, text=True, stdin=terminal, stdout=subprocess.PIPE) as process:
+        assert process.stdout
+        for sentence in SENTENCES[:2]:
+            os.write(keyboard, f"{sentence}\n".encode())
+            assert process.stdout.readline() == f"{french[sentence]}\n"
+        os.write(keyboard, b"\x04")  # the end of what is typed
+        assert process.wait(PATIENCE) == 0
+
+
+def test_a_reader_that_has_had_enough_ends_it_quietly(server: ServerProcess, tmp_path: Path) -> None:
+    many = tmp_path / "many.txt"
+    many.write_text("\n".join(SENTENCES * 30))
+    command = [sys.executable, "-m", "client", "--server", server.address, "--file", str(many)]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout
+        assert process.stderr
+        process.stdout.readline()
+        process.stdout.close()
+        assert process.stderr.read() == b""
+        assert process.wait(PATIENCE) == 1
 
 
 def test_nothing_in_is_nothing_out(server: ServerProcess) -> None:

@@ -1,0 +1,64 @@
+"""What is wrong with a container's file is found."""
+
+import copy
+import shutil
+from pathlib import Path
+
+import pytest
+
+from deploy import check
+from deploy.dockerfile import read_dockerfile
+
+SERIES = {"seq2serve_active_rows": {"model"}, "grpc_server_handled_total": {"grpc_code"}}
+
+
+def test_the_files_as_they_are_have_no_problem() -> None:
+    stages, services = read_dockerfile(check.DOCKERFILE), check.read_yaml(check.COMPOSE)["services"]
+    assert [*check.check_compose(services, stages), *check.check_dockerfile(stages)] == []
+    assert [*check.check_prometheus(services, stages["server"]), *check.check_dashboards()] == []
+
+
+@pytest.mark.parametrize(
+    ("service", "key", "value", "problem"),
+    [
+        ("prometheus", "image", "prom/prometheus:latest", "no image with a version"),
+        ("server", "ports", ["50051:50051"], "is open to other machines"),
+        ("server", "build", {"target": "serve"}, "has no stage serve"),
+        ("prometheus", "volumes", ["./deploy/nowhere:/x:ro"], "no such file"),
+        ("prometheus", "depends_on", ["sever"], "depends on sever, which is no service"),
+        ("server", "stop_grace_period", "20s", "killed after 20s, within its own grace"),
+    ],
+)
+def test_a_wrong_service_is_named(service: str, key: str, value: object, problem: str) -> None:
+    services = copy.deepcopy(check.read_yaml(check.COMPOSE)["services"])
+    services[service][key] = value
+    [found] = check.check_compose(services, read_dockerfile(check.DOCKERFILE))
+    assert service in found
+    assert problem in found
+
+
+def test_a_copied_file_that_is_not_there_or_is_ignored_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = check.DOCKERFILE.read_text().replace("COPY client client", "COPY clients clients\nCOPY docs docs")
+    shutil.copytree("docs", tmp_path / "docs")
+    (tmp_path / "Dockerfile").write_text(text)
+    found = list(check.check_dockerfile(read_dockerfile(tmp_path / "Dockerfile")))
+    assert any("COPY clients: no such file" in problem for problem in found)
+    assert any("COPY docs: .dockerignore leaves it out" in problem for problem in found)
+
+
+@pytest.mark.parametrize(
+    ("expression", "problem"),
+    [
+        ("sum by (model) (seq2serve_active_rows)", None),
+        ("sum(seq2serve_active_row)", "the server has no series seq2serve_active_row"),
+        ('seq2serve_active_rows{modell="x"}', "seq2serve_active_rows has no label modell"),
+        ("sum by (modell) (seq2serve_active_rows)", "grouped by modell, a label of none of its series"),
+        ("sum(", "sum("),
+    ],
+)
+def test_an_expression_is_checked_against_the_server_s_series(expression: str, problem: str | None) -> None:
+    found = check.check_expression(expression, SERIES)
+    assert len(found) == (problem is not None)
+    assert problem is None or problem in found[0]

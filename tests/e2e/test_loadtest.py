@@ -1,0 +1,20 @@
+import json
+from pathlib import Path
+
+from models.registry import ARCHITECTURES
+from tests.e2e.processes import run
+
+
+def test_every_model_is_loaded_and_reported_and_the_server_is_stopped(tmp_path: Path) -> None:
+    """The real repository: the load test's server serves the default model by its shipped name."""
+    arguments = ["--users", "2", "--seconds", "1", "--rounds", "1", "--output", str(tmp_path)]
+    done = run("loadtest", *arguments)
+    assert done.returncode == 0, done.stderr
+    report = json.loads((tmp_path / "report.json").read_text())
+    names = {f"{name.replace('_', '-')}-en-fr" for name in ARCHITECTURES}
+    assert {result["model"] for result in report["results"]} == names
+    for result in report["results"]:
+        assert result["requests"] > 0
+        assert result["failures"] == 0
+        assert f"{result['model']}  " in done.stdout
+    assert (tmp_path / "report.png").stat().st_size > 0
