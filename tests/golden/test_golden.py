@@ -20,6 +20,7 @@ def test_the_shipped_bundles_are_small() -> None:
     assert size <= 40_000_000
 
 
+@pytest.mark.parametrize("max_rows", [1, 3, 8])
 @pytest.mark.parametrize("bundle", shipped_bundles(), ids=lambda bundle: bundle.manifest.name)
-def test_translations_are_the_golden_ones(bundle: Bundle) -> None:
-    assert translate(bundle) == EXPECTED[bundle.manifest.name]
+def test_translations_are_the_golden_ones_however_many_share_a_batch(bundle: Bundle, max_rows: int) -> None:
+    assert translate(bundle, max_rows) == EXPECTED[bundle.manifest.name]

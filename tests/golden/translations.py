@@ -33,15 +33,15 @@ def shipped_bundles() -> list[Bundle]:
     return read_repository(ROOT / "model_repository")
 
 
-def translate(bundle: Bundle) -> dict[str, str]:
-    """Source -> translation, all sentences in one batch."""
+def translate(bundle: Bundle, max_rows: int = len(SENTENCES)) -> dict[str, str]:
+    """Source -> translation; `max_rows` sentences share a batch."""
     manifest = bundle.manifest
     tokenizer = Tokenizer(bundle.tokenizer, manifest.special_ids.eos)
     outcomes = Outcomes()
     engine = Engine(
         manifest,
-        Backend(bundle, BackendOptions(max_rows=len(SENTENCES), num_threads=1)),
-        Limits(max_rows=len(SENTENCES), max_joining_tokens=512),
+        Backend(bundle, BackendOptions(max_rows, num_threads=1)),
+        Limits(max_rows, max_joining_tokens=512),
         len(SENTENCES),
         post,
         Metrics().engine(manifest.name),
