@@ -4,13 +4,12 @@
     python -m models.evaluate transformer="python -m client --model transformer-en-fr"
     python -m models.evaluate --by-length checkpoints/lstm checkpoints/lstm_attention
 
-A system is a checkpoint's folder, which PyTorch decodes greedily, or `NAME=COMMAND`: a command that reads one sentence
+A system is a checkpoint's folder, which PyTorch decodes, or `NAME=COMMAND`: a command that reads one sentence
 a line and writes one translation a line, so that a running server, and any other translator, is measured alike.
 """
 
 import argparse
 import bisect
-import functools
 import itertools
 import json
 import shlex
@@ -22,6 +21,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from models.beam_search import BeamOptions, beam_search
 from models.checkpoint import CheckpointError, load_checkpoint
 from models.config import ConfigError
 from models.corpora import Corpus, CorpusError, data_folder, read_tests
@@ -50,10 +50,11 @@ def main() -> None:
     parser.add_argument("systems", nargs="+", help="checkpoint folders, or NAME=COMMAND")
     parser.add_argument("--data", type=Path, help="the corpora's folder (default: $SEQ2SERVE_DATA, else data)")
     parser.add_argument("--by-length", action="store_true", help="score sources of like length together")
+    parser.add_argument("--beam-size", type=int, default=1, help="of checkpoints; 1, the default, is greedy")
     parser.add_argument("--output", type=Path, default=Path("build/quality.json"))
     arguments = parser.parse_args()
     try:
-        systems = list(map(open_system, arguments.systems))
+        systems = [open_system(system, arguments.beam_size) for system in arguments.systems]
         translators = dict(systems)
         if len(translators) < len(systems):
             parser.error(f"systems: names that differ expected, got {', '.join(name for name, _ in systems)}")
@@ -66,13 +67,19 @@ def main() -> None:
     print(markdown(results))
 
 
-def open_system(argument: str) -> tuple[str, Translator]:
-    """Name and translator of one system."""
+def open_system(argument: str, beam_size: int = 1) -> tuple[str, Translator]:
+    """Name and translator of one system. Raises CheckpointError or ConfigError."""
     name, equals, command = argument.partition("=")
     if equals:
         return name, lambda sources: pipe(shlex.split(command), sources)
     _, model, tokenizer = load_checkpoint(Path(argument))
-    decode = functools.partial(greedy_decode, model)
+    options = BeamOptions(beam_size=beam_size)
+
+    def decode(sources: Sequence[Sequence[int]]) -> list[list[int]]:
+        if beam_size == 1:
+            return greedy_decode(model, sources)
+        return [beam_search(model, source, options)[0].ids for source in sources]
+
     return argument.rstrip("/"), lambda sources: translate(decode, tokenizer, sources)
 
 

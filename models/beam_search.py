@@ -1,0 +1,94 @@
+"""Beam search in PyTorch by `encode` and `step`, one sentence at a time: plain, slow, and the reference for any other.
+
+1. At most `beam_size` hypotheses live; at first there is one, which is empty.
+2. A step scores every continuation of every live hypothesis by its total log-probability, and looks at the
+   2 * beam_size best. Those that end, and are among the first beam_size, are finished; of the others the best
+   beam_size live on.
+3. It stops when `patience` * beam_size hypotheses are finished (Kasai et al. 2022), or at the limit of output tokens,
+   where those that live are finished as they are.
+4. Finished hypotheses are ranked by log-probability / length penalty, ((5 + length) / 6) ** alpha (Wu et al. 2016,
+   equation 14), their end counted in the length.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from models.batches import pad_sources
+from models.greedy import NEVER_WRITTEN, max_output
+from models.seq2seq import BOS, EOS, Seq2SeqModel
+
+
+@dataclass(frozen=True, kw_only=True)
+class BeamOptions:
+    beam_size: int = 5
+    length_penalty: float = 0.6
+    """alpha: 0 ranks by log-probability alone, more prefers longer hypotheses."""
+    patience: float = 1.0
+
+
+class Hypothesis(NamedTuple):
+    ids: list[int]
+    """Without EOS."""
+    log_prob: float
+    """Sum over the tokens, EOS included where it was written."""
+    score: float
+    """What it is ranked by."""
+    reached_limit: bool
+
+
+@torch.inference_mode()
+def beam_search(
+    model: Seq2SeqModel, source: Sequence[int], options: BeamOptions, max_output_tokens: int | None = None
+) -> list[Hypothesis]:
+    """Finished hypotheses of one source, which ends with EOS; the best first.
+
+    max_output_tokens: `max_output` of the source where it is not given.
+    """
+    limit = max_output_tokens or max_output(source)
+    size = options.beam_size
+    device = next(model.parameters()).device
+    source_ids, source_lengths = (tensor.to(device) for tensor in pad_sources([source]))
+    state = model.start_state(source_ids, source_lengths, limit)
+    written: list[list[int]] = [[]]
+    totals = torch.zeros(1, device=device)
+    finished: list[Hypothesis] = []
+    for position in range(limit):
+        previous = torch.tensor([ids[-1] if ids else BOS for ids in written], device=device)
+        logits, next_state = model.step(previous, torch.full_like(previous, position), state)
+        state.update(next_state)
+        log_probs = logits.log_softmax(dim=1)  # [live, vocabulary]
+        log_probs[:, NEVER_WRITTEN] = float("-inf")
+        scores = totals.unsqueeze(1) + log_probs
+        best, indices = scores.flatten().topk(min(2 * size, scores.numel()))
+        parents: list[int] = []
+        tokens: list[int] = []
+        survivors: list[Tensor] = []
+        for rank, (total, index) in enumerate(zip(best, indices.tolist(), strict=True)):
+            parent, token = divmod(index, scores.shape[1])
+            if total == float("-inf"):
+                break
+            if token == EOS:
+                if rank < size:
+                    finished.append(_finish(written[parent], float(total), position + 1, options, False))
+            elif len(parents) < size:
+                parents.append(parent)
+                tokens.append(token)
+                survivors.append(total)
+        if not parents or len(finished) >= options.patience * size:
+            break
+        written = [[*written[parent], token] for parent, token in zip(parents, tokens, strict=True)]
+        totals = torch.stack(survivors)
+        state = {name: tensor[parents] for name, tensor in state.items()}
+    else:
+        cut = zip(written, totals.tolist(), strict=True)
+        finished += [_finish(ids, total, len(ids), options, True) for ids, total in cut]
+    return sorted(finished, key=lambda hypothesis: -hypothesis.score)
+
+
+def _finish(ids: list[int], log_prob: float, length: int, options: BeamOptions, reached_limit: bool) -> Hypothesis:
+    penalty = ((5 + length) / 6) ** options.length_penalty
+    return Hypothesis(ids, log_prob, log_prob / penalty, reached_limit)
