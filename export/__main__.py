@@ -64,6 +64,9 @@ MAX_SOURCE_TOKENS = 128
 MAX_OUTPUT_TOKENS = 256
 
 
+ROOT = Path(__file__).parents[1]
+
+
 class ExportError(Exception):
     """A graph that does not compute what the model computes, or int8 that loses too much."""
 
@@ -226,10 +229,14 @@ def provenance(checkpoint: Path, config: Config) -> dict[str, str]:
 
 
 def commit() -> str:
-    """Of the code that exports; `-dirty` says that it was changed since."""
-    described = ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
-    done = subprocess.run(described, cwd=Path(__file__).parent, capture_output=True, text=True, check=False)
-    return done.stdout.strip() or "unknown"
+    """Of the code and the checkpoints; `-dirty` says that they were changed since."""
+
+    def git(*arguments: str) -> str:
+        command = ["git", *arguments]
+        return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False).stdout.strip()
+
+    changed = git("status", "--porcelain", "--", "checkpoints", "export", "models", "server")
+    return f"{git('rev-parse', 'HEAD') or 'unknown'}{'-dirty' if changed else ''}"
 
 
 if __name__ == "__main__":
