@@ -30,7 +30,7 @@ Architecture `{architecture}`.
 |---|---|
 | parameters | {parameters:.2f} million, here in fp16 |
 | vocabulary | {vocabulary:,} SentencePiece pieces, shared by both languages and all models |
-| training | {steps:,} steps, {tokens:,} target tokens, {hours:.1f} hours at {rate:,.0f} tokens a second |
+| training | {steps:,} steps, {tokens:,} target tokens, {hours:.1f} hours of wall time |
 | recipe | {recipe}; curves in `curves.png` |
 
 ## Data
@@ -103,7 +103,6 @@ def model_card(folder: Path, config: Config, facts: dict[str, Any]) -> str:
         steps=last["step"],
         tokens=last["target_tokens"],
         hours=last["seconds"] / 3600,
-        rate=last["target_tokens"] / last["seconds"],
         recipe=f"{recipe}, one after the other" if phases else recipe,
         data="\n".join(f"- {corpus}: {LICENCES[corpus]}" for corpus in config.data.corpora),
         **facts,
