@@ -63,7 +63,6 @@ CALIBRATION_SENTENCES = 200
 MAX_SOURCE_TOKENS = 128
 MAX_OUTPUT_TOKENS = 256
 
-
 ROOT = Path(__file__).parents[1]
 
 
@@ -229,14 +228,16 @@ def provenance(checkpoint: Path, config: Config) -> dict[str, str]:
 
 
 def commit() -> str:
-    """Of the code and the checkpoints; `-dirty` says that they were changed since."""
+    """Of the code and the checkpoints; `-dirty` says that they were changed since, "unknown" that git cannot tell."""
 
     def git(*arguments: str) -> str:
-        command = ["git", *arguments]
-        return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False).stdout.strip()
+        return subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True, check=True).stdout.strip()
 
-    changed = git("status", "--porcelain", "--", "checkpoints", "export", "models", "server")
-    return f"{git('rev-parse', 'HEAD') or 'unknown'}{'-dirty' if changed else ''}"
+    try:
+        changed = git("status", "--porcelain", "--", "checkpoints", "export", "models", "server")
+        return git("rev-parse", "HEAD") + ("-dirty" if changed else "")
+    except (OSError, subprocess.CalledProcessError):  # no git, or no repository
+        return "unknown"
 
 
 if __name__ == "__main__":

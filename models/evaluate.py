@@ -53,6 +53,8 @@ def main() -> None:
     parser.add_argument("--beam-size", type=int, default=1, help="of checkpoints; 1, the default, is greedy")
     parser.add_argument("--output", type=Path, default=Path("build/quality.json"))
     arguments = parser.parse_args()
+    if arguments.beam_size < 1:
+        parser.error(f"--beam-size: at least 1 expected, got {arguments.beam_size}")
     try:
         systems = [open_system(system, arguments.beam_size) for system in arguments.systems]
         translators = dict(systems)

@@ -54,8 +54,9 @@ class RunFolder:
         """Keep what the model is made with, from `step` on; an earlier config that was another is kept as well."""
         own = self.path / "config.toml"
         text = config.read_bytes()
-        if step and own.exists() and own.read_bytes() != text:
-            own.rename(self.path / f"config.until-{step}.toml")
+        phase = self.path / f"config.until-{step}.toml"
+        if step and own.exists() and own.read_bytes() != text and not phase.exists():  # else `own` was never trained by
+            own.rename(phase)
         own.write_bytes(text)
         (self.path / "tokenizer.model").write_bytes(tokenizer.read_bytes())
 

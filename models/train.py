@@ -47,6 +47,8 @@ def main() -> None:
     default = 1 if torch.cuda.is_available() else os.cpu_count() or 1
     parser.add_argument("--processes", type=int, default=default, help=f"that train together (default: {default})")
     arguments = parser.parse_args()
+    if arguments.processes < 1:
+        parser.error(f"--processes: at least 1 expected, got {arguments.processes}")
     for number in (signal.SIGINT, signal.SIGTERM):  # a shell may let its background jobs ignore the first
         signal.signal(number, signal.default_int_handler)
     try:

@@ -177,10 +177,7 @@ def _open_tokenizer(bundle: Bundle) -> Tokenizer:
 
 def _deliver(events: list[tuple[Listener, Event]]) -> None:
     for listener, event in events:
-        try:
-            listener(event)
-        except Exception:  # the events behind it are of other requests
-            _logger.exception("a listener failed")
+        listener(event)
 
 
 async def serve(config: ServerConfig) -> int:

@@ -46,6 +46,7 @@ class Failed(NamedTuple):
 
 Event = Written | Finished | Failed
 Listener = Callable[[Event], None]
+"""Must not raise: the events behind its own are of other sentences."""
 Post = Callable[[list[tuple[Listener, Event]]], None]
 """Brings events to their listeners, on whatever thread those live; called from the engine's thread."""
 

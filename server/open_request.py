@@ -140,7 +140,7 @@ class OpenRequest:
         def listen(event: Event) -> None:
             try:
                 self._take(index, segment, event)
-            except Exception:  # whoever waits has to hear of it
+            except Exception:  # whoever waits has to hear of it, and no other request
                 _logger.exception("what the engine wrote cannot be read")
                 self._error = EngineFailed()
             self._changed.set()

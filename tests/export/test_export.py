@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from export import quantize
-from export.__main__ import ExportError, check_parity, export, main, quantize_and_check
+from export.__main__ import ExportError, check_parity, commit, export, main, quantize_and_check
 from export.graphs import export_encoder, export_step
 from models.checkpoint import load_checkpoint
 from models.corpora import CorpusError
@@ -71,6 +71,11 @@ def test_a_folder_that_is_no_bundle_is_never_replaced(
         main()
     assert problem in capsys.readouterr().err
     assert kept.read_text() == "of value"
+
+
+def test_without_git_the_commit_is_unknown(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert commit() == "unknown"
 
 
 def test_a_model_that_has_no_cache_cannot_be_exported_without_it(

@@ -42,6 +42,7 @@ def test_a_beam_as_wide_as_the_vocabulary_finds_the_best_of_all_short_outputs(na
     enumerated = [[EOS], *([word, EOS] for word in likely), *map(list, itertools.product(likely, likely[:5]))]
     best = sorted(enumerated, key=lambda output: -total_log_prob(model, output))[:3]
     by_output = {tuple(h.ids if h.reached_limit else [*h.ids, EOS]): h.log_prob for h in found}
+    assert tuple(best[0]) in by_output
     for output in enumerated:
         if tuple(output) in by_output:
             assert by_output[tuple(output)] == pytest.approx(total_log_prob(model, output), abs=1e-3)

@@ -59,6 +59,13 @@ def test_the_table_says_which_signature_is_of_which_test_set() -> None:
     assert "tatoeba/test" in signatures[1]
 
 
+def test_a_beam_of_none_is_refused(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(sys, "argv", ["evaluate", "--beam-size", "0", "a=cat"])
+    with pytest.raises(SystemExit):
+        main()
+    assert "--beam-size: at least 1 expected, got 0" in capsys.readouterr().err
+
+
 def test_two_systems_of_one_name_are_refused(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -139,6 +139,8 @@ def test_a_run_may_go_on_by_another_recipe_and_keeps_the_first(workplace: Workpl
         assert second.optimizers[0].param_groups[0]["peak_lr"] == 0.001
     assert (workplace.run / "config.until-40.toml").read_text() == recipe
     assert (workplace.run / "config.toml").read_text() == workplace.config.read_text()
+    workplace.prepare(max_steps=120, model=TINY).__exit__()  # the second recipe has trained nothing that was kept
+    assert (workplace.run / "config.until-40.toml").read_text() == recipe
 
 
 def test_a_run_s_own_config_may_be_given(workplace: Workplace) -> None:
