@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.export import Dim
 
-from models.seq2seq import BOS, EOS, Seq2SeqModel
+from models.seq2seq import ALIGNMENT_QUERY, BOS, EOS, Seq2SeqModel
 
 OPSET = 22
 """The newest standard opset whose graphs ONNX Runtime's contrib operators were seen to work with here."""
@@ -48,7 +48,9 @@ class StepGraph(nn.Module):
         named = {tensor.name: value for tensor, value in zip(self.model.state, state, strict=True)}
         logits, next_state = self.model.step(previous_ids, positions, named)
         written = [next_state[tensor.name] for tensor in self.model.state if tensor.name in next_state]
-        return (logits.log_softmax(dim=-1), *written)
+        # A copy: an output that is also a state tensor's next value would be one tensor under two names.
+        query = [next_state[ALIGNMENT_QUERY] + 0] if self.model.alignment else []
+        return (logits.log_softmax(dim=-1), *query, *written)
 
 
 @torch.no_grad()
@@ -86,7 +88,11 @@ def export_step(model: Seq2SeqModel, path: Path) -> None:
         StepGraph(model),
         (previous_ids, positions, tuple(state[name] for name in names)),
         ["previous_ids", "positions", *names],
-        ["log_probs", *(f"next_{name}" for name in names if name in next_state)],
+        [
+            "log_probs",
+            *([ALIGNMENT_QUERY] if model.alignment else []),
+            *(f"next_{name}" for name in names if name in next_state),
+        ],
         ({0: rows}, {0: rows}, dynamic_state),
         path,
     )

@@ -6,11 +6,12 @@
    beam_size live on.
 3. It stops when `patience` * beam_size hypotheses are finished (Kasai et al. 2022), or at the limit of output tokens,
    where those that live are finished as they are.
-4. Finished hypotheses are ranked by log-probability / length penalty, ((5 + length) / 6) ** alpha (Wu et al. 2016,
-   equation 14), their end counted in the length.
+4. Finished hypotheses are ranked by log-probability / length penalty, ((5 + length) / 6) ** alpha, their end counted in
+   the length, plus the coverage penalty, beta times the sum over source tokens of log(min(attention, 1)), of all
+   attention that they got (Wu et al. 2016, equation 14).
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -19,7 +20,7 @@ from torch import Tensor
 
 from models.batches import pad_sources
 from models.greedy import NEVER_WRITTEN, max_output
-from models.seq2seq import BOS, EOS, Seq2SeqModel
+from models.seq2seq import ALIGNMENT_QUERY, BOS, EOS, Seq2SeqModel
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,6 +28,8 @@ class BeamOptions:
     beam_size: int = 5
     length_penalty: float = 0.6
     """alpha: 0 ranks by log-probability alone, more prefers longer hypotheses."""
+    coverage_penalty: float = 0.0
+    """beta: only for models that have an alignment."""
     patience: float = 1.0
 
 
@@ -54,26 +57,32 @@ def beam_search(
     source_ids, source_lengths = (tensor.to(device) for tensor in pad_sources([source]))
     state = model.start_state(source_ids, source_lengths, limit)
     written: list[list[int]] = [[]]
+    attended = torch.zeros(1, len(source), device=device)  # [live, source]
     totals = torch.zeros(1, device=device)
     finished: list[Hypothesis] = []
     for position in range(limit):
         previous = torch.tensor([ids[-1] if ids else BOS for ids in written], device=device)
         logits, next_state = model.step(previous, torch.full_like(previous, position), state)
         state.update(next_state)
+        if options.coverage_penalty:
+            attended = attended + attention(model, state)
         log_probs = logits.log_softmax(dim=1)  # [live, vocabulary]
         log_probs[:, NEVER_WRITTEN] = float("-inf")
         scores = totals.unsqueeze(1) + log_probs
-        best, indices = scores.flatten().topk(min(2 * size, scores.numel()))
+        totals, indices = scores.flatten().sort(descending=True, stable=True)  # of equals the first
+        candidates = zip(totals[: 2 * size], indices[: 2 * size].tolist(), strict=True)
         parents: list[int] = []
         tokens: list[int] = []
         survivors: list[Tensor] = []
-        for rank, (total, index) in enumerate(zip(best, indices.tolist(), strict=True)):
+        for rank, (total, index) in enumerate(candidates):
             parent, token = divmod(index, scores.shape[1])
             if total == float("-inf"):
                 break
             if token == EOS:
                 if rank < size:
-                    finished.append(_finish(written[parent], float(total), position + 1, options, False))
+                    finished.append(
+                        _finish(written[parent], float(total), position + 1, attended[parent], options, False)
+                    )
             elif len(parents) < size:
                 parents.append(parent)
                 tokens.append(token)
@@ -81,14 +90,28 @@ def beam_search(
         if not parents or len(finished) >= options.patience * size:
             break
         written = [[*written[parent], token] for parent, token in zip(parents, tokens, strict=True)]
-        totals = torch.stack(survivors)
+        totals, attended = torch.stack(survivors), attended[parents]
         state = {name: tensor[parents] for name, tensor in state.items()}
     else:
-        cut = zip(written, totals.tolist(), strict=True)
-        finished += [_finish(ids, total, len(ids), options, True) for ids, total in cut]
+        cut = zip(written, totals.tolist(), attended, strict=True)
+        finished += [_finish(ids, total, len(ids), mass, options, True) for ids, total, mass in cut]
     return sorted(finished, key=lambda hypothesis: -hypothesis.score)
 
 
-def _finish(ids: list[int], log_prob: float, length: int, options: BeamOptions, reached_limit: bool) -> Hypothesis:
+def attention(model: Seq2SeqModel, state: Mapping[str, Tensor]) -> Tensor:
+    """What the last step attended to: [rows, source], each row summing to 1."""
+    assert model.alignment
+    keys = state[model.alignment.keys]  # [rows, heads, source, head_size]
+    query = state[ALIGNMENT_QUERY].view(keys.shape[0], keys.shape[1], 1, keys.shape[3])
+    weights = (query @ keys.transpose(2, 3) * model.alignment.scale).softmax(dim=-1)
+    return weights.squeeze(2).mean(dim=1)
+
+
+def _finish(
+    ids: list[int], log_prob: float, length: int, attended: Tensor, options: BeamOptions, reached_limit: bool
+) -> Hypothesis:
     penalty = ((5 + length) / 6) ** options.length_penalty
-    return Hypothesis(ids, log_prob, log_prob / penalty, reached_limit)
+    coverage = (
+        options.coverage_penalty * float(attended.clamp(1e-9, 1.0).log().sum()) if options.coverage_penalty else 0
+    )
+    return Hypothesis(ids, log_prob, log_prob / penalty + coverage, reached_limit)

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from models.attention import attend_cached
 from models.recurrence import lstm_cell, run_lstm
-from models.seq2seq import Seq2SeqModel, State, StateTensor, check_sizes, padding_mask
+from models.seq2seq import ALIGNMENT_QUERY, Alignment, Seq2SeqModel, State, StateTensor, check_sizes, padding_mask
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,6 +36,7 @@ class LstmAttention(Seq2SeqModel):
             StateTensor("hidden", "replace", (config.d_hidden,)),
             StateTensor("cell", "replace", (config.d_hidden,)),
         )
+        self.alignment = Alignment("keys", 1.0)
         self.embedding = nn.Embedding(vocabulary_size, config.d_embedding)
         nn.init.normal_(self.embedding.weight, std=0.1)  # also the output layer
         self.encoder = nn.LSTM(config.d_embedding, config.d_hidden // 2, batch_first=True, bidirectional=True)
@@ -82,5 +83,5 @@ class LstmAttention(Seq2SeqModel):
         context, keys, values = attend_cached(
             hidden, last, last, state["keys"], state["values"], state["source_last"], scale=1.0
         )
-        next_state = {"hidden": hidden, "cell": cell, "keys": keys, "values": values}
+        next_state = {"hidden": hidden, "cell": cell, "keys": keys, "values": values, ALIGNMENT_QUERY: hidden}
         return self.logits(self.attentional(context, hidden)), next_state

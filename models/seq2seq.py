@@ -16,6 +16,8 @@ from torch import Tensor, nn
 PAD, UNKNOWN, BOS, EOS = 0, 1, 2, 3
 """Special ids, the same in every vocabulary of this project (the tokenizer is trained with them)."""
 
+ALIGNMENT_QUERY = "alignment_query"
+
 IGNORED = -100
 """Target id whose position adds nothing to the loss (PyTorch's default `ignore_index`)."""
 
@@ -35,6 +37,18 @@ class StateTensor(NamedTuple):
     dtype: torch.dtype = torch.float32
 
 
+class Alignment(NamedTuple):
+    """Where `step` looks at the source: softmax(scale * query . keys), averaged over heads.
+
+    `step` gives the query, under the name of ALIGNMENT_QUERY; the keys are state already. So the weights can be
+    computed for the rows that want them, at no cost for the others.
+    """
+
+    keys: str
+    """State tensor [rows, heads, source, head_size]."""
+    scale: float
+
+
 class Seq2SeqModel(nn.Module, ABC):
     """An encoder and a decoder over one shared vocabulary.
 
@@ -43,6 +57,7 @@ class Seq2SeqModel(nn.Module, ABC):
     """
 
     state: tuple[StateTensor, ...]
+    alignment: Alignment | None = None
 
     @abstractmethod
     def forward(self, source_ids: Tensor, source_lengths: Tensor, previous_ids: Tensor) -> Tensor:
@@ -71,7 +86,8 @@ class Seq2SeqModel(nn.Module, ABC):
 
         `positions` counts from 0 for BOS; rows may stand at different positions. The next state holds the replaced
         tensors, and every buffer that the step writes in place: appended tensors, [rows, ..., target, ...], get
-        position `positions[row]`.
+        position `positions[row]`. For a model with an alignment it also holds ALIGNMENT_QUERY, [rows, heads *
+        head_size], which is no state, but what the alignment of this position is computed from.
         """
 
     def expected_outputs(self, target_ids: Tensor, source_lengths: Tensor) -> Tensor:

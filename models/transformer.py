@@ -10,7 +10,16 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from models.attention import attend_cached
-from models.seq2seq import Seq2SeqModel, State, StateKind, StateTensor, check_sizes, padding_mask
+from models.seq2seq import (
+    ALIGNMENT_QUERY,
+    Alignment,
+    Seq2SeqModel,
+    State,
+    StateKind,
+    StateTensor,
+    check_sizes,
+    padding_mask,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,6 +63,8 @@ class Transformer(Seq2SeqModel):
                 for name, kind, dimension in CACHES
             ),
         )
+        # Of the last layer: it agrees best with what statistical alignment finds (docs/adr/0006).
+        self.alignment = Alignment(f"cross_keys_{config.num_decoder_layers - 1}", size**-0.5)
         self.embedding = nn.Embedding(vocabulary_size, config.d_model)
         nn.init.normal_(self.embedding.weight, std=config.d_model**-0.5)
         self.sinusoids: Tensor
@@ -119,7 +130,9 @@ class Transformer(Seq2SeqModel):
         for index, layer in enumerate(self.decoder_layers):
             caches = {name: state[f"{name}_{index}"] for name, _, _ in CACHES}
             last_key, last_value = cross_last[2 * index : 2 * index + 2]
-            x, caches = layer.step(x, positions, state["source_last"], last_key, last_value, caches)
+            x, next_state[ALIGNMENT_QUERY], caches = layer.step(
+                x, positions, state["source_last"], last_key, last_value, caches
+            )
             next_state.update({f"{name}_{index}": cache for name, cache in caches.items()})
         return self.logits(self.decoder_norm(x)), next_state
 
@@ -205,8 +218,9 @@ class DecoderLayer(nn.Module):
         last_key: Tensor,
         last_value: Tensor,
         caches: Mapping[str, Tensor],
-    ) -> tuple[Tensor, dict[str, Tensor]]:
-        """One position of every row: x [rows, d_model] -> like x, and the caches of `CACHES`, written in place.
+    ) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
+        """One position of every row: x [rows, d_model] -> like x, the query to the encoder memory [rows, d_model], and
+        the caches of `CACHES`, written in place.
 
         The encoder memory is attended to like a cache whose last position, `last_key` and `last_value`, is written
         once more, unchanged.
@@ -218,8 +232,9 @@ class DecoderLayer(nn.Module):
         )
         x = x + attention.output(context)
         cross = self.cross_attention
+        query = cross.query(self.cross_norm(x))
         context, cross_keys, cross_values = attend_cached(
-            cross.query(self.cross_norm(x)),
+            query,
             last_key,
             last_value,
             caches["cross_keys"],
@@ -229,7 +244,7 @@ class DecoderLayer(nn.Module):
         )
         x = x + cross.output(context)
         x = x + self.ffn(self.ffn_norm(x))
-        return x, dict(zip(caches, (self_keys, self_values, cross_keys, cross_values), strict=True))
+        return x, query, dict(zip(caches, (self_keys, self_values, cross_keys, cross_values), strict=True))
 
 
 class SelfAttention(nn.Module):

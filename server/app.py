@@ -5,7 +5,7 @@ import logging
 import shlex
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from wsgiref.simple_server import WSGIServer
 
 import grpc
@@ -15,14 +15,18 @@ from prometheus_client import start_http_server
 
 from server.backend import Backend, BackendOptions
 from server.bundle import Bundle, BundleError
+from server.cache import TranslationCache
 from server.config import ServerConfig
-from server.engine import Engine, Event, Listener
+from server.engine import Engine
+from server.glossary import Glossary
 from server.interceptors import RpcInterceptor
 from server.metrics import Metrics
 from server.pb import translation_pb2, translation_pb2_grpc
-from server.repository import Models, ServedModel, read_repository
+from server.repository import Models, ServedModel, read_glossaries, read_repository
 from server.request import RequestLimits
+from server.request_options import MAX_TERM_CHARACTERS, OptionLimits
 from server.scheduler import Limits
+from server.sentence import Event, Listener
 from server.service import TranslationService
 from server.text import Tokenizer
 
@@ -31,7 +35,7 @@ _logger = logging.getLogger("server")
 SERVICE = translation_pb2.DESCRIPTOR.services_by_name["TranslationService"].full_name
 
 _OTHER_BYTES = 1_000_000
-"""Of a request besides its contents' text."""
+"""Of a request besides its texts."""
 
 _FLUSH_SECONDS = 0.5
 """Time at shutdown for the last answers to reach the wire, and for calls that were just accepted to begin."""
@@ -59,11 +63,23 @@ class App:
         config = self._config
         self._loop = asyncio.get_running_loop()
         self._models = Models(read_repository(config.model_repository), config.default_model, self._load)
-        limits = RequestLimits(config.max_contents, config.max_content_characters, config.max_waiting)
+        limits = RequestLimits(
+            config.max_contents,
+            config.max_content_characters,
+            config.max_waiting,
+            OptionLimits(
+                min(config.max_beam_size, config.max_rows), config.max_forbidden_phrases, config.max_glossary_entries
+            ),
+        )
+        cache = (
+            TranslationCache(config.cache_megabytes * 1_000_000, self._metrics.cache)
+            if config.cache_megabytes
+            else None
+        )
         self._interceptor = RpcInterceptor(self._metrics, SERVICE)
         self._server = grpc.aio.server(interceptors=[self._interceptor], options=_channel_options(limits))
         translation_pb2_grpc.add_TranslationServiceServicer_to_server(
-            TranslationService(self._models, limits, self._metrics.request_seconds), self._server
+            TranslationService(self._models, limits, self._metrics.request_seconds, cache), self._server
         )
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         reflection.enable_server_reflection((SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME), self._server)
@@ -103,6 +119,8 @@ class App:
     def _load(self, bundle: Bundle) -> ServedModel:
         config, manifest = self._config, bundle.manifest
         tokenizer = _open_tokenizer(bundle)
+        glossaries = read_glossaries(bundle)
+        _check_glossaries(glossaries, tokenizer, bundle)
         backend = self._open_backend(bundle, BackendOptions(config.max_rows, config.threads))
         backend.warm_up([manifest.special_ids.eos])
         engine = Engine(
@@ -114,7 +132,7 @@ class App:
             self._metrics.engine(manifest.name),
             self._on_engine_failure,
         )
-        return ServedModel(manifest, tokenizer, engine)
+        return ServedModel(manifest, tokenizer, engine, glossaries)
 
     def _post(self, events: list[tuple[Listener, Event]]) -> None:
         """From an engine's thread to the event loop's, once a step."""
@@ -149,12 +167,16 @@ class App:
 
 
 def _channel_options(limits: RequestLimits) -> list[tuple[str, int]]:
-    largest_contents = 4 * limits.max_contents * limits.max_content_characters  # bytes, in UTF-8
+    options = limits.options
+    # Of contents, and of translations of them that are to be scored.
+    num_characters = 2 * limits.max_contents * limits.max_content_characters
+    num_characters += (options.max_forbidden_phrases + 2 * options.max_glossary_entries) * MAX_TERM_CHARACTERS
+    largest_texts = 4 * num_characters  # bytes, in UTF-8
     return [
         # Else a second server on the same port would start without an error, and take half of the calls.
         ("grpc.so_reuseport", 0),
         # As large as the limits allow, so that it is they that refuse a request, by name. An answer may be longer.
-        ("grpc.max_receive_message_length", largest_contents + _OTHER_BYTES),
+        ("grpc.max_receive_message_length", largest_texts + _OTHER_BYTES),
         ("grpc.max_send_message_length", -1),
         # A client whose machine or network is gone says nothing; its calls would stay open.
         ("grpc.keepalive_time_ms", 60_000),
@@ -173,6 +195,14 @@ def _open_tokenizer(bundle: Bundle) -> Tokenizer:
             f"the manifest's vocabulary_size is {bundle.manifest.vocabulary_size}"
         )
     return tokenizer
+
+
+def _check_glossaries(glossaries: Mapping[str, Glossary], tokenizer: Tokenizer, bundle: Bundle) -> None:
+    """Raises BundleError for a target term that the model cannot write."""
+    for name, glossary in glossaries.items():
+        for term in glossary.target_terms:
+            if bundle.manifest.special_ids.unknown in tokenizer.encode(term):
+                raise BundleError(f"glossary {name} of {bundle.manifest.name}: the model has no tokens for {term!r}")
 
 
 def _deliver(events: list[tuple[Listener, Event]]) -> None:

@@ -7,8 +7,10 @@ import numpy as np
 import numpy.typing as npt
 import onnxruntime as ort
 
-from server.bundle import Bundle, BundleError
+from server.bundle import ALIGNMENT_QUERY, Bundle, BundleError
 from server.state import Array, StateBuffers
+
+Float32 = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -21,7 +23,8 @@ class BackendOptions:
 class Backend:
     """One model's two sessions, and the buffers of its running batch.
 
-    Before a step the engine fills `previous_ids[:n]` and `positions[:n]`; after it, `log_probs[:n]` is filled.
+    Before a step the engine fills `previous_ids[:n]` and `positions[:n]`; after it, `log_probs[:n]` is filled, and
+    `attention` says what the rows attended to.
     """
 
     def __init__(self, bundle: Bundle, options: BackendOptions) -> None:
@@ -36,6 +39,10 @@ class Backend:
         self.previous_ids = np.zeros(options.max_rows, np.int64)
         self.positions = np.zeros(options.max_rows, np.int64)
         self.log_probs = np.zeros((options.max_rows, manifest.vocabulary_size), np.float32)
+        self._alignment = manifest.alignment
+        if manifest.alignment:
+            heads, _, size = self.state.current[manifest.alignment.keys].shape[1:]
+            self._query = np.zeros((options.max_rows, heads * size), np.float32)
         self._check(bundle)
         self._bindings: dict[tuple[int, int], ort.IOBinding] = {}
 
@@ -58,6 +65,18 @@ class Backend:
         self._step.run_with_iobinding(binding)
         self.state.flip()
 
+    def attention(self, rows: Sequence[int], num_source: int) -> Float32:
+        """Of the last step, of rows of one sentence: float32 [rows, source], each summing to 1."""
+        assert self._alignment
+        keys = self.state.current[self._alignment.keys][rows[0], :, :num_source]  # [heads, source, size]
+        heads, _, size = keys.shape
+        queries = self._query[rows].reshape(-1, heads, size).swapaxes(0, 1)
+        scores = queries @ keys.swapaxes(1, 2) * self._alignment.scale  # [heads, rows, source]
+        weights = np.exp(scores - scores.max(axis=2, keepdims=True))
+        weights /= weights.sum(axis=2, keepdims=True)
+        attention: Float32 = weights.mean(axis=0, dtype=np.float32)
+        return attention
+
     def warm_up(self, source: list[int]) -> None:
         """One encoder run and one step, so that the first request does not pay for what ONNX Runtime does once."""
         self.state.write(0, self.encode([source]), 0, len(source))
@@ -69,6 +88,8 @@ class Backend:
         inputs = {"previous_ids": self.previous_ids, "positions": self.positions, **self.state.current}
         outputs: dict[str, Array] = {"log_probs": self.log_probs}
         outputs |= {f"next_{name}": buffer for name, buffer in self.state.following.items()}
+        if self._alignment:
+            outputs[ALIGNMENT_QUERY] = self._query
         for value in self._step.get_inputs():
             buffer = inputs[value.name]
             binding.bind_input(value.name, "cpu", 0, buffer.dtype, _shape(buffer, num_rows), buffer.ctypes.data)
@@ -86,11 +107,12 @@ class Backend:
             raise BundleError(f"{bundle.encoder}: outputs {sorted(encoded)}, the manifest's state is {sorted(fixed)}")
         outputs = {value.name for value in self._step.get_outputs()}
         unknown = {value.name for value in self._step.get_inputs()} - state - {"previous_ids", "positions"}
-        unknown |= outputs - {f"next_{n}" for n in state} - {"log_probs"}
+        expected = {"log_probs"} | ({ALIGNMENT_QUERY} if self._alignment else set())
+        unknown |= outputs - {f"next_{n}" for n in state} - expected
         if unknown:
             raise BundleError(f"{bundle.step}: inputs or outputs that the manifest does not name: {sorted(unknown)}")
         changing = {f"next_{spec.name}" for spec in bundle.manifest.state if spec.kind != "constant"}
-        missing = (changing | {"log_probs"}) - outputs
+        missing = (changing | expected) - outputs
         if missing:
             raise BundleError(f"{bundle.step}: outputs are missing that the manifest promises: {sorted(missing)}")
 

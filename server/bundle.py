@@ -5,8 +5,9 @@
 `encoder.onnx`: source_ids int64 [batch, source], source_lengths int64 [batch] -> the constant state, and the first
 value of the replaced state, by name.
 `step.onnx`: previous_ids int64 [rows], positions int64 [rows], every state tensor by name -> log_probs float32 [rows,
-vocabulary], and `next_<name>` of state tensors. The next value of a replaced tensor goes to a second buffer; every
-other `next_` is the buffer that came in, written in place, and has to be bound to it.
+vocabulary], `next_<name>` of state tensors, and, where the manifest has an alignment, alignment_query float32 [rows,
+heads * head_size]. The next value of a replaced tensor goes to a second buffer; every other `next_` is the buffer that
+came in, written in place, and has to be bound to it.
 """
 
 import dataclasses
@@ -18,11 +19,12 @@ from pathlib import Path
 from types import UnionType
 from typing import Any, Literal, cast
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 MANIFEST = "model.json"
 ENCODER = "encoder.onnx"
 STEP = "step.onnx"
 TOKENIZER = "tokenizer.model"
+ALIGNMENT_QUERY = "alignment_query"
 
 _NAMES = {str: "text", int: "integer", float: "number", tuple: "list", int | str: "integer or text"}
 """Of types, in JSON's words; all others are objects."""
@@ -51,6 +53,20 @@ class SpecialIds:
     bos: int
     eos: int
 
+    @property
+    def never_written(self) -> list[int]:
+        """Ids that no translation contains."""
+        return [self.pad, self.unknown, self.bos]
+
+
+@dataclass(frozen=True, kw_only=True)
+class AlignmentSpec:
+    """A row's attention over its source: softmax(scale * alignment_query . keys), averaged over heads."""
+
+    keys: str
+    """A constant state tensor, [heads, source, head_size]."""
+    scale: float
+
 
 @dataclass(frozen=True, kw_only=True)
 class Quality:
@@ -78,6 +94,8 @@ class Manifest:
     """The longest source, its end included."""
     max_output_tokens: int
     state: tuple[StateSpec, ...]
+    alignment: AlignmentSpec | None
+    """Of models that attend to the source."""
     quality: tuple[Quality, ...]
     provenance: dict[str, str]
     """Training data, licences, recipe, seed, and the code that made the bundle."""
@@ -154,6 +172,8 @@ def _parse(kind: Any, value: Any, field: str) -> Any:
         return value
     if origin is UnionType and type(value) in arguments:
         return value
+    if origin is UnionType and type(None) in arguments:
+        return _parse(arguments[0], value, field)
     if type(value) is kind or (kind is float and type(value) is int):
         return value
     if origin is Literal:
@@ -172,9 +192,18 @@ def _check(manifest: Manifest) -> None:
     for name, id_ in dataclasses.asdict(manifest.special_ids).items():
         if not 0 <= id_ < manifest.vocabulary_size:
             raise ValueError(f"special_ids.{name}: 0 to {manifest.vocabulary_size - 1} expected, got {id_}")
+    if manifest.alignment:
+        _check_alignment_keys(manifest.alignment.keys, manifest.state)
     for index, spec in enumerate(manifest.state):
         if any(spec.name == other.name for other in manifest.state[:index]):
             raise ValueError(f"state[{index}].name: {spec.name!r} is declared twice")
         for dimension in spec.shape:
             if dimension not in ("source", "target") and (isinstance(dimension, str) or dimension < 1):
                 raise ValueError(f"state[{index}].shape: source, target or a size expected, got {dimension!r}")
+
+
+def _check_alignment_keys(name: str, state: tuple[StateSpec, ...]) -> None:
+    for spec in state:
+        if spec.name == name and spec.kind == "constant" and len(spec.shape) == 3 and spec.shape[1] == "source":
+            return
+    raise ValueError(f"alignment.keys: a constant state tensor of shape [heads, source, size] expected, got {name!r}")

@@ -26,6 +26,10 @@ class ServerConfig:
     max_joining_tokens: int = _setting(512, "source tokens that are encoded between two steps")
     max_contents: int = _setting(128, "contents of one request")
     max_content_characters: int = _setting(10_000, "characters of one content")
+    max_beam_size: int = _setting(8, "beam size and number of hypotheses; never more than max_rows")
+    max_forbidden_phrases: int = _setting(64, "forbidden phrases of one request")
+    max_glossary_entries: int = _setting(1000, "glossary entries given in one request")
+    cache_megabytes: int = _setting(0, "memory for translations that were made before, of all models; 0: no cache")
     threads: int = _setting(1, "threads of each model's products")
     grace_seconds: int = _setting(20, "time that running requests get to end at shutdown")
 
@@ -33,8 +37,9 @@ class ServerConfig:
         """Raises ValueError naming the setting, the limit and the value."""
         for field in dataclasses.fields(self):
             value = getattr(self, field.name)
-            if isinstance(value, int) and value < 1:
-                raise ValueError(f"{field.name}: at least 1 expected, got {value}")
+            least = 0 if field.default == 0 else 1
+            if isinstance(value, int) and value < least:
+                raise ValueError(f"{field.name}: at least {least} expected, got {value}")
 
 
 def parse_config(arguments: Sequence[str] | None = None, environment: Mapping[str, str] = os.environ) -> ServerConfig:

@@ -1,79 +1,30 @@
 """The continuous batch: sentences join and leave the running rows at every step, whatever the architecture.
 
-One thread a model runs the loop and owns the queue, the rows and the buffers. Other threads only send it messages:
+One thread a model runs the loop and owns the queue and the batch. Other threads only send it messages:
 `submit` and `cancel`. What happens to a sentence is told to its listener, through `post`, once a step for all of them.
 The engine knows ids and deadlines, and nothing of text, protobuf or gRPC.
 """
 
 import itertools
 import logging
-import math
 import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
-
-import numpy as np
 
 from server.backend import Backend
+from server.batch import OpenSentence, RunningBatch
 from server.bundle import Manifest
-from server.decoding import DecodingRows
-from server.errors import DeadlineExceeded, EngineFailed, NotServing, QueueFull, TranslationError
+from server.errors import DeadlineExceeded, EngineFailed, NotServing, QueueFull
 from server.metrics import EngineMetrics
 from server.scheduler import Limits, Ticket, plan
+from server.sentence import Event, Failed, Listener, Sentence
 
 _logger = logging.getLogger(__name__)
 
 
-class Written(NamedTuple):
-    """A streaming sentence has gained a token, which is not EOS."""
-
-    id: int
-
-
-class Finished(NamedTuple):
-    output_ids: list[int]
-    """Without EOS."""
-    log_prob: float
-    """Sum over the output tokens, EOS included where the model wrote it."""
-    reached_limit: bool
-
-
-class Failed(NamedTuple):
-    error: TranslationError
-
-
-Event = Written | Finished | Failed
-Listener = Callable[[Event], None]
-"""Must not raise: the events behind its own are of other sentences."""
 Post = Callable[[list[tuple[Listener, Event]]], None]
 """Brings events to their listeners, on whatever thread those live; called from the engine's thread."""
-
-
-@dataclass(frozen=True)
-class Sentence:
-    """What a client submits."""
-
-    source_ids: list[int]
-    """Ends with EOS."""
-    max_output_tokens: int
-    listener: Listener
-    deadline: float = math.inf
-    """On the engine's clock."""
-    streams: bool = False
-    """Whether the listener wants `Written` events."""
-
-
-@dataclass(eq=False)
-class _Sequence:
-    """A sentence inside the engine."""
-
-    sentence: Sentence
-    ticket: Ticket
-    submitted: float
-    row: int = -1
-    """Of the running batch; -1 while it waits."""
 
 
 @dataclass
@@ -81,7 +32,7 @@ class _Inbox:
     """Messages to the loop, and the only state that other threads touch; guarded by `changed`."""
 
     changed: threading.Condition = field(default_factory=threading.Condition)
-    submitted: list[_Sequence] = field(default_factory=list)
+    submitted: list[OpenSentence] = field(default_factory=list)
     cancelled: list[int] = field(default_factory=list)
     num_waiting: int = 0
     """Sentences that have no row yet, in the inbox and in the loop."""
@@ -101,8 +52,6 @@ class Engine:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """`on_failure` is called from the loop when it has broken, after every open sentence was told."""
-        self._bos = manifest.special_ids.bos
-        self._backend = backend
         self._limits = limits
         self._max_waiting = max_waiting
         self._post = post
@@ -111,10 +60,9 @@ class Engine:
         self._clock = clock
         self._ids = itertools.count()
         self._inbox = _Inbox()
-        self._waiting: dict[int, _Sequence] = {}  # in order of arrival
-        self._running: dict[int, _Sequence] = {}
-        self._rows: list[_Sequence] = []  # by row
-        self._decoding = DecodingRows(manifest.special_ids, limits.max_rows, manifest.max_output_tokens)
+        self._waiting: dict[int, OpenSentence] = {}  # in order of arrival
+        self._running: dict[int, OpenSentence] = {}
+        self._batch = RunningBatch(manifest, backend, limits.max_rows)
         self._events: list[tuple[Listener, Event]] = []
         self._thread = threading.Thread(target=self._run, name=f"engine {manifest.name}", daemon=True)
 
@@ -130,20 +78,17 @@ class Engine:
         Raises QueueFull, or NotServing once the engine is closing.
         """
         now = self._clock()
-        sequences = [
-            _Sequence(sentence, Ticket(next(self._ids), len(sentence.source_ids), sentence.deadline), now)
-            for sentence in sentences
-        ]
+        opened = [OpenSentence(sentence, self._ticket(sentence), now) for sentence in sentences]
         inbox = self._inbox
         with inbox.changed:
             if inbox.closing:
                 raise NotServing
-            if inbox.num_waiting + len(sequences) > self._max_waiting:
-                raise QueueFull(inbox.num_waiting, len(sequences), self._max_waiting)
-            inbox.num_waiting += len(sequences)
-            inbox.submitted += sequences
+            if inbox.num_waiting + len(opened) > self._max_waiting:
+                raise QueueFull(inbox.num_waiting, len(opened), self._max_waiting)
+            inbox.num_waiting += len(opened)
+            inbox.submitted += opened
             inbox.changed.notify()
-        return [sequence.ticket.id for sequence in sequences]
+        return [sentence.ticket.id for sentence in opened]
 
     def cancel(self, ids: Sequence[int]) -> None:
         """Nobody waits for these any more: their rows are free at the next step. Ended ones are passed over."""
@@ -159,14 +104,17 @@ class Engine:
         if self._thread.is_alive():
             self._thread.join()
 
+    def _ticket(self, sentence: Sentence) -> Ticket:
+        return Ticket(next(self._ids), len(sentence.source_ids), sentence.deadline, sentence.options.num_rows)
+
     # The loop's own.
 
     def _run(self) -> None:
         try:
             while self._receive():
-                self._admit_and_expire()
-                if self._rows:
-                    self._step()
+                joined = self._admit_and_expire()
+                if self._running:
+                    self._step(joined)
                 self._publish()
         except Exception:
             _logger.exception("the decode loop broke")
@@ -177,110 +125,86 @@ class Engine:
         """Take the messages, waiting for one where there is nothing to do. False: closed, and all is done."""
         inbox = self._inbox
         with inbox.changed:
-            idle = not self._waiting and not self._rows
+            idle = not self._waiting and not self._running
             while idle and not inbox.submitted and not inbox.closing:
                 inbox.cancelled.clear()
                 inbox.changed.wait()
             submitted, inbox.submitted = inbox.submitted, []
             cancelled, inbox.cancelled = inbox.cancelled, []
-        self._waiting.update((sequence.ticket.id, sequence) for sequence in submitted)
+        self._waiting.update((sentence.ticket.id, sentence) for sentence in submitted)
         for id_ in cancelled:
             self._remove(id_)
-        return bool(self._waiting or self._rows or not inbox.closing)
+        return bool(self._waiting or self._running or not inbox.closing)
 
-    def _admit_and_expire(self) -> None:
+    def _admit_and_expire(self) -> list[OpenSentence]:
+        """Those whose time is over leave; returns those that join."""
         decision = plan(
             self._clock(),
-            (sequence.ticket for sequence in self._waiting.values()),
-            (sequence.ticket for sequence in self._running.values()),
+            (waiting.ticket for waiting in self._waiting.values()),
+            (running.ticket for running in self._running.values()),
             self._limits,
         )
         for id_ in decision.expired:
             where = "while decoding" if id_ in self._running else "in the queue"
-            sequence = self._remove(id_)
-            if sequence:
-                self._events.append((sequence.sentence.listener, Failed(DeadlineExceeded(where))))
-        self._join([self._waiting[id_] for id_ in decision.joining])
+            expired = self._remove(id_)
+            if expired:
+                self._events.append((expired.sentence.listener, Failed(DeadlineExceeded(where))))
+        joining = [self._waiting[id_] for id_ in decision.joining]
+        self._join(joining)
+        return joining
 
-    def _join(self, sequences: list[_Sequence]) -> None:
-        """Encode the joiners, those of one length together, and give each a row."""
-        by_length: dict[int, list[_Sequence]] = {}
-        for sequence in sequences:
-            by_length.setdefault(sequence.ticket.num_source_tokens, []).append(sequence)
-        backend = self._backend
+    def _join(self, joining: list[OpenSentence]) -> None:
+        """Joiners of one length are encoded together."""
+        by_length: dict[int, list[OpenSentence]] = {}
+        for joiner in joining:
+            by_length.setdefault(joiner.ticket.num_source_tokens, []).append(joiner)
         for num_source, group in by_length.items():
             started = self._clock()
-            encoded = backend.encode([sequence.sentence.source_ids for sequence in group])
-            for index, sequence in enumerate(group):
-                row = sequence.row = len(self._rows)
-                backend.state.write(row, encoded, index, num_source)
-                backend.previous_ids[row] = self._bos
-                backend.positions[row] = 0
-                self._decoding.start(row, sequence.sentence.max_output_tokens)
-                self._rows.append(sequence)
-                self._running[sequence.ticket.id] = self._waiting.pop(sequence.ticket.id)
-                self._metrics.queue_seconds.observe(started - sequence.submitted)
+            self._batch.join(group)
+            for joiner in group:
+                self._running[joiner.ticket.id] = self._waiting.pop(joiner.ticket.id)
+                self._metrics.queue_seconds.observe(started - joiner.submitted)
             self._metrics.encode_seconds.observe(self._clock() - started)
             self._metrics.source_tokens.inc(num_source * len(group))
-        if sequences:
-            self._count_waiting(-len(sequences))
-            self._metrics.joined.inc(len(sequences))
+        if joining:
+            self._count_waiting(-len(joining))
+            self._metrics.joined.inc(len(joining))
 
-    def _step(self) -> None:
-        """One token for every row; rows that end leave."""
-        started = self._clock()
-        backend, num_rows = self._backend, len(self._rows)
-        backend.step(num_rows)
-        first = [self._rows[row] for row in np.flatnonzero(backend.positions[:num_rows] == 0)]
-        ended = self._decoding.advance(backend.log_probs, backend.previous_ids, backend.positions, num_rows)
+    def _step(self, joined: list[OpenSentence]) -> None:
+        started, num_rows = self._clock(), self._batch.num_rows
+        result = self._batch.step()
         now = self._clock()
-        for sequence in first:
-            self._metrics.first_token_seconds.observe(now - sequence.submitted)
-        for row, reached_limit in ended:
-            sequence = self._rows[row]
-            num_written = int(backend.positions[row]) - (not reached_limit)  # without EOS
-            output_ids = self._decoding.output_ids[row, :num_written].tolist()
-            event = Finished(output_ids, float(self._decoding.log_prob[row]), reached_limit)
-            self._leave(sequence)
-            self._events.append((sequence.sentence.listener, event))
-        ids = backend.previous_ids[: len(self._rows)].tolist()
-        for sequence, id_ in zip(self._rows, ids, strict=True):
-            if sequence.sentence.streams:
-                self._events.append((sequence.sentence.listener, Written(id_)))
+        for joiner in joined:
+            self._metrics.first_token_seconds.observe(now - joiner.submitted)
+        for ended, _ in result.finished:
+            self._end(ended)
+        self._events += [(writing.sentence.listener, written) for writing, written in result.written]
+        self._events += [(ended.sentence.listener, finished) for ended, finished in result.finished]
         self._metrics.output_tokens.inc(num_rows)
         self._metrics.step_seconds.observe(now - started)
         self._metrics.batch_rows.observe(num_rows)
 
     def _publish(self) -> None:
-        self._metrics.active_rows.set(len(self._rows))
+        self._metrics.active_rows.set(self._batch.num_rows)
         self._metrics.waiting.set(len(self._waiting))
         if self._events:
             events, self._events = self._events, []
             self._post(events)
 
-    def _remove(self, id_: int) -> _Sequence | None:
+    def _remove(self, id_: int) -> OpenSentence | None:
         """Take a sentence out, wherever it is; None if it has ended already."""
         if id_ in self._waiting:
             self._count_waiting(-1)
             return self._waiting.pop(id_)
-        sequence = self._running.get(id_)
-        if sequence:
-            self._leave(sequence)
-        return sequence
+        running = self._running.get(id_)
+        if running:
+            self._batch.leave(running)
+            self._end(running)
+        return running
 
-    def _leave(self, sequence: _Sequence) -> None:
-        """Free the row: the last row moves into its place, so that the rows stay compact."""
-        del self._running[sequence.ticket.id]
-        last = self._rows.pop()
-        backend, row = self._backend, sequence.row
-        if last is not sequence:
-            num_written = int(backend.positions[last.row])
-            backend.state.move(last.row, row, last.ticket.num_source_tokens, num_written)
-            backend.previous_ids[row] = backend.previous_ids[last.row]
-            backend.positions[row] = backend.positions[last.row]
-            self._decoding.move(last.row, row, num_written)
-            self._rows[row] = last
-            last.row = row
+    def _end(self, ended: OpenSentence) -> None:
+        """It has left the batch."""
+        del self._running[ended.ticket.id]
         self._metrics.left.inc()
 
     def _count_waiting(self, change: int) -> None:
@@ -290,6 +214,6 @@ class Engine:
     def _fail_everything(self) -> None:
         with self._inbox.changed:
             self._inbox.closing = True
-            sequences = [*self._inbox.submitted, *self._waiting.values(), *self._running.values()]
-        self._events += [(sequence.sentence.listener, Failed(EngineFailed())) for sequence in sequences]
+            opened = [*self._inbox.submitted, *self._waiting.values(), *self._running.values()]
+        self._events += [(sentence.sentence.listener, Failed(EngineFailed())) for sentence in opened]
         self._post(self._events)

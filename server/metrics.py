@@ -29,6 +29,13 @@ class EngineMetrics:
     output_tokens: Counter
 
 
+@dataclass(frozen=True)
+class CacheMetrics:
+    hits: Counter
+    misses: Counter
+    bytes: Gauge
+
+
 class Metrics:
     def __init__(self) -> None:
         self.registry = registry = CollectorRegistry()
@@ -72,6 +79,15 @@ class Metrics:
         self._rows_left = Counter(f"{prefix}_rows_left_total", "Rows freed.", model, registry=registry)
         self._tokens = Counter(
             f"{prefix}_tokens_total", "Tokens read and written.", (*model, "direction"), registry=registry
+        )
+
+        lookups = Counter(
+            f"{prefix}_cache_lookups_total", "Sentences looked up in the cache.", ("result",), registry=registry
+        )
+        self.cache = CacheMetrics(
+            hits=lookups.labels("hit"),
+            misses=lookups.labels("miss"),
+            bytes=Gauge(f"{prefix}_cache_bytes", "Size of the cached translations.", registry=registry),
         )
 
     def engine(self, model: str) -> EngineMetrics:

@@ -1,13 +1,16 @@
 """The model repository: which models are served, and which one answers a request."""
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from server.bundle import Bundle, BundleError, Manifest, read_bundle
 from server.engine import Engine
 from server.errors import InvalidRequest, UnknownModel, shown
+from server.glossary import SUFFIX, Glossary, read_glossary
 from server.text import Tokenizer
+
+GLOSSARIES = "glossaries"
 
 
 @dataclass(frozen=True)
@@ -15,6 +18,8 @@ class ServedModel:
     manifest: Manifest
     tokenizer: Tokenizer
     engine: Engine
+    glossaries: Mapping[str, Glossary] = field(default_factory=dict)
+    """By name."""
 
 
 def read_repository(folder: Path) -> list[Bundle]:
@@ -34,6 +39,17 @@ def read_repository(folder: Path) -> list[Bundle]:
     if not bundles:
         raise BundleError(f"{folder}: no model is in it")
     return bundles
+
+
+def read_glossaries(bundle: Bundle) -> dict[str, Glossary]:
+    """Those that the repository keeps for a model, in `<model>/glossaries/<name>.tsv`. Raises BundleError."""
+    glossaries = {}
+    for path in sorted(bundle.folder.parent.joinpath(GLOSSARIES).glob(f"*{SUFFIX}")):
+        try:
+            glossaries[path.stem] = read_glossary(path)
+        except (OSError, ValueError) as error:
+            raise BundleError(f"{path}: {error}") from error
+    return glossaries
 
 
 class Models:

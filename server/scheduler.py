@@ -16,6 +16,8 @@ class Ticket(NamedTuple):
     num_source_tokens: int
     deadline: float
     """On the caller's clock; infinity where there is none."""
+    num_rows: int = 1
+    """That it may come to hold; they are kept free for it."""
 
 
 @dataclass(frozen=True)
@@ -29,13 +31,13 @@ class Limits:
 
 class Plan(NamedTuple):
     joining: list[int]
-    """Waiting ids that get a row now, in order of arrival."""
+    """Waiting ids that get their rows now, in order of arrival."""
     expired: list[int]
     """Ids whose deadline has passed, waiting or running."""
 
 
 def plan(now: float, waiting: Iterable[Ticket], running: Iterable[Ticket], limits: Limits) -> Plan:
-    """First come, first served; nobody is overtaken, so nobody starves.
+    """First come, first served; nobody is overtaken, so nobody starves, however many rows it needs.
 
     `waiting` in order of arrival; it is read only as far as rows are free. A sentence that expired behind them is
     found when it gets there.
@@ -46,7 +48,7 @@ def plan(now: float, waiting: Iterable[Ticket], running: Iterable[Ticket], limit
         if ticket.deadline <= now:
             expired.append(ticket.id)
         else:
-            num_rows += 1
+            num_rows += ticket.num_rows
     joining: list[int] = []
     num_tokens = 0
     for ticket in waiting:
@@ -54,8 +56,8 @@ def plan(now: float, waiting: Iterable[Ticket], running: Iterable[Ticket], limit
             expired.append(ticket.id)
             continue
         num_tokens += ticket.num_source_tokens
-        if num_rows == limits.max_rows or (joining and num_tokens > limits.max_joining_tokens):
+        num_rows += ticket.num_rows
+        if num_rows > limits.max_rows or (joining and num_tokens > limits.max_joining_tokens):
             break
         joining.append(ticket.id)
-        num_rows += 1
     return Plan(joining, expired)

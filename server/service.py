@@ -3,43 +3,55 @@
 import asyncio
 import math
 import time
-from collections.abc import AsyncIterator
-from typing import TYPE_CHECKING, Any
+from collections.abc import AsyncIterator, Callable
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import grpc
 from prometheus_client import Histogram
 
+from server.cache import TranslationCache
+from server.content_result import ContentResult
 from server.open_request import OpenRequest
 from server.pb import translation_pb2 as pb
 from server.pb import translation_pb2_grpc as pb_grpc
 from server.repository import Models, ServedModel
-from server.request import RequestLimits, TranslationRequest, parse_request
+from server.request import RequestLimits, TranslationRequest, parse_request, parse_score_request
 
 if TYPE_CHECKING:
     _Context = grpc.aio.ServicerContext[Any, Any]
 
+_Message = TypeVar("_Message", pb.TranslateRequest, pb.ScoreRequest)
 
 _LONG_CHARACTERS = 20_000
 """A request of more takes milliseconds to parse, which is done beside the event loop, so that others go on."""
 
 
 class TranslationService(pb_grpc.TranslationServiceServicer):
-    def __init__(self, models: Models, limits: RequestLimits, request_seconds: Histogram) -> None:
+    def __init__(
+        self, models: Models, limits: RequestLimits, request_seconds: Histogram, cache: TranslationCache | None = None
+    ) -> None:
         self._models = models
         self._limits = limits
         self._request_seconds = request_seconds
+        self._cache = cache
 
     async def Translate(self, request: pb.TranslateRequest, context: "_Context") -> pb.TranslateResponse:
         parsed = await self._parse(request)
-        with OpenRequest(parsed, _deadline(context), streams=False, seconds=self._request_seconds) as open_request:
-            open_request.submit()
-            while not open_request.is_finished:
-                await open_request.news()
-        manifest = parsed.model.manifest
+        results = await self._decode(parsed, context)
         return pb.TranslateResponse(
-            translations=[result.translation() for result in open_request.results],
-            model=manifest.name,
-            model_version=manifest.version,
+            translations=[result.translation() for result in results],
+            model=parsed.model.manifest.name,
+            model_version=parsed.model.manifest.version,
+        )
+
+    async def Score(self, request: pb.ScoreRequest, context: "_Context") -> pb.ScoreResponse:
+        num_characters = sum(len(pair.content) + len(pair.translated_text) for pair in request.pairs)
+        parsed = await _beside(num_characters, parse_score_request, request, self._models, self._limits)
+        results = await self._decode(parsed, context)
+        return pb.ScoreResponse(
+            scores=[result.score() for result in results],
+            model=parsed.model.manifest.name,
+            model_version=parsed.model.manifest.version,
         )
 
     async def StreamTranslate(
@@ -47,32 +59,42 @@ class TranslationService(pb_grpc.TranslationServiceServicer):
     ) -> AsyncIterator[pb.StreamTranslateResponse]:
         parsed = await self._parse(request)
         manifest = parsed.model.manifest
-        with OpenRequest(parsed, _deadline(context), streams=True, seconds=self._request_seconds) as open_request:
+        with self._open(parsed, context, streams=True) as open_request:
             open_request.submit()
             open_contents = set(range(len(open_request.results)))
             while open_contents:
                 for index in await open_request.news():
                     result = open_request.results[index]
                     # Both at once: while a message is being sent, more of the translation may come in.
-                    delta, is_finished = result.take_delta(), result.is_finished
+                    (delta, tokens), is_finished = result.take_delta(), result.is_finished
                     common: Any = {
                         "content_index": index,
                         "model": manifest.name,
                         "model_version": manifest.version,
                     }
-                    if delta:
-                        yield pb.StreamTranslateResponse(**common, text_delta=delta)
+                    if delta or (tokens and not is_finished):
+                        yield pb.StreamTranslateResponse(**common, text_delta=delta, tokens=tokens)
+                        tokens = []
                     if is_finished and index in open_contents:
                         open_contents.remove(index)
-                        yield pb.StreamTranslateResponse(**common, translation=result.translation())
+                        yield pb.StreamTranslateResponse(**common, translation=result.translation(), tokens=tokens)
 
     async def ListModels(self, request: pb.ListModelsRequest, context: "_Context") -> pb.ListModelsResponse:
         return pb.ListModelsResponse(models=[self._describe(model) for model in self._models])
 
     async def _parse(self, request: pb.TranslateRequest) -> TranslationRequest:
-        if sum(map(len, request.contents)) > _LONG_CHARACTERS:
-            return await asyncio.to_thread(parse_request, request, self._models, self._limits)
-        return parse_request(request, self._models, self._limits)
+        return await _beside(sum(map(len, request.contents)), parse_request, request, self._models, self._limits)
+
+    def _open(self, parsed: TranslationRequest, context: "_Context", streams: bool) -> OpenRequest:
+        return OpenRequest(parsed, _deadline(context), streams, self._request_seconds, self._cache)
+
+    async def _decode(self, parsed: TranslationRequest, context: "_Context") -> list[ContentResult]:
+        """Until all contents are done."""
+        with self._open(parsed, context, streams=False) as open_request:
+            open_request.submit()
+            while not open_request.is_finished:
+                await open_request.news()
+        return open_request.results
 
     def _describe(self, model: ServedModel) -> pb.Model:
         manifest = model.manifest
@@ -91,13 +113,32 @@ class TranslationService(pb_grpc.TranslationServiceServicer):
                 max_content_characters=self._limits.max_content_characters,
                 max_source_tokens=manifest.max_source_tokens,
                 max_output_tokens=manifest.max_output_tokens,
+                max_beam_size=self._limits.options.max_beam_size,
+                glossary_beam_size=self._limits.options.glossary_beam_size,
+                max_forbidden_phrases=self._limits.options.max_forbidden_phrases,
+                max_glossary_entries=self._limits.options.max_glossary_entries,
             ),
             quality_scores=[
                 pb.QualityScore(test_set=quality.test_set, metric=quality.metric, value=quality.value)
                 for quality in manifest.quality
             ],
             is_default=manifest.name == self._models.default,
+            has_alignment=manifest.alignment is not None,
+            glossaries=model.glossaries,
         )
+
+
+async def _beside(
+    num_characters: int,
+    parse: Callable[[_Message, Models, RequestLimits], TranslationRequest],
+    message: _Message,
+    models: Models,
+    limits: RequestLimits,
+) -> TranslationRequest:
+    """Parse a request, a long one beside the event loop."""
+    if num_characters > _LONG_CHARACTERS:
+        return await asyncio.to_thread(parse, message, models, limits)
+    return parse(message, models, limits)
 
 
 def _deadline(context: "_Context") -> float:

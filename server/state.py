@@ -6,6 +6,7 @@ never capacities.
 """
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -13,7 +14,6 @@ import numpy.typing as npt
 from server.bundle import StateSpec
 
 Array = npt.NDArray[np.generic]
-Index = tuple[int | slice, ...]
 
 
 class StateBuffers:
@@ -38,18 +38,35 @@ class StateBuffers:
         """A sentence joins: sentence `index` of an encoder batch, `num_source` tokens long, becomes row `row`."""
         for spec in self.specs:
             if spec.kind != "append":
-                real = _real(spec, num_source, 0)
-                self.current[spec.name][(row, *real)] = encoded[spec.name][(index, *real)]
+                buffer = self.current[spec.name]
+                buffer[_real(row, spec, num_source, 0)] = encoded[spec.name][_real(index, spec, num_source, 0)]
+
+    def copy(self, sources: Sequence[int], targets: Sequence[int], num_target: int) -> None:
+        """What has been written in rows `sources`, at most `num_target` tokens, goes on in rows `targets` as well.
+
+        Of one sentence each: the constant tensors of a target row are there already. No row is both.
+        """
+        for spec in self.specs:
+            if spec.kind != "constant":
+                buffer = self.current[spec.name]
+                buffer[_real(targets, spec, 0, num_target)] = buffer[_real(sources, spec, 0, num_target)]
+
+    def share_source(self, source_row: int, target_row: int, num_source: int) -> None:
+        """Row `target_row`, which is new, belongs to the sentence of row `source_row`."""
+        for spec in self.specs:
+            if spec.kind == "constant":
+                buffer = self.current[spec.name]
+                buffer[_real(target_row, spec, num_source, 0)] = buffer[_real(source_row, spec, num_source, 0)]
 
     def move(self, source_row: int, target_row: int, num_source: int, num_target: int) -> None:
         """Row `source_row` takes the place of row `target_row`, which has left."""
         for spec in self.specs:
-            real = _real(spec, num_source, num_target)
             buffer = self.current[spec.name]
-            buffer[(target_row, *real)] = buffer[(source_row, *real)]
+            source = _real(source_row, spec, num_source, num_target)
+            buffer[_real(target_row, spec, num_source, num_target)] = buffer[source]
 
 
-def _real(spec: StateSpec, num_source: int, num_target: int) -> Index:
-    """The part of one row that holds something."""
+def _real(rows: int | Sequence[int], spec: StateSpec, num_source: int, num_target: int) -> Any:
+    """Index of the part of one row, or of several, that holds something."""
     lengths = {"source": num_source, "target": num_target}
-    return tuple(slice(lengths[dimension] if isinstance(dimension, str) else None) for dimension in spec.shape)
+    return rows, *(slice(lengths[dimension] if isinstance(dimension, str) else None) for dimension in spec.shape)

@@ -1,11 +1,51 @@
 """From text to token ids and back, and long texts cut at sentence ends."""
 
+import bisect
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import sentencepiece
 
 _SENTENCE_END = re.compile(r"(?<=[.!?…。！？])[\"'»”’)\]]*\s+|\n+")
+
+
+WORD_START = "\N{LOWER ONE EIGHTH BLOCK}"
+"""SentencePiece's sign for a space; a sentence begins with one."""
+
+
+class Pieces:
+    """The vocabulary's texts, to find those that begin with, or contain, a text."""
+
+    def __init__(self, texts: Sequence[str]) -> None:
+        """texts: of every id, with SentencePiece's sign for a space; empty for ids that write nothing."""
+        self.texts = texts
+        order = sorted((text, id_) for id_, text in enumerate(texts) if text)
+        self._sorted_texts = [text for text, _ in order]
+        self._sorted_ids = [id_ for _, id_ in order]
+        self._joined = "\n".join(texts)
+        self._starts = [0]
+        for text in texts:
+            self._starts.append(self._starts[-1] + len(text) + 1)
+        self.continues_word = np.array([bool(text) and text[0].isalnum() for text in texts])
+        """bool [vocabulary]: written behind a word, the piece makes it longer."""
+
+    def beginning_with(self, text: str) -> list[int]:
+        first = bisect.bisect_left(self._sorted_texts, text)
+        last = bisect.bisect_left(self._sorted_texts, text + chr(0x10FFFF))
+        return self._sorted_ids[first:last]
+
+    def containing(self, text: str) -> list[int]:
+        """Those with the text inside, at the beginning of a word, but not at their own."""
+        found = []
+        at = self._joined.find(text)
+        while at >= 0:
+            id_ = bisect.bisect_right(self._starts, at) - 1
+            if at > self._starts[id_] and not self._joined[at - 1].isalnum():
+                found.append(id_)
+            at = self._joined.find(text, at + 1)
+        return found
 
 
 class Tokenizer:
@@ -14,17 +54,29 @@ class Tokenizer:
     def __init__(self, path: Path, eos: int) -> None:
         """Raises OSError or RuntimeError for a file that is no SentencePiece model."""
         self._processor = sentencepiece.SentencePieceProcessor(model_file=str(path))
-        self._eos = eos
+        self.eos = eos
+        self.names: list[str] = [self._processor.id_to_piece(id_) for id_ in range(self.vocabulary_size)]
+        """Of every id, special ones included."""
+        self.pieces = Pieces(["" if self._is_special(id_) else name for id_, name in enumerate(self.names)])
 
     @property
     def vocabulary_size(self) -> int:
         size: int = self._processor.get_piece_size()
         return size
 
+    def _is_special(self, id_: int) -> bool:
+        return bool(self._processor.is_control(id_) or self._processor.is_unknown(id_))
+
     def encode(self, text: str) -> list[int]:
         """Ids, ending with EOS."""
         ids: list[int] = self._processor.encode(text)
-        return [*ids, self._eos]
+        return [*ids, self.eos]
+
+    def surface(self, text: str) -> str:
+        """The text as pieces write it: normalised, with SentencePiece's sign for each space and one before the first
+        word."""
+        pieces: list[str] = self._processor.encode(text, out_type=str)
+        return "".join(pieces)
 
     def decode(self, ids: list[int]) -> str:
         text: str = self._processor.decode(ids)

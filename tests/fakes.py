@@ -10,7 +10,9 @@ import numpy as np
 
 from server.backend import Backend, BackendOptions
 from server.bundle import Bundle, Manifest, SpecialIds, StateSpec
-from server.engine import Event, Failed, Finished, Listener, Written
+from server.decoding.hypothesis import Ending, Hypothesis
+from server.decoding.options import DecodingOptions
+from server.sentence import Event, Failed, Finished, Listener, Written
 from server.state import Array, StateBuffers
 
 PATIENCE = 30.0
@@ -174,6 +176,9 @@ class Outcomes:
         assert isinstance(event, Finished), event
         return event
 
+    def best(self, key: object) -> Hypothesis:
+        return self.finished(key).hypotheses[0]
+
     def failed(self, key: object) -> Failed:
         [event] = self.wait(key)
         assert isinstance(event, Failed), event
@@ -189,6 +194,10 @@ def post(events: list[tuple[Listener, Event]]) -> None:
         listener(event)
 
 
+def greedy(max_output_tokens: int) -> DecodingOptions:
+    return DecodingOptions(max_output_tokens=max_output_tokens)
+
+
 def translate(source: Sequence[int], max_output_tokens: int) -> Finished:
     """What a sentence's outcome is, whatever happens beside it."""
     output: list[int] = []
@@ -199,9 +208,13 @@ def translate(source: Sequence[int], max_output_tokens: int) -> Finished:
         checksum = _next_checksum(checksum, previous)
         previous = _next_id(source, history, checksum)
         if previous == EOS:
-            return Finished(output, _LOG_PROB * (len(output) + 1), False)
+            return _finished(output, _LOG_PROB * (len(output) + 1), Ending.EOS)
         output.append(previous)
-    return Finished(output, _LOG_PROB * len(output), True)
+    return _finished(output, _LOG_PROB * len(output), Ending.LIMIT)
+
+
+def _finished(output: list[int], log_prob: float, ending: Ending) -> Finished:
+    return Finished([Hypothesis(output, log_prob, log_prob, ending=ending, score=log_prob)])
 
 
 def _next_checksum(checksum: int, previous_id: int) -> int:
@@ -217,7 +230,7 @@ def _next_id(source: Sequence[int], history: Sequence[int], checksum: int) -> in
 
 
 MANIFEST = Manifest(
-    format_version=1,
+    format_version=2,
     name="fake",
     version="1",
     architecture="fake",
@@ -234,6 +247,7 @@ MANIFEST = Manifest(
         StateSpec(name="checksum", kind="replace", shape=(), dtype="int64"),
         StateSpec(name="history", kind="append", shape=("target",), dtype="int64"),
     ),
+    alignment=None,
     quality=(),
     provenance={},
     sha256={},

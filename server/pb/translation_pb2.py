@@ -24,37 +24,53 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1bserver/pb/translation.proto\x12\x0etranslation.v1\"\xa2\x01\n\x10TranslateRequest\x12\x10\n\x08\x63ontents\x18\x01 \x03(\t\x12\r\n\x05model\x18\x02 \x01(\t\x12\x1c\n\x14source_language_code\x18\x03 \x01(\t\x12\x1c\n\x14target_language_code\x18\x04 \x01(\t\x12\x31\n\x08\x64\x65\x63oding\x18\x05 \x01(\x0b\x32\x1f.translation.v1.DecodingOptions\",\n\x0f\x44\x65\x63odingOptions\x12\x19\n\x11max_output_tokens\x18\x01 \x01(\x05\"l\n\x11TranslateResponse\x12\x31\n\x0ctranslations\x18\x01 \x03(\x0b\x32\x1b.translation.v1.Translation\x12\r\n\x05model\x18\x02 \x01(\t\x12\x15\n\rmodel_version\x18\x03 \x01(\t\"\xa9\x01\n\x17StreamTranslateResponse\x12\x15\n\rcontent_index\x18\x01 \x01(\x05\x12\x14\n\ntext_delta\x18\x02 \x01(\tH\x00\x12\x32\n\x0btranslation\x18\x03 \x01(\x0b\x32\x1b.translation.v1.TranslationH\x00\x12\r\n\x05model\x18\x04 \x01(\t\x12\x15\n\rmodel_version\x18\x05 \x01(\tB\x07\n\x05\x65vent\"\xa2\x01\n\x0bTranslation\x12\x17\n\x0ftranslated_text\x18\x01 \x01(\t\x12\r\n\x05score\x18\x02 \x01(\x02\x12\x33\n\rfinish_reason\x18\x03 \x01(\x0e\x32\x1c.translation.v1.FinishReason\x12\x1a\n\x12source_token_count\x18\x04 \x01(\x05\x12\x1a\n\x12output_token_count\x18\x05 \x01(\x05\"\x13\n\x11ListModelsRequest\";\n\x12ListModelsResponse\x12%\n\x06models\x18\x01 \x03(\x0b\x32\x15.translation.v1.Model\"\xfd\x01\n\x05Model\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x10\n\x08versions\x18\x02 \x03(\t\x12\x14\n\x0c\x61rchitecture\x18\x03 \x01(\t\x12\x34\n\x0elanguage_pairs\x18\x04 \x03(\x0b\x32\x1c.translation.v1.LanguagePair\x12\x11\n\tprecision\x18\x05 \x01(\t\x12+\n\x06limits\x18\x06 \x01(\x0b\x32\x1b.translation.v1.ModelLimits\x12\x34\n\x0equality_scores\x18\x07 \x03(\x0b\x32\x1c.translation.v1.QualityScore\x12\x12\n\nis_default\x18\x08 \x01(\x08\"J\n\x0cLanguagePair\x12\x1c\n\x14source_language_code\x18\x01 \x01(\t\x12\x1c\n\x14target_language_code\x18\x02 \x01(\t\"y\n\x0bModelLimits\x12\x14\n\x0cmax_contents\x18\x01 \x01(\x05\x12\x19\n\x11max_source_tokens\x18\x02 \x01(\x05\x12\x19\n\x11max_output_tokens\x18\x03 \x01(\x05\x12\x1e\n\x16max_content_characters\x18\x04 \x01(\x05\"?\n\x0cQualityScore\x12\x10\n\x08test_set\x18\x01 \x01(\t\x12\x0e\n\x06metric\x18\x02 \x01(\t\x12\r\n\x05value\x18\x03 \x01(\x02*u\n\x0c\x46inishReason\x12\x1d\n\x19\x46INISH_REASON_UNSPECIFIED\x10\x00\x12!\n\x1d\x46INISH_REASON_END_OF_SENTENCE\x10\x01\x12#\n\x1f\x46INISH_REASON_MAX_OUTPUT_TOKENS\x10\x02\x32\x9b\x02\n\x12TranslationService\x12P\n\tTranslate\x12 .translation.v1.TranslateRequest\x1a!.translation.v1.TranslateResponse\x12^\n\x0fStreamTranslate\x12 .translation.v1.TranslateRequest\x1a\'.translation.v1.StreamTranslateResponse0\x01\x12S\n\nListModels\x12!.translation.v1.ListModelsRequest\x1a\".translation.v1.ListModelsResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1bserver/pb/translation.proto\x12\x0etranslation.v1\"\xa2\x01\n\x10TranslateRequest\x12\x10\n\x08\x63ontents\x18\x01 \x03(\t\x12\r\n\x05model\x18\x02 \x01(\t\x12\x1c\n\x14source_language_code\x18\x03 \x01(\t\x12\x1c\n\x14target_language_code\x18\x04 \x01(\t\x12\x31\n\x08\x64\x65\x63oding\x18\x05 \x01(\x0b\x32\x1f.translation.v1.DecodingOptions\"\x83\x04\n\x0f\x44\x65\x63odingOptions\x12\x19\n\x11max_output_tokens\x18\x01 \x01(\x05\x12\x11\n\tbeam_size\x18\x02 \x01(\x05\x12\x16\n\x0enum_hypotheses\x18\x03 \x01(\x05\x12\x1b\n\x0elength_penalty\x18\x04 \x01(\x02H\x00\x88\x01\x01\x12\x18\n\x10\x63overage_penalty\x18\x05 \x01(\x02\x12\x10\n\x08patience\x18\x06 \x01(\x02\x12\x19\n\x11min_output_tokens\x18\x07 \x01(\x05\x12\x13\n\x0btemperature\x18\x08 \x01(\x02\x12\r\n\x05top_k\x18\t \x01(\x05\x12\r\n\x05top_p\x18\n \x01(\x02\x12\x11\n\x04seed\x18\x0b \x01(\x04H\x01\x88\x01\x01\x12\x15\n\rtarget_prefix\x18\x0c \x01(\t\x12\x1c\n\x14no_repeat_ngram_size\x18\r \x01(\x05\x12\x1a\n\x12repetition_penalty\x18\x0e \x01(\x02\x12\x19\n\x11\x66orbidden_phrases\x18\x0f \x03(\t\x12*\n\x08glossary\x18\x10 \x01(\x0b\x32\x18.translation.v1.Glossary\x12\x1b\n\x13return_token_scores\x18\x11 \x01(\x08\x12\x18\n\x10return_alignment\x18\x12 \x01(\x08\x12\x15\n\ruse_shortlist\x18\x13 \x01(\x08\x42\x11\n\x0f_length_penaltyB\x07\n\x05_seed\"H\n\x08Glossary\x12\x0c\n\x04name\x18\x01 \x01(\t\x12.\n\x07\x65ntries\x18\x02 \x03(\x0b\x32\x1d.translation.v1.GlossaryEntry\"9\n\rGlossaryEntry\x12\x13\n\x0bsource_term\x18\x01 \x01(\t\x12\x13\n\x0btarget_term\x18\x02 \x01(\t\"l\n\x11TranslateResponse\x12\x31\n\x0ctranslations\x18\x01 \x03(\x0b\x32\x1b.translation.v1.Translation\x12\r\n\x05model\x18\x02 \x01(\t\x12\x15\n\rmodel_version\x18\x03 \x01(\t\"\xd6\x01\n\x17StreamTranslateResponse\x12\x15\n\rcontent_index\x18\x01 \x01(\x05\x12\x14\n\ntext_delta\x18\x02 \x01(\tH\x00\x12\x32\n\x0btranslation\x18\x03 \x01(\x0b\x32\x1b.translation.v1.TranslationH\x00\x12\r\n\x05model\x18\x04 \x01(\t\x12\x15\n\rmodel_version\x18\x05 \x01(\t\x12+\n\x06tokens\x18\x06 \x03(\x0b\x32\x1b.translation.v1.OutputTokenB\x07\n\x05\x65vent\"\xe9\x01\n\x0bTranslation\x12\x17\n\x0ftranslated_text\x18\x01 \x01(\t\x12\r\n\x05score\x18\x02 \x01(\x02\x12\x33\n\rfinish_reason\x18\x03 \x01(\x0e\x32\x1c.translation.v1.FinishReason\x12\x1a\n\x12source_token_count\x18\x04 \x01(\x05\x12\x1a\n\x12output_token_count\x18\x05 \x01(\x05\x12.\n\nhypotheses\x18\x06 \x03(\x0b\x32\x1a.translation.v1.Hypothesis\x12\x15\n\rsource_tokens\x18\x07 \x03(\t\"\xae\x01\n\nHypothesis\x12\x17\n\x0ftranslated_text\x18\x01 \x01(\t\x12\r\n\x05score\x18\x02 \x01(\x02\x12\x33\n\rfinish_reason\x18\x03 \x01(\x0e\x32\x1c.translation.v1.FinishReason\x12+\n\x06tokens\x18\x04 \x03(\x0b\x32\x1b.translation.v1.OutputToken\x12\x16\n\x0eword_alignment\x18\x05 \x01(\t\"A\n\x0bOutputToken\x12\r\n\x05token\x18\x01 \x01(\t\x12\x10\n\x08log_prob\x18\x02 \x01(\x02\x12\x11\n\talignment\x18\x03 \x03(\x02\"\x9e\x01\n\x0cScoreRequest\x12)\n\x05pairs\x18\x01 \x03(\x0b\x32\x1a.translation.v1.ScoredPair\x12\r\n\x05model\x18\x02 \x01(\t\x12\x1c\n\x14source_language_code\x18\x03 \x01(\t\x12\x1c\n\x14target_language_code\x18\x04 \x01(\t\x12\x18\n\x10return_alignment\x18\x05 \x01(\x08\"6\n\nScoredPair\x12\x0f\n\x07\x63ontent\x18\x01 \x01(\t\x12\x17\n\x0ftranslated_text\x18\x02 \x01(\t\"`\n\rScoreResponse\x12)\n\x06scores\x18\x01 \x03(\x0b\x32\x19.translation.v1.PairScore\x12\r\n\x05model\x18\x02 \x01(\t\x12\x15\n\rmodel_version\x18\x03 \x01(\t\"\x88\x01\n\tPairScore\x12\x10\n\x08log_prob\x18\x01 \x01(\x02\x12\r\n\x05score\x18\x02 \x01(\x02\x12+\n\x06tokens\x18\x03 \x03(\x0b\x32\x1b.translation.v1.OutputToken\x12\x15\n\rsource_tokens\x18\x04 \x03(\t\x12\x16\n\x0eword_alignment\x18\x05 \x01(\t\"\x13\n\x11ListModelsRequest\";\n\x12ListModelsResponse\x12%\n\x06models\x18\x01 \x03(\x0b\x32\x15.translation.v1.Model\"\xbf\x02\n\x05Model\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x10\n\x08versions\x18\x02 \x03(\t\x12\x14\n\x0c\x61rchitecture\x18\x03 \x01(\t\x12\x34\n\x0elanguage_pairs\x18\x04 \x03(\x0b\x32\x1c.translation.v1.LanguagePair\x12\x11\n\tprecision\x18\x05 \x01(\t\x12+\n\x06limits\x18\x06 \x01(\x0b\x32\x1b.translation.v1.ModelLimits\x12\x34\n\x0equality_scores\x18\x07 \x03(\x0b\x32\x1c.translation.v1.QualityScore\x12\x12\n\nis_default\x18\x08 \x01(\x08\x12\x15\n\rhas_alignment\x18\t \x01(\x08\x12\x15\n\rhas_shortlist\x18\n \x01(\x08\x12\x12\n\nglossaries\x18\x0b \x03(\t\"J\n\x0cLanguagePair\x12\x1c\n\x14source_language_code\x18\x01 \x01(\t\x12\x1c\n\x14target_language_code\x18\x02 \x01(\t\"\xe9\x01\n\x0bModelLimits\x12\x14\n\x0cmax_contents\x18\x01 \x01(\x05\x12\x19\n\x11max_source_tokens\x18\x02 \x01(\x05\x12\x19\n\x11max_output_tokens\x18\x03 \x01(\x05\x12\x1e\n\x16max_content_characters\x18\x04 \x01(\x05\x12\x15\n\rmax_beam_size\x18\x05 \x01(\x05\x12\x1a\n\x12glossary_beam_size\x18\x06 \x01(\x05\x12\x1d\n\x15max_forbidden_phrases\x18\x07 \x01(\x05\x12\x1c\n\x14max_glossary_entries\x18\x08 \x01(\x05\"?\n\x0cQualityScore\x12\x10\n\x08test_set\x18\x01 \x01(\t\x12\x0e\n\x06metric\x18\x02 \x01(\t\x12\r\n\x05value\x18\x03 \x01(\x02*\x94\x01\n\x0c\x46inishReason\x12\x1d\n\x19\x46INISH_REASON_UNSPECIFIED\x10\x00\x12!\n\x1d\x46INISH_REASON_END_OF_SENTENCE\x10\x01\x12#\n\x1f\x46INISH_REASON_MAX_OUTPUT_TOKENS\x10\x02\x12\x1d\n\x19\x46INISH_REASON_CONSTRAINTS\x10\x03\x32\xe1\x02\n\x12TranslationService\x12P\n\tTranslate\x12 .translation.v1.TranslateRequest\x1a!.translation.v1.TranslateResponse\x12^\n\x0fStreamTranslate\x12 .translation.v1.TranslateRequest\x1a\'.translation.v1.StreamTranslateResponse0\x01\x12\x44\n\x05Score\x12\x1c.translation.v1.ScoreRequest\x1a\x1d.translation.v1.ScoreResponse\x12S\n\nListModels\x12!.translation.v1.ListModelsRequest\x1a\".translation.v1.ListModelsResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'server.pb.translation_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_FINISHREASON']._serialized_start=1307
-  _globals['_FINISHREASON']._serialized_end=1424
+  _globals['_FINISHREASON']._serialized_start=2906
+  _globals['_FINISHREASON']._serialized_end=3054
   _globals['_TRANSLATEREQUEST']._serialized_start=48
   _globals['_TRANSLATEREQUEST']._serialized_end=210
-  _globals['_DECODINGOPTIONS']._serialized_start=212
-  _globals['_DECODINGOPTIONS']._serialized_end=256
-  _globals['_TRANSLATERESPONSE']._serialized_start=258
-  _globals['_TRANSLATERESPONSE']._serialized_end=366
-  _globals['_STREAMTRANSLATERESPONSE']._serialized_start=369
-  _globals['_STREAMTRANSLATERESPONSE']._serialized_end=538
-  _globals['_TRANSLATION']._serialized_start=541
-  _globals['_TRANSLATION']._serialized_end=703
-  _globals['_LISTMODELSREQUEST']._serialized_start=705
-  _globals['_LISTMODELSREQUEST']._serialized_end=724
-  _globals['_LISTMODELSRESPONSE']._serialized_start=726
-  _globals['_LISTMODELSRESPONSE']._serialized_end=785
-  _globals['_MODEL']._serialized_start=788
-  _globals['_MODEL']._serialized_end=1041
-  _globals['_LANGUAGEPAIR']._serialized_start=1043
-  _globals['_LANGUAGEPAIR']._serialized_end=1117
-  _globals['_MODELLIMITS']._serialized_start=1119
-  _globals['_MODELLIMITS']._serialized_end=1240
-  _globals['_QUALITYSCORE']._serialized_start=1242
-  _globals['_QUALITYSCORE']._serialized_end=1305
-  _globals['_TRANSLATIONSERVICE']._serialized_start=1427
-  _globals['_TRANSLATIONSERVICE']._serialized_end=1710
+  _globals['_DECODINGOPTIONS']._serialized_start=213
+  _globals['_DECODINGOPTIONS']._serialized_end=728
+  _globals['_GLOSSARY']._serialized_start=730
+  _globals['_GLOSSARY']._serialized_end=802
+  _globals['_GLOSSARYENTRY']._serialized_start=804
+  _globals['_GLOSSARYENTRY']._serialized_end=861
+  _globals['_TRANSLATERESPONSE']._serialized_start=863
+  _globals['_TRANSLATERESPONSE']._serialized_end=971
+  _globals['_STREAMTRANSLATERESPONSE']._serialized_start=974
+  _globals['_STREAMTRANSLATERESPONSE']._serialized_end=1188
+  _globals['_TRANSLATION']._serialized_start=1191
+  _globals['_TRANSLATION']._serialized_end=1424
+  _globals['_HYPOTHESIS']._serialized_start=1427
+  _globals['_HYPOTHESIS']._serialized_end=1601
+  _globals['_OUTPUTTOKEN']._serialized_start=1603
+  _globals['_OUTPUTTOKEN']._serialized_end=1668
+  _globals['_SCOREREQUEST']._serialized_start=1671
+  _globals['_SCOREREQUEST']._serialized_end=1829
+  _globals['_SCOREDPAIR']._serialized_start=1831
+  _globals['_SCOREDPAIR']._serialized_end=1885
+  _globals['_SCORERESPONSE']._serialized_start=1887
+  _globals['_SCORERESPONSE']._serialized_end=1983
+  _globals['_PAIRSCORE']._serialized_start=1986
+  _globals['_PAIRSCORE']._serialized_end=2122
+  _globals['_LISTMODELSREQUEST']._serialized_start=2124
+  _globals['_LISTMODELSREQUEST']._serialized_end=2143
+  _globals['_LISTMODELSRESPONSE']._serialized_start=2145
+  _globals['_LISTMODELSRESPONSE']._serialized_end=2204
+  _globals['_MODEL']._serialized_start=2207
+  _globals['_MODEL']._serialized_end=2526
+  _globals['_LANGUAGEPAIR']._serialized_start=2528
+  _globals['_LANGUAGEPAIR']._serialized_end=2602
+  _globals['_MODELLIMITS']._serialized_start=2605
+  _globals['_MODELLIMITS']._serialized_end=2838
+  _globals['_QUALITYSCORE']._serialized_start=2840
+  _globals['_QUALITYSCORE']._serialized_end=2903
+  _globals['_TRANSLATIONSERVICE']._serialized_start=3057
+  _globals['_TRANSLATIONSERVICE']._serialized_end=3410
 # @@protoc_insertion_point(module_scope)

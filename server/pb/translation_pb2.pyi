@@ -12,9 +12,11 @@ class FinishReason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     FINISH_REASON_UNSPECIFIED: _ClassVar[FinishReason]
     FINISH_REASON_END_OF_SENTENCE: _ClassVar[FinishReason]
     FINISH_REASON_MAX_OUTPUT_TOKENS: _ClassVar[FinishReason]
+    FINISH_REASON_CONSTRAINTS: _ClassVar[FinishReason]
 FINISH_REASON_UNSPECIFIED: FinishReason
 FINISH_REASON_END_OF_SENTENCE: FinishReason
 FINISH_REASON_MAX_OUTPUT_TOKENS: FinishReason
+FINISH_REASON_CONSTRAINTS: FinishReason
 
 class TranslateRequest(_message.Message):
     __slots__ = ("contents", "model", "source_language_code", "target_language_code", "decoding")
@@ -31,10 +33,62 @@ class TranslateRequest(_message.Message):
     def __init__(self, contents: _Optional[_Iterable[str]] = ..., model: _Optional[str] = ..., source_language_code: _Optional[str] = ..., target_language_code: _Optional[str] = ..., decoding: _Optional[_Union[DecodingOptions, _Mapping]] = ...) -> None: ...
 
 class DecodingOptions(_message.Message):
-    __slots__ = ("max_output_tokens",)
+    __slots__ = ("max_output_tokens", "beam_size", "num_hypotheses", "length_penalty", "coverage_penalty", "patience", "min_output_tokens", "temperature", "top_k", "top_p", "seed", "target_prefix", "no_repeat_ngram_size", "repetition_penalty", "forbidden_phrases", "glossary", "return_token_scores", "return_alignment", "use_shortlist")
     MAX_OUTPUT_TOKENS_FIELD_NUMBER: _ClassVar[int]
+    BEAM_SIZE_FIELD_NUMBER: _ClassVar[int]
+    NUM_HYPOTHESES_FIELD_NUMBER: _ClassVar[int]
+    LENGTH_PENALTY_FIELD_NUMBER: _ClassVar[int]
+    COVERAGE_PENALTY_FIELD_NUMBER: _ClassVar[int]
+    PATIENCE_FIELD_NUMBER: _ClassVar[int]
+    MIN_OUTPUT_TOKENS_FIELD_NUMBER: _ClassVar[int]
+    TEMPERATURE_FIELD_NUMBER: _ClassVar[int]
+    TOP_K_FIELD_NUMBER: _ClassVar[int]
+    TOP_P_FIELD_NUMBER: _ClassVar[int]
+    SEED_FIELD_NUMBER: _ClassVar[int]
+    TARGET_PREFIX_FIELD_NUMBER: _ClassVar[int]
+    NO_REPEAT_NGRAM_SIZE_FIELD_NUMBER: _ClassVar[int]
+    REPETITION_PENALTY_FIELD_NUMBER: _ClassVar[int]
+    FORBIDDEN_PHRASES_FIELD_NUMBER: _ClassVar[int]
+    GLOSSARY_FIELD_NUMBER: _ClassVar[int]
+    RETURN_TOKEN_SCORES_FIELD_NUMBER: _ClassVar[int]
+    RETURN_ALIGNMENT_FIELD_NUMBER: _ClassVar[int]
+    USE_SHORTLIST_FIELD_NUMBER: _ClassVar[int]
     max_output_tokens: int
-    def __init__(self, max_output_tokens: _Optional[int] = ...) -> None: ...
+    beam_size: int
+    num_hypotheses: int
+    length_penalty: float
+    coverage_penalty: float
+    patience: float
+    min_output_tokens: int
+    temperature: float
+    top_k: int
+    top_p: float
+    seed: int
+    target_prefix: str
+    no_repeat_ngram_size: int
+    repetition_penalty: float
+    forbidden_phrases: _containers.RepeatedScalarFieldContainer[str]
+    glossary: Glossary
+    return_token_scores: bool
+    return_alignment: bool
+    use_shortlist: bool
+    def __init__(self, max_output_tokens: _Optional[int] = ..., beam_size: _Optional[int] = ..., num_hypotheses: _Optional[int] = ..., length_penalty: _Optional[float] = ..., coverage_penalty: _Optional[float] = ..., patience: _Optional[float] = ..., min_output_tokens: _Optional[int] = ..., temperature: _Optional[float] = ..., top_k: _Optional[int] = ..., top_p: _Optional[float] = ..., seed: _Optional[int] = ..., target_prefix: _Optional[str] = ..., no_repeat_ngram_size: _Optional[int] = ..., repetition_penalty: _Optional[float] = ..., forbidden_phrases: _Optional[_Iterable[str]] = ..., glossary: _Optional[_Union[Glossary, _Mapping]] = ..., return_token_scores: _Optional[bool] = ..., return_alignment: _Optional[bool] = ..., use_shortlist: _Optional[bool] = ...) -> None: ...
+
+class Glossary(_message.Message):
+    __slots__ = ("name", "entries")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    ENTRIES_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    entries: _containers.RepeatedCompositeFieldContainer[GlossaryEntry]
+    def __init__(self, name: _Optional[str] = ..., entries: _Optional[_Iterable[_Union[GlossaryEntry, _Mapping]]] = ...) -> None: ...
+
+class GlossaryEntry(_message.Message):
+    __slots__ = ("source_term", "target_term")
+    SOURCE_TERM_FIELD_NUMBER: _ClassVar[int]
+    TARGET_TERM_FIELD_NUMBER: _ClassVar[int]
+    source_term: str
+    target_term: str
+    def __init__(self, source_term: _Optional[str] = ..., target_term: _Optional[str] = ...) -> None: ...
 
 class TranslateResponse(_message.Message):
     __slots__ = ("translations", "model", "model_version")
@@ -47,32 +101,108 @@ class TranslateResponse(_message.Message):
     def __init__(self, translations: _Optional[_Iterable[_Union[Translation, _Mapping]]] = ..., model: _Optional[str] = ..., model_version: _Optional[str] = ...) -> None: ...
 
 class StreamTranslateResponse(_message.Message):
-    __slots__ = ("content_index", "text_delta", "translation", "model", "model_version")
+    __slots__ = ("content_index", "text_delta", "translation", "model", "model_version", "tokens")
     CONTENT_INDEX_FIELD_NUMBER: _ClassVar[int]
     TEXT_DELTA_FIELD_NUMBER: _ClassVar[int]
     TRANSLATION_FIELD_NUMBER: _ClassVar[int]
     MODEL_FIELD_NUMBER: _ClassVar[int]
     MODEL_VERSION_FIELD_NUMBER: _ClassVar[int]
+    TOKENS_FIELD_NUMBER: _ClassVar[int]
     content_index: int
     text_delta: str
     translation: Translation
     model: str
     model_version: str
-    def __init__(self, content_index: _Optional[int] = ..., text_delta: _Optional[str] = ..., translation: _Optional[_Union[Translation, _Mapping]] = ..., model: _Optional[str] = ..., model_version: _Optional[str] = ...) -> None: ...
+    tokens: _containers.RepeatedCompositeFieldContainer[OutputToken]
+    def __init__(self, content_index: _Optional[int] = ..., text_delta: _Optional[str] = ..., translation: _Optional[_Union[Translation, _Mapping]] = ..., model: _Optional[str] = ..., model_version: _Optional[str] = ..., tokens: _Optional[_Iterable[_Union[OutputToken, _Mapping]]] = ...) -> None: ...
 
 class Translation(_message.Message):
-    __slots__ = ("translated_text", "score", "finish_reason", "source_token_count", "output_token_count")
+    __slots__ = ("translated_text", "score", "finish_reason", "source_token_count", "output_token_count", "hypotheses", "source_tokens")
     TRANSLATED_TEXT_FIELD_NUMBER: _ClassVar[int]
     SCORE_FIELD_NUMBER: _ClassVar[int]
     FINISH_REASON_FIELD_NUMBER: _ClassVar[int]
     SOURCE_TOKEN_COUNT_FIELD_NUMBER: _ClassVar[int]
     OUTPUT_TOKEN_COUNT_FIELD_NUMBER: _ClassVar[int]
+    HYPOTHESES_FIELD_NUMBER: _ClassVar[int]
+    SOURCE_TOKENS_FIELD_NUMBER: _ClassVar[int]
     translated_text: str
     score: float
     finish_reason: FinishReason
     source_token_count: int
     output_token_count: int
-    def __init__(self, translated_text: _Optional[str] = ..., score: _Optional[float] = ..., finish_reason: _Optional[_Union[FinishReason, str]] = ..., source_token_count: _Optional[int] = ..., output_token_count: _Optional[int] = ...) -> None: ...
+    hypotheses: _containers.RepeatedCompositeFieldContainer[Hypothesis]
+    source_tokens: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, translated_text: _Optional[str] = ..., score: _Optional[float] = ..., finish_reason: _Optional[_Union[FinishReason, str]] = ..., source_token_count: _Optional[int] = ..., output_token_count: _Optional[int] = ..., hypotheses: _Optional[_Iterable[_Union[Hypothesis, _Mapping]]] = ..., source_tokens: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class Hypothesis(_message.Message):
+    __slots__ = ("translated_text", "score", "finish_reason", "tokens", "word_alignment")
+    TRANSLATED_TEXT_FIELD_NUMBER: _ClassVar[int]
+    SCORE_FIELD_NUMBER: _ClassVar[int]
+    FINISH_REASON_FIELD_NUMBER: _ClassVar[int]
+    TOKENS_FIELD_NUMBER: _ClassVar[int]
+    WORD_ALIGNMENT_FIELD_NUMBER: _ClassVar[int]
+    translated_text: str
+    score: float
+    finish_reason: FinishReason
+    tokens: _containers.RepeatedCompositeFieldContainer[OutputToken]
+    word_alignment: str
+    def __init__(self, translated_text: _Optional[str] = ..., score: _Optional[float] = ..., finish_reason: _Optional[_Union[FinishReason, str]] = ..., tokens: _Optional[_Iterable[_Union[OutputToken, _Mapping]]] = ..., word_alignment: _Optional[str] = ...) -> None: ...
+
+class OutputToken(_message.Message):
+    __slots__ = ("token", "log_prob", "alignment")
+    TOKEN_FIELD_NUMBER: _ClassVar[int]
+    LOG_PROB_FIELD_NUMBER: _ClassVar[int]
+    ALIGNMENT_FIELD_NUMBER: _ClassVar[int]
+    token: str
+    log_prob: float
+    alignment: _containers.RepeatedScalarFieldContainer[float]
+    def __init__(self, token: _Optional[str] = ..., log_prob: _Optional[float] = ..., alignment: _Optional[_Iterable[float]] = ...) -> None: ...
+
+class ScoreRequest(_message.Message):
+    __slots__ = ("pairs", "model", "source_language_code", "target_language_code", "return_alignment")
+    PAIRS_FIELD_NUMBER: _ClassVar[int]
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    SOURCE_LANGUAGE_CODE_FIELD_NUMBER: _ClassVar[int]
+    TARGET_LANGUAGE_CODE_FIELD_NUMBER: _ClassVar[int]
+    RETURN_ALIGNMENT_FIELD_NUMBER: _ClassVar[int]
+    pairs: _containers.RepeatedCompositeFieldContainer[ScoredPair]
+    model: str
+    source_language_code: str
+    target_language_code: str
+    return_alignment: bool
+    def __init__(self, pairs: _Optional[_Iterable[_Union[ScoredPair, _Mapping]]] = ..., model: _Optional[str] = ..., source_language_code: _Optional[str] = ..., target_language_code: _Optional[str] = ..., return_alignment: _Optional[bool] = ...) -> None: ...
+
+class ScoredPair(_message.Message):
+    __slots__ = ("content", "translated_text")
+    CONTENT_FIELD_NUMBER: _ClassVar[int]
+    TRANSLATED_TEXT_FIELD_NUMBER: _ClassVar[int]
+    content: str
+    translated_text: str
+    def __init__(self, content: _Optional[str] = ..., translated_text: _Optional[str] = ...) -> None: ...
+
+class ScoreResponse(_message.Message):
+    __slots__ = ("scores", "model", "model_version")
+    SCORES_FIELD_NUMBER: _ClassVar[int]
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    MODEL_VERSION_FIELD_NUMBER: _ClassVar[int]
+    scores: _containers.RepeatedCompositeFieldContainer[PairScore]
+    model: str
+    model_version: str
+    def __init__(self, scores: _Optional[_Iterable[_Union[PairScore, _Mapping]]] = ..., model: _Optional[str] = ..., model_version: _Optional[str] = ...) -> None: ...
+
+class PairScore(_message.Message):
+    __slots__ = ("log_prob", "score", "tokens", "source_tokens", "word_alignment")
+    LOG_PROB_FIELD_NUMBER: _ClassVar[int]
+    SCORE_FIELD_NUMBER: _ClassVar[int]
+    TOKENS_FIELD_NUMBER: _ClassVar[int]
+    SOURCE_TOKENS_FIELD_NUMBER: _ClassVar[int]
+    WORD_ALIGNMENT_FIELD_NUMBER: _ClassVar[int]
+    log_prob: float
+    score: float
+    tokens: _containers.RepeatedCompositeFieldContainer[OutputToken]
+    source_tokens: _containers.RepeatedScalarFieldContainer[str]
+    word_alignment: str
+    def __init__(self, log_prob: _Optional[float] = ..., score: _Optional[float] = ..., tokens: _Optional[_Iterable[_Union[OutputToken, _Mapping]]] = ..., source_tokens: _Optional[_Iterable[str]] = ..., word_alignment: _Optional[str] = ...) -> None: ...
 
 class ListModelsRequest(_message.Message):
     __slots__ = ()
@@ -85,7 +215,7 @@ class ListModelsResponse(_message.Message):
     def __init__(self, models: _Optional[_Iterable[_Union[Model, _Mapping]]] = ...) -> None: ...
 
 class Model(_message.Message):
-    __slots__ = ("name", "versions", "architecture", "language_pairs", "precision", "limits", "quality_scores", "is_default")
+    __slots__ = ("name", "versions", "architecture", "language_pairs", "precision", "limits", "quality_scores", "is_default", "has_alignment", "has_shortlist", "glossaries")
     NAME_FIELD_NUMBER: _ClassVar[int]
     VERSIONS_FIELD_NUMBER: _ClassVar[int]
     ARCHITECTURE_FIELD_NUMBER: _ClassVar[int]
@@ -94,6 +224,9 @@ class Model(_message.Message):
     LIMITS_FIELD_NUMBER: _ClassVar[int]
     QUALITY_SCORES_FIELD_NUMBER: _ClassVar[int]
     IS_DEFAULT_FIELD_NUMBER: _ClassVar[int]
+    HAS_ALIGNMENT_FIELD_NUMBER: _ClassVar[int]
+    HAS_SHORTLIST_FIELD_NUMBER: _ClassVar[int]
+    GLOSSARIES_FIELD_NUMBER: _ClassVar[int]
     name: str
     versions: _containers.RepeatedScalarFieldContainer[str]
     architecture: str
@@ -102,7 +235,10 @@ class Model(_message.Message):
     limits: ModelLimits
     quality_scores: _containers.RepeatedCompositeFieldContainer[QualityScore]
     is_default: bool
-    def __init__(self, name: _Optional[str] = ..., versions: _Optional[_Iterable[str]] = ..., architecture: _Optional[str] = ..., language_pairs: _Optional[_Iterable[_Union[LanguagePair, _Mapping]]] = ..., precision: _Optional[str] = ..., limits: _Optional[_Union[ModelLimits, _Mapping]] = ..., quality_scores: _Optional[_Iterable[_Union[QualityScore, _Mapping]]] = ..., is_default: _Optional[bool] = ...) -> None: ...
+    has_alignment: bool
+    has_shortlist: bool
+    glossaries: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, name: _Optional[str] = ..., versions: _Optional[_Iterable[str]] = ..., architecture: _Optional[str] = ..., language_pairs: _Optional[_Iterable[_Union[LanguagePair, _Mapping]]] = ..., precision: _Optional[str] = ..., limits: _Optional[_Union[ModelLimits, _Mapping]] = ..., quality_scores: _Optional[_Iterable[_Union[QualityScore, _Mapping]]] = ..., is_default: _Optional[bool] = ..., has_alignment: _Optional[bool] = ..., has_shortlist: _Optional[bool] = ..., glossaries: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class LanguagePair(_message.Message):
     __slots__ = ("source_language_code", "target_language_code")
@@ -113,16 +249,24 @@ class LanguagePair(_message.Message):
     def __init__(self, source_language_code: _Optional[str] = ..., target_language_code: _Optional[str] = ...) -> None: ...
 
 class ModelLimits(_message.Message):
-    __slots__ = ("max_contents", "max_source_tokens", "max_output_tokens", "max_content_characters")
+    __slots__ = ("max_contents", "max_source_tokens", "max_output_tokens", "max_content_characters", "max_beam_size", "glossary_beam_size", "max_forbidden_phrases", "max_glossary_entries")
     MAX_CONTENTS_FIELD_NUMBER: _ClassVar[int]
     MAX_SOURCE_TOKENS_FIELD_NUMBER: _ClassVar[int]
     MAX_OUTPUT_TOKENS_FIELD_NUMBER: _ClassVar[int]
     MAX_CONTENT_CHARACTERS_FIELD_NUMBER: _ClassVar[int]
+    MAX_BEAM_SIZE_FIELD_NUMBER: _ClassVar[int]
+    GLOSSARY_BEAM_SIZE_FIELD_NUMBER: _ClassVar[int]
+    MAX_FORBIDDEN_PHRASES_FIELD_NUMBER: _ClassVar[int]
+    MAX_GLOSSARY_ENTRIES_FIELD_NUMBER: _ClassVar[int]
     max_contents: int
     max_source_tokens: int
     max_output_tokens: int
     max_content_characters: int
-    def __init__(self, max_contents: _Optional[int] = ..., max_source_tokens: _Optional[int] = ..., max_output_tokens: _Optional[int] = ..., max_content_characters: _Optional[int] = ...) -> None: ...
+    max_beam_size: int
+    glossary_beam_size: int
+    max_forbidden_phrases: int
+    max_glossary_entries: int
+    def __init__(self, max_contents: _Optional[int] = ..., max_source_tokens: _Optional[int] = ..., max_output_tokens: _Optional[int] = ..., max_content_characters: _Optional[int] = ..., max_beam_size: _Optional[int] = ..., glossary_beam_size: _Optional[int] = ..., max_forbidden_phrases: _Optional[int] = ..., max_glossary_entries: _Optional[int] = ...) -> None: ...
 
 class QualityScore(_message.Message):
     __slots__ = ("test_set", "metric", "value")

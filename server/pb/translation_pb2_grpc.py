@@ -44,6 +44,11 @@ class TranslationServiceStub:
                 request_serializer=server_dot_pb_dot_translation__pb2.TranslateRequest.SerializeToString,
                 response_deserializer=server_dot_pb_dot_translation__pb2.StreamTranslateResponse.FromString,
                 _registered_method=True)
+        self.Score = channel.unary_unary(
+                '/translation.v1.TranslationService/Score',
+                request_serializer=server_dot_pb_dot_translation__pb2.ScoreRequest.SerializeToString,
+                response_deserializer=server_dot_pb_dot_translation__pb2.ScoreResponse.FromString,
+                _registered_method=True)
         self.ListModels = channel.unary_unary(
                 '/translation.v1.TranslationService/ListModels',
                 request_serializer=server_dot_pb_dot_translation__pb2.ListModelsRequest.SerializeToString,
@@ -69,6 +74,13 @@ class TranslationServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Score(self, request, context):
+        """What a model thinks of translations that are given: the log-probability of each of their tokens.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListModels(self, request, context):
         """The models that this server serves, the default one first.
         """
@@ -88,6 +100,11 @@ def add_TranslationServiceServicer_to_server(servicer, server):
                     servicer.StreamTranslate,
                     request_deserializer=server_dot_pb_dot_translation__pb2.TranslateRequest.FromString,
                     response_serializer=server_dot_pb_dot_translation__pb2.StreamTranslateResponse.SerializeToString,
+            ),
+            'Score': grpc.unary_unary_rpc_method_handler(
+                    servicer.Score,
+                    request_deserializer=server_dot_pb_dot_translation__pb2.ScoreRequest.FromString,
+                    response_serializer=server_dot_pb_dot_translation__pb2.ScoreResponse.SerializeToString,
             ),
             'ListModels': grpc.unary_unary_rpc_method_handler(
                     servicer.ListModels,
@@ -149,6 +166,33 @@ class TranslationService:
             '/translation.v1.TranslationService/StreamTranslate',
             server_dot_pb_dot_translation__pb2.TranslateRequest.SerializeToString,
             server_dot_pb_dot_translation__pb2.StreamTranslateResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Score(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/translation.v1.TranslationService/Score',
+            server_dot_pb_dot_translation__pb2.ScoreRequest.SerializeToString,
+            server_dot_pb_dot_translation__pb2.ScoreResponse.FromString,
             options,
             channel_credentials,
             insecure,

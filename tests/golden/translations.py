@@ -8,12 +8,13 @@ from pathlib import Path
 
 from server.backend import Backend, BackendOptions
 from server.bundle import Bundle
-from server.engine import Engine, Sentence
+from server.engine import Engine
 from server.metrics import Metrics
 from server.repository import read_repository
 from server.scheduler import Limits
+from server.sentence import Sentence
 from server.text import Tokenizer
-from tests.fakes import Outcomes, post
+from tests.fakes import Outcomes, greedy, post
 
 ROOT = Path(__file__).parents[2]
 GOLDEN = Path(__file__).with_name("translations.json")
@@ -46,10 +47,10 @@ def translate(bundle: Bundle, max_rows: int = len(SENTENCES)) -> dict[str, str]:
         post,
         Metrics().engine(manifest.name),
     )
-    engine.submit([Sentence(tokenizer.encode(source), 60, outcomes.listener(source)) for source in SENTENCES])
+    engine.submit([Sentence(tokenizer.encode(source), greedy(60), outcomes.listener(source)) for source in SENTENCES])
     engine.start()
     engine.close()
-    return {source: tokenizer.decode(outcomes.finished(source).output_ids) for source in SENTENCES}
+    return {source: tokenizer.decode(outcomes.best(source).output_ids) for source in SENTENCES}
 
 
 if __name__ == "__main__":

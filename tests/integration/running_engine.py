@@ -6,10 +6,11 @@ from contextlib import contextmanager
 
 from prometheus_client import CollectorRegistry
 
-from server.engine import Engine, Sentence
+from server.engine import Engine
 from server.metrics import Metrics
 from server.scheduler import Limits
-from tests.fakes import ENDLESS, EOS, MANIFEST, FakeBackend, FakeClock, Gate, Outcomes, post, translate
+from server.sentence import Sentence
+from tests.fakes import ENDLESS, EOS, MANIFEST, FakeBackend, FakeClock, Gate, Outcomes, greedy, post, translate
 
 LIMIT = 20
 
@@ -41,7 +42,7 @@ class Running:
         """Each source is also the key of its outcome."""
         return self.engine.submit(
             [
-                Sentence(source, limit, self.outcomes.listener(tuple(source)), self.clock() + timeout, streams)
+                Sentence(source, greedy(limit), self.outcomes.listener(tuple(source)), self.clock() + timeout, streams)
                 for source in sources
             ]
         )

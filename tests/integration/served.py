@@ -67,9 +67,12 @@ class Served:
         return await self.app.stop()
 
 
-def request(*contents: str, max_output_tokens: int = 0, **fields: str) -> pb.TranslateRequest:
-    decoding = pb.DecodingOptions(max_output_tokens=max_output_tokens)
-    return pb.TranslateRequest(contents=contents, decoding=decoding, **fields)
+def request(
+    *contents: str, max_output_tokens: int = 0, decoding: dict[str, Any] | None = None, **fields: str
+) -> pb.TranslateRequest:
+    """`decoding`: more of its options."""
+    options = pb.DecodingOptions(max_output_tokens=max_output_tokens, **decoding or {})
+    return pb.TranslateRequest(contents=contents, decoding=options, **fields)
 
 
 async def eventually(holds: Callable[[], Awaitable[bool]]) -> None:

@@ -1,7 +1,10 @@
-"""A translation depends on its sentence alone: the real engine on real int8 graphs, whatever else it does."""
+"""A translation depends on its sentence and its options alone: the real engine on real int8 graphs, whatever else it
+does."""
 
+import dataclasses
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,20 +13,30 @@ from export.session import GraphSession
 from models.registry import ARCHITECTURES
 from models.seq2seq import EOS
 from server.backend import Backend, BackendOptions
-from server.engine import Engine, Finished, Sentence
+from server.decoding.constraints import ForbiddenPhrase
+from server.decoding.hypothesis import Ending
+from server.decoding.options import DecodingOptions
+from server.decoding.required import RequiredTerms
+from server.engine import Engine
 from server.metrics import Metrics
 from server.scheduler import Limits
+from server.sentence import Finished, Sentence
+from server.text import WORD_START, Tokenizer
 from tests.conftest import SmallModels
-from tests.fakes import Gate, GatedBackend, Outcomes, post
+from tests.fakes import Gate, GatedBackend, Outcomes, greedy, post
 from tests.small_models import VOCABULARY_SIZE, SmallModel
 
 NUM_SENTENCES = 200
 NUM_PLAIN = 80
 """Of them, how many are decoded in the plain and slow way, too."""
+NUM_MIXED = 60
+"""Of them, how many ask for options of all kinds."""
 MAX_LENGTH = 40
 MAX_ROWS = 16
 TOLERANCE = 1e-4
 """Of a score, the mean log-probability of a token."""
+
+Request = tuple[list[int], DecodingOptions]
 
 
 @pytest.fixture(scope="module", params=ARCHITECTURES)
@@ -34,7 +47,18 @@ def served(request: pytest.FixtureRequest, small_model: SmallModels) -> SmallMod
 @pytest.fixture(scope="module")
 def alone(served: SmallModel) -> list[Finished]:
     """Each of the sentences with the only row of the batch to itself."""
-    return decode_together(served, random_sources(), max_rows=1)
+    return decode_together(served, greedy_requests(), max_rows=1)
+
+
+@pytest.fixture(scope="module")
+def each_alone(served: SmallModel) -> list[Finished]:
+    """Each of the sentences, with options of all kinds, with nothing beside it."""
+    outcomes = Outcomes()
+    with running(served, MAX_ROWS) as engine:
+        for index, (source, options) in enumerate(mixed_requests(served)):
+            engine.submit([Sentence(source, options, outcomes.listener(index))])
+            outcomes.wait(index)
+    return [outcomes.finished(index) for index in range(NUM_MIXED)]
 
 
 @contextmanager
@@ -64,55 +88,87 @@ def limit(source: Sequence[int]) -> int:
     return 2 * len(source) + 10
 
 
-def decode_together(served: SmallModel, sources: Sequence[Sequence[int]], max_rows: int) -> list[Finished]:
+def greedy_requests() -> list[Request]:
+    return [(source, greedy(limit(source))) for source in random_sources()]
+
+
+def mixed_requests(served: SmallModel) -> list[Request]:
+    """Sentences that ask for different things, of every kind that there is."""
+    pieces = Tokenizer(served.bundle.tokenizer, EOS).pieces
+    attends = served.model.alignment is not None
+    phrase = ForbiddenPhrase(pieces.texts[30].strip(WORD_START) or "a", pieces)
+    kinds: list[dict[str, Any]] = [
+        {},
+        {"beam_size": 4, "length_penalty": 0.6},
+        {"beam_size": 3, "patience": 2.0, "alignment": attends, "coverage_penalty": 0.2 if attends else 0.0},
+        {"num_samples": 3, "temperature": 1.5, "seed": 7},
+        {"num_samples": 1, "top_k": 20, "top_p": 0.9, "seed": 8},
+        {"prefix": (20, 21, 22), "token_log_probs": True},
+        {"no_repeat_ngram_size": 2, "repetition_penalty": 1.3, "min_output_tokens": 6},
+        {"beam_size": 2, "forbidden": (phrase,)},
+        {"beam_size": 4, "required": RequiredTerms(((40, 41), (50,)), pieces)},
+        {"forced_ids": (30, 31, 32, 33), "token_log_probs": True},
+    ]
+    sources = random_sources()[:NUM_MIXED]
+    return [
+        (source, DecodingOptions(max_output_tokens=limit(source), **kinds[index % len(kinds)]))
+        for index, source in enumerate(sources)
+    ]
+
+
+def decode_together(served: SmallModel, requests: Sequence[Request], max_rows: int) -> list[Finished]:
     outcomes = Outcomes()
     with running(served, max_rows) as engine:
-        engine.submit([Sentence(list(s), limit(s), outcomes.listener(i)) for i, s in enumerate(sources)])
-        return [outcomes.finished(index) for index in range(len(sources))]
+        engine.submit([Sentence(source, options, outcomes.listener(i)) for i, (source, options) in enumerate(requests)])
+        return [outcomes.finished(index) for index in range(len(requests))]
 
 
-def decode_at_random_moments(served: SmallModel, sources: Sequence[Sequence[int]]) -> list[Finished]:
+def decode_at_random_moments(served: SmallModel, requests: Sequence[Request]) -> list[Finished]:
     """A few arrive, a few steps pass, and so on; half of them have a companion that is cancelled later on."""
     generator = np.random.default_rng(11)
     outcomes, gate = Outcomes(), Gate()
     companions: list[int] = []
     index, num_arriving = 0, MAX_ROWS
     with running(served, MAX_ROWS, gate) as engine:
-        while index < len(sources):
-            for source in sources[index : index + num_arriving]:
-                engine.submit([Sentence(list(source), limit(source), outcomes.listener(index))])
+        while index < len(requests):
+            for source, options in requests[index : index + num_arriving]:
+                engine.submit([Sentence(source, options, outcomes.listener(index))])
                 if generator.random() < 0.5:
-                    other = list(sources[int(generator.integers(len(sources)))])
-                    companion = Sentence(other, limit(other), outcomes.listener(("companion of", index)))
-                    companions += engine.submit([companion])
+                    other = requests[int(generator.integers(len(requests)))]
+                    companions += engine.submit([Sentence(*other, outcomes.listener(("companion of", index)))])
                 index += 1
             gate.allow(int(generator.integers(1, 12)))
             generator.shuffle(companions)
             engine.cancel([companions.pop() for _ in range(len(companions) // 2)])
             num_arriving = int(generator.integers(1, 6))
         gate.open()
-        return [outcomes.finished(index) for index in range(len(sources))]
+        return [outcomes.finished(index) for index in range(len(requests))]
 
 
 def assert_same(actual: Sequence[Finished], expected: Sequence[Finished]) -> None:
-    for index, (one, other) in enumerate(zip(actual, expected, strict=True)):
-        assert (one.output_ids, one.reached_limit) == (other.output_ids, other.reached_limit), f"sentence {index}"
-        num_scored = max(len(one.output_ids), 1)
-        assert one.log_prob / num_scored == pytest.approx(other.log_prob / num_scored, abs=TOLERANCE)
+    for index, (ended, other_ended) in enumerate(zip(actual, expected, strict=True)):
+        for one, other in zip(ended.hypotheses, other_ended.hypotheses, strict=True):
+            assert (one.output_ids, one.ending) == (other.output_ids, other.ending), f"sentence {index}"
+            num_scored = max(len(one.output_ids), 1)
+            assert one.log_prob / num_scored == pytest.approx(other.log_prob / num_scored, abs=TOLERANCE)
+            assert one.score == pytest.approx(other.score, abs=num_scored * TOLERANCE)
+            assert one.token_log_probs == pytest.approx(other.token_log_probs, abs=num_scored * TOLERANCE)
+            for attention, other_attention in zip(one.attention, other.attention, strict=True):
+                assert attention == pytest.approx(other_attention, abs=num_scored * TOLERANCE)
 
 
 def test_a_full_batch_translates_as_each_sentence_alone(served: SmallModel, alone: list[Finished]) -> None:
-    assert_same(decode_together(served, random_sources(), MAX_ROWS), alone)
+    assert_same(decode_together(served, greedy_requests(), MAX_ROWS), alone)
 
 
 def test_one_batch_of_all_sentences_translates_as_each_alone(served: SmallModel, alone: list[Finished]) -> None:
-    assert_same(decode_together(served, random_sources(), NUM_SENTENCES), alone)
+    assert_same(decode_together(served, greedy_requests(), NUM_SENTENCES), alone)
 
 
 def test_random_arrivals_and_cancellations_of_others_change_no_translation(
     served: SmallModel, alone: list[Finished]
 ) -> None:
-    assert_same(decode_at_random_moments(served, random_sources()), alone)
+    assert_same(decode_at_random_moments(served, greedy_requests()), alone)
 
 
 def test_the_engine_writes_what_a_plain_greedy_decode_of_the_graphs_writes(
@@ -120,11 +176,29 @@ def test_the_engine_writes_what_a_plain_greedy_decode_of_the_graphs_writes(
 ) -> None:
     session = GraphSession(served.bundle.encoder, served.bundle.step, served.model.state)
     for source, finished in list(zip(random_sources(), alone, strict=True))[:NUM_PLAIN]:
-        assert finished.output_ids == session.decode([source])[0]
+        assert finished.hypotheses[0].output_ids == session.decode([source])[0]
+
+
+def test_options_of_all_kinds_share_a_batch(served: SmallModel, each_alone: list[Finished]) -> None:
+    assert_same(decode_together(served, mixed_requests(served), MAX_ROWS), each_alone)
+
+
+def test_options_of_all_kinds_come_and_go(served: SmallModel, each_alone: list[Finished]) -> None:
+    assert_same(decode_at_random_moments(served, mixed_requests(served)), each_alone)
+
+
+def test_a_greedy_sentence_is_the_same_among_the_greedy_rows_and_by_a_search(
+    served: SmallModel, alone: list[Finished]
+) -> None:
+    requests = [(source, dataclasses.replace(options, token_log_probs=True)) for source, options in greedy_requests()]
+    for searched, expected in zip(decode_together(served, requests, MAX_ROWS), alone, strict=True):
+        [one], [other] = searched.hypotheses, expected.hypotheses
+        assert (one.output_ids, one.ending) == (other.output_ids, other.ending)
+        assert one.log_prob == pytest.approx(other.log_prob, rel=1e-4)
 
 
 def test_translations_differ_and_some_end_by_themselves(served: SmallModel, alone: list[Finished]) -> None:
     """Else the tests above would compare nothing."""
-    assert len({tuple(finished.output_ids) for finished in alone}) > NUM_SENTENCES / 2
+    assert len({tuple(finished.hypotheses[0].output_ids) for finished in alone}) > NUM_SENTENCES / 2
     if served.bundle.manifest.architecture != "transformer":  # a random one goes on and on
-        assert not all(finished.reached_limit for finished in alone)
+        assert not all(finished.hypotheses[0].ending is Ending.LIMIT for finished in alone)

@@ -6,8 +6,10 @@ from contextlib import suppress
 
 import pytest
 
-from server.engine import Engine, Finished, Written
+from server.decoding.hypothesis import Ending, Hypothesis
+from server.engine import Engine
 from server.errors import DeadlineExceeded, EngineFailed, NotServing, QueueFull
+from server.sentence import Finished, Written
 from tests.fakes import EOS, PATIENCE, translate
 from tests.integration.running_engine import LIMIT, endless, running
 
@@ -71,8 +73,9 @@ def test_the_limit_of_output_tokens_ends_what_would_not_end() -> None:
         made.submit(endless(1), limit=7)
         event = made.outcomes.finished(tuple(endless(1)))
         assert event == translate(endless(1), 7)
-        assert event.reached_limit
-        assert len(event.output_ids) == 7
+        [hypothesis] = event.hypotheses
+        assert hypothesis.ending is Ending.LIMIT
+        assert len(hypothesis.output_ids) == 7
 
 
 def test_a_streaming_sentence_is_told_of_every_step_and_a_plain_one_of_its_end() -> None:
@@ -83,7 +86,7 @@ def test_a_streaming_sentence_is_told_of_every_step_and_a_plain_one_of_its_end()
         made.assert_translated([4, 9, EOS])
         made.outcomes.wait((4, 8, EOS))
         expected = translate([4, 8, EOS], LIMIT)
-        written = [Written(id_) for id_ in expected.output_ids]
+        written = [Written(Hypothesis([id_])) for id_ in expected.hypotheses[0].output_ids]
         assert made.outcomes.events((4, 8, EOS)) == [*written, expected]
         assert len(made.outcomes.events((4, 9, EOS))) == 1
 

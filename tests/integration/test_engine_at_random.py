@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from server.engine import Failed, Sentence
 from server.errors import DeadlineExceeded, QueueFull
-from tests.fakes import ENDLESS, EOS, MAX_OUTPUT_TOKENS, PATIENCE, translate
+from server.sentence import Failed, Sentence
+from tests.fakes import ENDLESS, EOS, MAX_OUTPUT_TOKENS, PATIENCE, greedy, translate
 from tests.integration.running_engine import Running, running
 
 MAX_WAITING = 6
@@ -75,7 +75,7 @@ class Ledger:
     def submit(self, sentences: list[tuple[list[int], int, float]]) -> None:
         first = len(self.accepted) + self.num_refused
         submitted = [
-            Sentence(source, limit, self.made.outcomes.listener(first + index), self.made.clock() + timeout)
+            Sentence(source, greedy(limit), self.made.outcomes.listener(first + index), self.made.clock() + timeout)
             for index, (source, limit, timeout) in enumerate(sentences)
         ]
         try:
@@ -99,7 +99,7 @@ class Ledger:
                 assert isinstance(end.error, DeadlineExceeded)
                 assert sentence.deadline <= self.made.clock()
             else:
-                assert end == translate(sentence.source_ids, sentence.max_output_tokens)
+                assert end == translate(sentence.source_ids, sentence.options.max_output_tokens)
 
 
 @settings(max_examples=60)
@@ -128,7 +128,7 @@ def fill_the_queue(made: Running) -> list[object]:
     give_up = time.monotonic() + PATIENCE
     while True:
         try:
-            made.engine.submit([Sentence([5, 4, EOS], 9, made.outcomes.listener(key)) for key in keys])
+            made.engine.submit([Sentence([5, 4, EOS], greedy(9), made.outcomes.listener(key)) for key in keys])
         except QueueFull:
             assert time.monotonic() < give_up, "some places of the queue are never freed"
         else:

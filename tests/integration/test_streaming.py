@@ -7,12 +7,14 @@ from pathlib import Path
 import pytest
 
 from server.bundle import Bundle
-from server.engine import Engine, Event, Finished, Listener
+from server.engine import Engine
 from server.metrics import Metrics
 from server.pb import translation_pb2 as pb
 from server.repository import Models, ServedModel
 from server.request import RequestLimits
+from server.request_options import OptionLimits
 from server.scheduler import Limits
+from server.sentence import Event, Finished, Listener
 from server.service import TranslationService
 from server.text import Tokenizer
 from tests.fakes import MANIFEST, PATIENCE, FakeBackend, Gate
@@ -38,7 +40,7 @@ class Streaming:
         models = Models([Bundle(Path("fake"), MANIFEST)], "fake", lambda _: model)
         self._service = TranslationService(
             models,
-            RequestLimits(max_contents=9, max_content_characters=99, max_segments=9),
+            RequestLimits(max_contents=9, max_content_characters=99, max_segments=9, options=OptionLimits(4, 4, 4)),
             Metrics().request_seconds,
         )
 

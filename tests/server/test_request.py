@@ -10,12 +10,13 @@ from server.metrics import Metrics
 from server.pb import translation_pb2 as pb
 from server.repository import Models, ServedModel
 from server.request import RequestLimits, parse_request
+from server.request_options import OptionLimits
 from server.scheduler import Limits
 from server.text import Tokenizer
 from tests.fakes import MANIFEST, FakeBackend, post
 
 MAX_SOURCE_TOKENS, MAX_OUTPUT_TOKENS = 40, 60
-LIMITS = RequestLimits(max_contents=3, max_content_characters=400, max_segments=5)
+LIMITS = RequestLimits(max_contents=3, max_content_characters=400, max_segments=5, options=OptionLimits(6, 3, 2))
 
 
 @pytest.fixture
@@ -36,7 +37,7 @@ def message(*contents: str, max_output_tokens: int = 0, model: str = "") -> pb.T
 
 def test_contents_become_ids_in_their_order(models: Models, tokenizer: Tokenizer) -> None:
     parsed = parse_request(message("The cat sleeps.", "She smiled."), models, LIMITS)
-    assert [content.segments for content in parsed.contents] == [
+    assert [[segment.source_ids for segment in content] for content in parsed.contents] == [
         [tokenizer.encode("The cat sleeps.")],
         [tokenizer.encode("She smiled.")],
     ]
@@ -44,27 +45,28 @@ def test_contents_become_ids_in_their_order(models: Models, tokenizer: Tokenizer
 
 def test_the_default_output_limit_is_twice_the_source_and_ten_more(models: Models) -> None:
     [content] = parse_request(message("She smiled."), models, LIMITS).contents
-    assert content.max_output_tokens == [2 * len(content.segments[0]) + 10]
+    assert content[0].options.max_output_tokens == 2 * len(content[0].source_ids) + 10
 
 
 def test_the_default_output_limit_stays_within_the_model_s(models: Models) -> None:
     [content] = parse_request(
         message("The boy with the blue cap is riding his bicycle downhill."), models, LIMITS
     ).contents
-    assert 2 * len(content.segments[0]) + 10 > MAX_OUTPUT_TOKENS
-    assert content.max_output_tokens == [MAX_OUTPUT_TOKENS]
+    assert 2 * len(content[0].source_ids) + 10 > MAX_OUTPUT_TOKENS
+    assert content[0].options.max_output_tokens == MAX_OUTPUT_TOKENS
 
 
 @pytest.mark.parametrize("requested", [1, MAX_OUTPUT_TOKENS])
 def test_a_requested_output_limit_is_taken(models: Models, requested: int) -> None:
     [content] = parse_request(message("She smiled.", max_output_tokens=requested), models, LIMITS).contents
-    assert content.max_output_tokens == [requested]
+    assert content[0].options.max_output_tokens == requested
 
 
 def test_an_overlong_content_is_split_and_each_segment_has_an_output_limit(models: Models) -> None:
     [content] = parse_request(message("The cat sleeps on the roof of the car. " * 4), models, LIMITS).contents
-    assert len(content.segments) > 1
-    assert content.max_output_tokens == [min(2 * len(segment) + 10, MAX_OUTPUT_TOKENS) for segment in content.segments]
+    assert len(content) > 1
+    for segment in content:
+        assert segment.options.max_output_tokens == min(2 * len(segment.source_ids) + 10, MAX_OUTPUT_TOKENS)
 
 
 @pytest.mark.parametrize(
@@ -98,7 +100,7 @@ def test_what_is_wrong_is_refused_with_field_limit_and_value(
 def test_more_segments_than_could_ever_be_queued_are_refused(models: Models) -> None:
     text = "The cat sleeps on the roof of the car. " * 10
     [content] = parse_request(message(text), models, dataclasses.replace(LIMITS, max_segments=100)).contents
-    num_segments = len(content.segments)
+    num_segments = len(content)
     assert num_segments > 1
     parse_request(message(text), models, dataclasses.replace(LIMITS, max_segments=num_segments))
     with pytest.raises(InvalidRequest) as raised:

@@ -18,8 +18,12 @@ def situations(draw: st.DrawFn) -> tuple[list[Ticket], list[Ticket], Limits]:
     """Waiting and running tickets, and limits that the running ones keep."""
     chosen = draw(limits)
     ids = count()
-    ticket = st.builds(Ticket, st.builds(lambda: next(ids)), st.integers(1, 40), deadlines)
-    running = draw(st.lists(ticket, max_size=chosen.max_rows))
+    num_rows = st.integers(1, chosen.max_rows)
+    ticket = st.builds(Ticket, st.builds(lambda: next(ids)), st.integers(1, 40), deadlines, num_rows)
+    running: list[Ticket] = []
+    for one in draw(st.lists(ticket, max_size=chosen.max_rows)):
+        if sum(other.num_rows for other in running) + one.num_rows <= chosen.max_rows:
+            running.append(one)
     waiting = draw(st.lists(ticket, max_size=20))
     return waiting, running, chosen
 
@@ -95,12 +99,13 @@ def test_expired_ones_are_expired_and_named_once(situation: tuple[list[Ticket], 
 def test_the_limits_hold_and_nobody_waits_without_reason(situation: tuple[list[Ticket], list[Ticket], Limits]) -> None:
     waiting, running, limits = situation
     joining = plan(NOW, waiting, running, limits).joining
-    num_running = sum(ticket.deadline > NOW for ticket in running)
+    num_running = sum(ticket.num_rows for ticket in running if ticket.deadline > NOW)
     alive = [ticket for ticket in waiting if ticket.deadline > NOW]
     num_tokens = sum(ticket.num_source_tokens for ticket in alive[: len(joining)])
-    assert num_running + len(joining) <= limits.max_rows
+    num_rows = num_running + sum(ticket.num_rows for ticket in alive[: len(joining)])
+    assert num_rows <= limits.max_rows
     assert num_tokens <= limits.max_joining_tokens or len(joining) == 1
-    if len(joining) < len(alive) and num_running + len(joining) < limits.max_rows:
+    if len(joining) < len(alive) and num_rows + alive[len(joining)].num_rows <= limits.max_rows:
         following = alive[len(joining)]
         assert joining, "the first may always join, however long it is"
         assert num_tokens + following.num_source_tokens > limits.max_joining_tokens

@@ -1,4 +1,4 @@
-"""Picking tokens, and the rules by which a translation ends; the running rows' side of it, as arrays."""
+"""Plain greedy decoding of all rows at once, as arrays."""
 
 from typing import NamedTuple
 
@@ -13,12 +13,15 @@ class Ended(NamedTuple):
     """The limit of output tokens ended it, not the model."""
 
 
-class DecodingRows:
-    """What each running row has written: token ids, their log-probabilities, and how many it may write."""
+class GreedyRows:
+    """What each greedy row has written: token ids, their log-probabilities, and how many it may write.
+
+    Rows that are no greedy ones have a limit of 0, and are passed over.
+    """
 
     def __init__(self, special_ids: SpecialIds, max_rows: int, max_output_tokens: int) -> None:
         self._eos = special_ids.eos
-        self._never_written = [special_ids.pad, special_ids.unknown, special_ids.bos]
+        self._never_written = special_ids.never_written
         self._row = np.arange(max_rows)
         self.output_ids = np.zeros((max_rows, max_output_tokens), np.int64)
         self.log_prob = np.zeros(max_rows, np.float64)
@@ -37,11 +40,10 @@ class DecodingRows:
     def advance(
         self, log_probs: np.ndarray, previous_ids: np.ndarray, positions: np.ndarray, num_rows: int
     ) -> list[Ended]:
-        """Greedy: the most probable token of every row becomes its previous one, and its position grows.
+        """The most probable token of every row becomes its previous one, and its position grows.
 
         log_probs: float32 [max_rows, vocabulary]; previous_ids, positions: int64 [max_rows]; the first `num_rows` of
-        them are read and written. Returns the rows that ended, the last first, so that a row taken out leaves those
-        still to come where they are.
+        them are read and written. Returns the greedy rows that ended.
         """
         rows, scores = self._row[:num_rows], log_probs[:num_rows]
         scores[:, self._never_written] = -np.inf
@@ -50,6 +52,7 @@ class DecodingRows:
         self.output_ids[rows, positions[:num_rows]] = ids
         previous_ids[:num_rows] = ids
         positions[:num_rows] += 1
+        limit = self.limit[:num_rows]
         at_end = ids == self._eos
-        at_limit = positions[:num_rows] >= self.limit[:num_rows]
-        return [Ended(int(row), not at_end[row]) for row in np.flatnonzero(at_end | at_limit)[::-1]]
+        ended = (at_end | (positions[:num_rows] >= limit)) & (limit > 0)
+        return [Ended(int(row), not at_end[row]) for row in np.flatnonzero(ended)]

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from server.bundle import SpecialIds
-from server.decoding import DecodingRows, Ended
+from server.decoding.greedy import Ended, GreedyRows
 
 PAD, UNKNOWN, BOS, EOS = 0, 1, 2, 3
 SPECIAL_IDS = SpecialIds(pad=PAD, unknown=UNKNOWN, bos=BOS, eos=EOS)
@@ -15,10 +15,10 @@ MAX_OUTPUT = 8
 
 
 class Batch:
-    """The arrays that the engine owns beside `DecodingRows`, all rows started."""
+    """The arrays that the engine owns beside `GreedyRows`, all rows started."""
 
     def __init__(self, limits: list[int]) -> None:
-        self.rows = DecodingRows(SPECIAL_IDS, MAX_ROWS, MAX_OUTPUT)
+        self.rows = GreedyRows(SPECIAL_IDS, MAX_ROWS, MAX_OUTPUT)
         self.previous_ids = np.full(MAX_ROWS, BOS)
         self.positions = np.zeros(MAX_ROWS, np.int64)
         self.num_rows = len(limits)
@@ -75,9 +75,14 @@ def test_eos_at_the_limit_is_an_end_by_the_model() -> None:
     assert Batch([1]).advance(EOS) == [Ended(row=0, reached_limit=False)]
 
 
-def test_ended_rows_are_named_from_the_last_to_the_first() -> None:
+def test_every_row_that_ends_is_named() -> None:
     batch = Batch([8, 1, 8, 8])
-    assert batch.advance(EOS, 5, 6, EOS) == [Ended(3, False), Ended(1, True), Ended(0, False)]
+    assert batch.advance(EOS, 5, 6, EOS) == [Ended(0, False), Ended(1, True), Ended(3, False)]
+
+
+def test_rows_that_are_no_greedy_ones_never_end() -> None:
+    batch = Batch([0, 8])
+    assert batch.advance(EOS, 6) == []
 
 
 def test_rows_beyond_the_batch_are_neither_read_nor_written() -> None:
@@ -119,7 +124,7 @@ def test_every_row_writes_up_to_eos_or_its_limit_whatever_the_others_do(wishes: 
     sentences = list(range(len(wishes)))  # by row
     outputs: dict[int, list[int]] = {}
     for position in range(MAX_OUTPUT):
-        for row, _ in batch.advance(*(wishes[sentence][position] for sentence in sentences)):
+        for row, _ in sorted(batch.advance(*(wishes[sentence][position] for sentence in sentences)), reverse=True):
             outputs[sentences[row]] = batch.output(row)
             last = len(sentences) - 1
             batch.rows.move(last, row, int(batch.positions[last]))

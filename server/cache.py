@@ -1,0 +1,38 @@
+"""Translations that were made before, by exactly what made them: an optional cache of bounded size."""
+
+from collections.abc import Hashable
+
+import cachetools
+
+from server.metrics import CacheMetrics
+from server.sentence import Finished
+
+_BYTES_PER_TOKEN = 100
+"""Of Python's lists and numbers, about."""
+
+
+class TranslationCache:
+    """The least recently used translations make room. Used on the event loop's thread alone."""
+
+    def __init__(self, max_bytes: int, metrics: CacheMetrics) -> None:
+        self._kept: cachetools.LRUCache[Hashable, Finished] = cachetools.LRUCache(max_bytes, size_of)
+        self._metrics = metrics
+
+    def get(self, key: Hashable) -> Finished | None:
+        found = self._kept.get(key)
+        (self._metrics.misses if found is None else self._metrics.hits).inc()
+        return found
+
+    def put(self, key: Hashable, finished: Finished) -> None:
+        if size_of(finished) <= self._kept.maxsize:
+            self._kept[key] = finished
+            self._metrics.bytes.set(self._kept.currsize)
+
+
+def size_of(finished: Finished) -> int:
+    """About how many bytes it takes."""
+    num_bytes = 0
+    for hypothesis in finished.hypotheses:
+        num_bytes += _BYTES_PER_TOKEN * (2 + len(hypothesis.output_ids))
+        num_bytes += sum(weights.nbytes + _BYTES_PER_TOKEN for weights in hypothesis.attention)
+    return num_bytes

@@ -1,0 +1,83 @@
+"""One hypothesis, from its first token to its end, and what it is ranked by."""
+
+import enum
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from itertools import takewhile
+
+import numpy as np
+import numpy.typing as npt
+
+Float32 = npt.NDArray[np.float32]
+
+
+class Ending(enum.Enum):
+    """Why a hypothesis ends."""
+
+    EOS = enum.auto()
+    """The model ended it."""
+    LIMIT = enum.auto()
+    """It has as many output tokens as it may have."""
+    CONSTRAINTS = enum.auto()
+    """No token was left that its constraints allow."""
+
+
+@dataclass(slots=True)
+class Hypothesis:
+    """Lives, and grows, until it has an `ending`."""
+
+    output_ids: list[int] = field(default_factory=list)
+    """Without EOS."""
+    log_prob: float = 0.0
+    """Sum of the model's own log-probabilities, EOS included where it was written."""
+    total: float = 0.0
+    """What beams are compared by: `log_prob`, with what a repetition penalty adds."""
+    token_log_probs: list[float] = field(default_factory=list)
+    """The model's own, of each token, EOS included; empty where nobody asked."""
+    attention: list[Float32] = field(default_factory=list)
+    """Of each token, EOS included, over the source, [source]; empty where nobody asked."""
+    ending: Ending | None = None
+    score: float = 0.0
+    """What finished hypotheses are ranked by."""
+
+    def extended(self, id_: int, log_prob: float, total: float, attention: Float32 | None) -> "Hypothesis":
+        return Hypothesis(
+            [*self.output_ids, id_],
+            self.log_prob + log_prob,
+            total,
+            [*self.token_log_probs, log_prob],
+            [*self.attention, attention] if attention is not None else [],
+        )
+
+    def ended_by_eos(self, eos: int, log_prob: float, total: float, attention: Float32 | None) -> "Hypothesis":
+        ended = self.extended(eos, log_prob, total, attention)
+        ended.output_ids.pop()
+        ended.ending = Ending.EOS
+        return ended
+
+    def cut(self, ending: Ending) -> "Hypothesis":
+        return replace(self, ending=ending)
+
+    @property
+    def num_scored(self) -> int:
+        """Tokens, EOS included where it was written."""
+        return len(self.output_ids) + (self.ending is Ending.EOS)
+
+
+def length_penalty(length: int, alpha: float) -> float:
+    """What a log-probability is divided by (Wu et al. 2016, equation 14)."""
+    return float(((5 + length) / 6) ** alpha)
+
+
+def coverage_penalty(attention: Sequence[Float32], beta: float) -> float:
+    """What is added for a source that was attended to in part only, 0 or less (Wu et al. 2016, equation 14)."""
+    if not attention or not beta:
+        return 0.0
+    covered = np.sum(attention, axis=0, dtype=np.float64)
+    return beta * float(np.log(np.clip(covered, 1e-9, 1.0)).sum())
+
+
+def num_agreed(hypotheses: Sequence[Hypothesis]) -> int:
+    """Tokens that all of them begin with."""
+    columns = zip(*(hypothesis.output_ids for hypothesis in hypotheses), strict=False)
+    return sum(1 for _ in takewhile(lambda column: len(set(column)) == 1, columns))

@@ -1,0 +1,55 @@
+"""What is asked of the decoding of one sentence: valid, and in token ids."""
+
+from dataclasses import dataclass
+
+from server.decoding.constraints import ForbiddenPhrase
+from server.decoding.required import RequiredTerms
+
+
+@dataclass(frozen=True, kw_only=True)
+class DecodingOptions:
+    """Hashable, so that it can be part of a cache's key; `translation.proto` says what each option means."""
+
+    max_output_tokens: int
+    min_output_tokens: int = 0
+    beam_size: int = 1
+    patience: float = 1.0
+    length_penalty: float = 0.0
+    coverage_penalty: float = 0.0
+    num_samples: int = 0
+    """Sampled hypotheses, each with a row; 0 is no sampling."""
+    temperature: float = 1.0
+    top_k: int = 0
+    """0: all."""
+    top_p: float = 1.0
+    seed: int = 0
+    prefix: tuple[int, ...] = ()
+    """What every hypothesis begins with."""
+    no_repeat_ngram_size: int = 0
+    """0: whatever repeats."""
+    repetition_penalty: float = 1.0
+    forbidden: tuple[ForbiddenPhrase, ...] = ()
+    required: RequiredTerms | None = None
+    forced_ids: tuple[int, ...] | None = None
+    """The translation that is to be scored, without EOS; no other is searched for."""
+    token_log_probs: bool = False
+    alignment: bool = False
+
+    @property
+    def num_rows(self) -> int:
+        """Rows of the running batch that the sentence may come to hold."""
+        return max(self.beam_size, self.num_samples)
+
+    @property
+    def needs_attention(self) -> bool:
+        return self.alignment or self.coverage_penalty > 0
+
+    @property
+    def is_plain_greedy(self) -> bool:
+        """The most probable token at each step and nothing else, so that arrays of rows can do it."""
+        return self == DecodingOptions(
+            max_output_tokens=self.max_output_tokens,
+            length_penalty=self.length_penalty,
+            patience=self.patience,
+            seed=self.seed,
+        )

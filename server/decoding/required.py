@@ -1,0 +1,92 @@
+"""Terms that a hypothesis has to contain before it may end, after Post and Vilar 2018 (dynamic beam allocation).
+
+A hypothesis is told apart by how many tokens of its terms it has met. Each number has a bank; the places of the beam
+are given to the banks in turn, so that those which have met more are not driven out by those which have met less and
+are, for that, more probable.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from server.decoding.constraints import keep_only
+from server.decoding.hypothesis import Float32
+from server.text import Pieces
+
+
+class Progress(NamedTuple):
+    """How far one hypothesis has come."""
+
+    unmet: tuple[int, ...]
+    """Indices of the terms that are not yet written."""
+    pending: tuple[int, ...]
+    """The first tokens of an unmet term, if the hypothesis has just written them."""
+    is_word_open: bool = False
+    """It ends with a term, which the next token must not make longer."""
+
+
+@dataclass(frozen=True)
+class RequiredTerms:
+    terms: tuple[tuple[int, ...], ...]
+    """Token ids of each; one that is required twice is there twice."""
+    pieces: Pieces
+
+    def __hash__(self) -> int:
+        return hash(self.terms)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, RequiredTerms) and self.terms == other.terms
+
+    @property
+    def start(self) -> Progress:
+        return Progress(tuple(range(len(self.terms))), ())
+
+    def num_left(self, progress: Progress) -> int:
+        """Tokens that are still to be written."""
+        return sum(len(self.terms[index]) for index in progress.unmet) - len(progress.pending)
+
+    def next_ids(self, progress: Progress) -> list[int]:
+        """Tokens that go on with a pending term, or begin one."""
+        num_pending = len(progress.pending)
+        terms = (self.terms[index] for index in progress.unmet)
+        return list({term[num_pending]: None for term in terms if term[:num_pending] == progress.pending})
+
+    def advance(self, progress: Progress, id_: int) -> Progress:
+        """After one more token. A pending term that it does not go on with is given up."""
+        for pending in ((*progress.pending, id_), (id_,)):
+            for index in progress.unmet:
+                if self.terms[index] == pending:
+                    return Progress(tuple(other for other in progress.unmet if other != index), (), True)
+            if any(self.terms[index][: len(pending)] == pending for index in progress.unmet):
+                return Progress(progress.unmet, pending)
+        return Progress(progress.unmet, ())
+
+    def apply(self, scores: Float32, log_probs: Float32, progress: Progress, num_places: int, eos: int) -> None:
+        """Keep a hypothesis from what would leave a term out; scores, log_probs: float32 [vocabulary].
+
+        `num_places`: tokens that it may still write. What its terms demand is allowed, whatever forbids it.
+        """
+        if progress.is_word_open:
+            scores[self.pieces.continues_word] = -np.inf
+        if not progress.unmet:
+            return
+        scores[eos] = -np.inf
+        next_ids = self.next_ids(progress)
+        scores[next_ids] = np.maximum(scores[next_ids], log_probs[next_ids])
+        if num_places <= self.num_left(Progress(progress.unmet, ())):
+            keep_only(scores, next_ids)
+
+
+def in_turns(banks: Sequence[int]) -> list[int]:
+    """Of candidates, the best first, and the bank of each: their indices in the order in which they get a place.
+
+    The best of every bank, those which have met most tokens first; then the second best of every bank; and so on.
+    """
+    seen: dict[int, int] = {}
+    turns = []
+    for bank in banks:
+        turns.append(seen.get(bank, 0))
+        seen[bank] = turns[-1] + 1
+    return sorted(range(len(banks)), key=lambda index: (turns[index], -banks[index]))

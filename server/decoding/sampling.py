@@ -1,0 +1,75 @@
+"""Independent samples from the model's distribution, each with a row and a random generator of its own."""
+
+import numpy as np
+import numpy.typing as npt
+
+from server.bundle import SpecialIds
+from server.decoding.constraints import Constraints
+from server.decoding.hypothesis import Ending, Float32, Hypothesis
+from server.decoding.options import DecodingOptions
+from server.decoding.search import Continuation, Search, best
+
+
+class Sampling(Search):
+    """`options.num_samples` hypotheses; what one draws depends on the seed and on its own number alone."""
+
+    def __init__(self, options: DecodingOptions, special_ids: SpecialIds) -> None:
+        super().__init__(options, special_ids)
+        self._constraints = Constraints(options, special_ids)
+        self._generators = [np.random.default_rng([options.seed, index]) for index in range(options.num_samples)]
+        """Of each hypothesis that lives."""
+
+    def advance(self, log_probs: Float32, attention: Float32 | None) -> list[Continuation]:
+        is_first = len(self.live) < len(self._generators)  # all samples begin from one row
+        parents = [0] * len(self._generators) if is_first else list(range(len(self.live)))
+        continuations: list[Continuation] = []
+        live: list[Hypothesis] = []
+        generators = []
+        for parent, generator in zip(parents, self._generators, strict=True):
+            hypothesis = self.live[parent]
+            scores = log_probs[parent].copy()
+            self._constraints.apply(scores, hypothesis.output_ids)
+            drawn = self._draw(scores, generator)
+            if drawn is None:
+                self.finish(hypothesis.cut(Ending.CONSTRAINTS))
+                continue
+            log_prob = float(log_probs[parent, drawn])
+            attended = attention[parent].copy() if attention is not None else None
+            total = hypothesis.total + log_prob
+            if drawn == self.eos:
+                self.finish(hypothesis.ended_by_eos(drawn, log_prob, total, attended))
+            else:
+                continuations.append(Continuation(parent, drawn))
+                live.append(hypothesis.extended(drawn, log_prob, total, attended))
+                generators.append(generator)
+        self.live, self._generators = live, generators
+        return [] if self.cut_at_limit() else continuations
+
+    def _draw(self, scores: Float32, generator: np.random.Generator) -> int | None:
+        """One token, or None where none is allowed."""
+        ids, probabilities = restricted(scores, self.options.temperature, self.options.top_k, self.options.top_p)
+        if not len(ids):
+            return None
+        bounds = np.cumsum(probabilities)
+        drawn = int(np.searchsorted(bounds, generator.random() * bounds[-1], side="right"))
+        return int(ids[min(drawn, len(ids) - 1)])
+
+
+def restricted(
+    scores: Float32, temperature: float, top_k: int, top_p: float
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
+    """The tokens that may be drawn, the most probable first, and what their probabilities are in proportion to.
+
+    scores: float32 [vocabulary], log-probabilities. The temperature comes first, then the `top_k` best (Fan et al.
+    2018), then the fewest of the best that together have a probability of `top_p` (Holtzman et al. 2020).
+    """
+    ids = best(scores, top_k or len(scores))
+    if not len(ids):
+        return ids, np.zeros(0)
+    logits = scores[ids].astype(np.float64) / temperature
+    probabilities = np.exp(logits - logits[0])
+    if top_p < 1.0:
+        sums = np.cumsum(probabilities)
+        kept = int(np.searchsorted(sums, top_p * sums[-1])) + 1
+        ids, probabilities = ids[:kept], probabilities[:kept]
+    return ids, probabilities

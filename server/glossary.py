@@ -1,0 +1,62 @@
+"""Glossaries: which terms of a source have to be translated how."""
+
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+_WORD = re.compile(r"\w+|[^\w\s]")
+
+SUFFIX = ".tsv"
+
+
+def words(text: str) -> tuple[str, ...]:
+    """Words and punctuation marks, letter case aside."""
+    return tuple(_WORD.findall(text.casefold()))
+
+
+class Glossary:
+    def __init__(self, entries: Mapping[str, str] | Iterable[tuple[str, str]]) -> None:
+        """Source term to target term; of equal source terms the last one counts."""
+        self._targets = {words(source): target for source, target in dict(entries).items()}
+        self._longest = max(map(len, self._targets), default=0)
+
+    def __or__(self, other: "Glossary") -> "Glossary":
+        """Both; where they differ, the other's."""
+        both = Glossary({})
+        both._targets = self._targets | other._targets
+        both._longest = max(self._longest, other._longest)
+        return both
+
+    @property
+    def target_terms(self) -> list[str]:
+        return list(self._targets.values())
+
+    def terms_in(self, text: str) -> list[str]:
+        """The target term of every source term that the text has, in order; longer source terms before shorter ones,
+        none of whose words are counted twice."""
+        source, found, at = words(text), [], 0
+        while at < len(source):
+            for length in range(min(self._longest, len(source) - at), 0, -1):
+                target = self._targets.get(source[at : at + length])
+                if target is not None:
+                    found.append(target)
+                    at += length
+                    break
+            else:
+                at += 1
+        return found
+
+
+def read_glossary(path: Path) -> Glossary:
+    """A file of `source term <tab> target term` lines, UTF-8; blank lines and those that begin with # are passed over.
+
+    Raises ValueError naming the line, and OSError.
+    """
+    entries = []
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+        if line.strip() and not line.startswith("#"):
+            terms = [term.strip() for term in line.split("\t")]
+            if len(terms) != 2 or not all(terms) or not words(terms[0]):
+                raise ValueError(f"line {number}: a source term, a tab and a target term expected, got {line[:80]!r}")
+            entries.append((terms[0], terms[1]))
+    return Glossary(entries)

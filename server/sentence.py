@@ -1,0 +1,43 @@
+"""What a client submits to an engine, and what it is told of it."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from server.decoding.hypothesis import Hypothesis
+from server.decoding.options import DecodingOptions
+from server.errors import TranslationError
+
+
+class Written(NamedTuple):
+    """More tokens of a streaming sentence have become certain."""
+
+    part: Hypothesis
+    """Those tokens alone, with what was asked for of each."""
+
+
+class Finished(NamedTuple):
+    hypotheses: list[Hypothesis]
+    """At least one; the best first."""
+
+
+class Failed(NamedTuple):
+    error: TranslationError
+
+
+Event = Written | Finished | Failed
+Listener = Callable[[Event], None]
+"""Must not raise: the events behind its own are of other sentences."""
+
+
+@dataclass(frozen=True)
+class Sentence:
+    source_ids: list[int]
+    """Ends with EOS."""
+    options: DecodingOptions
+    listener: Listener
+    deadline: float = math.inf
+    """On the engine's clock."""
+    streams: bool = False
+    """Whether the listener wants `Written` events."""
