@@ -4,6 +4,8 @@ python -m client "A sentence." "Another one."
 python -m client --file sentences.txt --model lstm-en-fr
 cat sentences.txt | python -m client --stream
 python -m client --all-models "A sentence."
+python -m client --beam-size 5 --num-hypotheses 3 "A sentence."
+python -m client --score < pairs.tsv
 """
 
 import argparse
@@ -15,6 +17,7 @@ from pathlib import Path
 
 import grpc
 
+from client.options import add_decoding_arguments, read_decoding
 from server.pb import translation_pb2 as pb
 from server.pb import translation_pb2_grpc as pb_grpc
 
@@ -25,10 +28,10 @@ LINES_PER_CALL = 64
 
 
 class Client:
-    def __init__(self, channel: grpc.Channel, timeout: float, max_output_tokens: int) -> None:
+    def __init__(self, channel: grpc.Channel, timeout: float, decoding: pb.DecodingOptions) -> None:
         self._stub = pb_grpc.TranslationServiceStub(channel)
         self._timeout = timeout
-        self._decoding = pb.DecodingOptions(max_output_tokens=max_output_tokens)
+        self.decoding = decoding
 
     def models(self) -> Sequence[pb.Model]:
         return self._stub.ListModels(pb.ListModelsRequest(), timeout=self._timeout).models
@@ -39,8 +42,14 @@ class Client:
     def stream(self, contents: Sequence[str], model: str) -> Iterable[pb.StreamTranslateResponse]:
         return self._stub.StreamTranslate(self._request(contents, model), timeout=self._timeout)
 
+    def score(self, pairs: Sequence[tuple[str, str]], model: str) -> Sequence[pb.PairScore]:
+        scored = [pb.ScoredPair(content=content, translated_text=translation) for content, translation in pairs]
+        alignment = self.decoding.return_alignment
+        request = pb.ScoreRequest(pairs=scored, model=model, return_alignment=alignment)
+        return self._stub.Score(request, timeout=self._timeout).scores
+
     def _request(self, contents: Sequence[str], model: str) -> pb.TranslateRequest:
-        return pb.TranslateRequest(contents=contents, model=model, decoding=self._decoding)
+        return pb.TranslateRequest(contents=contents, model=model, decoding=self.decoding)
 
 
 def main() -> None:
@@ -52,20 +61,29 @@ def main() -> None:
     parser.add_argument("--all-models", action="store_true", help="by every model, side by side, with timings")
     parser.add_argument("--stream", action="store_true", help="show the text as it is decoded")
     parser.add_argument("--list-models", action="store_true", help="list what the server serves")
-    parser.add_argument("--max-output-tokens", type=int, default=0, help="0: the server's own limit")
+    parser.add_argument(
+        "--score", action="store_true", help="lines are a text, a tab and its translation: the translation's score"
+    )
     parser.add_argument("--timeout", type=float, default=60.0, help="deadline of each call, in seconds (default: 60)")
+    add_decoding_arguments(parser)
     arguments = parser.parse_args()
     if arguments.file and arguments.contents:
         parser.error("give either texts or --file, not both")
-    if arguments.stream and arguments.all_models:
-        parser.error("give either --stream or --all-models, not both")
+    if arguments.stream + arguments.all_models + arguments.score > 1:
+        parser.error("give one of --stream, --all-models and --score, not several")
+    try:
+        decoding = read_decoding(arguments)
+    except (OSError, ValueError) as error:
+        parser.error(str(error))
     with grpc.insecure_channel(arguments.server, options=[("grpc.max_receive_message_length", -1)]) as channel:
-        client = Client(channel, arguments.timeout, arguments.max_output_tokens)
+        client = Client(channel, arguments.timeout, decoding)
         try:
             if arguments.list_models:
                 list_models(client)
             elif arguments.all_models:
                 compare_models(client, read_lines(arguments))
+            elif arguments.score:
+                score_lines(client, read_lines(arguments), arguments.model)
             elif arguments.stream:
                 stream_lines(client, read_lines(arguments), arguments.model)
             else:
@@ -77,7 +95,7 @@ def main() -> None:
         except BrokenPipeError:  # who reads has had enough, as `head` has
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             sys.exit(1)
-        except (OSError, UnicodeError) as error:
+        except (OSError, ValueError) as error:  # of files and texts
             sys.exit(f"error: {error}")
         except KeyboardInterrupt:
             sys.exit(130)
@@ -95,12 +113,52 @@ def read_lines(arguments: argparse.Namespace) -> Iterable[str]:
 
 
 def translate_lines(client: Client, lines: Iterable[str], model: str, lines_per_call: int) -> None:
-    """One line out for each line in; blank lines stay blank, and are not sent."""
+    """One line out for each line in, or one for each of its hypotheses; blank lines stay blank, and are not sent."""
+    number = 0
     for chunk in chunks(lines, lines_per_call):
         texts = [line for line in chunk if line.strip()]
         translations = iter(client.translate(texts, model) if texts else [])
         for line in chunk:
-            print(next(translations).translated_text if line.strip() else "", flush=True)
+            shown = next(translations).hypotheses if line.strip() else [pb.Hypothesis()]
+            for hypothesis in shown:
+                print("\t".join(columns(hypothesis, number, client.decoding)), flush=True)
+            number += 1
+
+
+def columns(hypothesis: pb.Hypothesis, number: int, decoding: pb.DecodingOptions) -> list[str]:
+    """The text; before it the number of the line and the score where there are several hypotheses of a line; behind it
+    what else was asked for."""
+    shown = [hypothesis.translated_text]
+    if decoding.num_hypotheses > 1:
+        shown = [str(number), f"{hypothesis.score:.4f}", *shown]
+    if decoding.return_alignment:
+        shown.append(hypothesis.word_alignment)
+    if decoding.return_token_scores:
+        shown.append(token_scores(hypothesis.tokens))
+    return shown
+
+
+def token_scores(tokens: Iterable[pb.OutputToken]) -> str:
+    return " ".join(f"{token.token}:{token.log_prob:.3f}" for token in tokens)
+
+
+def score_lines(client: Client, lines: Iterable[str], model: str) -> None:
+    """For each pair: the log-probability of the translation, the mean of its tokens, and the pair. Raises ValueError for
+    a line that is no pair."""
+    for chunk in chunks(lines, LINES_PER_CALL):
+        pairs = []
+        for line in chunk:
+            content, tab, translation = line.partition("\t")
+            if not tab:
+                raise ValueError(f"a text, a tab and its translation expected, got {line[:80]!r}")
+            pairs.append((content, translation))
+        for line, score in zip(chunk, client.score(pairs, model), strict=True):
+            shown = [f"{score.log_prob:.4f}", f"{score.score:.4f}", line]
+            if client.decoding.return_alignment:
+                shown.append(score.word_alignment)
+            if client.decoding.return_token_scores:
+                shown.append(token_scores(score.tokens))
+            print("\t".join(shown), flush=True)
 
 
 def stream_lines(client: Client, lines: Iterable[str], model: str) -> None:
@@ -129,8 +187,11 @@ def compare_models(client: Client, lines: Iterable[str]) -> None:
 def list_models(client: Client) -> None:
     for model in client.models():
         pairs = ", ".join(f"{pair.source_language_code}-{pair.target_language_code}" for pair in model.language_pairs)
-        default = ", the default" if model.is_default else ""
-        print(f"{model.name}  version {model.versions[-1]}, {model.architecture}, {pairs}, {model.precision}{default}")
+        facts = [f"version {model.versions[-1]}", model.architecture, pairs, model.precision]
+        facts += ["alignments"] * model.has_alignment + ["shortlist"] * model.has_shortlist
+        facts += [f"glossary {name}" for name in model.glossaries]
+        facts += ["the default"] * model.is_default
+        print(f"{model.name}  {', '.join(facts)}")
         for score in model.quality_scores:
             print(f"  {score.test_set}: {score.value:.1f} ({score.metric})")
 

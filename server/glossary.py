@@ -11,7 +11,7 @@ SUFFIX = ".tsv"
 
 def words(text: str) -> tuple[str, ...]:
     """Words and punctuation marks, letter case aside."""
-    return tuple(_WORD.findall(text.casefold()))
+    return tuple(word.casefold() for word in _WORD.findall(text))
 
 
 class Glossary:
@@ -31,15 +31,17 @@ class Glossary:
     def target_terms(self) -> list[str]:
         return list(self._targets.values())
 
-    def terms_in(self, text: str) -> list[str]:
-        """The target term of every source term that the text has, in order; longer source terms before shorter ones,
-        none of whose words are counted twice."""
-        source, found, at = words(text), [], 0
+    def terms_in(self, text: str) -> list[tuple[str, int, int]]:
+        """The target term of every source term that the text has, in order, and where that begins and ends; longer
+        source terms before shorter ones, none of whose words are counted twice."""
+        matches = list(_WORD.finditer(text))
+        source = tuple(match.group().casefold() for match in matches)
+        found, at = [], 0
         while at < len(source):
             for length in range(min(self._longest, len(source) - at), 0, -1):
                 target = self._targets.get(source[at : at + length])
                 if target is not None:
-                    found.append(target)
+                    found.append((target, matches[at].start(), matches[at + length - 1].end()))
                     at += length
                     break
             else:

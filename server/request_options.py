@@ -1,12 +1,14 @@
 """The options of a request: from protobuf, checked, to what the engine is asked for each segment of a content."""
 
+import bisect
 import dataclasses
+import itertools
 import secrets
 from dataclasses import dataclass
 
 from server.decoding.constraints import ForbiddenPhrase
 from server.decoding.options import DecodingOptions
-from server.decoding.required import RequiredTerms
+from server.decoding.required import RequiredTerm, RequiredTerms
 from server.errors import InvalidRequest, shown
 from server.glossary import Glossary, words
 from server.pb import translation_pb2 as pb
@@ -48,11 +50,8 @@ class RequestedOptions:
     def for_segment(self, source_ids: list[int], is_first: bool, field: str) -> DecodingOptions:
         """Raises InvalidRequest where what is required is forbidden, or the output limit leaves no room for it."""
         prefix = self.common.prefix if is_first else ()
-        terms = self.glossary.terms_in(self.model.tokenizer.decode(source_ids[:-1])) if self.glossary else []
-        for term in terms:
-            _check_allowed(term, "decoding.glossary", self.common.forbidden, self.model)
-        required = self._required_terms(terms) if terms else None
-        num_forced = len(prefix) + (sum(map(len, required.terms)) if required else 0)
+        required = self._required_terms(source_ids) if self.glossary else None
+        num_forced = len(prefix) + (sum(len(term.ids) for term in required.terms) if required else 0)
         most = self.model.manifest.max_output_tokens
         limit = self.common.max_output_tokens or min(2 * len(source_ids) + 10 + num_forced, most)
         if num_forced > limit:
@@ -66,12 +65,22 @@ class RequestedOptions:
             min_output_tokens=min(self.common.min_output_tokens, limit),
             prefix=prefix,
             required=required,
+            guided=required is not None and self.model.manifest.alignment is not None,
             beam_size=max(self.common.beam_size, self.glossary_beam_size) if required else self.common.beam_size,
         )
 
-    def _required_terms(self, terms: list[str]) -> RequiredTerms:
+    def _required_terms(self, source_ids: list[int]) -> RequiredTerms | None:
+        """Those of the glossary that the source has. Raises InvalidRequest for one that is forbidden."""
+        assert self.glossary
         tokenizer = self.model.tokenizer
-        return RequiredTerms(tuple(tuple(tokenizer.encode(term)[:-1]) for term in terms), tokenizer.pieces)
+        texts = [tokenizer.pieces.texts[id_] for id_ in source_ids]
+        ends = list(itertools.accumulate(map(len, texts)))
+        terms = []
+        for term, start, end in self.glossary.terms_in("".join(texts).replace(WORD_START, " ")):
+            _check_allowed(term, "decoding.glossary", self.common.forbidden, self.model)
+            first, last = bisect.bisect_right(ends, start), bisect.bisect_left(ends, end)
+            terms.append(RequiredTerm(tuple(tokenizer.encode(term)[:-1]), range(first, last + 1)))
+        return RequiredTerms(tuple(terms), tokenizer.pieces) if terms else None
 
 
 def parse_options(message: pb.DecodingOptions, model: ServedModel, limits: OptionLimits) -> RequestedOptions:

@@ -32,7 +32,7 @@ class BeamSearch(Search):
         size = self.options.beam_size
         continuations: list[Continuation] = []
         live, totals = [], []
-        for rank, (total, parent, id_) in enumerate(self._candidates(log_probs)):
+        for rank, (total, parent, id_) in enumerate(self._candidates(log_probs, attention)):
             hypothesis, log_prob = self.live[parent], float(log_probs[parent, id_])
             attended = attention[parent].copy() if attention is not None else None
             if id_ == self.eos:
@@ -51,42 +51,38 @@ class BeamSearch(Search):
             self.live = []
         return [] if self.cut_at_limit() else continuations
 
-    def _candidates(self, log_probs: Float32) -> list[Candidate]:
+    def _candidates(self, log_probs: Float32, attention: Float32 | None) -> list[Candidate]:
         """The most probable continuations, in the order in which they get a place: twice as many as the beam has, so
         that those which end leave enough of the others, and more where terms are required."""
         scores = log_probs.copy()
+        promoted: list[int] = []
         for row, hypothesis in enumerate(self.live):
             self._constraints.apply(scores[row], hypothesis.output_ids)
-            if self._required:
-                num_places = self.options.max_output_tokens - len(hypothesis.output_ids)
-                if len(hypothesis.output_ids) >= len(self.options.prefix):
-                    self._required.apply(scores[row], log_probs[row], self._progress[row], num_places, self.eos)
+            for id_ in self._promoted(row, scores[row], log_probs[row], attention):
+                promoted.append(row * scores.shape[1] + id_)
         # Beside the best total, whose size would cost precision: a beam of one adds nothing, and is exactly greedy.
         best_total = max(hypothesis.total for hypothesis in self.live)
         scores += np.array([[hypothesis.total - best_total] for hypothesis in self.live], np.float32)
         flat = scores.reshape(-1)
         indices = best(flat, 2 * self.options.beam_size)
-        if self._required:
-            indices = np.unique(np.concatenate([indices, self._progressing(scores)]))
-            indices = indices[np.isfinite(flat[indices])]
+        if promoted:
+            indices = np.unique([*indices, *promoted])
             indices = indices[np.argsort(-flat[indices], kind="stable")]
         parents, ids = np.divmod(indices, scores.shape[1])
         totals = flat[indices].astype(np.float64) + best_total
         found = [Candidate(*values) for values in zip(totals.tolist(), parents.tolist(), ids.tolist(), strict=True)]
         return self._allocated(found) if self._required else found
 
-    def _progressing(self, scores: Float32) -> np.ndarray:
-        """Of every hypothesis: the tokens that its terms wait for, and its most probable one."""
-        assert self._required
-        vocabulary_size = scores.shape[1]
-        best_ids = scores.argmax(axis=1).tolist()
-        return np.array(
-            [
-                row * vocabulary_size + id_
-                for row, progress in enumerate(self._progress)
-                for id_ in (*self._required.next_ids(progress), best_ids[row])
-            ]
-        )
+    def _promoted(self, row: int, scores: Float32, log_probs: Float32, attention: Float32 | None) -> list[int]:
+        """Tokens of one hypothesis that are candidates whatever their scores: what required terms begin or go on with,
+        and, so that its bank does not run empty, its most probable one."""
+        hypothesis, options = self.live[row], self.options
+        if not self._required or len(hypothesis.output_ids) < len(options.prefix):
+            return []
+        num_places = options.max_output_tokens - len(hypothesis.output_ids)
+        attended = attention[row] if attention is not None and options.guided else None
+        ids = self._required.apply(scores, log_probs, attended, self._progress[row], num_places, self.eos)
+        return [id_ for id_ in (*ids, int(scores.argmax())) if scores[id_] > -np.inf]
 
     def _allocated(self, candidates: list[Candidate]) -> list[Candidate]:
         assert self._required

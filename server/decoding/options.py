@@ -34,6 +34,8 @@ class DecodingOptions:
     """The translation that is to be scored, without EOS; no other is searched for."""
     token_log_probs: bool = False
     alignment: bool = False
+    guided: bool = False
+    """Whether required terms are written where the model attends to their source."""
 
     @property
     def num_rows(self) -> int:
@@ -42,7 +44,7 @@ class DecodingOptions:
 
     @property
     def needs_attention(self) -> bool:
-        return self.alignment or self.coverage_penalty > 0
+        return self.alignment or self.guided or self.coverage_penalty > 0
 
     @property
     def is_plain_greedy(self) -> bool:

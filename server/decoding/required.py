@@ -3,6 +3,9 @@
 A hypothesis is told apart by how many tokens of its terms it has met. Each number has a bank; the places of the beam
 are given to the banks in turn, so that those which have met more are not driven out by those which have met less and
 are, for that, more probable.
+
+Where the model attends to the source, it is also known where a term belongs: a hypothesis may begin it where it attends
+most to what the term translates, has to where it attends to little else or would end, and then has to write all of it.
 """
 
 from collections.abc import Sequence
@@ -14,6 +17,19 @@ import numpy as np
 from server.decoding.constraints import keep_only
 from server.decoding.hypothesis import Float32
 from server.text import Pieces
+
+FORCING_ATTENTION = 0.7
+"""On a term's source tokens. The words before it, an article say, attend there as well, but less."""
+
+
+MISPLACED_PENALTY = 10.0
+"""Nats that a hypothesis loses by a term that it could only append, so that one which has it in its place wins."""
+
+
+class RequiredTerm(NamedTuple):
+    ids: tuple[int, ...]
+    source: range
+    """Positions of the source tokens that it translates."""
 
 
 class Progress(NamedTuple):
@@ -29,8 +45,8 @@ class Progress(NamedTuple):
 
 @dataclass(frozen=True)
 class RequiredTerms:
-    terms: tuple[tuple[int, ...], ...]
-    """Token ids of each; one that is required twice is there twice."""
+    terms: tuple[RequiredTerm, ...]
+    """One that is required twice is there twice."""
     pieces: Pieces
 
     def __hash__(self) -> int:
@@ -45,38 +61,69 @@ class RequiredTerms:
 
     def num_left(self, progress: Progress) -> int:
         """Tokens that are still to be written."""
-        return sum(len(self.terms[index]) for index in progress.unmet) - len(progress.pending)
+        return sum(len(self.terms[index].ids) for index in progress.unmet) - len(progress.pending)
 
     def next_ids(self, progress: Progress) -> list[int]:
         """Tokens that go on with a pending term, or begin one."""
         num_pending = len(progress.pending)
-        terms = (self.terms[index] for index in progress.unmet)
-        return list({term[num_pending]: None for term in terms if term[:num_pending] == progress.pending})
+        terms = (self.terms[index].ids for index in progress.unmet)
+        return list({ids[num_pending]: None for ids in terms if ids[:num_pending] == progress.pending})
 
     def advance(self, progress: Progress, id_: int) -> Progress:
         """After one more token. A pending term that it does not go on with is given up."""
         for pending in ((*progress.pending, id_), (id_,)):
             for index in progress.unmet:
-                if self.terms[index] == pending:
+                if self.terms[index].ids == pending:
                     return Progress(tuple(other for other in progress.unmet if other != index), (), True)
-            if any(self.terms[index][: len(pending)] == pending for index in progress.unmet):
+            if any(self.terms[index].ids[: len(pending)] == pending for index in progress.unmet):
                 return Progress(progress.unmet, pending)
         return Progress(progress.unmet, ())
 
-    def apply(self, scores: Float32, log_probs: Float32, progress: Progress, num_places: int, eos: int) -> None:
-        """Keep a hypothesis from what would leave a term out; scores, log_probs: float32 [vocabulary].
+    def apply(
+        self,
+        scores: Float32,
+        log_probs: Float32,
+        attention: Float32 | None,
+        progress: Progress,
+        num_places: int,
+        eos: int,
+    ) -> list[int]:
+        """Keep a hypothesis from what would leave a term out. Returns the tokens that get a place in the beam for what
+        they begin or go on with, however improbable they are.
 
-        `num_places`: tokens that it may still write. What its terms demand is allowed, whatever forbids it.
+        scores, log_probs: float32 [vocabulary]; attention: float32 [source]; `num_places`: tokens that it may still
+        write. What its terms demand is allowed, whatever forbids it.
         """
         if progress.is_word_open:
             scores[self.pieces.continues_word] = -np.inf
         if not progress.unmet:
-            return
+            return []
         scores[eos] = -np.inf
         next_ids = self.next_ids(progress)
         scores[next_ids] = np.maximum(scores[next_ids], log_probs[next_ids])
-        if num_places <= self.num_left(Progress(progress.unmet, ())):
+        is_last_chance = num_places <= self.num_left(Progress(progress.unmet, ()))
+        if is_last_chance:
             keep_only(scores, next_ids)
+        elif attention is not None:
+            if progress.pending:
+                pass  # goes on
+            elif log_probs.argmax() == eos:
+                scores[next_ids] -= MISPLACED_PENALTY
+            else:
+                term = self._attended(progress, attention)
+                if term is None:
+                    return []
+                next_ids = [term.ids[0]]
+                if attention[term.source].sum() < FORCING_ATTENTION:
+                    return next_ids
+            keep_only(scores, next_ids)
+        return next_ids
+
+    def _attended(self, progress: Progress, attention: Float32) -> RequiredTerm | None:
+        """The unmet term whose source is attended to most; None where most attention is elsewhere."""
+        position = int(attention.argmax())
+        terms = (self.terms[index] for index in progress.unmet)
+        return next((term for term in terms if position in term.source), None)
 
 
 def in_turns(banks: Sequence[int]) -> list[int]:

@@ -16,7 +16,7 @@ from server.backend import Backend, BackendOptions
 from server.decoding.constraints import ForbiddenPhrase
 from server.decoding.hypothesis import Ending
 from server.decoding.options import DecodingOptions
-from server.decoding.required import RequiredTerms
+from server.decoding.required import RequiredTerm, RequiredTerms
 from server.engine import Engine
 from server.metrics import Metrics
 from server.scheduler import Limits
@@ -97,6 +97,7 @@ def mixed_requests(served: SmallModel) -> list[Request]:
     pieces = Tokenizer(served.bundle.tokenizer, EOS).pieces
     attends = served.model.alignment is not None
     phrase = ForbiddenPhrase(pieces.texts[30].strip(WORD_START) or "a", pieces)
+    terms = RequiredTerms((RequiredTerm((40, 41), range(2)), RequiredTerm((50,), range(2, 3))), pieces)
     kinds: list[dict[str, Any]] = [
         {},
         {"beam_size": 4, "length_penalty": 0.6},
@@ -106,7 +107,7 @@ def mixed_requests(served: SmallModel) -> list[Request]:
         {"prefix": (20, 21, 22), "token_log_probs": True},
         {"no_repeat_ngram_size": 2, "repetition_penalty": 1.3, "min_output_tokens": 6},
         {"beam_size": 2, "forbidden": (phrase,)},
-        {"beam_size": 4, "required": RequiredTerms(((40, 41), (50,)), pieces)},
+        {"beam_size": 4, "required": terms, "guided": attends},
         {"forced_ids": (30, 31, 32, 33), "token_log_probs": True},
     ]
     sources = random_sources()[:NUM_MIXED]
