@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 import tomllib
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -26,6 +27,7 @@ from export.graphs import export_encoder, export_step
 from export.parity import TOLERANCE, largest_difference
 from export.quantize import quantize
 from export.session import GraphSession
+from export.shortlist import build_shortlist, split_output
 from models.checkpoint import CheckpointError, load_checkpoint
 from models.config import Config, ConfigError
 from models.corpora import (
@@ -43,8 +45,11 @@ from models.metrics import bleu, cased_bleu
 from models.seq2seq import BOS, EOS, PAD, UNKNOWN, Seq2SeqModel
 from server.bundle import (
     ENCODER,
+    FEATURES_STEP,
     FORMAT_VERSION,
     MANIFEST,
+    OUTPUT_STEP,
+    SHORTLIST,
     STEP,
     TOKENIZER,
     AlignmentSpec,
@@ -54,6 +59,7 @@ from server.bundle import (
     StateSpec,
     write_manifest,
 )
+from server.shortlist import Shortlist, write_shortlist
 
 MAX_BLEU_LOSS = 0.5
 """What int8 may cost on each validation set."""
@@ -114,10 +120,14 @@ def export(
         export_step(model, folder / STEP)
         shutil.copyfile(checkpoint / "tokenizer.model", folder / TOKENIZER)
         check_parity(model, folder, tokenizer.get_piece_size())
-        quality = []
+        quality: list[Quality] = []
+        shortlist = None
         if precision == "int8":
             quantize_and_check(model, folder, tokenizer, data, config)
-            quality = measure(model, folder, tokenizer, data)
+            quality += measure(model, folder, tokenizer, data)
+            shortlist = add_shortlist(folder, tokenizer, data, config)
+            if shortlist:
+                quality += measure(model, folder, tokenizer, data, shortlist)
         write_manifest(
             folder,
             Manifest(
@@ -134,6 +144,7 @@ def export(
                 max_output_tokens=MAX_OUTPUT_TOKENS,
                 state=state_specs(model),
                 alignment=AlignmentSpec(**model.alignment._asdict()) if model.alignment else None,
+                has_shortlist=shortlist is not None,
                 quality=tuple(quality),
                 provenance=provenance(checkpoint, config),
                 sha256={},
@@ -199,15 +210,36 @@ def validation_bleu(
     }
 
 
-def measure(model: Seq2SeqModel, folder: Path, tokenizer: SentencePieceProcessor, data: Path) -> list[Quality]:
+def add_shortlist(folder: Path, tokenizer: SentencePieceProcessor, data: Path, config: Config) -> Shortlist | None:
+    """From the training corpora; None for a model whose output layer cannot be cut off."""
+    output_layer = split_output(folder / STEP, folder / FEATURES_STEP, folder / OUTPUT_STEP)
+    if output_layer is None:
+        return None
+    corpora = [read_corpus(data, corpus, "train") for corpus in config.data.corpora]
+    sources = [ids for corpus in corpora for ids in tokenizer.encode(corpus.sources)]
+    targets = [ids for corpus in corpora for ids in tokenizer.encode(corpus.targets)]
+    shortlist = build_shortlist(sources, targets, *output_layer)
+    write_shortlist(folder / SHORTLIST, shortlist)
+    return shortlist
+
+
+def measure(
+    model: Seq2SeqModel,
+    folder: Path,
+    tokenizer: SentencePieceProcessor,
+    data: Path,
+    shortlist: Shortlist | None = None,
+) -> list[Quality]:
     """BLEU of the finished graphs on every test set."""
+    how = "greedy, shortlist" if shortlist else "greedy"
     session = GraphSession(folder / ENCODER, folder / STEP, model.state)
     quality = []
     for name, test in read_tests(data).items():
-        score = cased_bleu(translate(session.decode, tokenizer, test.sources), test.references)
-        metric = f"{score.metric}, greedy, {score.signature}"
+        decode = partial(session.decode, shortlist=shortlist)
+        score = cased_bleu(translate(decode, tokenizer, test.sources), test.references)
+        metric = f"{score.metric}, {how}, {score.signature}"
         quality.append(Quality(test_set=name, metric=metric, value=score.value))
-        print(f"{name}: BLEU {score.value}")
+        print(f"{name}: BLEU {score.value}, {how}")
     return quality
 
 

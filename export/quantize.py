@@ -101,10 +101,10 @@ def quantize(path: Path, ranges: dict[str, Range]) -> None:
             rewritten = _quantize_table(graph, node)
             if rewritten:
                 replaced[node.output[0]] = rewritten
-    nodes = [_copied(new) for node in graph.node for new in replaced.get(node.output[0], [node])]
+    nodes = [copied(new) for node in graph.node for new in replaced.get(node.output[0], [node])]
     del graph.node[:]
     graph.node.extend(nodes)
-    _drop_unused(graph)
+    drop_unused(graph)
     if not any(opset.domain == "com.microsoft" for opset in model.opset_import):
         model.opset_import.append(helper.make_opsetid("com.microsoft", 1))
     del graph.value_info[:]
@@ -168,7 +168,7 @@ def quantize_columns(weight: Float32) -> tuple[npt.NDArray[np.int8], Float32]:
     return np.rint(weight / scales).astype(np.int8), scales.astype(np.float32)
 
 
-def _copied(node: NodeProto) -> NodeProto:
+def copied(node: NodeProto) -> NodeProto:
     """Nodes die with the list that holds them."""
     copy = NodeProto()
     copy.CopyFrom(node)
@@ -180,7 +180,7 @@ def _constant(graph: GraphProto, name: str, value: npt.NDArray[np.generic]) -> N
         graph.initializer.append(numpy_helper.from_array(value, name))
 
 
-def _drop_unused(graph: GraphProto) -> None:
+def drop_unused(graph: GraphProto) -> None:
     used = {name for node in graph.node for name in node.input} | {output.name for output in graph.output}
     kept = [tensor for tensor in graph.initializer if tensor.name in used]
     del graph.initializer[:]

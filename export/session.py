@@ -13,6 +13,7 @@ import onnxruntime as ort
 from models.batches import pad_sources
 from models.greedy import NEVER_WRITTEN, max_output
 from models.seq2seq import BOS, EOS, StateTensor
+from server.shortlist import Shortlist
 
 Array = npt.NDArray[np.generic]
 
@@ -46,16 +47,22 @@ class GraphSession:
         state.update({name.removeprefix("next_"): value for name, value in outputs.items() if name.startswith("next_")})
         return outputs
 
-    def decode(self, sources: Sequence[Sequence[int]]) -> list[list[int]]:
-        """Greedy: sources ending with EOS -> output ids without EOS."""
+    def decode(self, sources: Sequence[Sequence[int]], shortlist: Shortlist | None = None) -> list[list[int]]:
+        """Greedy: sources ending with EOS -> output ids without EOS; of each source's list alone if there is one."""
         max_target = max(map(max_output, sources))
         state = self.encode(sources, max_target)
         previous_ids = np.full(len(sources), BOS)
         outputs: list[list[int]] = [[] for _ in sources]
         running = set(range(len(sources)))
+        if shortlist:
+            listed = np.zeros((len(sources), len(shortlist.weights)), bool)
+            for row, source in enumerate(sources):
+                listed[row, shortlist.of(source)] = True
         for position in range(max_target):
             log_probs = self.step(previous_ids, np.full(len(sources), position), state)["log_probs"]
             log_probs[:, NEVER_WRITTEN] = -np.inf
+            if shortlist:
+                log_probs = np.where(listed, log_probs, -np.inf)
             previous_ids = log_probs.argmax(axis=1)
             running = {row for row in running if previous_ids[row] != EOS and position < max_output(sources[row])}
             if not running:

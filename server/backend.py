@@ -7,7 +7,9 @@ import numpy as np
 import numpy.typing as npt
 import onnxruntime as ort
 
-from server.bundle import ALIGNMENT_QUERY, Bundle, BundleError
+from server.bundle import ALIGNMENT_QUERY, FEATURES, FEATURES_STEP, OUTPUT_STEP, Bundle, BundleError
+from server.listed_output import LIST_WIDTH, LISTED_IDS, ListedOutput
+from server.shortlist import Int64
 from server.state import Array, StateBuffers
 
 Float32 = npt.NDArray[np.float32]
@@ -33,9 +35,13 @@ class Backend:
         self._encoder = _session(bundle.encoder, options)
         self._step = _session(bundle.step, options)
         self._encoder_outputs = [output.name for output in self._encoder.get_outputs()]
-        self.state = StateBuffers(
-            manifest.state, options.max_rows, manifest.max_source_tokens, manifest.max_output_tokens
-        )
+        self._listed: ListedOutput | None = None
+        specs = manifest.state
+        if manifest.has_shortlist:
+            self._listed = ListedOutput(bundle, _session(bundle.path(OUTPUT_STEP), options), options.max_rows)
+            self._features_step = _session(bundle.path(FEATURES_STEP), options)
+            specs += self._listed.state
+        self.state = StateBuffers(specs, options.max_rows, manifest.max_source_tokens, manifest.max_output_tokens)
         self.previous_ids = np.zeros(options.max_rows, np.int64)
         self.positions = np.zeros(options.max_rows, np.int64)
         self.log_probs = np.zeros((options.max_rows, manifest.vocabulary_size), np.float32)
@@ -44,26 +50,43 @@ class Backend:
             heads, _, size = self.state.current[manifest.alignment.keys].shape[1:]
             self._query = np.zeros((options.max_rows, heads * size), np.float32)
         self._check(bundle)
-        self._bindings: dict[tuple[int, int], ort.IOBinding] = {}
+        self._bindings: dict[tuple[ort.InferenceSession, int, int], ort.IOBinding] = {}
 
-    def encode(self, sources: Sequence[Sequence[int]]) -> dict[str, Array]:
+    def encode(
+        self, sources: Sequence[Sequence[int]], lists: Sequence[Int64 | None] = (), num_running: int = 0
+    ) -> dict[str, Array]:
         """Sources of one length, each ending with EOS -> state tensors by name, [batch, ...].
 
-        One length, so that there is no padding: a row's values then do not depend on the others.
+        One length, so that there is no padding: a row's values then do not depend on the others. `lists`: the tokens
+        that each may write, None for all; `num_running`: rows that are decoded already, whose lists count.
         """
         source_ids = np.array(sources, np.int64)
         source_lengths = np.full(len(sources), source_ids.shape[1], np.int64)
         outputs = self._encoder.run(self._encoder_outputs, {"source_ids": source_ids, "source_lengths": source_lengths})
-        return dict(zip(self._encoder_outputs, outputs, strict=True))
+        encoded = dict(zip(self._encoder_outputs, outputs, strict=True))
+        if self._listed:
+            running = self.state.current[LISTED_IDS][:num_running].astype(np.int64, copy=False)
+            encoded |= self._listed.encode(lists or [None] * len(sources), running)
+        return encoded
+
+    def shortlist(self, source_ids: Sequence[int], further: Sequence[int]) -> Int64:
+        """What a sentence may write, for `encode`. `further`: tokens that it has to write."""
+        assert self._listed
+        return self._listed.shortlist.of(source_ids, further)
 
     def step(self, num_rows: int) -> None:
         """One token for the first `num_rows` rows."""
-        key = (num_rows, id(self.state.current))
+        listed = np.flatnonzero(self.state.current[LIST_WIDTH][:num_rows]) if self._listed else np.zeros(0, np.int64)
+        # Where all rows have lists, nobody needs the whole vocabulary.
+        session = self._features_step if len(listed) == num_rows else self._step
+        key = (session, num_rows, id(self.state.current))
         binding = self._bindings.get(key)
         if binding is None:
-            binding = self._bindings[key] = self._bind(num_rows)
-        self._step.run_with_iobinding(binding)
+            binding = self._bindings[key] = self._bind(session, num_rows)
+        session.run_with_iobinding(binding)
         self.state.flip()
+        if self._listed and len(listed):
+            self._listed.write(listed, self.state.current, self.log_probs)
 
     def attention(self, rows: Sequence[int], num_source: int) -> Float32:
         """Of the last step, of rows of one sentence: float32 [rows, source], each summing to 1."""
@@ -82,32 +105,36 @@ class Backend:
         self.state.write(0, self.encode([source]), 0, len(source))
         self.step(1)
 
-    def _bind(self, num_rows: int) -> ort.IOBinding:
+    def _bind(self, session: ort.InferenceSession, num_rows: int) -> ort.IOBinding:
         """Every input and output of a step at its place; made once for each number of rows and side of the flip."""
-        binding = self._step.io_binding()
+        binding = session.io_binding()
         inputs = {"previous_ids": self.previous_ids, "positions": self.positions, **self.state.current}
         outputs: dict[str, Array] = {"log_probs": self.log_probs}
         outputs |= {f"next_{name}": buffer for name, buffer in self.state.following.items()}
         if self._alignment:
             outputs[ALIGNMENT_QUERY] = self._query
-        for value in self._step.get_inputs():
+        if self._listed:
+            outputs[FEATURES] = self._listed.features
+        for value in session.get_inputs():
             buffer = inputs[value.name]
             binding.bind_input(value.name, "cpu", 0, buffer.dtype, _shape(buffer, num_rows), buffer.ctypes.data)
-        for value in self._step.get_outputs():
+        for value in session.get_outputs():
             buffer = outputs[value.name]
             binding.bind_output(value.name, "cpu", 0, buffer.dtype, _shape(buffer, num_rows), buffer.ctypes.data)
         return binding
 
     def _check(self, bundle: Bundle) -> None:
         """The graphs' names are those that the manifest promises."""
-        state = set(self.state.current)
+        state = {spec.name for spec in bundle.manifest.state}
         fixed = {spec.name for spec in bundle.manifest.state if spec.kind != "append"}
         encoded = set(self._encoder_outputs)
         if encoded != fixed:
             raise BundleError(f"{bundle.encoder}: outputs {sorted(encoded)}, the manifest's state is {sorted(fixed)}")
         outputs = {value.name for value in self._step.get_outputs()}
         unknown = {value.name for value in self._step.get_inputs()} - state - {"previous_ids", "positions"}
-        expected = {"log_probs"} | ({ALIGNMENT_QUERY} if self._alignment else set())
+        expected = {"log_probs"}
+        expected |= {ALIGNMENT_QUERY} if self._alignment else set()
+        expected |= {FEATURES} if self._listed else set()
         unknown |= outputs - {f"next_{n}" for n in state} - expected
         if unknown:
             raise BundleError(f"{bundle.step}: inputs or outputs that the manifest does not name: {sorted(unknown)}")

@@ -18,6 +18,7 @@ from server.decoding.search import Continuation, Search
 from server.decoding.searches import open_search
 from server.scheduler import Ticket
 from server.sentence import Finished, Sentence, Written
+from server.shortlist import Int64
 
 
 @dataclass(eq=False)
@@ -55,7 +56,8 @@ class RunningBatch:
     def join(self, group: Sequence[OpenSentence]) -> None:
         """Encode sentences of one length together, and give each a row."""
         backend, num_source = self._backend, group[0].ticket.num_source_tokens
-        encoded = backend.encode([joining.sentence.source_ids for joining in group])
+        sources, lists = [joining.sentence.source_ids for joining in group], [self._list(joining) for joining in group]
+        encoded = backend.encode(sources, lists, self.num_rows)
         for index, joining in enumerate(group):
             options = joining.sentence.options
             joining.search = open_search(options, self._special_ids)
@@ -67,6 +69,13 @@ class RunningBatch:
             backend.previous_ids[row] = self._special_ids.bos
             backend.positions[row] = 0
             self._greedy.start(row, 0 if joining.search else options.max_output_tokens)
+
+    def _list(self, joining: OpenSentence) -> Int64 | None:
+        """What the sentence may write; None for everything."""
+        sentence = joining.sentence
+        if not sentence.options.use_shortlist:
+            return None
+        return self._backend.shortlist(sentence.source_ids, sentence.options.demanded_ids)
 
     def step(self) -> StepResult:
         """One token for every row; sentences that end leave."""

@@ -8,6 +8,10 @@ value of the replaced state, by name.
 vocabulary], `next_<name>` of state tensors, and, where the manifest has an alignment, alignment_query float32 [rows,
 heads * head_size]. The next value of a replaced tensor goes to a second buffer; every other `next_` is the buffer that
 came in, written in place, and has to be bound to it.
+
+A bundle with a shortlist has three files more, and `step.onnx` has one output more: features uint8 [rows, features],
+what the last product is made from. `features.onnx` is `step.onnx` without log_probs; `output.onnx` makes them for a part
+of the vocabulary (`export/shortlist.py` gives its inputs); `server/shortlist.py` specifies `shortlist.npz`.
 """
 
 import dataclasses
@@ -24,9 +28,20 @@ MANIFEST = "model.json"
 ENCODER = "encoder.onnx"
 STEP = "step.onnx"
 TOKENIZER = "tokenizer.model"
+FEATURES_STEP = "features.onnx"
+OUTPUT_STEP = "output.onnx"
+SHORTLIST = "shortlist.npz"
 ALIGNMENT_QUERY = "alignment_query"
+FEATURES = "features"
 
-_NAMES = {str: "text", int: "integer", float: "number", tuple: "list", int | str: "integer or text"}
+_NAMES = {
+    str: "text",
+    int: "integer",
+    float: "number",
+    bool: "true or false",
+    tuple: "list",
+    int | str: "integer or text",
+}
 """Of types, in JSON's words; all others are objects."""
 
 
@@ -96,6 +111,7 @@ class Manifest:
     state: tuple[StateSpec, ...]
     alignment: AlignmentSpec | None
     """Of models that attend to the source."""
+    has_shortlist: bool
     quality: tuple[Quality, ...]
     provenance: dict[str, str]
     """Training data, licences, recipe, seed, and the code that made the bundle."""
@@ -107,6 +123,9 @@ class Manifest:
 class Bundle:
     folder: Path
     manifest: Manifest
+
+    def path(self, name: str) -> Path:
+        return self.folder / name
 
     @property
     def encoder(self) -> Path:
@@ -132,7 +151,7 @@ def read_bundle(folder: Path) -> Bundle:
         _check(manifest)
     except (OSError, ValueError) as error:  # JSON's and Unicode's errors are ValueErrors
         raise BundleError(f"{path}: {error}") from error
-    for name in (ENCODER, STEP, TOKENIZER):
+    for name in _files(manifest):
         try:
             actual = file_sha256(folder / name)
         except OSError as error:
@@ -144,9 +163,14 @@ def read_bundle(folder: Path) -> Bundle:
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:
     """Write `model.json` beside the finished files, with the SHA-256 of each."""
-    hashes = {name: file_sha256(folder / name) for name in (ENCODER, STEP, TOKENIZER)}
+    hashes = {name: file_sha256(folder / name) for name in _files(manifest)}
     fields = dataclasses.asdict(dataclasses.replace(manifest, sha256=hashes))
     (folder / MANIFEST).write_text(json.dumps(fields, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def _files(manifest: Manifest) -> list[str]:
+    """All but the manifest itself."""
+    return [ENCODER, STEP, TOKENIZER] + [FEATURES_STEP, OUTPUT_STEP, SHORTLIST] * manifest.has_shortlist
 
 
 def file_sha256(path: Path) -> str:

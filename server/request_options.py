@@ -104,6 +104,9 @@ def parse_options(message: pb.DecodingOptions, model: ServedModel, limits: Optio
     num_hypotheses = message.num_hypotheses or 1
     _check_sampling(message, samples)
     _check_alignment(message, model)
+    if message.use_shortlist and not model.manifest.has_shortlist:
+        problem = f"a model that has a shortlist expected, got {model.manifest.name}"
+        raise InvalidRequest("decoding.use_shortlist", problem)
     prefix = _tokens(message.target_prefix, "decoding.target_prefix", model) if message.target_prefix else ()
     forbidden = _forbidden_phrases(message, model, limits)
     options = DecodingOptions(
@@ -122,6 +125,7 @@ def parse_options(message: pb.DecodingOptions, model: ServedModel, limits: Optio
         no_repeat_ngram_size=message.no_repeat_ngram_size,
         repetition_penalty=message.repetition_penalty or 1.0,
         forbidden=forbidden,
+        use_shortlist=message.use_shortlist,
         token_log_probs=message.return_token_scores,
         alignment=message.return_alignment,
     )

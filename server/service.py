@@ -124,6 +124,7 @@ class TranslationService(pb_grpc.TranslationServiceServicer):
             ],
             is_default=manifest.name == self._models.default,
             has_alignment=manifest.alignment is not None,
+            has_shortlist=manifest.has_shortlist,
             glossaries=model.glossaries,
         )
 

@@ -13,6 +13,7 @@ from server.bundle import Bundle, Manifest, SpecialIds, StateSpec
 from server.decoding.hypothesis import Ending, Hypothesis
 from server.decoding.options import DecodingOptions
 from server.sentence import Event, Failed, Finished, Listener, Written
+from server.shortlist import Int64
 from server.state import Array, StateBuffers
 
 PATIENCE = 30.0
@@ -102,7 +103,9 @@ class FakeBackend(Backend):
         """Raised by the next one."""
         self._gate = gate
 
-    def encode(self, sources: Sequence[Sequence[int]]) -> dict[str, Array]:
+    def encode(
+        self, sources: Sequence[Sequence[int]], lists: Sequence[Int64 | None] = (), num_running: int = 0
+    ) -> dict[str, Array]:
         if self.encode_error:
             raise self.encode_error
         return {
@@ -248,6 +251,7 @@ MANIFEST = Manifest(
         StateSpec(name="history", kind="append", shape=("target",), dtype="int64"),
     ),
     alignment=None,
+    has_shortlist=False,
     quality=(),
     provenance={},
     sha256={},

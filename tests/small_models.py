@@ -14,12 +14,16 @@ from export.__main__ import state_specs
 from export.calibrate import calibrate
 from export.graphs import export_encoder, export_step
 from export.quantize import quantize
+from export.shortlist import build_shortlist, split_output
 from models.registry import architecture
 from models.seq2seq import BOS, EOS, PAD, UNKNOWN, Seq2SeqModel
 from models.tokenizer import load_tokenizer, train_tokenizer
 from server.bundle import (
     ENCODER,
+    FEATURES_STEP,
     FORMAT_VERSION,
+    OUTPUT_STEP,
+    SHORTLIST,
     STEP,
     TOKENIZER,
     AlignmentSpec,
@@ -30,6 +34,7 @@ from server.bundle import (
     read_bundle,
     write_manifest,
 )
+from server.shortlist import write_shortlist
 
 SENTENCES = (Path(__file__).parent / "sentences.txt").read_text(encoding="utf-8").splitlines()
 """What the small tokenizer is trained on, and what the graphs are calibrated with."""
@@ -91,11 +96,23 @@ def export_small_model(name: str, tokenizer: Path, repository: Path) -> SmallMod
     shutil.copyfile(tokenizer, folder / TOKENIZER)
     for graph, graph_ranges in zip((ENCODER, STEP), ranges, strict=True):
         quantize(folder / graph, graph_ranges)
-    write_manifest(folder, small_manifest(name, model))
+    has_shortlist = add_small_shortlist(folder, sources)
+    write_manifest(folder, small_manifest(name, model, has_shortlist))
     return SmallModel(model, fp32, read_bundle(folder))
 
 
-def small_manifest(name: str, model: Seq2SeqModel) -> Manifest:
+def add_small_shortlist(folder: Path, sources: list[list[int]]) -> bool:
+    """From a made-up corpus, whose translations have the ids that follow the source's."""
+    output_layer = split_output(folder / STEP, folder / FEATURES_STEP, folder / OUTPUT_STEP)
+    if output_layer:
+        targets = [[1 + id_ for id_ in source[:-1] if id_ + 1 < VOCABULARY_SIZE] for source in sources]
+        shortlist = build_shortlist([source[:-1] for source in sources], targets, *output_layer)
+        small = dataclasses.replace(shortlist, frequent=shortlist.frequent[:40], candidates=shortlist.candidates[:, :4])
+        write_shortlist(folder / SHORTLIST, small)
+    return output_layer is not None
+
+
+def small_manifest(name: str, model: Seq2SeqModel, has_shortlist: bool) -> Manifest:
     return Manifest(
         format_version=FORMAT_VERSION,
         name=f"{name}-en-fr",
@@ -111,6 +128,7 @@ def small_manifest(name: str, model: Seq2SeqModel) -> Manifest:
         state=state_specs(model),
         alignment=AlignmentSpec(**model.alignment._asdict()) if model.alignment else None,
         quality=(Quality(test_set="none/test", metric="BLEU", value=12.5),),
+        has_shortlist=has_shortlist,
         provenance={"corpora": "none: random weights"},
         sha256={},
     )

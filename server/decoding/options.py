@@ -32,6 +32,8 @@ class DecodingOptions:
     required: RequiredTerms | None = None
     forced_ids: tuple[int, ...] | None = None
     """The translation that is to be scored, without EOS; no other is searched for."""
+    use_shortlist: bool = False
+    """Write only what is likely for the source, of models that can say so."""
     token_log_probs: bool = False
     alignment: bool = False
     guided: bool = False
@@ -41,6 +43,12 @@ class DecodingOptions:
     def num_rows(self) -> int:
         """Rows of the running batch that the sentence may come to hold."""
         return max(self.beam_size, self.num_samples)
+
+    @property
+    def demanded_ids(self) -> list[int]:
+        """Tokens that have to be written."""
+        terms = self.required.terms if self.required else ()
+        return [*self.prefix, *(id_ for term in terms for id_ in term.ids)]
 
     @property
     def needs_attention(self) -> bool:
@@ -53,5 +61,6 @@ class DecodingOptions:
             max_output_tokens=self.max_output_tokens,
             length_penalty=self.length_penalty,
             patience=self.patience,
+            use_shortlist=self.use_shortlist,
             seed=self.seed,
         )

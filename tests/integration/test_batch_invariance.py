@@ -95,6 +95,7 @@ def greedy_requests() -> list[Request]:
 def mixed_requests(served: SmallModel) -> list[Request]:
     """Sentences that ask for different things, of every kind that there is."""
     pieces = Tokenizer(served.bundle.tokenizer, EOS).pieces
+    has_list = served.bundle.manifest.has_shortlist
     attends = served.model.alignment is not None
     phrase = ForbiddenPhrase(pieces.texts[30].strip(WORD_START) or "a", pieces)
     terms = RequiredTerms((RequiredTerm((40, 41), range(2)), RequiredTerm((50,), range(2, 3))), pieces)
@@ -108,6 +109,8 @@ def mixed_requests(served: SmallModel) -> list[Request]:
         {"no_repeat_ngram_size": 2, "repetition_penalty": 1.3, "min_output_tokens": 6},
         {"beam_size": 2, "forbidden": (phrase,)},
         {"beam_size": 4, "required": terms, "guided": attends},
+        {"use_shortlist": has_list},
+        {"use_shortlist": has_list, "beam_size": 3, "prefix": (20, 250)},
         {"forced_ids": (30, 31, 32, 33), "token_log_probs": True},
     ]
     sources = random_sources()[:NUM_MIXED]

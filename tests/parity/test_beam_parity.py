@@ -1,5 +1,6 @@
 """The engine's beam search, rows coming and going, against the plain one in PyTorch: hypothesis by hypothesis."""
 
+import dataclasses
 import itertools
 
 import numpy as np
@@ -50,7 +51,7 @@ def sentences(model: SmallModel) -> list[tuple[list[int], BeamOptions]]:
 
 def decode(exported: SmallModel) -> list[Finished]:
     """By the engine, on the fp32 graphs."""
-    bundle = Bundle(exported.fp32, exported.bundle.manifest)
+    bundle = Bundle(exported.fp32, dataclasses.replace(exported.bundle.manifest, has_shortlist=False))
     outcomes = Outcomes()
     backend = Backend(bundle, BackendOptions(MAX_ROWS, num_threads=1))
     engine = Engine(bundle.manifest, backend, Limits(MAX_ROWS, 60), NUM_SENTENCES, post, Metrics().engine("parity"))

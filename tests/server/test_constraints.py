@@ -1,6 +1,7 @@
 import math
 import re
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pytest
@@ -38,19 +39,17 @@ def allowed(scores: Float32) -> list[int]:
     return np.flatnonzero(scores > -np.inf).tolist()
 
 
-def constrained(output_ids: Sequence[int], scores: Float32 | None = None, **options: object) -> Float32:
+def constrained(output_ids: Sequence[int], scores: Float32 | None = None, **options: Any) -> Float32:
     """The scores after all constraints of the options."""
     changed = scores_of() if scores is None else scores
-    Constraints(DecodingOptions(max_output_tokens=MAX_OUTPUT, **options), SPECIAL_IDS).apply(  # type: ignore[arg-type]
-        changed, output_ids
-    )
+    Constraints(DecodingOptions(max_output_tokens=MAX_OUTPUT, **options), SPECIAL_IDS).apply(changed, output_ids)
     return changed
 
 
-def written_at_random(seed: int, **options: object) -> list[int]:
+def written_at_random(seed: int, **options: Any) -> list[int]:
     """Greedily, from random scores that like to repeat themselves."""
     generator = np.random.default_rng(seed)
-    constraints = Constraints(DecodingOptions(max_output_tokens=MAX_OUTPUT, **options), SPECIAL_IDS)  # type: ignore[arg-type]
+    constraints = Constraints(DecodingOptions(max_output_tokens=MAX_OUTPUT, **options), SPECIAL_IDS)
     favourites = generator.normal(size=VOCABULARY_SIZE) * 3
     output: list[int] = []
     while len(output) < MAX_OUTPUT:
@@ -91,7 +90,7 @@ def test_a_prefix_is_written_token_by_token_and_then_all_is_free() -> None:
 
 def test_a_prefix_wins_over_all_that_is_forbidden() -> None:
     pieces = Pieces(["", "", "", "", "", "▁pain", "", "", ""])
-    options = {
+    options: dict[str, Any] = {
         "prefix": (5, 5, EOS, UNKNOWN),
         "min_output_tokens": 9,
         "no_repeat_ngram_size": 1,

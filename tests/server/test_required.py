@@ -10,7 +10,7 @@ from server.bundle import SpecialIds
 from server.decoding.beam import BeamSearch
 from server.decoding.hypothesis import Ending, Float32, Hypothesis
 from server.decoding.options import DecodingOptions
-from server.decoding.required import Progress, RequiredTerms, in_turns
+from server.decoding.required import Progress, RequiredTerm, RequiredTerms, in_turns
 from server.text import Pieces
 
 EOS = 3
@@ -19,6 +19,7 @@ TEXTS = ["", "", "", "", "▁le", "▁pa", "in", "s", "▁pain", "▁", "'", "�
 PIECES = Pieces(TEXTS)
 LE, PA, IN, S, PAIN, SPACE, APOSTROPHE, CHAT = range(4, 12)
 VOCABULARY_SIZE = len(TEXTS)
+NUM_SOURCE_TOKENS = 6
 
 Terms = tuple[tuple[int, ...], ...]
 
@@ -31,10 +32,19 @@ some_terms = st.lists(one_term, min_size=1, max_size=4).map(tuple)
 """They begin with a space, as the terms of a glossary do; many share their first tokens, and some are there twice."""
 
 seeds = st.integers(0, 100_000)
+attentions = st.one_of(
+    st.none(),
+    st.builds(
+        lambda at, share: [share if at == other else (1 - share) / 5 for other in range(NUM_SOURCE_TOKENS)],
+        st.integers(0, NUM_SOURCE_TOKENS - 1),
+        st.sampled_from([0.3, 0.6, 0.9]),
+    ),
+)
 
 
 def required(*terms: tuple[int, ...]) -> RequiredTerms:
-    return RequiredTerms(terms, PIECES)
+    """The term number i translates the source's token i."""
+    return RequiredTerms(tuple(RequiredTerm(ids, range(i, i + 1)) for i, ids in enumerate(terms)), PIECES)
 
 
 def progress_after(terms: RequiredTerms, *ids: int) -> Progress:
@@ -44,12 +54,23 @@ def progress_after(terms: RequiredTerms, *ids: int) -> Progress:
     return progress
 
 
-def allowed(terms: RequiredTerms, progress: Progress, num_places: int, forbidden: Sequence[int] = ()) -> list[int]:
-    """Of all that translations contain, where nothing but `forbidden` is forbidden otherwise."""
+def allowed(
+    terms: RequiredTerms,
+    progress: Progress,
+    num_places: int,
+    forbidden: Sequence[int] = (),
+    attention: Sequence[float] | None = None,
+    wish: int = LE,
+) -> list[int]:
+    """Of all that translations contain, where nothing but `forbidden` is forbidden otherwise.
+
+    attention: on the source; wish: what is most probable."""
     log_probs = np.full(VOCABULARY_SIZE, -1.0, np.float32)
+    log_probs[wish] = -0.5
     scores = log_probs.copy()
     scores[list(forbidden)] = -np.inf
-    terms.apply(scores, log_probs, progress, num_places, EOS)
+    attended = None if attention is None else np.array(attention, np.float32)
+    terms.apply(scores, log_probs, attended, progress, num_places, EOS)
     return [id_ for id_ in np.flatnonzero(scores > -np.inf).tolist() if id_ >= EOS]
 
 
@@ -81,12 +102,17 @@ def random_log_probs(seed: int, output_ids: Sequence[int]) -> Float32:
     return (scores - np.log(np.exp(scores).sum())).astype(np.float32)
 
 
+def random_attention(seed: int, output_ids: Sequence[int]) -> Float32:
+    """Most of it is on one or two tokens, which is what makes a term's place."""
+    return np.random.default_rng([seed, *output_ids]).dirichlet(np.full(NUM_SOURCE_TOKENS, 0.2)).astype(np.float32)
+
+
 def translate(seed: int, options: DecodingOptions) -> list[Hypothesis]:
     search = BeamSearch(options, SPECIAL_IDS)
     while search.live:
-        continuations = search.advance(
-            np.stack([random_log_probs(seed, hypothesis.output_ids) for hypothesis in search.live]), None
-        )
+        ids = [hypothesis.output_ids for hypothesis in search.live]
+        attention = np.stack([random_attention(seed, one) for one in ids]) if options.needs_attention else None
+        continuations = search.advance(np.stack([random_log_probs(seed, one) for one in ids]), attention)
         assert len(continuations) <= options.num_rows
     return search.ranked()
 
@@ -98,7 +124,9 @@ def test_whatever_is_picked_all_terms_are_written_before_the_end(
     asked, limit = required(*terms), num_tokens(terms) + num_more
     progress, output = asked.start, list[int]()
     while len(output) < limit:
-        id_ = data.draw(st.sampled_from(allowed(asked, progress, limit - len(output))))
+        attention, wish = data.draw(attentions), data.draw(st.sampled_from([EOS, LE, PAIN]))
+        ids = allowed(asked, progress, limit - len(output), attention=attention, wish=wish)
+        id_ = data.draw(st.sampled_from(ids))
         if id_ == EOS:
             break
         output.append(id_)
@@ -126,10 +154,17 @@ def test_terms_are_written_even_where_every_token_is_forbidden(
     beam_size=st.integers(1, 5),
     no_repeat_ngram_size=st.integers(0, 2),
     repetition_penalty=st.sampled_from([1.0, 3.0]),
+    guided=st.booleans(),
     seed=seeds,
 )
 def test_every_hypothesis_of_a_beam_has_all_terms_whatever_forbids_them(
-    terms: Terms, num_more: int, beam_size: int, no_repeat_ngram_size: int, repetition_penalty: float, seed: int
+    terms: Terms,
+    num_more: int,
+    beam_size: int,
+    no_repeat_ngram_size: int,
+    repetition_penalty: float,
+    guided: bool,
+    seed: int,
 ) -> None:
     """With no more tokens than the terms have, and with more."""
     options = DecodingOptions(
@@ -138,6 +173,7 @@ def test_every_hypothesis_of_a_beam_has_all_terms_whatever_forbids_them(
         required=required(*terms),
         no_repeat_ngram_size=no_repeat_ngram_size,
         repetition_penalty=repetition_penalty,
+        guided=guided,
     )
     hypotheses = translate(seed, options)
     assert hypotheses
@@ -266,9 +302,62 @@ def test_what_terms_demand_has_the_models_score_where_it_was_forbidden() -> None
     terms = required((PA, IN))
     log_probs = np.linspace(-9, -1, VOCABULARY_SIZE).astype(np.float32)
     scores = np.full(VOCABULARY_SIZE, -np.inf, np.float32)
-    terms.apply(scores, log_probs, terms.start, 20, EOS)
+    terms.apply(scores, log_probs, None, terms.start, 20, EOS)
     assert np.flatnonzero(np.isfinite(scores)).tolist() == [PA]
     assert scores[PA] == log_probs[PA]
+
+
+def test_a_term_is_written_where_nearly_all_attention_is_on_its_source() -> None:
+    terms = required((PA, IN), (CHAT,))
+    assert allowed(terms, terms.start, 20, attention=[0.1, 0.9, 0.0]) == [CHAT]
+    assert allowed(terms, terms.start, 20, attention=[0.9, 0.1, 0.0]) == [PA]
+
+
+def test_a_term_waits_where_the_words_before_it_share_the_attention() -> None:
+    terms = required((PA, IN), (CHAT,))
+    assert {LE, PA, CHAT} <= set(allowed(terms, terms.start, 20, attention=[0.5, 0.1, 0.4]))
+
+
+def test_attention_on_other_words_and_on_a_term_that_is_written_demands_nothing() -> None:
+    terms = required((PA, IN), (CHAT,))
+    assert LE in allowed(terms, terms.start, 20, attention=[0.0, 0.0, 1.0])
+    assert LE in allowed(terms, progress_after(terms, CHAT), 20, attention=[0.0, 1.0, 0.0])
+
+
+def test_attention_on_all_tokens_of_a_terms_source_counts() -> None:
+    terms = RequiredTerms((RequiredTerm((CHAT,), range(1, 3)),), PIECES)
+    assert allowed(terms, terms.start, 20, attention=[0.1, 0.5, 0.4]) == [CHAT]
+    assert LE in allowed(terms, terms.start, 20, attention=[0.4, 0.5, 0.1])
+
+
+def test_a_term_that_is_begun_in_its_place_is_written_to_its_end() -> None:
+    terms = required((PA, IN))
+    assert allowed(terms, progress_after(terms, PA), 20, attention=[0.0, 1.0]) == [IN]
+
+
+def test_terms_are_written_where_the_model_would_end() -> None:
+    terms = required((PA, IN), (CHAT,))
+    assert allowed(terms, terms.start, 20, attention=[0.0, 0.0, 1.0], wish=EOS) == [PA, CHAT]
+
+
+def test_a_term_in_its_place_wins_over_one_that_was_appended() -> None:
+    """Although it is less probable there."""
+
+    def log_probs(output_ids: Sequence[int]) -> Float32:
+        scores = np.full(VOCABULARY_SIZE, -9.0, np.float32)
+        scores[[LE, CHAT] if not output_ids else [EOS]] = -0.1
+        if PAIN not in output_ids:
+            scores[PAIN] = -1.0 if output_ids else -4.0
+        return scores
+
+    options = DecodingOptions(max_output_tokens=7, beam_size=3, required=required((PAIN,)), guided=True)
+    search = BeamSearch(options, SPECIAL_IDS)
+    while search.live:
+        attention = np.array([[0.6, 0.4] for _ in search.live], np.float32)
+        search.advance(np.stack([log_probs(hypothesis.output_ids) for hypothesis in search.live]), attention)
+    best, *others = search.ranked()
+    assert best.output_ids == [PAIN]
+    assert {(LE, PAIN), (CHAT, PAIN)} & {tuple(other.output_ids) for other in others}
 
 
 def test_terms_are_equal_by_their_tokens() -> None:

@@ -1,6 +1,8 @@
 import math
 from collections import Counter
 from collections.abc import Callable, Sequence
+from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pytest
@@ -25,8 +27,8 @@ seeds = st.integers(0, 2**64 - 1)
 log_prob_lists = st.lists(st.sampled_from([-math.inf, -5.0, -2.0, -1.0, -0.5, -0.1]), min_size=1, max_size=12)
 
 
-def options(num_samples: int = 4, seed: int = 7, **others: object) -> DecodingOptions:
-    return DecodingOptions(max_output_tokens=MAX_OUTPUT, num_samples=num_samples, seed=seed, **others)  # type: ignore[arg-type]
+def options(num_samples: int = 4, seed: int = 7, **others: Any) -> DecodingOptions:
+    return DecodingOptions(max_output_tokens=MAX_OUTPUT, num_samples=num_samples, seed=seed, **others)
 
 
 def model(output_ids: Sequence[int]) -> Float32:
@@ -59,9 +61,9 @@ def outputs(hypotheses: Sequence[Hypothesis]) -> list[tuple[int, ...]]:
     return [tuple(hypothesis.output_ids) for hypothesis in hypotheses]
 
 
-def first_tokens(number: int, log_probs: Float32, **others: object) -> Counter[int]:
+def first_tokens(number: int, log_probs: Float32, **others: Any) -> Counter[int]:
     """How often each token was the first of `number` samples."""
-    asked = DecodingOptions(max_output_tokens=1, num_samples=number, seed=3, **others)  # type: ignore[arg-type]
+    asked = DecodingOptions(max_output_tokens=1, num_samples=number, seed=3, **others)
     search = Sampling(asked, SPECIAL_IDS)
     search.advance(log_probs[None], None)
     return Counter(hypothesis.output_ids[0] if hypothesis.output_ids else EOS for hypothesis in search.finished)
@@ -222,7 +224,7 @@ def test_every_sample_keeps_its_constraints(
         assert tuple(output[: len(prefix)]) == prefix
         assert len(output) >= min_output_tokens
         assert set(own) <= {4, 6, 7, 8}
-        pairs = list(zip(output, output[1:], strict=False))
+        pairs = list(pairwise(output))
         assert all(pairs.count(pair) == 1 for pair in pairs[max(len(prefix) - 1, 0) :])
 
 

@@ -1,0 +1,91 @@
+"""The vocabulary shortlist of a model: which target tokens are likely for a source, and the weights that score them.
+
+`shortlist.npz`, the part of a bundle that says it:
+    frequent     int64 [frequent]: target ids that are on every list
+    candidates   int64 [vocabulary, candidates]: of each source id, likely target ids, -1 behind the last
+    weights      int8 [vocabulary, features], scales float32 [vocabulary]: the output layer, by token
+
+A sentence's list is the union of those of its tokens. It depends on the sentence alone, and so do the log-probabilities
+that are normalised over it, whatever the lists of its neighbours are.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+Int64 = npt.NDArray[np.int64]
+
+WIDTH_STEP = 128
+"""Lists are padded to a multiple of it: sums over them are then made in the same order, however long they are."""
+
+
+@dataclass(frozen=True)
+class Shortlist:
+    frequent: Int64
+    candidates: Int64
+    weights: npt.NDArray[np.int8]
+    scales: npt.NDArray[np.float32]
+
+    def of(self, ids: Sequence[int], further: Sequence[int] = ()) -> Int64:
+        """The list of a source, ordered: int64 [width]. `further`: ids that have to be on it."""
+        likely = self.candidates[list(ids)].reshape(-1)
+        return np.unique(np.concatenate([self.frequent, likely[likely >= 0], np.array(further, np.int64)]))
+
+
+def read_shortlist(path: Path) -> Shortlist:
+    """Raises OSError, ValueError or KeyError for a damaged file."""
+    with np.load(path, allow_pickle=False) as arrays:
+        return Shortlist(*(arrays[name] for name in ("frequent", "candidates", "weights", "scales")))
+
+
+def write_shortlist(path: Path, shortlist: Shortlist) -> None:
+    np.savez_compressed(path, **vars(shortlist))
+
+
+def padded(width: int) -> int:
+    return -(-width // WIDTH_STEP) * WIDTH_STEP
+
+
+class OutputColumns:
+    """The columns of the output layer that the running rows need together, side by side.
+
+    They grow as sentences join; when there is no more room, those that no running row needs are left out.
+    """
+
+    def __init__(self, shortlist: Shortlist, pad: int) -> None:
+        self._shortlist = shortlist
+        self._pad = pad
+        self._replace(np.array([pad]))
+
+    def add(self, lists: Sequence[Int64], running: Int64) -> None:
+        """Have columns for all tokens of the lists, and for those that running rows need still."""
+        needed = np.unique(np.concatenate([*lists, [self._pad]]))
+        missing = needed[self._column[needed] < 0]
+        if self._num_columns + len(missing) <= len(self.scales):
+            self._append(missing)
+        else:
+            self._replace(np.union1d(needed, running))
+
+    def of(self, ids: Int64) -> Int64:
+        """The column of each id."""
+        columns: Int64 = self._column[ids]
+        return columns
+
+    def _replace(self, ids: Int64) -> None:
+        vocabulary_size, num_features = self._shortlist.weights.shape
+        width = padded(min(2 * len(ids), vocabulary_size))  # room for those who join next
+        self.weights = np.zeros((num_features, width), np.int8)
+        self.scales = np.ones(width, np.float32)
+        self._column = np.full(vocabulary_size, -1)
+        self._num_columns = 0
+        self._append(ids)
+
+    def _append(self, ids: Int64) -> None:
+        columns = slice(self._num_columns, self._num_columns + len(ids))
+        self.weights[:, columns] = self._shortlist.weights[ids].T
+        self.scales[columns] = self._shortlist.scales[ids]
+        self._column[ids] = np.arange(columns.start, columns.stop)
+        self._num_columns = columns.stop
