@@ -10,8 +10,8 @@ heads * head_size]. The next value of a replaced tensor goes to a second buffer;
 came in, written in place, and has to be bound to it.
 
 A bundle with a shortlist has three files more, and `step.onnx` has one output more: features uint8 [rows, features],
-what the last product is made from. `features.onnx` is `step.onnx` without log_probs; `output.onnx` makes them for a part
-of the vocabulary (`export/shortlist.py` gives its inputs); `server/shortlist.py` specifies `shortlist.npz`.
+what the last product is made from. `features.onnx` is `step.onnx` without log_probs; `output.onnx` makes them for a
+part of the vocabulary (`export/shortlist.py` gives its inputs); `server/shortlist.py` specifies `shortlist.npz`.
 """
 
 import dataclasses
