@@ -71,7 +71,7 @@ def request(
     *contents: str, max_output_tokens: int = 0, decoding: dict[str, Any] | None = None, **fields: str
 ) -> pb.TranslateRequest:
     """`decoding`: more of its options."""
-    options = pb.DecodingOptions(max_output_tokens=max_output_tokens, **decoding or {})
+    options = pb.DecodingOptions(**({"max_output_tokens": max_output_tokens} | (decoding or {})))
     return pb.TranslateRequest(contents=contents, decoding=options, **fields)
 
 

@@ -16,8 +16,8 @@ VOCABULARY_SIZE = 9
 NUM_SOURCE_TOKENS = 3
 
 
-def options(ids: tuple[int, ...], length_penalty: float = 0.0) -> DecodingOptions:
-    return DecodingOptions(max_output_tokens=20, forced_ids=ids, length_penalty=length_penalty)
+def options(ids: tuple[int, ...]) -> DecodingOptions:
+    return DecodingOptions(max_output_tokens=20, forced_ids=ids)
 
 
 def step_log_probs(seed: int, position: int) -> Float32:
@@ -26,8 +26,8 @@ def step_log_probs(seed: int, position: int) -> Float32:
     return (scores - np.log(np.exp(scores).sum())).astype(np.float32)
 
 
-def scored(ids: tuple[int, ...], seed: int = 0, length_penalty: float = 0.0) -> Hypothesis:
-    search = Forced(options(ids, length_penalty), SPECIAL_IDS)
+def scored(ids: tuple[int, ...], seed: int = 0) -> Hypothesis:
+    search = Forced(options(ids), SPECIAL_IDS)
     for position, id_ in enumerate(ids):
         assert search.advance(step_log_probs(seed, position), None) == [Continuation(0, id_)]
     assert search.advance(step_log_probs(seed, len(ids)), None) == []
@@ -43,6 +43,7 @@ def test_the_score_is_the_sum_of_the_given_tokens_and_of_eos(ids: tuple[int, ...
     assert hypothesis.ending is Ending.EOS
     assert hypothesis.token_log_probs == expected
     assert hypothesis.log_prob == pytest.approx(sum(expected))
+    assert hypothesis.score == pytest.approx(sum(expected))
     assert hypothesis.num_scored == len(ids) + 1
 
 

@@ -212,21 +212,19 @@ def test_a_longer_word_of_the_prefix_is_not_the_term() -> None:
             assert_written(((PAIN,),), hypothesis.output_ids)
 
 
-def test_a_beam_puts_a_term_where_it_is_probable() -> None:
-    """At the third place it costs nothing; anywhere else it costs much, and so does what comes in its way."""
+def test_a_term_is_not_put_off_until_the_limit_because_everything_else_is_more_probable() -> None:
+    """What has written it is less probable, until what has not must write it too."""
 
     def log_probs(output_ids: Sequence[int]) -> Float32:
-        scores = np.full(VOCABULARY_SIZE, -8.0, np.float32)
-        wish = [LE, CHAT, PAIN, LE, EOS, EOS, EOS][len(output_ids)]
-        scores[wish] = -0.1
-        if wish == PAIN:
-            scores[[S, PAIN]] = -0.1, -1.5
+        scores = np.full(VOCABULARY_SIZE, -2.0, np.float32)
+        scores[PAIN] = -7.0
+        scores[EOS] = -0.1 if PAIN in output_ids else -9.0
         return scores
 
-    search = BeamSearch(DecodingOptions(max_output_tokens=7, beam_size=4, required=required((PAIN,))), SPECIAL_IDS)
+    search = BeamSearch(DecodingOptions(max_output_tokens=12, beam_size=3, required=required((PAIN,))), SPECIAL_IDS)
     while search.live:
         search.advance(np.stack([log_probs(hypothesis.output_ids) for hypothesis in search.live]), None)
-    assert search.ranked()[0].output_ids == [LE, CHAT, PAIN, LE]
+    assert (search.ranked()[0].output_ids, search.ranked()[0].ending) == ([PAIN], Ending.EOS)
 
 
 def test_there_is_no_end_before_all_terms_are_written() -> None:
