@@ -143,8 +143,10 @@ def token_scores(tokens: Iterable[pb.OutputToken]) -> str:
 
 
 def score_lines(client: Client, lines: Iterable[str], model: str) -> None:
-    """For each pair: the log-probability of the translation, the mean of its tokens, and the pair. Raises ValueError for
-    a line that is no pair."""
+    """For each pair: the log-probability of the translation, the mean of its tokens, and the pair.
+
+    Raises ValueError for a line that is no pair.
+    """
     for chunk in chunks(lines, LINES_PER_CALL):
         pairs = []
         for line in chunk:

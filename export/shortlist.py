@@ -16,7 +16,7 @@ from server.shortlist import Shortlist
 NUM_FREQUENT = 200
 """The most frequent tokens of the corpus' target side, which are on every list."""
 
-NUM_CANDIDATES = 20
+NUM_CANDIDATES = 30
 """Of each source token."""
 
 

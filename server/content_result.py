@@ -12,7 +12,7 @@ from server.pb import translation_pb2 as pb
 from server.request import Segment
 from server.sentence import Finished, Written
 from server.text import Tokenizer
-from server.word_alignment import word_pairs
+from server.word_alignment import num_words, word_pairs
 
 _REASONS = {
     Ending.EOS: pb.FINISH_REASON_END_OF_SENTENCE,
@@ -151,15 +151,15 @@ class ContentResult:
         pairs = []
         source_offset = output_offset = 0
         names = self._tokenizer.names
-        for segment, (text, hypothesis) in zip(self._segments, parts, strict=True):
+        for segment, (_, hypothesis) in zip(self._segments, parts, strict=True):
             source_pieces = [names[id_] for id_ in segment.source_ids[:-1]]
             output_pieces = [names[id_] for id_ in hypothesis.output_ids]
             pairs += [
                 f"{source_offset + source}-{output_offset + output}"
                 for source, output in word_pairs(source_pieces, output_pieces, hypothesis.attention)
             ]
-            source_offset += len(self._tokenizer.decode(segment.source_ids[:-1]).split())
-            output_offset += len(text.split())
+            source_offset += num_words(source_pieces)
+            output_offset += num_words(output_pieces)
         return " ".join(pairs)
 
 

@@ -1,7 +1,9 @@
 """Glossaries: which terms of a source have to be translated how."""
 
+import codecs
 import re
-from collections.abc import Iterable, Mapping
+import unicodedata
+from collections.abc import Iterable
 from pathlib import Path
 
 _WORD = re.compile(r"\w+|[^\w\s]")
@@ -10,19 +12,19 @@ SUFFIX = ".tsv"
 
 
 def words(text: str) -> tuple[str, ...]:
-    """Words and punctuation marks, letter case aside."""
-    return tuple(word.casefold() for word in _WORD.findall(text))
+    """Words and punctuation marks, letter case and forms of one character aside."""
+    return tuple(word.casefold() for word in _WORD.findall(unicodedata.normalize("NFKC", text)))
 
 
 class Glossary:
-    def __init__(self, entries: Mapping[str, str] | Iterable[tuple[str, str]]) -> None:
-        """Source term to target term; of equal source terms the last one counts."""
-        self._targets = {words(source): target for source, target in dict(entries).items()}
+    def __init__(self, entries: Iterable[tuple[str, str]] = ()) -> None:
+        """Source terms and target terms; of equal source terms the last one counts."""
+        self._targets = {words(source): target for source, target in entries}
         self._longest = max(map(len, self._targets), default=0)
 
     def __or__(self, other: "Glossary") -> "Glossary":
         """Both; where they differ, the other's."""
-        both = Glossary({})
+        both = Glossary()
         both._targets = self._targets | other._targets
         both._longest = max(self._longest, other._longest)
         return both
@@ -55,7 +57,11 @@ def read_glossary(path: Path) -> Glossary:
     Raises ValueError naming the line, and OSError.
     """
     entries = []
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+    for number, raw in enumerate(path.read_bytes().removeprefix(codecs.BOM_UTF8).splitlines(), start=1):
+        try:
+            line = raw.decode("utf-8")
+        except UnicodeDecodeError as error:
+            raise ValueError(f"line {number}: UTF-8 expected, got {error}") from error
         if line.strip() and not line.startswith("#"):
             terms = [term.strip() for term in line.split("\t")]
             if len(terms) != 2 or not all(terms) or not words(terms[0]):

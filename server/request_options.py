@@ -220,7 +220,7 @@ def _glossary(message: pb.Glossary, model: ServedModel, limits: OptionLimits) ->
         raise InvalidRequest(
             "decoding.glossary.entries", f"at most {limits.max_glossary_entries} expected, got {len(message.entries)}"
         )
-    glossary = Glossary({})
+    glossary = Glossary()
     if message.name:
         if message.name not in model.glossaries:
             served = ", ".join(model.glossaries) or "none"

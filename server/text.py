@@ -15,6 +15,11 @@ WORD_START = "\N{LOWER ONE EIGHTH BLOCK}"
 """SentencePiece's sign for a space; a sentence begins with one."""
 
 
+def begins_word(text: str, before: str) -> bool:
+    """Whether a text that stands behind the character `before`, or behind none, is not the later part of a word."""
+    return not (text[0].isalnum() and before.isalnum())
+
+
 class Pieces:
     """The vocabulary's texts, to find those that begin with, or contain, a text."""
 
@@ -37,12 +42,12 @@ class Pieces:
         return self._sorted_ids[first:last]
 
     def containing(self, text: str) -> list[int]:
-        """Those with the text inside, at the beginning of a word, but not at their own."""
+        """Those with the text inside, where `begins_word` says that it counts, but not at their own beginning."""
         found = []
         at = self._joined.find(text)
         while at >= 0:
             id_ = bisect.bisect_right(self._starts, at) - 1
-            if at > self._starts[id_] and not self._joined[at - 1].isalnum():
+            if at > self._starts[id_] and begins_word(text, self._joined[at - 1]):
                 found.append(id_)
             at = self._joined.find(text, at + 1)
         return found

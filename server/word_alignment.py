@@ -10,7 +10,8 @@ from server.text import WORD_START
 
 def word_numbers(pieces: Sequence[str]) -> list[int]:
     """The word that each piece belongs to, counted from 0; words are what white space separates."""
-    numbers, number, is_inside = [], -1, False
+    numbers: list[int] = []
+    number, is_inside = -1, False
     for piece in pieces:
         if piece.startswith(WORD_START) or not is_inside:
             number += 1
@@ -20,7 +21,11 @@ def word_numbers(pieces: Sequence[str]) -> list[int]:
             number -= 1  # the word itself is still to come
         else:
             is_inside = True
-    return numbers
+    return [min(index, max(number, 0)) for index in numbers]  # a space at the end is no word
+
+
+def num_words(pieces: Sequence[str]) -> int:
+    return max(word_numbers(pieces), default=-1) + 1
 
 
 def word_pairs(

@@ -12,7 +12,7 @@ import numpy as np
 
 from server.bundle import SpecialIds
 from server.decoding.hypothesis import Float32
-from server.text import Pieces
+from server.text import Pieces, begins_word
 
 if TYPE_CHECKING:
     from server.decoding.options import DecodingOptions
@@ -120,7 +120,7 @@ class ForbiddenPhrase:
     def is_in(self, text: str) -> bool:
         at = text.find(self.phrase)
         while at >= 0:
-            if not text[at - 1 : at].isalnum():
+            if begins_word(self.phrase, text[at - 1 : at]):
                 return True
             at = text.find(self.phrase, at + 1)
         return False
@@ -133,7 +133,7 @@ class ForbiddenPhrase:
         for start, ids in enumerate(self._beginning):
             if ids and written.endswith(self.phrase[:start]):
                 before = written[len(written) - start - 1 : len(written) - start]
-                if not before.isalnum():
+                if begins_word(self.phrase, before):
                     scores[ids] = -np.inf
 
 

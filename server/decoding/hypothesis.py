@@ -31,7 +31,7 @@ class Hypothesis:
     log_prob: float = 0.0
     """Sum of the model's own log-probabilities, EOS included where it was written."""
     total: float = 0.0
-    """What beams are compared by: `log_prob`, with what a repetition penalty adds."""
+    """What beams are compared by: `log_prob`, with what a repetition penalty and misplaced terms take from it."""
     token_log_probs: list[float] = field(default_factory=list)
     """The model's own, of each token, EOS included; empty where nobody asked."""
     attention: list[Float32] = field(default_factory=list)

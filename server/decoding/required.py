@@ -39,8 +39,8 @@ class Progress(NamedTuple):
     """Indices of the terms that are not yet written."""
     pending: tuple[int, ...]
     """The first tokens of an unmet term, if the hypothesis has just written them."""
-    is_word_open: bool = False
-    """It ends with a term, which the next token must not make longer."""
+    just_met: int | None = None
+    """The term that it ends with, which the next token must not make a longer word."""
 
 
 @dataclass(frozen=True)
@@ -70,11 +70,14 @@ class RequiredTerms:
         return list({ids[num_pending]: None for ids in terms if ids[:num_pending] == progress.pending})
 
     def advance(self, progress: Progress, id_: int) -> Progress:
-        """After one more token. A pending term that it does not go on with is given up."""
+        """After one more token. A pending term that it does not go on with is given up; so is one that has become a
+        part of a longer word, as a prefix that is forced may have it."""
+        if progress.just_met is not None and self.pieces.continues_word[id_]:
+            return Progress(tuple(sorted((*progress.unmet, progress.just_met))), ())
         for pending in ((*progress.pending, id_), (id_,)):
             for index in progress.unmet:
                 if self.terms[index].ids == pending:
-                    return Progress(tuple(other for other in progress.unmet if other != index), (), True)
+                    return Progress(tuple(other for other in progress.unmet if other != index), (), index)
             if any(self.terms[index].ids[: len(pending)] == pending for index in progress.unmet):
                 return Progress(progress.unmet, pending)
         return Progress(progress.unmet, ())
@@ -94,7 +97,7 @@ class RequiredTerms:
         scores, log_probs: float32 [vocabulary]; attention: float32 [source]; `num_places`: tokens that it may still
         write. What its terms demand is allowed, whatever forbids it.
         """
-        if progress.is_word_open:
+        if progress.just_met is not None:
             scores[self.pieces.continues_word] = -np.inf
         if not progress.unmet:
             return []
@@ -105,18 +108,23 @@ class RequiredTerms:
         if is_last_chance:
             keep_only(scores, next_ids)
         elif attention is not None:
-            if progress.pending:
-                pass  # goes on
-            elif log_probs.argmax() == eos:
+            return self._write_in_place(scores, log_probs.argmax() == eos, attention, progress)
+        return next_ids
+
+    def _write_in_place(self, scores: Float32, would_end: bool, attention: Float32, progress: Progress) -> list[int]:
+        """Where the model attends to a term's source, or there will be no other place for it. Returns as `apply`."""
+        next_ids = self.next_ids(progress)
+        if not progress.pending:
+            term = self._attended(progress, attention)
+            if would_end:
                 scores[next_ids] -= MISPLACED_PENALTY
+            elif term is None:
+                return []
             else:
-                term = self._attended(progress, attention)
-                if term is None:
-                    return []
                 next_ids = [term.ids[0]]
                 if attention[term.source].sum() < FORCING_ATTENTION:
                     return next_ids
-            keep_only(scores, next_ids)
+        keep_only(scores, next_ids)
         return next_ids
 
     def _attended(self, progress: Progress, attention: Float32) -> RequiredTerm | None:

@@ -16,7 +16,10 @@ class Sampling(Search):
     def __init__(self, options: DecodingOptions, special_ids: SpecialIds) -> None:
         super().__init__(options, special_ids)
         self._constraints = Constraints(options, special_ids)
-        self._generators = [np.random.default_rng([options.seed, index]) for index in range(options.num_samples)]
+        self._generators = [
+            np.random.default_rng(np.random.SeedSequence(options.seed, spawn_key=(index,)))
+            for index in range(options.num_samples)
+        ]
         """Of each hypothesis that lives."""
 
     def advance(self, log_probs: Float32, attention: Float32 | None) -> list[Continuation]:

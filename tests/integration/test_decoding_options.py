@@ -123,7 +123,12 @@ async def test_lengths_stay_between_their_limits(served: Served, model: str) -> 
 @pytest.mark.parametrize("model", LISTED)
 async def test_no_n_gram_is_repeated(served: Served, model: str) -> None:
     for text in SENTENCES[:4]:
-        options = {"beam_size": 2, "num_hypotheses": 2, "no_repeat_ngram_size": 2, "return_token_scores": True}
+        options: dict[str, Any] = {
+            "beam_size": 2,
+            "num_hypotheses": 2,
+            "no_repeat_ngram_size": 2,
+            "return_token_scores": True,
+        }
         translation = await translate(served, model, text, **options)
         for hypothesis in translation.hypotheses:
             tokens = [token.token for token in hypothesis.tokens]
@@ -135,7 +140,7 @@ async def test_no_n_gram_is_repeated(served: Served, model: str) -> None:
 async def test_a_forbidden_phrase_is_in_no_hypothesis(served: Served, model: str) -> None:
     plain = await translate(served, model, beam_size=4, num_hypotheses=4)
     phrase = plain.translated_text.split()[1]
-    options = {"beam_size": 4, "num_hypotheses": 4, "forbidden_phrases": [phrase]}
+    options: dict[str, Any] = {"beam_size": 4, "num_hypotheses": 4, "forbidden_phrases": [phrase]}
     for text in texts(await translate(served, model, **options)):
         assert not any(word.startswith(phrase) for word in text.split())
 

@@ -204,7 +204,6 @@ def test_a_term_that_the_prefix_has_is_not_written_again() -> None:
     assert ((LE, PA, IN), Ending.EOS) in endings
 
 
-@pytest.mark.xfail(strict=True, reason="a longer word of the prefix that begins with a term is taken for the term")
 def test_a_longer_word_of_the_prefix_is_not_the_term() -> None:
     options = DecodingOptions(max_output_tokens=9, prefix=(LE, PAIN, S), required=required((PAIN,)), beam_size=2)
     for seed in range(10):

@@ -91,7 +91,6 @@ def test_without_words_there_are_no_pairs(source: list[str], output: list[str]) 
     assert word_pairs(source, output, attention(*[[1.0, 0.0] for _ in output])) == []
 
 
-@pytest.mark.xfail(strict=True, reason="a space at the end, such as a limit leaves behind, is counted as a word")
 def test_a_space_at_the_end_is_no_word() -> None:
     assert word_pairs(["▁a", "▁b"], ["▁x", "▁"], attention([0.9, 0.1], [0.1, 0.9])) == [(0, 0)]
 
