@@ -67,4 +67,4 @@ export: $(VENV)/everything ## make the shipped bundles from the shipped checkpoi
 
 evaluate: $(VENV)/everything ## score every model on every test set, as a running server translates
 	$(BIN)/python -m models.evaluate $(foreach name,$(ARCHITECTURES),\
-		$(name)="$(BIN)/python -m client --model $(subst _,-,$(name))-en-fr")
+		$(name)="$(BIN)/python -m client --model $(subst _,-,$(name))-en-fr $(DECODING)")

@@ -2,6 +2,9 @@
 
 Starts a server of its own, and drives each model with the same sentences in the same order, by the same number of
 users, for the same time; one model after another, in rounds, so that a slow minute of the machine meets them all.
+Decoding options are compared likewise:
+
+python -m loadtest --model transformer-en-fr --decoding 'greedy={}' --decoding 'beam 4={"beam_size": 4}'
 """
 
 import argparse
@@ -16,12 +19,13 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import grpc
+from google.protobuf import json_format
 from locust.env import Environment
 
-from loadtest.locustfile import SENTENCES, TranslationUser
+from loadtest.locustfile import SENTENCES, TranslationUser, read_decoding
 from loadtest.report import Round, merge, plot, table
 from server.pb import translation_pb2 as pb
 from server.pb import translation_pb2_grpc as pb_grpc
@@ -34,6 +38,18 @@ _STOP_SECONDS = 30.0
 """Longer than the server's own grace."""
 
 
+class Case(NamedTuple):
+    """What is driven."""
+
+    model: str
+    decoding_name: str
+    decoding: pb.DecodingOptions
+
+    @property
+    def name(self) -> str:
+        return f"{self.model}, {self.decoding_name}" if self.decoding_name else self.model
+
+
 class ServerError(Exception):
     """The server did not start."""
 
@@ -43,10 +59,20 @@ def main() -> None:
         prog="python -m loadtest", description="Compare the models of a server under load."
     )
     parser.add_argument("--users", type=_positive, default=8, help="calls in flight (default: 8)")
-    parser.add_argument("--seconds", type=_positive, default=15, help="by model, over all rounds (default: 15)")
+    parser.add_argument(
+        "--seconds", type=_positive, default=15, help="by model and decoding options, over all rounds (default: 15)"
+    )
     parser.add_argument("--rounds", type=_positive, default=2, help="that the time is split into (default: 2)")
     parser.add_argument("--output", type=Path, default=Path("build/load"), help="folder (default: build/load)")
     parser.add_argument("--model-repository", type=Path, default=Path("model_repository"), help="that is served")
+    parser.add_argument("--model", action="append", help="to drive; may be given several times (default: all)")
+    parser.add_argument(
+        "--decoding",
+        action="append",
+        type=_named_options,
+        metavar="NAME=JSON",
+        help="decoding options to drive every model with; may be given several times",
+    )
     arguments = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # so that the server is stopped as well
     arguments.output.mkdir(parents=True, exist_ok=True)
@@ -94,16 +120,19 @@ def compare(address: str, arguments: argparse.Namespace) -> bool:
     """Drive every model, and report. Returns whether every call succeeded."""
     with grpc.insecure_channel(address) as channel:
         models = pb_grpc.TranslationServiceStub(channel).ListModels(pb.ListModelsRequest(), timeout=10).models
-    rounds: dict[str, list[Round]] = {model.name: [] for model in models}
+    cases = [
+        Case(model, *named)
+        for model in arguments.model or [model.name for model in models]
+        for named in arguments.decoding or [("", pb.DecodingOptions())]
+    ]
+    rounds: dict[str, list[Round]] = {case.name: [] for case in cases}
     for number in range(arguments.rounds):
-        for model in models if number % 2 == 0 else reversed(models):
-            print(f"round {number + 1} of {arguments.rounds}: {model.name}", flush=True)
-            rounds[model.name].append(drive(address, model.name, arguments.users, arguments.seconds / arguments.rounds))
-    results = [merge(model, measured) for model, measured in rounds.items()]
-    title = (
-        f"{arguments.users} users, {arguments.seconds} s by model in {arguments.rounds} rounds, {os.cpu_count()} CPUs"
-    )
-    errors = [f"{result.model}: {error}" for result in results for error in result.errors]
+        for case in cases if number % 2 == 0 else reversed(cases):
+            print(f"round {number + 1} of {arguments.rounds}: {case.name}", flush=True)
+            rounds[case.name].append(drive(address, case, arguments.users, arguments.seconds / arguments.rounds))
+    results = [merge(name, measured) for name, measured in rounds.items()]
+    title = f"{arguments.users} users, {arguments.seconds} s each in {arguments.rounds} rounds, {os.cpu_count()} CPUs"
+    errors = [f"{result.name}: {error}" for result in results for error in result.errors]
     text = "\n".join([title, "", table(results), *errors])
     print(f"\n{text}\n\nwritten to {arguments.output}")
     (arguments.output / "report.txt").write_text(text + "\n", encoding="utf-8")
@@ -121,8 +150,8 @@ def compare(address: str, arguments: argparse.Namespace) -> bool:
     return all(result.requests and not result.failures for result in results)
 
 
-def drive(address: str, model: str, users: int, seconds: float) -> Round:
-    """Load one model; calls that are under way at the end may finish, and are not counted."""
+def drive(address: str, case: Case, users: int, seconds: float) -> Round:
+    """Load one case; calls that are under way at the end may finish, and are not counted."""
     calls: list[tuple[float, float, int]] = []  # end, milliseconds, output tokens
     errors: list[str] = []
 
@@ -133,7 +162,7 @@ def drive(address: str, model: str, users: int, seconds: float) -> Round:
             tokens = sum(translation.output_token_count for translation in response.translations)
             calls.append((time.perf_counter(), response_time, tokens))
 
-    TranslationUser.prepare(model)
+    TranslationUser.prepare(case.model, case.decoding)
     environment = Environment(user_classes=[TranslationUser], host=address, stop_timeout=_STOP_SECONDS)
     environment.events.request.add_listener(record)
     runner = environment.create_local_runner()
@@ -151,6 +180,16 @@ def drive(address: str, model: str, users: int, seconds: float) -> Round:
         errors=errors,
         client_cpu=cpu / (closed - opened),
     )
+
+
+def _named_options(text: str) -> tuple[str, pb.DecodingOptions]:
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise argparse.ArgumentTypeError(f"NAME=JSON expected, got {text!r}")
+    try:
+        return name, read_decoding(value)
+    except json_format.ParseError as error:
+        raise argparse.ArgumentTypeError(f"{name}: {error}") from error
 
 
 def _positive(text: str) -> int:

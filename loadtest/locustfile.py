@@ -2,7 +2,7 @@
 
 `python -m loadtest` drives it against a server of its own; Locust drives it against any that runs:
 
-locust -f loadtest/locustfile.py --host 127.0.0.1:50051 --model lstm-en-fr
+locust -f loadtest/locustfile.py --host 127.0.0.1:50051 --model lstm-en-fr --decoding '{"beam_size": 4}'
 """
 
 import contextlib
@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import grpc
+from google.protobuf import json_format
 from grpc.experimental import gevent as grpc_gevent
 from locust import User, constant, events, task
 from locust.env import Environment
@@ -62,13 +63,16 @@ class TranslationUser(User):
     model: ClassVar[str]
     """That is driven; empty for the server's default."""
 
+    decoding: ClassVar[pb.DecodingOptions]
+
     sentences: ClassVar[Iterator[str]]
     """Shared: whichever user is free takes the next one."""
 
     @classmethod
-    def prepare(cls, model: str) -> None:
+    def prepare(cls, model: str, decoding: pb.DecodingOptions) -> None:
         """Drive `model`, from the first sentence on."""
         cls.model = model
+        cls.decoding = decoding
         cls.sentences = itertools.cycle(SENTENCES)
 
     def on_start(self) -> None:
@@ -83,17 +87,25 @@ class TranslationUser(User):
 
     @task
     def translate(self) -> None:
-        request = pb.TranslateRequest(contents=[next(self.sentences)], model=self.model)
+        request = pb.TranslateRequest(contents=[next(self.sentences)], model=self.model, decoding=self.decoding)
         with contextlib.suppress(grpc.RpcError):  # its event has been fired; the user goes on
             self._stub.Translate(request, timeout=_DEADLINE_SECONDS)
 
 
+def read_decoding(text: str) -> pb.DecodingOptions:
+    """From JSON. Raises json_format.ParseError."""
+    return json_format.Parse(text, pb.DecodingOptions())
+
+
 def _add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--model", default="", help="model to drive (default: the server's)")
+    parser.add_argument("--decoding", default="{}", help="decoding options, in JSON (default: none)")
 
 
 def _prepare(environment: Environment, **_: Any) -> None:
-    TranslationUser.prepare(environment.parsed_options.model if environment.parsed_options else "")
+    if environment.parsed_options:
+        options = environment.parsed_options
+        TranslationUser.prepare(options.model, read_decoding(options.decoding))
 
 
 # Locust's own events; python -m loadtest has an environment with others.

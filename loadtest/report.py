@@ -32,9 +32,9 @@ class Round:
 
 @dataclass(frozen=True)
 class Result:
-    """All rounds of one model."""
+    """All rounds of one model, or of one model with certain options."""
 
-    model: str
+    name: str
     requests: int
     failures: int
     """Of all calls, those of the warm-up and after the end included."""
@@ -49,12 +49,12 @@ class Result:
     """Each different one, once."""
 
 
-def merge(model: str, rounds: Sequence[Round]) -> Result:
+def merge(name: str, rounds: Sequence[Round]) -> Result:
     seconds = sum(measured.seconds for measured in rounds)
     latencies = sorted(latency for measured in rounds for latency in measured.latencies)
     errors = [error for measured in rounds for error in measured.errors]
     return Result(
-        model=model,
+        name=name,
         requests=len(latencies),
         failures=len(errors),
         latency_ms={f"p{percent}": percentile(latencies, percent) for percent in PERCENTILES},
@@ -73,7 +73,7 @@ def percentile(ordered: Sequence[float], percent: int) -> float | None:
 
 def table(results: Sequence[Result]) -> str:
     header = [
-        "model",
+        "driven",
         *(f"p{percent} ms" for percent in PERCENTILES),
         "req/s",
         "by round",
@@ -86,7 +86,7 @@ def table(results: Sequence[Result]) -> str:
     for result in results:
         rows.append(
             [
-                result.model,
+                result.name,
                 *("-" if latency is None else f"{latency:.1f}" for latency in result.latency_ms.values()),
                 f"{result.requests_per_second:.1f}",
                 " ".join(f"{rate:.1f}" for rate in result.requests_per_second_by_round),
@@ -109,19 +109,19 @@ def plot(results: Sequence[Result], title: str, path: Path) -> None:
     figure = Figure(figsize=(12, 4.5), layout="constrained")
     figure.suptitle(title)
     latency, requests, tokens = figure.subplots(1, 3, width_ratios=(2, 1, 1))
-    models = [result.model for result in results]
-    width = 0.8 / len(models)
+    names = [result.name for result in results]
+    width = 0.8 / len(names)
     for index, result in enumerate(results):
-        offsets = [position + width * (index - (len(models) - 1) / 2) for position in range(len(PERCENTILES))]
-        latency.bar(offsets, [value or 0 for value in result.latency_ms.values()], width, label=result.model)
+        offsets = [position + width * (index - (len(names) - 1) / 2) for position in range(len(PERCENTILES))]
+        latency.bar(offsets, [value or 0 for value in result.latency_ms.values()], width, label=result.name)
     latency.set_xticks(range(len(PERCENTILES)), [f"p{percent}" for percent in PERCENTILES])
     latency.set_title("latency, ms")
     latency.legend()
-    colors = [f"C{index}" for index in range(len(models))]  # as in the legend
-    requests.bar(models, [result.requests_per_second for result in results], color=colors)
+    colors = [f"C{index}" for index in range(len(names))]  # as in the legend
+    requests.bar(names, [result.requests_per_second for result in results], color=colors)
     requests.set_title("requests/s")
     requests.set_xticks([])
-    tokens.bar(models, [result.output_tokens_per_second for result in results], color=colors)
+    tokens.bar(names, [result.output_tokens_per_second for result in results], color=colors)
     tokens.set_title("output tokens/s")
     tokens.set_xticks([])
     figure.savefig(path, dpi=120)

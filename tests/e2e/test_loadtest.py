@@ -12,9 +12,9 @@ def test_every_model_is_loaded_and_reported_and_the_server_is_stopped(tmp_path: 
     assert done.returncode == 0, done.stderr
     report = json.loads((tmp_path / "report.json").read_text())
     names = {f"{name.replace('_', '-')}-en-fr" for name in ARCHITECTURES}
-    assert {result["model"] for result in report["results"]} == names
+    assert {result["name"] for result in report["results"]} == names
     for result in report["results"]:
         assert result["requests"] > 0
         assert result["failures"] == 0
-        assert f"{result['model']}  " in done.stdout
+        assert f"{result['name']}  " in done.stdout
     assert (tmp_path / "report.png").stat().st_size > 0
