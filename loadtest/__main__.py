@@ -59,9 +59,7 @@ def main() -> None:
         prog="python -m loadtest", description="Compare the models of a server under load."
     )
     parser.add_argument("--users", type=_positive, default=8, help="calls in flight (default: 8)")
-    parser.add_argument(
-        "--seconds", type=_positive, default=15, help="by model and decoding options, over all rounds (default: 15)"
-    )
+    parser.add_argument("--seconds", type=_positive, default=15, help="of each, over all rounds (default: 15)")
     parser.add_argument("--rounds", type=_positive, default=2, help="that the time is split into (default: 2)")
     parser.add_argument("--output", type=Path, default=Path("build/load"), help="folder (default: build/load)")
     parser.add_argument("--model-repository", type=Path, default=Path("model_repository"), help="that is served")

@@ -9,6 +9,7 @@ import pytest
 from client.__main__ import LINES_PER_CALL
 from export.session import GraphSession
 from models.registry import ARCHITECTURES
+from server.pb import translation_pb2 as pb
 from server.text import Tokenizer
 from tests.conftest import SmallModels
 from tests.e2e.processes import DEFAULT_MODEL, ROOT, Completed, ServerProcess, run, server_process
@@ -145,10 +146,71 @@ def test_a_server_that_is_not_there_is_one_line_and_exit_code_1() -> None:
     ("arguments", "message"),
     [
         (["--file", "x", "a"], "give either texts or --file, not both"),
-        (["--stream", "--all-models", "a"], "give either --stream or --all-models, not both"),
+        (["--stream", "--all-models", "a"], "give one of --stream, --all-models and --score, not several"),
     ],
 )
 def test_contradicting_arguments_are_a_usage_error(arguments: list[str], message: str) -> None:
     ended = run("client", *arguments)
     assert ended.returncode == 2
     assert message in ended.stderr
+
+
+def test_every_decoding_option_has_a_flag() -> None:
+    help_text = run("client", "--help").stdout
+    for field in pb.DecodingOptions.DESCRIPTOR.fields:
+        assert (
+            f"--{field.name.removesuffix('s' if field.name == 'forbidden_phrases' else '').replace('_', '-')}"
+            in help_text
+        )
+
+
+def test_hypotheses_are_shown_with_the_number_of_their_line_and_their_score(server: ServerProcess) -> None:
+    shown = lines(server.client("--beam-size", "4", "--num-hypotheses", "3", *SENTENCES[:2]))
+    numbers, scores, texts = zip(*(line.split("\t") for line in shown), strict=True)
+    assert list(numbers) == sorted(numbers)
+    assert set(numbers) == {"0", "1"}
+    first = [float(score) for number, score in zip(numbers, scores, strict=True) if number == "0"]
+    assert first == sorted(first, reverse=True)
+    assert len(set(texts)) > 2
+
+
+def test_options_reach_the_decoder(server: ServerProcess, french: dict[str, str], tmp_path: Path) -> None:
+    text = SENTENCES[0]
+    assert lines(server.client("--target-prefix", "the old house", text))[0].startswith("the old house")
+    phrase = french[text].split()[0]
+    assert not lines(server.client("--forbidden-phrase", phrase, text))[0].startswith(phrase)
+    glossary = tmp_path / "glossary.tsv"
+    glossary.write_text(f"# comment\n\n{text.split()[1]}\tgreen tree\n", encoding="utf-8")
+    assert "green tree" in lines(server.client("--glossary-file", str(glossary), text))[0]
+    seeded = [lines(server.client("--temperature", "2", "--seed", "5", text)) for _ in range(2)]
+    assert seeded[0] == seeded[1]
+    [shown] = lines(server.client("--model", "transformer-en-fr", "--return-alignment", "--return-token-scores", text))
+    _, alignment, scores = shown.split("\t")
+    assert all(len(pair.split("-")) == 2 for pair in alignment.split())
+    assert all(":-" in score for score in scores.split(" "))
+
+
+def test_pairs_of_lines_are_scored(server: ServerProcess, french: dict[str, str]) -> None:
+    first, second = SENTENCES[:2]
+    pairs = [f"{first}\t{french[first]}", f"{first}\t{french[second]}"]
+    shown = [line.split("\t") for line in lines(server.client("--score", stdin="\n".join(pairs)))]
+    assert [f"{source}\t{translation}" for _, _, source, translation in shown] == pairs
+    assert float(shown[0][0]) > float(shown[1][0])
+    wrong = server.client("--score", "no pair")
+    assert wrong.returncode == 1
+    assert wrong.stderr == "error: a text, a tab and its translation expected, got 'no pair'\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "problem"),
+    [
+        (["--glossary-file", "missing.tsv", "a"], "missing.tsv"),
+        (["--beam-size", "x", "a"], "argument --beam-size: invalid int value: 'x'"),
+        (["--seed", "-1", "a"], "decoding options: "),
+    ],
+)
+def test_wrong_options_are_named(arguments: list[str], problem: str) -> None:
+    done = run("client", *arguments)
+    assert done.returncode == 2
+    assert problem in done.stderr
+    assert "Traceback" not in done.stderr

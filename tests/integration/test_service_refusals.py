@@ -1,12 +1,14 @@
 """What the service refuses or gives up, with which status, message and details, and what becomes of the others."""
 
 import asyncio
+import math
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import grpc
 import pytest
+import pytest_asyncio
 from google.protobuf.duration_pb2 import Duration
 from google.rpc.error_details_pb2 import BadRequest, ErrorInfo, RequestInfo, RetryInfo
 
@@ -24,6 +26,15 @@ async def served(model_repository: Path) -> AsyncIterator[Served]:
     async with serving(model_repository, max_contents=3, max_content_characters=500) as server:
         yield server
 
+
+@pytest_asyncio.fixture(loop_scope="module", scope="module")
+async def shared(model_repository: Path) -> AsyncIterator[Served]:
+    """One server for all requests that leave no trace."""
+    async with serving(model_repository, max_contents=3, max_content_characters=500) as server:
+        yield server
+
+
+DOG_TO_CAT = {"source_term": "dog", "target_term": "cat"}
 
 BAD_REQUESTS = [
     (request(), "contents", "1 to 3 expected, got 0"),
@@ -45,6 +56,105 @@ BAD_REQUESTS = [
         request("a", max_output_tokens=MAX_OUTPUT_TOKENS + 1),
         "decoding.max_output_tokens",
         f"1 to {MAX_OUTPUT_TOKENS} expected, or 0 for the server's own, got {MAX_OUTPUT_TOKENS + 1}",
+    ),
+    *(
+        (request("a", decoding={name: value}), f"decoding.{name}", problem)
+        for name, value, problem in [
+            ("beam_size", -1, "1 to 8 expected, or 0 for 1, got -1"),
+            ("beam_size", 9, "1 to 8 expected, or 0 for 1, got 9"),
+            ("num_hypotheses", 2, "1 to 1, the beam_size, expected, or 0 for 1, got 2"),
+            ("length_penalty", 10.5, "0 to 10 expected, got 10.5"),
+            ("length_penalty", math.nan, "0 to 10 expected, got nan"),
+            ("coverage_penalty", -0.5, "0 to 10 expected, got -0.5"),
+            ("coverage_penalty", 0.5, f"a model that has alignments expected, got {DEFAULT_MODEL}"),
+            ("return_alignment", True, f"a model that has alignments expected, got {DEFAULT_MODEL}"),
+            ("use_shortlist", True, f"a model that has a shortlist expected, got {DEFAULT_MODEL}"),
+            ("patience", math.inf, "above 0 to 10 expected, or 0 for 1, got inf"),
+            ("min_output_tokens", MAX_OUTPUT_TOKENS + 1, f"0 to {MAX_OUTPUT_TOKENS} expected, got "),
+            ("temperature", 11.0, "0 to 10 expected, got 11"),
+            ("top_k", 5, "a temperature above 0 beside it expected, got 0"),
+            ("top_p", 0.5, "a temperature above 0 beside it expected, got 0"),
+            ("seed", 0, "a temperature above 0 beside it expected, got 0"),
+            ("target_prefix", "\u200b", "a text that the model can write expected, got '\\u200b'"),
+            ("target_prefix", "\u4f60", "a text that the model can write expected, got '\u4f60'"),
+            ("no_repeat_ngram_size", -2, f"1 to {MAX_OUTPUT_TOKENS} expected, or 0 for none, got -2"),
+            ("repetition_penalty", 0.5, "1 to 10 expected, or 0 for 1, got 0.5"),
+            ("forbidden_phrases", ["a"] * 65, "at most 64 expected, got 65"),
+        ]
+    ),
+    (
+        request("a", decoding={"min_output_tokens": 5}, max_output_tokens=4),
+        "decoding.min_output_tokens",
+        "0 to 4 expected, got 5",
+    ),
+    (
+        request("a", decoding={"temperature": 1, "beam_size": 2}),
+        "decoding.beam_size",
+        "no temperature beside it expected, got 1",
+    ),
+    (
+        request("a", decoding={"temperature": 1, "glossary": {"name": "x"}}),
+        "decoding.glossary",
+        "no temperature beside it expected, got 1",
+    ),
+    (
+        request("a", decoding={"temperature": 1, "top_p": 1.5}),
+        "decoding.top_p",
+        "0 to 1 expected, got 1.5",
+    ),
+    (
+        request("a", decoding={"temperature": 1, "num_hypotheses": 9}),
+        "decoding.num_hypotheses",
+        "1 to 8 expected, or 0 for 1, got 9",
+    ),
+    (
+        request("a", decoding={"forbidden_phrases": ["b", " "]}),
+        "decoding.forbidden_phrases[1]",
+        "a text that is not blank expected, got ' '",
+    ),
+    (
+        request("a", decoding={"forbidden_phrases": ["x" * 201]}),
+        "decoding.forbidden_phrases[0]",
+        "at most 200 characters expected, got 201",
+    ),
+    (
+        request("a", decoding={"forbidden_phrases": ["cat"], "target_prefix": "the cat"}),
+        "decoding.forbidden_phrases[0]",
+        "a text that is not in decoding.target_prefix expected, got 'cat'",
+    ),
+    (
+        request("the dog", decoding={"forbidden_phrases": ["cat"], "glossary": {"entries": [DOG_TO_CAT]}}),
+        "decoding.forbidden_phrases[0]",
+        "a text that is not in decoding.glossary expected, got 'cat'",
+    ),
+    (
+        request(
+            "the dog",
+            decoding={"target_prefix": "the old house", "glossary": {"entries": [DOG_TO_CAT]}},
+            max_output_tokens=3,
+        ),
+        "contents[0]",
+        "prefix and glossary terms of at most 3 tokens, the output limit, expected, got ",
+    ),
+    (
+        request("a", decoding={"glossary": {"name": "x"}}),
+        "decoding.glossary.name",
+        "one of the model's glossaries (none) expected, got 'x'",
+    ),
+    (
+        request("a", decoding={"glossary": {"entries": [DOG_TO_CAT, {"source_term": "!", "target_term": ""}]}}),
+        "decoding.glossary.entries[1].target_term",
+        "a text that is not blank expected, got ''",
+    ),
+    (
+        request("a", decoding={"glossary": {"entries": [{"source_term": "a", "target_term": "\u4f60"}]}}),
+        "decoding.glossary.entries[0].target_term",
+        "a text that the model can write expected, got '\u4f60'",
+    ),
+    (
+        request("a", decoding={"glossary": {"entries": [DOG_TO_CAT] * 1001}}),
+        "decoding.glossary.entries",
+        "at most 1000 expected, got 1001",
     ),
     (
         request("a", source_language_code="de"),
@@ -79,12 +189,13 @@ async def test_contents_within_the_limits_are_not_too_large_for_grpc(model_repos
     assert message.startswith("contents[127]: a text that is not blank expected")
 
 
+@pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.parametrize("method", ["Translate", "StreamTranslate"])
 @pytest.mark.parametrize(("bad", "field", "problem"), BAD_REQUESTS)
 async def test_what_is_wrong_with_a_request_is_named_by_field_limit_and_value(
-    served: Served, method: str, bad: pb.TranslateRequest, field: str, problem: str
+    shared: Served, method: str, bad: pb.TranslateRequest, field: str, problem: str
 ) -> None:
-    code, message, details = await refusal(answer(served, method, bad))
+    code, message, details = await refusal(answer(shared, method, bad))
     assert code == grpc.StatusCode.INVALID_ARGUMENT
     assert message.startswith(f"{field}: {problem}")
     bad_request = details["BadRequest"]
@@ -96,6 +207,48 @@ async def test_what_is_wrong_with_a_request_is_named_by_field_limit_and_value(
 async def answer(served: Served, method: str, message: pb.TranslateRequest) -> Any:
     call = getattr(served.stub, method)(message, timeout=PATIENCE)
     return await call if method == "Translate" else [response async for response in call]
+
+
+def pair(content: str = "the cat", translated_text: str = "the cat") -> pb.ScoredPair:
+    return pb.ScoredPair(content=content, translated_text=translated_text)
+
+
+@pytest.mark.asyncio(loop_scope="module")
+@pytest.mark.parametrize(
+    ("bad", "field", "problem"),
+    [
+        (pb.ScoreRequest(), "pairs", "1 to 3 expected, got 0"),
+        (pb.ScoreRequest(pairs=[pair()] * 4), "pairs", "1 to 3 expected, got 4"),
+        (pb.ScoreRequest(pairs=[pair(), pair(content="")]), "pairs[1].content", "a text that is not blank expected"),
+        (pb.ScoreRequest(pairs=[pair(translated_text=" ")]), "pairs[0].translated_text", "a text that is not blank"),
+        (
+            pb.ScoreRequest(pairs=[pair(translated_text="x" * 501)]),
+            "pairs[0].translated_text",
+            "at most 500 characters",
+        ),
+        (
+            pb.ScoreRequest(pairs=[pair(content=OVERLONG_SENTENCE)]),
+            "pairs[0].content",
+            f"a text of at most {MAX_SOURCE_TOKENS} tokens expected, got ",
+        ),
+        (
+            pb.ScoreRequest(pairs=[pair(translated_text=OVERLONG_SENTENCE)]),
+            "pairs[0].translated_text",
+            f"a text of at most {MAX_OUTPUT_TOKENS - 1} tokens expected, got ",
+        ),
+        (
+            pb.ScoreRequest(pairs=[pair()], return_alignment=True),
+            "return_alignment",
+            f"a model that has alignments expected, got {DEFAULT_MODEL}",
+        ),
+    ],
+)
+async def test_what_is_wrong_with_a_request_for_scores_is_named(
+    shared: Served, bad: pb.ScoreRequest, field: str, problem: str
+) -> None:
+    code, message, _ = await refusal(shared.stub.Score(bad, timeout=PATIENCE))
+    assert code == grpc.StatusCode.INVALID_ARGUMENT
+    assert message.startswith(f"{field}: {problem}")
 
 
 @pytest.mark.parametrize("method", ["Translate", "StreamTranslate"])
