@@ -86,7 +86,8 @@ class Backend:
         session.run_with_iobinding(binding)
         self.state.flip()
         if self._listed and len(listed):
-            self._listed.write(listed, self.state.current, self.log_probs)
+            rows = slice(num_rows) if len(listed) == num_rows else listed  # a slice spares copies
+            self._listed.write(rows, self.state.current, self.log_probs)
 
     def attention(self, rows: Sequence[int], num_source: int) -> Float32:
         """Of the last step, of rows of one sentence: float32 [rows, source], each summing to 1."""

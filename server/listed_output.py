@@ -50,7 +50,7 @@ class ListedOutput:
                 widths[row] = padded(len(listed))
         return {LISTED_IDS: ids, LIST_WIDTH: widths}
 
-    def write(self, rows: Int64, state: dict[str, Array], log_probs: Float32) -> None:
+    def write(self, rows: Int64 | slice, state: dict[str, Array], log_probs: Float32) -> None:
         """Log-probabilities of the rows, normalised over the list of each; minus infinity for all other tokens."""
         width = int(state[LIST_WIDTH][rows].max())
         ids = state[LISTED_IDS][rows, :width].astype(np.int64, copy=False)
@@ -64,5 +64,6 @@ class ListedOutput:
                 "bias": np.where(ids == self._pad, np.float32(-np.inf), np.float32(0)),
             },
         )[0]
-        log_probs[rows] = -np.inf
-        log_probs[rows[:, None], ids] = listed
+        every = np.full((len(ids), log_probs.shape[1]), -np.inf, np.float32)
+        np.put_along_axis(every, ids, listed, axis=1)
+        log_probs[rows] = every

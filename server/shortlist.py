@@ -31,8 +31,11 @@ class Shortlist:
 
     def of(self, ids: Sequence[int], further: Sequence[int] = ()) -> Int64:
         """The list of a source, ordered: int64 [width]. `further`: ids that have to be on it."""
-        likely = self.candidates[list(ids)].reshape(-1)
-        return np.unique(np.concatenate([self.frequent, likely[likely >= 0], np.array(further, np.int64)]))
+        is_listed = np.zeros(len(self.weights) + 1, bool)
+        is_listed[self.frequent] = True
+        is_listed[self.candidates[list(ids)]] = True  # -1, which is none, is the last
+        is_listed[list(further)] = True
+        return np.flatnonzero(is_listed[:-1])
 
 
 def read_shortlist(path: Path) -> Shortlist:
@@ -62,12 +65,13 @@ class OutputColumns:
 
     def add(self, lists: Sequence[Int64], running: Int64) -> None:
         """Have columns for all tokens of the lists, and for those that running rows need still."""
-        needed = np.unique(np.concatenate([*lists, [self._pad]]))
-        missing = needed[self._column[needed] < 0]
-        if self._num_columns + len(missing) <= len(self.scales):
-            self._append(missing)
-        else:
-            self._replace(np.union1d(needed, running))
+        for ids in lists:
+            missing = ids[self._column[ids] < 0]
+            if self._num_columns + len(missing) <= len(self.scales):
+                self._append(missing)
+            else:
+                self._replace(np.unique(np.concatenate([*lists, [self._pad], running.reshape(-1)])))
+                return
 
     def of(self, ids: Int64) -> Int64:
         """The column of each id."""
@@ -76,7 +80,7 @@ class OutputColumns:
 
     def _replace(self, ids: Int64) -> None:
         vocabulary_size, num_features = self._shortlist.weights.shape
-        width = padded(min(2 * len(ids), vocabulary_size))  # room for those who join next
+        width = padded(min(len(ids) * 5 // 4, vocabulary_size))  # room for those who join next
         self.weights = np.zeros((num_features, width), np.int8)
         self.scales = np.ones(width, np.float32)
         self._column = np.full(vocabulary_size, -1)
