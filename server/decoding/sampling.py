@@ -9,6 +9,9 @@ from server.decoding.hypothesis import Ending, Float32, Hypothesis
 from server.decoding.options import DecodingOptions
 from server.decoding.search import Continuation, Search, best
 
+_MOST_LIKELY = 200
+"""Tokens that nearly always have a probability of `top_p` together; ordering all of them takes far longer."""
+
 
 class Sampling(Search):
     """`options.num_samples` hypotheses; what one draws depends on the seed and on its own number alone."""
@@ -61,18 +64,35 @@ class Sampling(Search):
 def restricted(
     scores: Float32, temperature: float, top_k: int, top_p: float
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
-    """The tokens that may be drawn, the most probable first, and what their probabilities are in proportion to.
+    """The tokens that may be drawn, and what their probabilities are in proportion to.
+
+    Where some are left out, the most probable come first.
 
     scores: float32 [vocabulary], log-probabilities. The temperature comes first, then the `top_k` best (Fan et al.
     2018), then the fewest of the best that together have a probability of `top_p` (Holtzman et al. 2020).
     """
-    ids = best(scores, top_k or len(scores))
+    if top_k:
+        ids = best(scores, top_k)
+    elif top_p < 1.0:
+        ids = best(scores, _MOST_LIKELY)
+    else:
+        ids = np.flatnonzero(scores > -np.inf)
     if not len(ids):
         return ids, np.zeros(0)
-    logits = scores[ids].astype(np.float64) / temperature
-    probabilities = np.exp(logits - logits[0])
+    most = float(scores.max())
+    probabilities = _weights(scores[ids], most, temperature)
     if top_p < 1.0:
+        total = probabilities.sum() if top_k else _weights(scores, most, temperature).sum()
         sums = np.cumsum(probabilities)
-        kept = int(np.searchsorted(sums, top_p * sums[-1])) + 1
+        if not top_k and sums[-1] < top_p * total:  # a flat distribution: order them all
+            ids = best(scores, len(scores))
+            probabilities = _weights(scores[ids], most, temperature)
+            sums = np.cumsum(probabilities)
+        kept = int(np.searchsorted(sums, top_p * total)) + 1
         ids, probabilities = ids[:kept], probabilities[:kept]
     return ids, probabilities
+
+
+def _weights(scores: Float32, most: float, temperature: float) -> npt.NDArray[np.float64]:
+    """What probabilities are in proportion to, at a temperature; 1 for a score of `most`."""
+    return np.exp((scores.astype(np.float64) - most) / temperature)
