@@ -8,7 +8,7 @@ import gzip
 import os
 import zlib
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 SOURCE_LANGUAGE, TARGET_LANGUAGE = "en", "fr"
 
@@ -66,13 +66,13 @@ def read_corpus(folder: Path, corpus: str, part: str) -> Corpus:
     return Corpus(sources, targets, [references[source] for source in sources])
 
 
-def read_tests(data: Path) -> dict[str, Corpus]:
-    """Every test set, as `<corpus>/<part>`."""
+def read_tests(data: Path, kind: Literal["test", "val"] = "test") -> dict[str, Corpus]:
+    """Every test set, or every validation set, as `<corpus>/<part>`."""
     return {
         f"{corpus}/{part}": read_corpus(data, corpus, part)
         for corpus, parts in CORPORA.items()
         for part in parts
-        if part.startswith("test")
+        if part.startswith(kind)
     }
 
 

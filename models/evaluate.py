@@ -50,6 +50,7 @@ def main() -> None:
     parser.add_argument("systems", nargs="+", help="checkpoint folders, or NAME=COMMAND")
     parser.add_argument("--data", type=Path, help="the corpora's folder (default: $SEQ2SERVE_DATA, else data)")
     parser.add_argument("--by-length", action="store_true", help="score sources of like length together")
+    parser.add_argument("--validation", action="store_true", help="the validation sets instead of the test sets")
     parser.add_argument("--beam-size", type=int, default=1, help="of checkpoints; 1, the default, is greedy")
     parser.add_argument("--output", type=Path, default=Path("build/quality.json"))
     arguments = parser.parse_args()
@@ -60,7 +61,7 @@ def main() -> None:
         translators = dict(systems)
         if len(translators) < len(systems):
             parser.error(f"systems: names that differ expected, got {', '.join(name for name, _ in systems)}")
-        tests = read_tests(data_folder(arguments.data))
+        tests = read_tests(data_folder(arguments.data), "val" if arguments.validation else "test")
         results = evaluate(translators, by_length(tests) if arguments.by_length else tests)
     except (CheckpointError, ConfigError, CorpusError, TranslatorError) as error:
         sys.exit(f"error: {error}")
