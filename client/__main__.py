@@ -71,6 +71,8 @@ def main() -> None:
         parser.error("give either texts or --file, not both")
     if arguments.stream + arguments.all_models + arguments.score > 1:
         parser.error("give one of --stream, --all-models and --score, not several")
+    if (arguments.stream or arguments.all_models) and shows_more(arguments):
+        parser.error("--stream and --all-models show texts alone: no hypotheses, scores or alignments")
     try:
         decoding = read_decoding(arguments)
     except (OSError, ValueError) as error:
@@ -99,6 +101,11 @@ def main() -> None:
             sys.exit(f"error: {error}")
         except KeyboardInterrupt:
             sys.exit(130)
+
+
+def shows_more(arguments: argparse.Namespace) -> bool:
+    """Whether more than a text is asked for."""
+    return bool(arguments.num_hypotheses or arguments.return_alignment or arguments.return_token_scores)
 
 
 def read_lines(arguments: argparse.Namespace) -> Iterable[str]:
@@ -143,18 +150,24 @@ def token_scores(tokens: Iterable[pb.OutputToken]) -> str:
 
 
 def score_lines(client: Client, lines: Iterable[str], model: str) -> None:
-    """For each pair: the log-probability of the translation, the mean of its tokens, and the pair.
+    """For each pair: the log-probability of the translation, the mean of its tokens, and the pair; blank lines stay
+    blank.
 
     Raises ValueError for a line that is no pair.
     """
     for chunk in chunks(lines, LINES_PER_CALL):
         pairs = []
-        for line in chunk:
+        for line in filter(str.strip, chunk):
             content, tab, translation = line.partition("\t")
             if not tab:
                 raise ValueError(f"a text, a tab and its translation expected, got {line[:80]!r}")
             pairs.append((content, translation))
-        for line, score in zip(chunk, client.score(pairs, model), strict=True):
+        scores = iter(client.score(pairs, model) if pairs else [])
+        for line in chunk:
+            if not line.strip():
+                print(flush=True)
+                continue
+            score = next(scores)
             shown = [f"{score.log_prob:.4f}", f"{score.score:.4f}", line]
             if client.decoding.return_alignment:
                 shown.append(score.word_alignment)

@@ -61,12 +61,16 @@ def read_decoding(arguments: argparse.Namespace) -> pb.DecodingOptions:
 
 
 def _entries(path: Path) -> Iterable[pb.GlossaryEntry]:
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path}: UTF-8 expected, got {error}") from error
+    for number, line in enumerate(lines, start=1):
         if line.strip() and not line.startswith("#"):
-            source, tab, target = line.partition("\t")
-            if not tab:
+            terms = line.split("\t")
+            if len(terms) != 2:
                 raise ValueError(f"{path}: line {number}: a source term, a tab and a target term expected")
-            yield pb.GlossaryEntry(source_term=source.strip(), target_term=target.strip())
+            yield pb.GlossaryEntry(source_term=terms[0].strip(), target_term=terms[1].strip())
 
 
 def _flag(name: str) -> str:

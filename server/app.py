@@ -1,6 +1,7 @@
 """Wiring: settings to models, engines and a gRPC server; start, serve, drain."""
 
 import asyncio
+import itertools
 import logging
 import shlex
 import signal
@@ -18,6 +19,7 @@ from server.bundle import Bundle, BundleError
 from server.cache import TranslationCache
 from server.config import ServerConfig
 from server.engine import Engine
+from server.errors import shown
 from server.glossary import Glossary
 from server.interceptors import RpcInterceptor
 from server.metrics import Metrics
@@ -198,11 +200,13 @@ def _open_tokenizer(bundle: Bundle) -> Tokenizer:
 
 
 def _check_glossaries(glossaries: Mapping[str, Glossary], tokenizer: Tokenizer, bundle: Bundle) -> None:
-    """Raises BundleError for a target term that the model cannot write."""
+    """Raises BundleError for a term that the model cannot read or write."""
     for name, glossary in glossaries.items():
-        for term in glossary.target_terms:
-            if bundle.manifest.special_ids.unknown in tokenizer.encode(term):
-                raise BundleError(f"glossary {name} of {bundle.manifest.name}: the model has no tokens for {term!r}")
+        for term in itertools.chain.from_iterable(glossary.entries):
+            if len(term) > MAX_TERM_CHARACTERS or not tokenizer.has_pieces_for(term):
+                where = f"glossary {name} of {bundle.manifest.name}"
+                expected = f"terms that the model has pieces for, of at most {MAX_TERM_CHARACTERS} characters"
+                raise BundleError(f"{where}: {expected} expected, got {shown(term)}")
 
 
 def _deliver(events: list[tuple[Listener, Event]]) -> None:

@@ -1,14 +1,21 @@
 """Translations that were made before, by exactly what made them: an optional cache of bounded size."""
 
-from collections.abc import Hashable
+import hashlib
+from collections.abc import Hashable, Sequence
 
 import cachetools
 
+from server.bundle import Manifest
+from server.decoding.options import DecodingOptions
 from server.metrics import CacheMetrics
 from server.sentence import Finished
 
 _BYTES_PER_TOKEN = 100
 """Of Python's lists and numbers, about."""
+
+
+_BYTES_OF_AN_ENTRY = 500
+"""Its key, and what the cache keeps of it."""
 
 
 class TranslationCache:
@@ -29,9 +36,14 @@ class TranslationCache:
             self._metrics.bytes.set(self._kept.currsize)
 
 
+def key_of(manifest: Manifest, source_ids: Sequence[int], options: DecodingOptions) -> bytes:
+    """All that a translation depends on, in a few bytes whatever its size."""
+    return hashlib.blake2b(repr((manifest.name, manifest.version, source_ids, options)).encode()).digest()
+
+
 def size_of(finished: Finished) -> int:
     """About how many bytes it takes."""
-    num_bytes = 0
+    num_bytes = _BYTES_OF_AN_ENTRY
     for hypothesis in finished.hypotheses:
         num_bytes += _BYTES_PER_TOKEN * (2 + len(hypothesis.output_ids))
         num_bytes += sum(weights.nbytes + _BYTES_PER_TOKEN for weights in hypothesis.attention)

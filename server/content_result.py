@@ -1,11 +1,8 @@
 """What has come back of one content: texts, deltas, and the answer that they become."""
 
-import heapq
 import itertools
 from collections.abc import Sequence
 from typing import NamedTuple
-
-import numpy as np
 
 from server.decoding.hypothesis import Ending, Hypothesis
 from server.pb import translation_pb2 as pb
@@ -105,9 +102,12 @@ class ContentResult:
         """The best ways to take one hypothesis of each segment, by the sum of their scores; no text twice."""
         best: list[tuple[Part, ...]] = [()]
         for parts in self._parts:
-            longer = ((*before, part) for before, part in itertools.product(best, parts))
-            best = heapq.nsmallest(self._num_hypotheses, longer, key=lambda parts: -_score(parts))
-        return list({_joined(parts): parts for parts in reversed(best)}.values())[::-1]
+            longer = [(*before, part) for before, part in itertools.product(best, parts)]
+            by_text: dict[str, tuple[Part, ...]] = {}
+            for combined in sorted(longer, key=_score, reverse=True):
+                by_text.setdefault(_joined(combined), combined)
+            best = list(by_text.values())[: self._num_hypotheses]
+        return best
 
     def _hypothesis(self, parts: Sequence[Part]) -> pb.Hypothesis:
         return pb.Hypothesis(
@@ -133,9 +133,8 @@ class ContentResult:
                 if options.token_log_probs:
                     token.log_prob = hypothesis.token_log_probs[position]
                 if options.alignment:
-                    weights = np.zeros(offsets[-1], np.float32)
-                    weights[offsets[index] : offsets[index + 1]] = hypothesis.attention[position]
-                    token.alignment.extend(weights.tolist())
+                    token.alignment_start = offsets[index]
+                    token.alignment.extend(hypothesis.attention[position].tolist())
                 tokens.append(token)
             first += len(ids)
         return tokens

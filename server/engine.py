@@ -176,16 +176,17 @@ class Engine:
         now = self._clock()
         for joiner in joined:
             self._metrics.first_token_seconds.observe(now - joiner.submitted)
-        for ended, _ in result.finished:
+        for ended, finished in result.finished:
             self._end(ended)
+            self._metrics.output_tokens.inc(finished.hypotheses[0].num_scored)
         self._events += [(writing.sentence.listener, written) for writing, written in result.written]
         self._events += [(ended.sentence.listener, finished) for ended, finished in result.finished]
-        self._metrics.output_tokens.inc(num_rows)
         self._metrics.step_seconds.observe(now - started)
         self._metrics.batch_rows.observe(num_rows)
 
     def _publish(self) -> None:
         self._metrics.active_rows.set(self._batch.num_rows)
+        self._metrics.reserved_rows.set(sum(running.ticket.num_rows for running in self._running.values()))
         self._metrics.waiting.set(len(self._waiting))
         if self._events:
             events, self._events = self._events, []

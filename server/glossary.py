@@ -19,19 +19,18 @@ def words(text: str) -> tuple[str, ...]:
 class Glossary:
     def __init__(self, entries: Iterable[tuple[str, str]] = ()) -> None:
         """Source terms and target terms; of equal source terms the last one counts."""
-        self._targets = {words(source): target for source, target in entries}
-        self._longest = max(map(len, self._targets), default=0)
+        self.entries = list(entries)
+        self._targets = {words(source): target for source, target in self.entries}
+        self._lengths: dict[str, list[int]] = {}
+        """Of the terms that begin with a word, the longest first."""
+        for first, *rest in sorted(self._targets, key=len, reverse=True):
+            lengths = self._lengths.setdefault(first, [])
+            if 1 + len(rest) not in lengths:
+                lengths.append(1 + len(rest))
 
     def __or__(self, other: "Glossary") -> "Glossary":
         """Both; where they differ, the other's."""
-        both = Glossary()
-        both._targets = self._targets | other._targets
-        both._longest = max(self._longest, other._longest)
-        return both
-
-    @property
-    def target_terms(self) -> list[str]:
-        return list(self._targets.values())
+        return Glossary([*self.entries, *other.entries])
 
     def terms_in(self, text: str) -> list[tuple[str, int, int]]:
         """The target term of every source term that the text has, in order, and where that begins and ends; longer
@@ -40,9 +39,9 @@ class Glossary:
         source = tuple(match.group().casefold() for match in matches)
         found, at = [], 0
         while at < len(source):
-            for length in range(min(self._longest, len(source) - at), 0, -1):
+            for length in self._lengths.get(source[at], ()):
                 target = self._targets.get(source[at : at + length])
-                if target is not None:
+                if target is not None and at + length <= len(source):
                     found.append((target, matches[at].start(), matches[at + length - 1].end()))
                     at += length
                     break

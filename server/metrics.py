@@ -22,6 +22,7 @@ class EngineMetrics:
     step_seconds: Histogram
     batch_rows: Histogram
     active_rows: Gauge
+    reserved_rows: Gauge
     waiting: Gauge
     joined: Counter
     left: Counter
@@ -74,11 +75,17 @@ class Metrics:
         )
         self._batch_rows = Histogram(f"{prefix}_batch_rows", "Rows in a step.", model, buckets=_ROWS, registry=registry)
         self._active_rows = Gauge(f"{prefix}_active_rows", "Rows of the running batch.", model, registry=registry)
+        self._reserved_rows = Gauge(
+            f"{prefix}_reserved_rows", "Rows kept for the hypotheses of running sentences.", model, registry=registry
+        )
         self._waiting = Gauge(f"{prefix}_waiting", "Sentences that wait for a row.", model, registry=registry)
         self._rows_joined = Counter(f"{prefix}_rows_joined_total", "Sentences given a row.", model, registry=registry)
-        self._rows_left = Counter(f"{prefix}_rows_left_total", "Rows freed.", model, registry=registry)
+        self._rows_left = Counter(f"{prefix}_rows_left_total", "Sentences that left.", model, registry=registry)
         self._tokens = Counter(
-            f"{prefix}_tokens_total", "Tokens read and written.", (*model, "direction"), registry=registry
+            f"{prefix}_tokens_total",
+            "Tokens read, and of finished translations.",
+            (*model, "direction"),
+            registry=registry,
         )
 
         lookups = Counter(
@@ -98,6 +105,7 @@ class Metrics:
             step_seconds=self._step_seconds.labels(model),
             batch_rows=self._batch_rows.labels(model),
             active_rows=self._active_rows.labels(model),
+            reserved_rows=self._reserved_rows.labels(model),
             waiting=self._waiting.labels(model),
             joined=self._rows_joined.labels(model),
             left=self._rows_left.labels(model),

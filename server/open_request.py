@@ -3,13 +3,13 @@
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Hashable
+from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
 from prometheus_client import Histogram
 
-from server.cache import TranslationCache
+from server.cache import TranslationCache, key_of
 from server.content_result import ContentResult
 from server.errors import DeadlineExceeded, EngineFailed, NotServing, QueueFull, TranslationError
 from server.request import Segment, TranslationRequest
@@ -83,9 +83,8 @@ class OpenRequest:
         if sentences:
             self._ids = self._request.model.engine.submit(sentences)
 
-    def _key(self, segment: Segment) -> Hashable:
-        manifest = self._request.model.manifest
-        return manifest.name, manifest.version, tuple(segment.source_ids), segment.options
+    def _key(self, segment: Segment) -> bytes:
+        return key_of(self._request.model.manifest, segment.source_ids, segment.options)
 
     @property
     def is_finished(self) -> bool:

@@ -10,6 +10,9 @@ from server.repository import Models, ServedModel
 from server.request_options import OptionLimits, RequestedOptions, no_alignment, parse_options
 from server.text import segment
 
+MAX_ALIGNMENT_WEIGHTS = 5_000_000
+"""Of one answer, which is then of some 20 MB."""
+
 
 @dataclass(frozen=True)
 class RequestLimits:
@@ -38,6 +41,13 @@ class TranslationRequest:
     is_repeatable: bool
     """Whether the same request has the same answer, whenever it comes."""
 
+    @property
+    def num_alignment_weights(self) -> int:
+        """That the answer may have; 0 where no alignment was asked for."""
+        segments = [segment for content in self.contents for segment in content if segment.options.alignment]
+        num_weights = sum(segment.options.max_output_tokens * len(segment.source_ids) for segment in segments)
+        return self.num_hypotheses * num_weights
+
 
 def parse_request(message: pb.TranslateRequest, models: Models, limits: RequestLimits) -> TranslationRequest:
     """Raises InvalidRequest or UnknownModel, naming the field, the limit and the value."""
@@ -54,7 +64,9 @@ def parse_request(message: pb.TranslateRequest, models: Models, limits: RequestL
             raise InvalidRequest(
                 "contents", f"at most {limits.max_segments} segments of the model's length expected, got {so_far}"
             )
-    return TranslationRequest(model, contents, options.num_hypotheses, options.is_repeatable)
+    request = TranslationRequest(model, contents, options.num_hypotheses, options.is_repeatable)
+    _check_alignment_size(request, "decoding.return_alignment")
+    return request
 
 
 def parse_score_request(message: pb.ScoreRequest, models: Models, limits: RequestLimits) -> TranslationRequest:
@@ -83,7 +95,19 @@ def parse_score_request(message: pb.ScoreRequest, models: Models, limits: Reques
             alignment=message.return_alignment,
         )
         contents.append([Segment(source_ids, options)])
-    return TranslationRequest(model, contents, num_hypotheses=1, is_repeatable=True)
+    request = TranslationRequest(model, contents, num_hypotheses=1, is_repeatable=True)
+    _check_alignment_size(request, "return_alignment")
+    return request
+
+
+def _check_alignment_size(request: TranslationRequest, field: str) -> None:
+    num_weights = request.num_alignment_weights
+    if num_weights > MAX_ALIGNMENT_WEIGHTS:
+        raise InvalidRequest(
+            field,
+            f"an answer of at most {MAX_ALIGNMENT_WEIGHTS} weights expected, got {num_weights} "
+            "(hypotheses times output limits times source tokens)",
+        )
 
 
 def _check_number(contents: Sequence[object], field: str, limits: RequestLimits) -> None:

@@ -6,7 +6,7 @@ import itertools
 import secrets
 from dataclasses import dataclass
 
-from server.decoding.constraints import ForbiddenPhrase
+from server.decoding.constraints import ForbiddenPhrases, contains
 from server.decoding.options import DecodingOptions
 from server.decoding.required import RequiredTerm, RequiredTerms
 from server.errors import InvalidRequest, shown
@@ -16,11 +16,17 @@ from server.repository import ServedModel
 from server.text import WORD_START
 
 DEFAULT_LENGTH_PENALTY = 0.6
+_CHARACTERS_PER_TOKEN = 50
+"""More than any piece has."""
 GLOSSARY_BEAM_SIZE = 4
 """Least beam of a sentence with required terms: with one row they would be written at once, wherever that is."""
 MAX_TERM_CHARACTERS = 200
 """Of a forbidden phrase, and of a term of a glossary."""
 MAX_SEED = 2**64 - 1
+
+
+_UNKNOWN = "\N{REPLACEMENT CHARACTER}"
+"""What stands for characters that the vocabulary does not have: no word, so that it parts those beside it."""
 
 
 @dataclass(frozen=True)
@@ -53,27 +59,27 @@ class RequestedOptions:
         required = self._required_terms(source_ids) if self.glossary else None
         num_forced = len(prefix) + (sum(len(term.ids) for term in required.terms) if required else 0)
         most = self.model.manifest.max_output_tokens
-        limit = self.common.max_output_tokens or min(2 * len(source_ids) + 10 + num_forced, most)
+        wanted = max(2 * len(source_ids) + 10 + num_forced, self.common.min_output_tokens)
+        limit = self.common.max_output_tokens or min(wanted, most)
         if num_forced > limit:
-            raise InvalidRequest(
-                field,
-                f"prefix and glossary terms of at most {limit} tokens, the output limit, expected, got {num_forced}",
-            )
+            expected = f"prefix and terms of at most {limit} tokens, the output limit, expected"
+            raise InvalidRequest("decoding.glossary", f"{expected}, got {num_forced} for {field}")
+        beam_size = max(self.common.beam_size, self.glossary_beam_size) if required else self.common.beam_size
         return dataclasses.replace(
             self.common,
             max_output_tokens=limit,
-            min_output_tokens=min(self.common.min_output_tokens, limit),
             prefix=prefix,
             required=required,
             guided=required is not None and self.model.manifest.alignment is not None,
-            beam_size=max(self.common.beam_size, self.glossary_beam_size) if required else self.common.beam_size,
+            beam_size=beam_size,
+            patience=self.common.patience if beam_size > 1 else 1.0,
         )
 
     def _required_terms(self, source_ids: list[int]) -> RequiredTerms | None:
         """Those of the glossary that the source has. Raises InvalidRequest for one that is forbidden."""
         assert self.glossary
         tokenizer = self.model.tokenizer
-        texts = [tokenizer.pieces.texts[id_] for id_ in source_ids]
+        texts = [tokenizer.pieces.texts[id_] or _UNKNOWN for id_ in source_ids]
         ends = list(itertools.accumulate(map(len, texts)))
         terms = []
         for term, start, end in self.glossary.terms_in("".join(texts).replace(WORD_START, " ")):
@@ -107,7 +113,7 @@ def parse_options(message: pb.DecodingOptions, model: ServedModel, limits: Optio
     if message.use_shortlist and not model.manifest.has_shortlist:
         problem = f"a model that has a shortlist expected, got {model.manifest.name}"
         raise InvalidRequest("decoding.use_shortlist", problem)
-    prefix = _tokens(message.target_prefix, "decoding.target_prefix", model) if message.target_prefix else ()
+    prefix = _prefix(message, model, most)
     forbidden = _forbidden_phrases(message, model, limits)
     options = DecodingOptions(
         max_output_tokens=message.max_output_tokens,
@@ -183,17 +189,29 @@ def no_alignment(field: str, model: ServedModel) -> InvalidRequest:
     return InvalidRequest(field, f"a model that has alignments expected, got {model.manifest.name}")
 
 
-def _tokens(text: str, field: str, model: ServedModel) -> tuple[int, ...]:
-    """Ids of a text that is to be written, without EOS."""
+def _prefix(message: pb.DecodingOptions, model: ServedModel, most: int) -> tuple[int, ...]:
+    """Its token ids. A text of more characters than a model has tokens for is refused before it is tokenised."""
+    field, text = "decoding.target_prefix", message.target_prefix
+    if not text:
+        return ()
+    most = message.max_output_tokens or most
+    if len(text) > most * _CHARACTERS_PER_TOKEN:
+        raise InvalidRequest(field, f"at most {most * _CHARACTERS_PER_TOKEN} characters expected, got {len(text)}")
+    _check_pieces(text, field, model)
     ids = model.tokenizer.encode(text)[:-1]
-    if not ids or model.manifest.special_ids.unknown in ids:
-        raise InvalidRequest(field, f"a text that the model can write expected, got {shown(text)}")
+    if len(ids) > most:
+        raise InvalidRequest(field, f"at most {most} tokens, the output limit, expected, got {len(ids)}")
     return tuple(ids)
+
+
+def _check_pieces(text: str, field: str, model: ServedModel) -> None:
+    if not model.tokenizer.has_pieces_for(text):
+        raise InvalidRequest(field, f"a text that the model has pieces for expected, got {shown(text)}")
 
 
 def _forbidden_phrases(
     message: pb.DecodingOptions, model: ServedModel, limits: OptionLimits
-) -> tuple[ForbiddenPhrase, ...]:
+) -> ForbiddenPhrases | None:
     phrases = message.forbidden_phrases
     if len(phrases) > limits.max_forbidden_phrases:
         raise InvalidRequest(
@@ -201,9 +219,12 @@ def _forbidden_phrases(
         )
     forbidden = []
     for index, phrase in enumerate(phrases):
-        _check_term(phrase, f"decoding.forbidden_phrases[{index}]")
-        forbidden.append(ForbiddenPhrase(model.tokenizer.surface(phrase).lstrip(WORD_START), model.tokenizer.pieces))
-    return tuple(forbidden)
+        field = f"decoding.forbidden_phrases[{index}]"
+        _check_term(phrase, field)
+        forbidden.append(model.tokenizer.surface(phrase).lstrip(WORD_START))
+        if not forbidden[-1]:
+            raise InvalidRequest(field, f"a text that has something to forbid expected, got {shown(phrase)}")
+    return ForbiddenPhrases(forbidden, model.tokenizer.pieces) if forbidden else None
 
 
 def _check_term(text: str, field: str) -> None:
@@ -235,16 +256,15 @@ def _glossary(message: pb.Glossary, model: ServedModel, limits: OptionLimits) ->
         _check_term(entry.target_term, f"{field}.target_term")
         if not words(entry.source_term):
             raise InvalidRequest(f"{field}.source_term", f"a word expected, got {shown(entry.source_term)}")
-        _tokens(entry.target_term, f"{field}.target_term", model)
+        _check_pieces(entry.source_term, f"{field}.source_term", model)
+        _check_pieces(entry.target_term, f"{field}.target_term", model)
     return glossary | Glossary((entry.source_term, entry.target_term) for entry in message.entries)
 
 
-def _check_allowed(text: str, field: str, forbidden: tuple[ForbiddenPhrase, ...], model: ServedModel) -> None:
+def _check_allowed(text: str, field: str, forbidden: ForbiddenPhrases | None, model: ServedModel) -> None:
     """What has to be written is not forbidden."""
-    surface = model.tokenizer.surface(text) if text and forbidden else ""
-    for index, phrase in enumerate(forbidden):
-        if phrase.is_in(surface):
+    for index, phrase in enumerate(forbidden.phrases if text and forbidden else ()):
+        if contains(model.tokenizer.surface(text), phrase):
             raise InvalidRequest(
-                f"decoding.forbidden_phrases[{index}]",
-                f"a text that is not in {field} expected, got {shown(phrase.phrase)}",
+                f"decoding.forbidden_phrases[{index}]", f"a text that is not in {field} expected, got {shown(phrase)}"
             )

@@ -22,7 +22,12 @@ if TYPE_CHECKING:
 
 _Message = TypeVar("_Message", pb.TranslateRequest, pb.ScoreRequest)
 
-_LONG_CHARACTERS = 20_000
+_Answer = TypeVar("_Answer")
+
+_MANY_WEIGHTS = 20_000
+"""An answer of more takes milliseconds to build, likewise."""
+
+_LONG_BYTES = 20_000
 """A request of more takes milliseconds to parse, which is done beside the event loop, so that others go on."""
 
 
@@ -36,20 +41,19 @@ class TranslationService(pb_grpc.TranslationServiceServicer):
         self._cache = cache
 
     async def Translate(self, request: pb.TranslateRequest, context: "_Context") -> pb.TranslateResponse:
-        parsed = await self._parse(request)
+        parsed = await _parse(parse_request, request, self._models, self._limits)
         results = await self._decode(parsed, context)
         return pb.TranslateResponse(
-            translations=[result.translation() for result in results],
+            translations=await _built(parsed, lambda: [result.translation() for result in results]),
             model=parsed.model.manifest.name,
             model_version=parsed.model.manifest.version,
         )
 
     async def Score(self, request: pb.ScoreRequest, context: "_Context") -> pb.ScoreResponse:
-        num_characters = sum(len(pair.content) + len(pair.translated_text) for pair in request.pairs)
-        parsed = await _beside(num_characters, parse_score_request, request, self._models, self._limits)
+        parsed = await _parse(parse_score_request, request, self._models, self._limits)
         results = await self._decode(parsed, context)
         return pb.ScoreResponse(
-            scores=[result.score() for result in results],
+            scores=await _built(parsed, lambda: [result.score() for result in results]),
             model=parsed.model.manifest.name,
             model_version=parsed.model.manifest.version,
         )
@@ -57,7 +61,7 @@ class TranslationService(pb_grpc.TranslationServiceServicer):
     async def StreamTranslate(
         self, request: pb.TranslateRequest, context: "_Context"
     ) -> AsyncIterator[pb.StreamTranslateResponse]:
-        parsed = await self._parse(request)
+        parsed = await _parse(parse_request, request, self._models, self._limits)
         manifest = parsed.model.manifest
         with self._open(parsed, context, streams=True) as open_request:
             open_request.submit()
@@ -77,13 +81,11 @@ class TranslationService(pb_grpc.TranslationServiceServicer):
                         tokens = []
                     if is_finished and index in open_contents:
                         open_contents.remove(index)
-                        yield pb.StreamTranslateResponse(**common, translation=result.translation(), tokens=tokens)
+                        translation = await _built(parsed, result.translation)
+                        yield pb.StreamTranslateResponse(**common, translation=translation, tokens=tokens)
 
     async def ListModels(self, request: pb.ListModelsRequest, context: "_Context") -> pb.ListModelsResponse:
         return pb.ListModelsResponse(models=[self._describe(model) for model in self._models])
-
-    async def _parse(self, request: pb.TranslateRequest) -> TranslationRequest:
-        return await _beside(sum(map(len, request.contents)), parse_request, request, self._models, self._limits)
 
     def _open(self, parsed: TranslationRequest, context: "_Context", streams: bool) -> OpenRequest:
         return OpenRequest(parsed, _deadline(context), streams, self._request_seconds, self._cache)
@@ -129,17 +131,23 @@ class TranslationService(pb_grpc.TranslationServiceServicer):
         )
 
 
-async def _beside(
-    num_characters: int,
+async def _parse(
     parse: Callable[[_Message, Models, RequestLimits], TranslationRequest],
     message: _Message,
     models: Models,
     limits: RequestLimits,
 ) -> TranslationRequest:
     """Parse a request, a long one beside the event loop."""
-    if num_characters > _LONG_CHARACTERS:
+    if message.ByteSize() > _LONG_BYTES:
         return await asyncio.to_thread(parse, message, models, limits)
     return parse(message, models, limits)
+
+
+async def _built(request: TranslationRequest, build: Callable[[], _Answer]) -> _Answer:
+    """An answer, a large one beside the event loop."""
+    if request.num_alignment_weights > _MANY_WEIGHTS:
+        return await asyncio.to_thread(build)
+    return build()
 
 
 def _deadline(context: "_Context") -> float:

@@ -77,6 +77,11 @@ class Tokenizer:
         ids: list[int] = self._processor.encode(text)
         return [*ids, self.eos]
 
+    def has_pieces_for(self, text: str) -> bool:
+        """Whether it can be read and written as it is; texts of which nothing is left cannot."""
+        *ids, _ = self.encode(text)
+        return bool(ids) and not any(map(self._is_special, ids))
+
     def surface(self, text: str) -> str:
         """The text as pieces write it: normalised, with SentencePiece's sign for each space and one before the first
         word."""

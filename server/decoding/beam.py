@@ -11,7 +11,7 @@ from server.bundle import SpecialIds
 from server.decoding.constraints import Constraints
 from server.decoding.hypothesis import Ending, Float32
 from server.decoding.options import DecodingOptions
-from server.decoding.required import Progress, in_turns
+from server.decoding.required import Progress, RequiredTerms, in_turns
 from server.decoding.search import Continuation, Search, best
 
 
@@ -19,6 +19,8 @@ class Candidate(NamedTuple):
     total: float
     parent: int
     id: int
+    progress: Progress | None = None
+    """With it, where terms are required."""
 
 
 class BeamSearch(Search):
@@ -26,13 +28,14 @@ class BeamSearch(Search):
         super().__init__(options, special_ids)
         self._constraints = Constraints(options, special_ids)
         self._required = options.required
-        self._progress: list[Progress] = [options.required.start] if options.required else []
+        self._progress = [options.required.start if options.required else None]
+        """Of each hypothesis that lives."""
 
     def advance(self, log_probs: Float32, attention: Float32 | None) -> list[Continuation]:
         size = self.options.beam_size
         continuations: list[Continuation] = []
-        live, totals = [], []
-        for rank, (total, parent, id_) in enumerate(self._candidates(log_probs, attention)):
+        live, progress = [], []
+        for rank, (total, parent, id_, next_progress) in enumerate(self._candidates(log_probs, attention)):
             hypothesis, log_prob = self.live[parent], float(log_probs[parent, id_])
             attended = attention[parent].copy() if attention is not None else None
             if id_ == self.eos:
@@ -41,12 +44,10 @@ class BeamSearch(Search):
             elif len(continuations) < size:
                 continuations.append(Continuation(parent, id_))
                 live.append(hypothesis.extended(id_, log_prob, total, attended))
-                totals.append(total)
+                progress.append(next_progress)
         if not continuations and not self.finished:
             self.cut_all(Ending.CONSTRAINTS)
-        if self._required:
-            self._progress = [self._required.advance(self._progress[parent], id_) for parent, id_ in continuations]
-        self.live = live
+        self.live, self._progress = live, progress
         if len(self.finished) >= self.options.patience * size:
             self.live = []
         return [] if self.cut_at_limit() else continuations
@@ -70,22 +71,27 @@ class BeamSearch(Search):
             indices = indices[np.argsort(-flat[indices], kind="stable")]
         parents, ids = np.divmod(indices, scores.shape[1])
         totals = flat[indices].astype(np.float64) + best_total
-        found = [Candidate(*values) for values in zip(totals.tolist(), parents.tolist(), ids.tolist(), strict=True)]
-        return self._allocated(found) if self._required else found
+        found = list(map(Candidate, totals.tolist(), parents.tolist(), ids.tolist()))
+        return self._allocated(found, self._required) if self._required else found
 
     def _promoted(self, row: int, scores: Float32, log_probs: Float32, attention: Float32 | None) -> list[int]:
         """Tokens of one hypothesis that are candidates whatever their scores: what required terms begin or go on with,
         and, so that its bank does not run empty, its most probable one."""
-        hypothesis, options = self.live[row], self.options
-        if not self._required or len(hypothesis.output_ids) < len(options.prefix):
+        hypothesis, options, progress = self.live[row], self.options, self._progress[row]
+        if not self._required or not progress or len(hypothesis.output_ids) < len(options.prefix):
             return []
         num_places = options.max_output_tokens - len(hypothesis.output_ids)
         attended = attention[row] if attention is not None and options.guided else None
-        ids = self._required.apply(scores, log_probs, attended, self._progress[row], num_places, self.eos)
+        ids = self._required.apply(scores, log_probs, attended, progress, num_places, self.eos)
         return [id_ for id_ in (*ids, int(scores.argmax())) if scores[id_] > -np.inf]
 
-    def _allocated(self, candidates: list[Candidate]) -> list[Candidate]:
-        assert self._required
-        required = self._required
-        left = [required.num_left(required.advance(self._progress[parent], id_)) for _, parent, id_ in candidates]
-        return [candidates[index] for index in in_turns([-number for number in left])]
+    def _allocated(self, candidates: list[Candidate], required: RequiredTerms) -> list[Candidate]:
+        """In the order in which the banks give them places."""
+        progressed, banks = [], []
+        for candidate in candidates:
+            before = self._progress[candidate.parent]
+            assert before
+            after = required.advance(before, candidate.id)
+            progressed.append(candidate._replace(progress=after))
+            banks.append(-required.num_left(after))
+        return [progressed[index] for index in in_turns(banks)]

@@ -4,7 +4,6 @@ Every class has `apply(scores, output_ids)`: scores float32 [vocabulary], change
 hypothesis has written. A token that is not allowed gets minus infinity.
 """
 
-import functools
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Protocol
 
@@ -35,7 +34,8 @@ class Constraints:
             self._all.append(MinLength(options.min_output_tokens, special_ids.eos))
         if options.no_repeat_ngram_size:
             self._all.append(NoRepeatNgram(options.no_repeat_ngram_size))
-        self._all += options.forbidden
+        if options.forbidden:
+            self._all.append(options.forbidden)
 
     def apply(self, scores: Float32, output_ids: Sequence[int]) -> None:
         if len(output_ids) < len(self._prefix):
@@ -93,48 +93,51 @@ class RepetitionPenalty:
         scores[list(set(output_ids))] *= self._penalty
 
 
-class ForbiddenPhrase:
-    """A text that no hypothesis contains at the beginning of a word, however it may be cut into tokens."""
+class ForbiddenPhrases:
+    """Texts that no hypothesis contains, however they may be cut into tokens; words only from their beginning."""
 
-    def __init__(self, phrase: str, pieces: Pieces) -> None:
-        """phrase: with SentencePiece's sign for its spaces, and none before it."""
-        self.phrase = phrase
-        self._pieces = pieces
+    def __init__(self, phrases: Sequence[str], pieces: Pieces) -> None:
+        """phrases: with SentencePiece's sign for their spaces, and none before them; none is empty."""
+        self.phrases = tuple(phrases)
+        self._texts = pieces.texts
+        self._longest = max(map(len, phrases), default=0)
+        self._whole = [id_ for phrase in phrases for id_ in pieces.containing(phrase)]
+        """Pieces that contain one, whatever stands before them."""
+        self._endings: dict[str, list[tuple[str, list[int]]]] = {}
+        """By the last character that stands there: a phrase's beginning that ends with it, and pieces that write all of
+        the rest; and under "", where nothing of the phrase stands there."""
+        for phrase in phrases:
+            for start in range(len(phrase)):
+                ids = pieces.beginning_with(phrase[start:])
+                if ids:
+                    self._endings.setdefault(phrase[:start][-1:], []).append((phrase[: start or 1], ids))
 
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, ForbiddenPhrase) and self.phrase == other.phrase
-
-    def __hash__(self) -> int:
-        return hash(self.phrase)
-
-    @functools.cached_property
-    def _whole(self) -> list[int]:
-        """Pieces that contain it, whatever stands before them."""
-        return self._pieces.containing(self.phrase)
-
-    @functools.cached_property
-    def _beginning(self) -> list[list[int]]:
-        """Of each number of characters that stand there already: pieces that write all the others."""
-        return [self._pieces.beginning_with(self.phrase[start:]) for start in range(len(self.phrase))]
-
-    def is_in(self, text: str) -> bool:
-        at = text.find(self.phrase)
-        while at >= 0:
-            if begins_word(self.phrase, text[at - 1 : at]):
-                return True
-            at = text.find(self.phrase, at + 1)
-        return False
+    def __repr__(self) -> str:
+        return repr(self.phrases)
 
     def apply(self, scores: Float32, output_ids: Sequence[int]) -> None:
+        if not self.phrases:
+            return
         scores[self._whole] = -np.inf
-        texts = self._pieces.texts
         # A piece has a character at least, and one more before the phrase says whether a word begins there.
-        written = "".join(texts[id_] for id_ in output_ids[-len(self.phrase) - 1 :])
-        for start, ids in enumerate(self._beginning):
-            if ids and written.endswith(self.phrase[:start]):
-                before = written[len(written) - start - 1 : len(written) - start]
-                if begins_word(self.phrase, before):
-                    scores[ids] = -np.inf
+        written = "".join(self._texts[id_] for id_ in output_ids[-self._longest - 1 :])
+        for first, ids in self._endings.get("", ()):
+            if begins_word(first, written[-1:]):
+                scores[ids] = -np.inf
+        for beginning, ids in self._endings.get(written[-1:], ()) if written else ():
+            before = written[: len(written) - len(beginning)][-1:]
+            if written.endswith(beginning) and begins_word(beginning, before):
+                scores[ids] = -np.inf
+
+
+def contains(text: str, phrase: str) -> bool:
+    """Whether a text has a phrase, which is not the later part of a word."""
+    at = text.find(phrase)
+    while at >= 0:
+        if begins_word(phrase, text[at - 1 : at]):
+            return True
+        at = text.find(phrase, at + 1)
+    return False
 
 
 def keep_only(scores: Float32, ids: Sequence[int]) -> None:

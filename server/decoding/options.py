@@ -2,13 +2,13 @@
 
 from dataclasses import dataclass
 
-from server.decoding.constraints import ForbiddenPhrase
+from server.decoding.constraints import ForbiddenPhrases
 from server.decoding.required import RequiredTerms
 
 
 @dataclass(frozen=True, kw_only=True)
 class DecodingOptions:
-    """Hashable, so that it can be part of a cache's key; `translation.proto` says what each option means."""
+    """`translation.proto` says what each option means. Equal options have the same `repr`."""
 
     max_output_tokens: int
     min_output_tokens: int = 0
@@ -28,7 +28,7 @@ class DecodingOptions:
     no_repeat_ngram_size: int = 0
     """0: whatever repeats."""
     repetition_penalty: float = 1.0
-    forbidden: tuple[ForbiddenPhrase, ...] = ()
+    forbidden: ForbiddenPhrases | None = None
     required: RequiredTerms | None = None
     forced_ids: tuple[int, ...] | None = None
     """The translation that is to be scored, without EOS; no other is searched for."""

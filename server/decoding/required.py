@@ -8,6 +8,7 @@ Where the model attends to the source, it is also known where a term belongs: a 
 most to what the term translates, has to where it attends to little else or would end, and then has to write all of it.
 """
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -43,17 +44,18 @@ class Progress(NamedTuple):
     """The term that it ends with, which the next token must not make a longer word."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class RequiredTerms:
     terms: tuple[RequiredTerm, ...]
     """One that is required twice is there twice."""
     pieces: Pieces
 
-    def __hash__(self) -> int:
-        return hash(self.terms)
+    def __repr__(self) -> str:
+        return repr(self.terms)
 
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, RequiredTerms) and self.terms == other.terms
+    @functools.cached_property
+    def _first_ids(self) -> frozenset[int]:
+        return frozenset(term.ids[0] for term in self.terms)
 
     @property
     def start(self) -> Progress:
@@ -74,6 +76,8 @@ class RequiredTerms:
         part of a longer word, as a prefix that is forced may have it."""
         if progress.just_met is not None and self.pieces.continues_word[id_]:
             return Progress(tuple(sorted((*progress.unmet, progress.just_met))), ())
+        if not progress.pending and id_ not in self._first_ids:
+            return Progress(progress.unmet, ())
         for pending in ((*progress.pending, id_), (id_,)):
             for index in progress.unmet:
                 if self.terms[index].ids == pending:

@@ -10,7 +10,7 @@ from server.decoding.options import DecodingOptions
 from server.decoding.search import Continuation, Search, best
 
 _MOST_LIKELY = 200
-"""Tokens that nearly always have a probability of `top_p` together; ordering all of them takes far longer."""
+"""Tokens that mostly have a probability of `top_p` together; ordering all of them takes far longer."""
 
 
 class Sampling(Search):
@@ -68,29 +68,28 @@ def restricted(
 
     Where some are left out, the most probable come first.
 
-    scores: float32 [vocabulary], log-probabilities. The temperature comes first, then the `top_k` best (Fan et al.
-    2018), then the fewest of the best that together have a probability of `top_p` (Holtzman et al. 2020).
+    scores: float32 [vocabulary], log-probabilities. The temperature comes first, then the
+    `top_k` best (Fan et al. 2018), then the fewest of the best that together have a probability of `top_p` (Holtzman et
+    al. 2020).
     """
-    if top_k:
-        ids = best(scores, top_k)
-    elif top_p < 1.0:
-        ids = best(scores, _MOST_LIKELY)
-    else:
-        ids = np.flatnonzero(scores > -np.inf)
-    if not len(ids):
-        return ids, np.zeros(0)
     most = float(scores.max())
-    probabilities = _weights(scores[ids], most, temperature)
-    if top_p < 1.0:
-        total = probabilities.sum() if top_k else _weights(scores, most, temperature).sum()
+    if most == -np.inf:
+        return np.zeros(0, np.int64), np.zeros(0)
+    if top_k == 0 and top_p == 1.0:
+        ids = np.flatnonzero(scores > -np.inf)
+        return ids, _weights(scores[ids], most, temperature)
+    number = top_k or _MOST_LIKELY
+    while True:
+        ids = best(scores, number)
+        probabilities = _weights(scores[ids], most, temperature)
+        if top_p == 1.0:
+            return ids, probabilities
+        wanted = top_p * (probabilities if top_k else _weights(scores, most, temperature)).sum()
         sums = np.cumsum(probabilities)
-        if not top_k and sums[-1] < top_p * total:  # a flat distribution: order them all
-            ids = best(scores, len(scores))
-            probabilities = _weights(scores[ids], most, temperature)
-            sums = np.cumsum(probabilities)
-        kept = int(np.searchsorted(sums, top_p * total)) + 1
-        ids, probabilities = ids[:kept], probabilities[:kept]
-    return ids, probabilities
+        if top_k or len(ids) < number or sums[-1] >= wanted:
+            kept = int(np.searchsorted(sums, wanted)) + 1
+            return ids[:kept], probabilities[:kept]
+        number *= 4
 
 
 def _weights(scores: Float32, most: float, temperature: float) -> npt.NDArray[np.float64]:

@@ -149,14 +149,16 @@ class Hypothesis(_message.Message):
     def __init__(self, translated_text: _Optional[str] = ..., score: _Optional[float] = ..., finish_reason: _Optional[_Union[FinishReason, str]] = ..., tokens: _Optional[_Iterable[_Union[OutputToken, _Mapping]]] = ..., word_alignment: _Optional[str] = ...) -> None: ...
 
 class OutputToken(_message.Message):
-    __slots__ = ("token", "log_prob", "alignment")
+    __slots__ = ("token", "log_prob", "alignment", "alignment_start")
     TOKEN_FIELD_NUMBER: _ClassVar[int]
     LOG_PROB_FIELD_NUMBER: _ClassVar[int]
     ALIGNMENT_FIELD_NUMBER: _ClassVar[int]
+    ALIGNMENT_START_FIELD_NUMBER: _ClassVar[int]
     token: str
     log_prob: float
     alignment: _containers.RepeatedScalarFieldContainer[float]
-    def __init__(self, token: _Optional[str] = ..., log_prob: _Optional[float] = ..., alignment: _Optional[_Iterable[float]] = ...) -> None: ...
+    alignment_start: int
+    def __init__(self, token: _Optional[str] = ..., log_prob: _Optional[float] = ..., alignment: _Optional[_Iterable[float]] = ..., alignment_start: _Optional[int] = ...) -> None: ...
 
 class ScoreRequest(_message.Message):
     __slots__ = ("pairs", "model", "source_language_code", "target_language_code", "return_alignment")

@@ -13,7 +13,7 @@ from export.session import GraphSession
 from models.registry import ARCHITECTURES
 from models.seq2seq import EOS
 from server.backend import Backend, BackendOptions
-from server.decoding.constraints import ForbiddenPhrase
+from server.decoding.constraints import ForbiddenPhrases
 from server.decoding.hypothesis import Ending
 from server.decoding.options import DecodingOptions
 from server.decoding.required import RequiredTerm, RequiredTerms
@@ -97,7 +97,7 @@ def mixed_requests(served: SmallModel) -> list[Request]:
     pieces = Tokenizer(served.bundle.tokenizer, EOS).pieces
     has_list = served.bundle.manifest.has_shortlist
     attends = served.model.alignment is not None
-    phrase = ForbiddenPhrase(pieces.texts[30].strip(WORD_START) or "a", pieces)
+    phrase = ForbiddenPhrases([pieces.texts[30].strip(WORD_START) or "a"], pieces)
     terms = RequiredTerms((RequiredTerm((40, 41), range(2)), RequiredTerm((50,), range(2, 3))), pieces)
     kinds: list[dict[str, Any]] = [
         {},
@@ -107,7 +107,7 @@ def mixed_requests(served: SmallModel) -> list[Request]:
         {"num_samples": 1, "top_k": 20, "top_p": 0.9, "seed": 8},
         {"prefix": (20, 21, 22), "token_log_probs": True},
         {"no_repeat_ngram_size": 2, "repetition_penalty": 1.3, "min_output_tokens": 6},
-        {"beam_size": 2, "forbidden": (phrase,)},
+        {"beam_size": 2, "forbidden": phrase},
         {"beam_size": 4, "required": terms, "guided": attends},
         {"use_shortlist": has_list},
         {"use_shortlist": has_list, "beam_size": 3, "prefix": (20, 250)},

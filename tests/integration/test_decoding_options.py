@@ -63,6 +63,13 @@ async def test_a_beam_of_one_is_greedy(served: Served, model: str) -> None:
         assert [hypothesis.translated_text for hypothesis in greedy.hypotheses] == [greedy.translated_text]
 
 
+async def test_what_only_a_beam_has_does_not_change_a_greedy_translation(served: Served) -> None:
+    options = {"patience": 10.0, "length_penalty": 10.0}
+    greedy = await translate(served, MODELS[1], **options)
+    searched = await translate(served, MODELS[1], return_token_scores=True, **options)
+    assert searched.translated_text == greedy.translated_text == (await translate(served, MODELS[1])).translated_text
+
+
 async def test_requests_with_different_options_share_steps(served: Served) -> None:
     await asyncio.gather(*(translate(served, MODELS[1], beam_size=size) for size in (1, 2, 3, 4)))
     alone = [await translate(served, MODELS[1], beam_size=size) for size in (1, 2, 3, 4)]
@@ -118,6 +125,11 @@ async def test_lengths_stay_between_their_limits(served: Served, model: str) -> 
     for text in SENTENCES[:4]:
         translation = await translate(served, model, text, min_output_tokens=17, max_output_tokens=20, beam_size=3)
         assert 17 <= translation.output_token_count <= 20
+
+
+async def test_the_server_s_own_limit_leaves_room_for_the_least_length(served: Served) -> None:
+    translation = await translate(served, MODELS[1], "Hello.", min_output_tokens=60)
+    assert translation.output_token_count >= 60
 
 
 @pytest.mark.parametrize("model", LISTED)

@@ -13,6 +13,7 @@ from google.protobuf.duration_pb2 import Duration
 from google.rpc.error_details_pb2 import BadRequest, ErrorInfo, RequestInfo, RetryInfo
 
 from server.backend import Backend
+from server.bundle import BundleError
 from server.pb import translation_pb2 as pb
 from tests.fakes import PATIENCE
 from tests.integration.served import DEFAULT_MODEL, Served, refusal, request, serving
@@ -75,11 +76,12 @@ BAD_REQUESTS = [
             ("top_k", 5, "a temperature above 0 beside it expected, got 0"),
             ("top_p", 0.5, "a temperature above 0 beside it expected, got 0"),
             ("seed", 0, "a temperature above 0 beside it expected, got 0"),
-            ("target_prefix", "\u200b", "a text that the model can write expected, got '\\u200b'"),
-            ("target_prefix", "\u4f60", "a text that the model can write expected, got '\u4f60'"),
+            ("target_prefix", "\u200b", "a text that the model has pieces for expected, got '\\u200b'"),
+            ("target_prefix", "\u4f60", "a text that the model has pieces for expected, got '\u4f60'"),
             ("no_repeat_ngram_size", -2, f"1 to {MAX_OUTPUT_TOKENS} expected, or 0 for none, got -2"),
             ("repetition_penalty", 0.5, "1 to 10 expected, or 0 for 1, got 0.5"),
             ("forbidden_phrases", ["a"] * 65, "at most 64 expected, got 65"),
+            ("target_prefix", "cat " * 9999, f"at most {50 * MAX_OUTPUT_TOKENS} characters expected, got 39996"),
         ]
     ),
     (
@@ -113,6 +115,21 @@ BAD_REQUESTS = [
         "a text that is not blank expected, got ' '",
     ),
     (
+        request("a", decoding={"forbidden_phrases": ["b", "\u200b"]}),
+        "decoding.forbidden_phrases[1]",
+        "a text that has something to forbid expected, got '\\u200b'",
+    ),
+    (
+        request("the dog, the dog", decoding={"glossary": {"entries": [DOG_TO_CAT]}}, max_output_tokens=1),
+        "decoding.glossary",
+        "prefix and terms of at most 1 tokens, the output limit, expected, got ",
+    ),
+    (
+        request("a", decoding={"glossary": {"entries": [{"source_term": "\u4f60", "target_term": "a"}]}}),
+        "decoding.glossary.entries[0].source_term",
+        "a text that the model has pieces for expected, got '\u4f60'",
+    ),
+    (
         request("a", decoding={"forbidden_phrases": ["x" * 201]}),
         "decoding.forbidden_phrases[0]",
         "at most 200 characters expected, got 201",
@@ -133,8 +150,8 @@ BAD_REQUESTS = [
             decoding={"target_prefix": "the old house", "glossary": {"entries": [DOG_TO_CAT]}},
             max_output_tokens=3,
         ),
-        "contents[0]",
-        "prefix and glossary terms of at most 3 tokens, the output limit, expected, got ",
+        "decoding.target_prefix",
+        "at most 3 tokens, the output limit, expected, got ",
     ),
     (
         request("a", decoding={"glossary": {"name": "x"}}),
@@ -149,7 +166,7 @@ BAD_REQUESTS = [
     (
         request("a", decoding={"glossary": {"entries": [{"source_term": "a", "target_term": "\u4f60"}]}}),
         "decoding.glossary.entries[0].target_term",
-        "a text that the model can write expected, got '\u4f60'",
+        "a text that the model has pieces for expected, got '\u4f60'",
     ),
     (
         request("a", decoding={"glossary": {"entries": [DOG_TO_CAT] * 1001}}),
@@ -207,6 +224,34 @@ async def test_what_is_wrong_with_a_request_is_named_by_field_limit_and_value(
 async def answer(served: Served, method: str, message: pb.TranslateRequest) -> Any:
     call = getattr(served.stub, method)(message, timeout=PATIENCE)
     return await call if method == "Translate" else [response async for response in call]
+
+
+async def test_an_alignment_that_would_be_larger_than_an_answer_may_be_is_refused(model_repository: Path) -> None:
+    async with serving(model_repository) as served:
+        large = request(
+            *["The cat sleeps on the roof of the car. " * 30] * 128,
+            model="transformer-en-fr",
+            decoding={"return_alignment": True, "beam_size": 8, "num_hypotheses": 8},
+        )
+        code, message, _ = await refusal(served.stub.Translate(large, timeout=PATIENCE))
+        assert code == grpc.StatusCode.INVALID_ARGUMENT
+        assert message.startswith("decoding.return_alignment: an answer of at most 5000000 weights expected, got ")
+
+
+@pytest.mark.parametrize("term", ["\u200b", "\u4f60", "x" * 201])
+async def test_a_glossary_file_that_the_model_cannot_write_stops_the_start(model_repository: Path, term: str) -> None:
+    folder = model_repository / DEFAULT_MODEL / "glossaries"
+    folder.mkdir()
+    (folder / "animals.tsv").write_text(f"cat\t{term}\n", encoding="utf-8")
+    try:
+        with pytest.raises(
+            BundleError, match=f"glossary animals of {DEFAULT_MODEL}: terms that the model has pieces for"
+        ):
+            async with serving(model_repository):
+                pass
+    finally:
+        (folder / "animals.tsv").unlink()
+        folder.rmdir()
 
 
 def pair(content: str = "the cat", translated_text: str = "the cat") -> pb.ScoredPair:
@@ -316,7 +361,7 @@ async def test_a_client_that_goes_away_frees_its_rows(model_repository: Path, me
         served.gate.open()
         await served.wait_for_metric(2, "seq2serve_rows_left_total", model=DEFAULT_MODEL)
         await served.wait_for_metric(0, "seq2serve_active_rows", model=DEFAULT_MODEL)
-        written = await served.metric("seq2serve_tokens_total", model=DEFAULT_MODEL, direction="output")
+        written = await served.metric("seq2serve_batch_rows_sum", model=DEFAULT_MODEL)
         assert written == 2, "one step, in which both were when the client left"
 
 
@@ -334,7 +379,7 @@ async def test_a_deadline_that_passes_frees_the_row_and_is_answered_as_such(
         neighbour = await served.translate(SENTENCES[1])
         assert neighbour.translations[0].translated_text
         await served.wait_for_metric(0, "seq2serve_active_rows", model=DEFAULT_MODEL)
-        written = await served.metric("seq2serve_tokens_total", model=DEFAULT_MODEL, direction="output")
+        written = await served.metric("seq2serve_batch_rows_sum", model=DEFAULT_MODEL)
         assert written <= neighbour.translations[0].output_token_count + 2
 
 

@@ -42,8 +42,8 @@ def sentences(model: SmallModel) -> list[tuple[list[int], BeamOptions]]:
         options = BeamOptions(
             beam_size=1 + index % 6,
             length_penalty=(0.6, 0.0, 1.0)[index % 3],
-            patience=(1.0, 2.0)[index % 2],
-            coverage_penalty=(0.0, 0.4)[index % 2] if model.model.alignment else 0.0,
+            patience=(1.0, 2.0)[index // 6 % 2],
+            coverage_penalty=(0.0, 0.4)[index // 12 % 2] if model.model.alignment else 0.0,
         )
         found.append(([*generator.integers(EOS + 1, VOCABULARY_SIZE, length).tolist(), EOS], options))
     return found

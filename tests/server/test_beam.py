@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from server.bundle import SpecialIds
 from server.decoding.beam import BeamSearch
-from server.decoding.constraints import ForbiddenPhrase
+from server.decoding.constraints import ForbiddenPhrases
 from server.decoding.hypothesis import Ending, Float32, Hypothesis
 from server.decoding.options import DecodingOptions
 from server.decoding.search import Search, best
@@ -288,7 +288,7 @@ def test_without_any_allowed_token_the_hypotheses_are_cut_as_they_are(beam_size:
 
 def test_a_sentence_whose_first_token_is_forbidden_is_empty() -> None:
     pieces = Pieces(["", "", "", "", *["▁x"] * (VOCABULARY_SIZE - 4)])
-    options = DecodingOptions(max_output_tokens=9, min_output_tokens=1, forbidden=(ForbiddenPhrase("x", pieces),))
+    options = DecodingOptions(max_output_tokens=9, min_output_tokens=1, forbidden=ForbiddenPhrases(["x"], pieces))
     [hypothesis] = translate(random_model(1), options)
     assert (hypothesis.output_ids, hypothesis.ending, hypothesis.log_prob) == ([], Ending.CONSTRAINTS, 0.0)
 

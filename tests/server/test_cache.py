@@ -1,12 +1,20 @@
+import dataclasses
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server.cache import TranslationCache, size_of
+from server.cache import TranslationCache, key_of, size_of
+from server.decoding.constraints import ForbiddenPhrases
 from server.decoding.hypothesis import Hypothesis
+from server.decoding.options import DecodingOptions
+from server.decoding.required import RequiredTerm, RequiredTerms
 from server.metrics import Metrics
 from server.sentence import Finished
+from server.text import Pieces
+from tests.fakes import MANIFEST
 
 
 def finished(num_tokens: int = 1, num_hypotheses: int = 1) -> Finished:
@@ -66,7 +74,7 @@ def test_as_many_leave_as_a_large_one_needs() -> None:
 def test_one_that_is_larger_than_the_cache_drives_nothing_out() -> None:
     cache = Cache(2 * ONE)
     cache.put("a", finished())
-    cache.put("large", finished(num_hypotheses=3))
+    cache.put("large", finished(num_hypotheses=30))
     assert cache.get("large") is None
     assert cache.get("a") is not None
 
@@ -129,3 +137,31 @@ def test_no_more_bytes_are_kept_than_are_allowed(max_bytes: int, puts: list[tupl
         cache.put(key, finished(num_tokens, num_hypotheses))
         kept = [found for found in map(cache.get, range(6)) if found]
         assert sum(map(size_of, kept)) == cache.num_bytes <= max_bytes
+
+
+def options(phrase: str = "a", term: int = 4, **others: Any) -> DecodingOptions:
+    """Made anew, as every request's are."""
+    pieces = Pieces(["", "", "", "", "▁a", "▁b"])
+    required = RequiredTerms((RequiredTerm((term,), range(1)),), pieces)
+    return DecodingOptions(
+        max_output_tokens=9, forbidden=ForbiddenPhrases([phrase], pieces), required=required, **others
+    )
+
+
+def test_a_key_is_the_same_for_what_is_asked_again_and_for_nothing_else() -> None:
+    key = key_of(MANIFEST, [5, 6, 3], options())
+    assert key_of(MANIFEST, [5, 6, 3], options()) == key
+    others = [
+        key_of(dataclasses.replace(MANIFEST, version="2"), [5, 6, 3], options()),
+        key_of(dataclasses.replace(MANIFEST, name="other"), [5, 6, 3], options()),
+        key_of(MANIFEST, [5, 3], options()),
+        key_of(MANIFEST, [5, 6, 3], options(phrase="b")),
+        key_of(MANIFEST, [5, 6, 3], options(term=5)),
+        key_of(MANIFEST, [5, 6, 3], options(beam_size=2)),
+        key_of(MANIFEST, [5, 6, 3], options(length_penalty=1.0)),
+    ]
+    assert len({key, *others}) == 8
+
+
+def test_a_key_is_small_whatever_was_asked_for() -> None:
+    assert len(key_of(MANIFEST, [5] * 999, options(phrase="b" * 999))) <= 64

@@ -114,7 +114,7 @@ def test_the_longer_terms_of_the_first_glossary_are_still_found() -> None:
 
 
 def test_all_target_terms_are_named() -> None:
-    assert sorted(CAT.target_terms) == ["chat", "chat noir", "croquettes"]
+    assert sorted([target for _, target in CAT.entries]) == ["chat", "chat noir", "croquettes"]
 
 
 def test_of_equal_source_terms_the_last_one_counts() -> None:
@@ -134,18 +134,18 @@ def test_words_do_not_depend_on_letter_case_or_the_space_around(text: str) -> No
 def test_a_file_has_a_term_and_its_translation_in_each_line(path: Path) -> None:
     path.write_text("black cat\tchat noir\n dog \t chien \n", encoding="utf-8")
     glossary = read_glossary(path)
-    assert glossary.target_terms == ["chat noir", "chien"]
+    assert [target for _, target in glossary.entries] == ["chat noir", "chien"]
     assert terms_in(glossary, "A dog and a black cat") == ["chien", "chat noir"]
 
 
 def test_blank_lines_and_comments_of_a_file_are_passed_over(path: Path) -> None:
     path.write_text("# animals\twith a tab\n\n  \ncat\tchat\n", encoding="utf-8")
-    assert read_glossary(path).target_terms == ["chat"]
+    assert [target for _, target in read_glossary(path).entries] == ["chat"]
 
 
 def test_an_empty_file_is_a_glossary_without_terms(path: Path) -> None:
     path.write_text("", encoding="utf-8")
-    assert read_glossary(path).target_terms == []
+    assert [target for _, target in read_glossary(path).entries] == []
 
 
 @pytest.mark.parametrize(

@@ -77,6 +77,15 @@ def test_hypotheses_of_segments_are_combined_by_the_sum_of_their_scores() -> Non
     assert [hypothesis.score for hypothesis in translation.hypotheses] == [-3.0, -3.25, -3.5]
 
 
+def test_of_combinations_with_one_text_the_best_counts() -> None:
+    content = result(2, num_hypotheses=3)
+    content.update(0, finished(([5], -1.0), ([5, 6], -1.3)))
+    content.update(1, finished(([6, 7], -1.0), ([7], -1.2)))
+    hypotheses = content.translation().hypotheses
+    assert [hypothesis.translated_text for hypothesis in hypotheses] == ["5 6 7", "5 7", "5 6 6 7"]
+    assert [hypothesis.score for hypothesis in hypotheses] == pytest.approx([-2.0, -2.2, -2.3])
+
+
 def test_a_text_that_two_hypotheses_share_is_there_once_with_the_better_score() -> None:
     content = result(1, num_hypotheses=3)
     content.update(0, finished(([], -1.0), ([5], -1.5), ([5], -2.0), ([6], -3.0)))
@@ -99,8 +108,8 @@ def test_tokens_are_told_once_and_stand_over_their_own_segment_s_source() -> Non
     second = content.take_delta()[1]
     assert [(token.token, token.log_prob) for token in first] == [("f", -1.0)]
     assert [(token.token, token.log_prob) for token in second] == [("d", -2.0), ("h", -3.0)]
-    assert list(first[0].alignment) == [0.75, 0.25, 0, 0]
-    assert list(second[1].alignment) == [0, 0, 0.5, 0.5]
+    assert (list(first[0].alignment), first[0].alignment_start) == ([0.75, 0.25], 0)
+    assert (list(second[1].alignment), second[1].alignment_start) == ([0.5, 0.5], 2)
 
 
 class Unreadable(Tokenizer):

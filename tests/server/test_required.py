@@ -357,12 +357,6 @@ def test_a_term_in_its_place_wins_over_one_that_was_appended() -> None:
     assert {(LE, PAIN), (CHAT, PAIN)} & {tuple(other.output_ids) for other in others}
 
 
-def test_terms_are_equal_by_their_tokens() -> None:
-    """They are part of a cache's key."""
-    assert (required((PA, IN)), hash(required((PA, IN)))) == (required((PA, IN)), hash(required((PA, IN))))
-    assert required((PA, IN)) != required((PA,), (IN,))
-
-
 @pytest.mark.parametrize(
     ("banks", "order"),
     [

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from server.bundle import SpecialIds
-from server.decoding.constraints import ForbiddenPhrase
+from server.decoding.constraints import ForbiddenPhrases
 from server.decoding.hypothesis import Ending, Float32, Hypothesis
 from server.decoding.options import DecodingOptions
 from server.decoding.sampling import Sampling, restricted
@@ -217,7 +217,7 @@ def test_every_sample_keeps_its_constraints(
         min_output_tokens=min_output_tokens,
         top_k=top_k,
         no_repeat_ngram_size=2,
-        forbidden=(ForbiddenPhrase("b", pieces),),
+        forbidden=ForbiddenPhrases(["b"], pieces),
     )
     for hypothesis in sample(asked):
         output, own = hypothesis.output_ids, hypothesis.output_ids[len(prefix) :]
