@@ -5,7 +5,7 @@
    2 * beam_size best. Those that end, and are among the first beam_size, are finished; of the others the best
    beam_size live on.
 3. It stops when `patience` * beam_size hypotheses are finished (Kasai et al. 2022), or at the limit of output tokens,
-   where those that live are finished as they are.
+   where those that live are finished as they are. A beam of one has no patience: it is greedy decoding.
 4. Finished hypotheses are ranked by log-probability / length penalty, ((5 + length) / 6) ** alpha, their end counted in
    the length, plus the coverage penalty, beta times the sum over source tokens of log(min(attention, 1)), of all
    attention that they got (Wu et al. 2016, equation 14).
@@ -56,9 +56,10 @@ def beam_search(
     device = next(model.parameters()).device
     source_ids, source_lengths = (tensor.to(device) for tensor in pad_sources([source]))
     state = model.start_state(source_ids, source_lengths, limit)
+    num_wanted = options.patience * size if size > 1 else 1
     written: list[list[int]] = [[]]
     attended = torch.zeros(1, len(source), device=device)  # [live, source]
-    totals = torch.zeros(1, device=device)
+    totals = torch.zeros(1, device=device, dtype=torch.float64)
     finished: list[Hypothesis] = []
     for position in range(limit):
         previous = torch.tensor([ids[-1] if ids else BOS for ids in written], device=device)
@@ -68,7 +69,7 @@ def beam_search(
             attended = attended + attention(model, state)
         log_probs = logits.log_softmax(dim=1)  # [live, vocabulary]
         log_probs[:, NEVER_WRITTEN] = float("-inf")
-        scores = totals.unsqueeze(1) + log_probs
+        scores = totals.unsqueeze(1) + log_probs.double()
         totals, indices = scores.flatten().sort(descending=True, stable=True)  # of equals the first
         candidates = zip(totals[: 2 * size], indices[: 2 * size].tolist(), strict=True)
         parents: list[int] = []
@@ -87,7 +88,7 @@ def beam_search(
                 parents.append(parent)
                 tokens.append(token)
                 survivors.append(total)
-        if not parents or len(finished) >= options.patience * size:
+        if not parents or len(finished) >= num_wanted:
             break
         written = [[*written[parent], token] for parent, token in zip(parents, tokens, strict=True)]
         totals, attended = torch.stack(survivors), attended[parents]

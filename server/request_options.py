@@ -64,15 +64,13 @@ class RequestedOptions:
         if num_forced > limit:
             expected = f"prefix and terms of at most {limit} tokens, the output limit, expected"
             raise InvalidRequest("decoding.glossary", f"{expected}, got {num_forced} for {field}")
-        beam_size = max(self.common.beam_size, self.glossary_beam_size) if required else self.common.beam_size
         return dataclasses.replace(
             self.common,
             max_output_tokens=limit,
             prefix=prefix,
             required=required,
             guided=required is not None and self.model.manifest.alignment is not None,
-            beam_size=beam_size,
-            patience=self.common.patience if beam_size > 1 else 1.0,
+            beam_size=max(self.common.beam_size, self.glossary_beam_size) if required else self.common.beam_size,
         )
 
     def _required_terms(self, source_ids: list[int]) -> RequiredTerms | None:

@@ -48,7 +48,7 @@ class BeamSearch(Search):
         if not continuations and not self.finished:
             self.cut_all(Ending.CONSTRAINTS)
         self.live, self._progress = live, progress
-        if len(self.finished) >= self.options.patience * size:
+        if len(self.finished) >= (self.options.patience * size if size > 1 else 1):
             self.live = []
         return [] if self.cut_at_limit() else continuations
 

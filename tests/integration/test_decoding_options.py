@@ -64,7 +64,7 @@ async def test_a_beam_of_one_is_greedy(served: Served, model: str) -> None:
 
 
 async def test_what_only_a_beam_has_does_not_change_a_greedy_translation(served: Served) -> None:
-    options = {"patience": 10.0, "length_penalty": 10.0}
+    options: dict[str, Any] = {"patience": 10.0, "length_penalty": 10.0}
     greedy = await translate(served, MODELS[1], **options)
     searched = await translate(served, MODELS[1], return_token_scores=True, **options)
     assert searched.translated_text == greedy.translated_text == (await translate(served, MODELS[1])).translated_text

@@ -229,7 +229,7 @@ async def answer(served: Served, method: str, message: pb.TranslateRequest) -> A
 async def test_an_alignment_that_would_be_larger_than_an_answer_may_be_is_refused(model_repository: Path) -> None:
     async with serving(model_repository) as served:
         large = request(
-            *["The cat sleeps on the roof of the car. " * 30] * 128,
+            *["The cat sleeps on the roof of the car. " * 30] * 99,
             model="transformer-en-fr",
             decoding={"return_alignment": True, "beam_size": 8, "num_hypotheses": 8},
         )
