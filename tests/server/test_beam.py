@@ -108,7 +108,7 @@ def reference(model: Model, options: DecodingOptions) -> list[tuple[list[int], f
             if id_ == EOS:
                 finished.append((output, score(total, len(output) + 1), Ending.EOS))
         live = [([*output, id_], total) for output, id_, total in candidates if id_ != EOS][:size]
-        if len(finished) >= options.patience * size:
+        if len(finished) >= (options.patience * size if size > 1 else 1):
             live = []
             break
     finished += [(output, score(total, len(output)), Ending.LIMIT) for output, total in live]
