@@ -66,6 +66,19 @@ class StateMachine(RuleBasedStateMachine):
             if len(self.expected[self.rows[row]]["cache"]) == MAX_TARGET:
                 self.leave(row)
 
+    @precondition(lambda self: 0 < len(self.rows) < MAX_ROWS)
+    @rule(data=st.data())
+    def branch(self, data: st.DataObject) -> None:
+        """One hypothesis becomes two."""
+        row = data.draw(st.integers(0, len(self.rows) - 1))
+        source = self.expected[self.rows[row]]
+        new_row = len(self.rows)
+        self.buffers.share_source(row, new_row, int(source["length"]))
+        self.buffers.copy([row], [new_row], len(source["cache"]))
+        self.rows.append(self.num_joined)
+        self.expected[self.num_joined] = source | {"cache": list(source["cache"])}
+        self.num_joined += 1
+
     @precondition(lambda self: self.rows)
     @rule(data=st.data())
     def any_leaves(self, data: st.DataObject) -> None:
