@@ -4,7 +4,7 @@ A row is one hypothesis. A sentence starts with one row, and gets more, behind a
 Rows stay compact: when one is freed, the last one moves into its place.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -19,6 +19,15 @@ from server.decoding.searches import open_search
 from server.scheduler import Ticket
 from server.sentence import Finished, Sentence, Written
 from server.shortlist import Int64
+from server.state import Array
+
+
+class Encoded(NamedTuple):
+    """A sentence's place in what an encoder run gave."""
+
+    state: Mapping[str, Array]
+    """By name, [batch, ...]."""
+    number: int
 
 
 @dataclass(eq=False)
@@ -30,8 +39,15 @@ class OpenSentence:
     submitted: float
     rows: list[int] = field(default_factory=list)
     """Of the running batch, in the order of its hypotheses; none while it waits."""
+    encoded: Encoded | None = None
+    """From its encoding until it joins."""
     search: Search | None = None
     """None where the greedy rows decode it."""
+
+    @property
+    def may_wait_encoded(self) -> bool:
+        """Not with a shortlist: its columns of the output layer are kept for running rows alone."""
+        return not self.sentence.options.use_shortlist
 
 
 class StepResult(NamedTuple):
@@ -53,22 +69,27 @@ class RunningBatch:
     def num_rows(self) -> int:
         return len(self._rows)
 
-    def join(self, group: Sequence[OpenSentence]) -> None:
-        """Encode sentences of one length together, and give each a row."""
-        backend, num_source = self._backend, group[0].ticket.num_source_tokens
-        sources, lists = [joining.sentence.source_ids for joining in group], [self._list(joining) for joining in group]
-        encoded = backend.encode(sources, lists, self.num_rows)
-        for index, joining in enumerate(group):
-            options = joining.sentence.options
-            joining.search = open_search(options, self._special_ids)
-            if joining.search:
-                self._searched[joining] = joining.search
-            row = self._add_row(joining)
-            joining.rows = [row]
-            backend.state.write(row, encoded, index, num_source)
-            backend.previous_ids[row] = self._special_ids.bos
-            backend.positions[row] = 0
-            self._greedy.start(row, 0 if joining.search else options.max_output_tokens)
+    def encode(self, group: Sequence[OpenSentence]) -> None:
+        """Encode sentences of one length together; they may join then, at once or later."""
+        sources, lists = [opened.sentence.source_ids for opened in group], [self._list(opened) for opened in group]
+        encoded = self._backend.encode(sources, lists, self.num_rows)
+        for index, opened in enumerate(group):
+            opened.encoded = Encoded(encoded, index)
+
+    def join(self, joining: OpenSentence) -> None:
+        """Give an encoded sentence a row."""
+        backend, options = self._backend, joining.sentence.options
+        assert joining.encoded
+        joining.search = open_search(options, self._special_ids)
+        if joining.search:
+            self._searched[joining] = joining.search
+        row = self._add_row(joining)
+        joining.rows = [row]
+        backend.state.write(row, *joining.encoded, joining.ticket.num_source_tokens)
+        joining.encoded = None
+        backend.previous_ids[row] = self._special_ids.bos
+        backend.positions[row] = 0
+        self._greedy.start(row, 0 if joining.search else options.max_output_tokens)
 
     def _list(self, joining: OpenSentence) -> Int64 | None:
         """What the sentence may write; None for everything."""

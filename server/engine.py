@@ -22,6 +22,8 @@ from server.sentence import Event, Failed, Listener, Sentence
 
 _logger = logging.getLogger(__name__)
 
+_LOOK_AHEAD = 256
+"""Waiting sentences among which those are looked for that can be encoded with a joiner."""
 
 Post = Callable[[list[tuple[Listener, Event]]], None]
 """Brings events to their listeners, on whatever thread those live; called from the engine's thread."""
@@ -154,21 +156,41 @@ class Engine:
         return joining
 
     def _join(self, joining: list[OpenSentence]) -> None:
-        """Joiners of one length are encoded together."""
-        by_length: dict[int, list[OpenSentence]] = {}
+        self._encode([joiner for joiner in joining if not joiner.encoded])
+        now = self._clock()
         for joiner in joining:
-            by_length.setdefault(joiner.ticket.num_source_tokens, []).append(joiner)
-        for num_source, group in by_length.items():
-            started = self._clock()
-            self._batch.join(group)
-            for joiner in group:
-                self._running[joiner.ticket.id] = self._waiting.pop(joiner.ticket.id)
-                self._metrics.queue_seconds.observe(started - joiner.submitted)
-            self._metrics.encode_seconds.observe(self._clock() - started)
-            self._metrics.source_tokens.inc(num_source * len(group))
+            self._batch.join(joiner)
+            self._running[joiner.ticket.id] = self._waiting.pop(joiner.ticket.id)
+            self._metrics.queue_seconds.observe(now - joiner.submitted)
         if joining:
             self._count_waiting(-len(joining))
             self._metrics.joined.inc(len(joining))
+
+    def _encode(self, joining: list[OpenSentence]) -> None:
+        """Those of one length together; with them those that wait and are as long, as far as the limit of tokens has
+        room, because a run of many sentences takes less time for each."""
+        by_length: dict[int, list[OpenSentence]] = {}
+        for joiner in joining:
+            by_length.setdefault(joiner.ticket.num_source_tokens, []).append(joiner)
+        if by_length:
+            room = self._limits.max_joining_tokens - sum(joiner.ticket.num_source_tokens for joiner in joining)
+            for opened in itertools.islice(self._waiting.values(), _LOOK_AHEAD):
+                num_source = opened.ticket.num_source_tokens
+                group = by_length.get(num_source)
+                if (
+                    group
+                    and num_source <= room
+                    and not opened.encoded
+                    and opened not in group
+                    and opened.may_wait_encoded
+                ):
+                    group.append(opened)
+                    room -= num_source
+        for num_source, group in by_length.items():
+            started = self._clock()
+            self._batch.encode(group)
+            self._metrics.encode_seconds.observe(self._clock() - started)
+            self._metrics.source_tokens.inc(num_source * len(group))
 
     def _step(self, joined: list[OpenSentence]) -> None:
         started, num_rows = self._clock(), self._batch.num_rows

@@ -98,6 +98,8 @@ class FakeBackend(Backend):
         self.log_probs = np.zeros((max_rows, VOCABULARY_SIZE), np.float32)
         self.batch_sizes: list[int] = []
         """Rows of every step."""
+        self.encoded: list[list[int]] = []
+        """Lengths of the sources of every encoder run."""
         self.encode_error: Exception | None = None
         self.step_error: Exception | None = None
         """Raised by the next one."""
@@ -108,6 +110,7 @@ class FakeBackend(Backend):
     ) -> dict[str, Array]:
         if self.encode_error:
             raise self.encode_error
+        self.encoded.append([len(source) for source in sources])
         return {
             "source": np.array(sources, np.int64),
             "source_length": np.array([len(source) for source in sources]),

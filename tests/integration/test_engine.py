@@ -10,7 +10,7 @@ from server.decoding.hypothesis import Ending, Hypothesis
 from server.engine import Engine
 from server.errors import DeadlineExceeded, EngineFailed, NotServing, QueueFull
 from server.sentence import Finished, Written
-from tests.fakes import EOS, PATIENCE, translate
+from tests.fakes import ENDLESS, EOS, PATIENCE, translate
 from tests.integration.running_engine import LIMIT, endless, running
 
 
@@ -65,6 +65,34 @@ def test_source_tokens_encoded_between_two_steps_are_bounded() -> None:
         made.gate.wait_until_held()
         made.gate.allow(2)
         assert made.backend.batch_sizes == [2, 3]
+
+
+def test_waiting_sentences_are_encoded_with_joiners_of_their_length_as_far_as_there_is_room() -> None:
+    with running(max_rows=1, max_joining_tokens=10) as made:
+        made.submit(endless(1))
+        made.gate.wait_until_held()
+        longer = [[2, 5, 6, 7, EOS], [2, 5, 6, 8, EOS]]
+        short = [[1, 5, EOS], [1, 6, EOS], [1, 7, EOS], [1, 8, EOS]]
+        made.submit(short[0], longer[0], *short[1:], longer[1])
+        made.gate.open()
+        made.assert_translated(endless(1), *short, *longer)
+    # 3 tokens of the joiner leave room for two of its companions; the last one is a joiner by itself.
+    assert made.backend.encoded == [[3], [3, 3, 3], [5, 5], [3]]
+
+
+def test_a_sentence_that_was_encoded_ahead_may_be_cancelled_or_expire() -> None:
+    with running(max_rows=1) as made:
+        made.submit(endless(1))
+        ids = made.submit([2, 5, EOS], [2, 6, EOS], [2, 7, EOS])
+        made.submit([2, 8, EOS], timeout=5)
+        made.gate.wait_until_held()
+        assert made.backend.encoded == [[3, 3, 3, 3, 3]]
+        made.engine.cancel([ids[1]])
+        made.clock.now += 6
+        made.gate.open()
+        made.assert_translated(endless(1), [2, 5, EOS], [2, 7, EOS])
+        assert isinstance(made.outcomes.failed((2, 8, EOS)).error, DeadlineExceeded)
+    assert made.outcomes.events((2, 6, EOS)) == []
 
 
 def test_the_limit_of_output_tokens_ends_what_would_not_end() -> None:
@@ -206,13 +234,13 @@ def test_a_broken_backend_fails_every_open_sentence_then_reports_and_refuses(
     where: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     with running(max_rows=1) as made:
-        made.submit([2, 7, EOS], endless(1))
+        made.submit([2, 7, EOS], [ENDLESS, 1, 1, EOS])  # of two lengths, so that they are not encoded together
         made.gate.wait_until_held()
         made.submit(endless(2))
         setattr(made.backend, f"{where}_error", RuntimeError("secret of the backend"))
         made.gate.open()
         assert made.has_failed.wait(PATIENCE)
-        opened = [(2, 7, EOS), tuple(endless(1)), tuple(endless(2))]
+        opened = [(2, 7, EOS), (ENDLESS, 1, 1, EOS), tuple(endless(2))]
         if where == "encode":  # the first sentence was encoded before
             made.assert_translated([2, 7, EOS])
             opened.pop(0)
