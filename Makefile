@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test check format proto download train release export load evaluate
+.PHONY: help serve test check format proto download train release export load bench bench-quick evaluate
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -17,7 +17,7 @@ $(VENV)/serving: pyproject.toml | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
 	touch $@
 $(VENV)/everything: pyproject.toml | $(BIN)/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[train,loadtest,dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[train,loadtest,bench,dev]'
 	touch $@ $(VENV)/serving $(VENV)/loadtest
 $(VENV)/loadtest: pyproject.toml | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[loadtest]'
@@ -49,6 +49,12 @@ proto: $(VENV)/everything ## write server/pb from proto/
 
 load: $(VENV)/loadtest ## load every model alike, and compare latency and throughput
 	$(BIN)/python -m loadtest $(ARGS)
+
+bench: $(VENV)/everything ## compare the engine with CTranslate2, offline, on the same weights
+	$(BIN)/python -m loadtest.bench $(ARGS)
+
+bench-quick: $(VENV)/everything ## the same, of fewer sentences, in a minute or two
+	$(BIN)/python -m loadtest.bench --sentences 300 --rounds 3 $(ARGS)
 
 ARCHITECTURES := rnn lstm lstm_attention transformer
 

@@ -1,0 +1,90 @@
+"""This project's Transformer as a CTranslate2 model, through the public specification classes."""
+
+from pathlib import Path
+from typing import Any
+
+import ctranslate2
+import numpy as np
+import numpy.typing as npt
+from ctranslate2.specs import common_spec, transformer_spec
+from sentencepiece import SentencePieceProcessor
+from torch import Tensor, nn
+
+from models.seq2seq import BOS
+from models.transformer import DecoderLayer, EncoderLayer, Transformer
+
+
+def convert(model: Transformer, tokenizer: SentencePieceProcessor, quantization: str, folder: Path) -> None:
+    """Write the model to `folder`. quantization: "int8" or "float32", of CTranslate2."""
+    config = model.config
+    spec = transformer_spec.TransformerSpec.from_config(
+        (config.num_encoder_layers, config.num_decoder_layers),
+        config.num_heads,
+        pre_norm=True,
+        activation=common_spec.Activation.RELU,
+    )
+    embedding = _array(model.embedding.weight)
+    spec.encoder.embeddings[0].weight = embedding
+    spec.decoder.embeddings.weight = embedding
+    spec.decoder.projection.weight = embedding
+    for side, norm in ((spec.encoder, model.encoder_norm), (spec.decoder, model.decoder_norm)):
+        side.scale_embeddings = True
+        side.position_encodings.encodings = _array(model.sinusoids)
+        _norm(side.layer_norm, norm)
+    for layer, encoder_layer in zip(spec.encoder.layer, model.encoder_layers, strict=True):
+        _encoder_layer(layer, encoder_layer)
+    for layer, decoder_layer in zip(spec.decoder.layer, model.decoder_layers, strict=True):
+        _decoder_layer(layer, decoder_layer)
+    vocabulary = [tokenizer.id_to_piece(id_) for id_ in range(tokenizer.get_piece_size())]
+    spec.register_source_vocabulary(vocabulary)
+    spec.register_target_vocabulary(vocabulary)
+    spec.config.add_source_eos = True
+    spec.config.decoder_start_token = vocabulary[BOS]
+    spec.validate()
+    spec.optimize(quantization=None if quantization == "float32" else quantization)
+    folder.mkdir(parents=True, exist_ok=True)
+    spec.save(str(folder))
+
+
+def open_translator(folder: Path, quantization: str, threads: int) -> ctranslate2.Translator:
+    """`threads` translators of one thread each: faster on few cores than one of several threads."""
+    return ctranslate2.Translator(
+        str(folder), device="cpu", compute_type=quantization, inter_threads=threads, intra_threads=1
+    )
+
+
+def _encoder_layer(spec: Any, layer: EncoderLayer) -> None:
+    _norm(spec.self_attention.layer_norm, layer.attention_norm)
+    _linear(spec.self_attention.linear[0], layer.attention.qkv)
+    _linear(spec.self_attention.linear[1], layer.attention.output)
+    _ffn(spec.ffn, layer)
+
+
+def _decoder_layer(spec: Any, layer: DecoderLayer) -> None:
+    _norm(spec.self_attention.layer_norm, layer.self_norm)
+    _linear(spec.self_attention.linear[0], layer.self_attention.qkv)
+    _linear(spec.self_attention.linear[1], layer.self_attention.output)
+    _norm(spec.attention.layer_norm, layer.cross_norm)
+    _linear(spec.attention.linear[0], layer.cross_attention.query)
+    _linear(spec.attention.linear[1], layer.cross_attention.key_value)
+    _linear(spec.attention.linear[2], layer.cross_attention.output)
+    _ffn(spec.ffn, layer)
+
+
+def _ffn(spec: Any, layer: EncoderLayer | DecoderLayer) -> None:
+    _norm(spec.layer_norm, layer.ffn_norm)
+    _linear(spec.linear_0, layer.ffn.inner)
+    _linear(spec.linear_1, layer.ffn.outer)
+
+
+def _norm(spec: Any, norm: nn.LayerNorm) -> None:
+    spec.gamma, spec.beta = _array(norm.weight), _array(norm.bias)
+
+
+def _linear(spec: Any, linear: nn.Linear) -> None:
+    spec.weight, spec.bias = _array(linear.weight), _array(linear.bias)
+
+
+def _array(tensor: Tensor) -> npt.NDArray[np.float32]:
+    array: npt.NDArray[np.float32] = tensor.detach().float().numpy().copy()
+    return array

@@ -1,0 +1,115 @@
+"""What is compared: each translates all sentences at once, greedy or with a beam, as fast as it can."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from pathlib import Path
+
+from server.backend import Backend, BackendOptions
+from server.bundle import read_bundle
+from server.decoding.options import DecodingOptions
+from server.engine import Engine
+from server.metrics import Metrics
+from server.scheduler import Limits
+from server.sentence import Event, Finished, Listener, Sentence
+
+LENGTH_PENALTY = 0.6
+
+SENTENCES = Path(__file__).parents[1] / "sentences.txt"
+MIN_EQUAL = 0.96
+"""Share of greedy translations in fp32 that have to be PyTorch's, token for token; sums in another order may change
+one that is nearly undecided."""
+
+
+class System(ABC):
+    settings: Sequence[int]
+    """Rows, or sentences of a batch, to choose the fastest from."""
+
+    @abstractmethod
+    def translate(self, sources: Sequence[list[int]], beam_size: int, setting: int) -> list[list[int]]:
+        """Token ids without EOS, of sources that end with EOS."""
+
+
+class OurEngine(System):
+    settings = (32, 48, 64, 128)
+
+    def __init__(self, bundle: Path, threads: int) -> None:
+        self._bundle = read_bundle(bundle)
+        self._threads = threads
+
+    def translate(self, sources: Sequence[list[int]], beam_size: int, setting: int) -> list[list[int]]:
+        outputs: dict[int, list[int]] = {}
+
+        def listener(index: int) -> Listener:
+            def listen(event: Event) -> None:
+                assert isinstance(event, Finished)
+                outputs[index] = event.hypotheses[0].output_ids
+
+            return listen
+
+        manifest = self._bundle.manifest
+        backend = Backend(self._bundle, BackendOptions(setting, self._threads))
+        engine = Engine(
+            manifest,
+            backend,
+            Limits(setting, max_joining_tokens=512),
+            len(sources),
+            _post,
+            Metrics().engine(manifest.name),
+        )
+        engine.submit(
+            [
+                Sentence(
+                    source,
+                    DecodingOptions(
+                        max_output_tokens=min(2 * len(source) + 10, manifest.max_output_tokens),
+                        beam_size=beam_size,
+                        length_penalty=LENGTH_PENALTY,
+                    ),
+                    listener(index),
+                )
+                for index, source in enumerate(sources)
+            ]
+        )
+        engine.start()
+        engine.close()
+        return [outputs[index] for index in range(len(sources))]
+
+
+def _post(events: list[tuple[Listener, Event]]) -> None:
+    for listen, event in events:
+        listen(event)
+
+
+class CTranslate2(System):
+    settings = (16, 32, 64, 128)
+
+    def __init__(self, checkpoint: Path, quantization: str, threads: int, folder: Path) -> None:
+        # Imported here: they are no part of the process in which our engine is measured.
+        from loadtest.bench.ctranslate2_model import convert, open_translator
+        from models.checkpoint import load_checkpoint
+        from models.greedy import greedy_decode
+        from models.transformer import Transformer
+
+        _, model, tokenizer = load_checkpoint(checkpoint)
+        assert isinstance(model, Transformer)
+        convert(model, tokenizer, quantization, folder)
+        self._translator = open_translator(folder, quantization, threads)
+        self._pieces = [tokenizer.id_to_piece(id_) for id_ in range(tokenizer.get_piece_size())]
+        self._ids = {piece: id_ for id_, piece in enumerate(self._pieces)}
+        if quantization == "float32":
+            eos = tokenizer.eos_id()
+            sources = [[*ids, eos] for ids in tokenizer.encode(SENTENCES.read_text(encoding="utf-8").splitlines()[:50])]
+            expected = [greedy_decode(model, [source])[0] for source in sources]
+            num_equal = sum(map(list.__eq__, self.translate(sources, 1, 1), expected))
+            if num_equal < MIN_EQUAL * len(sources):
+                raise RuntimeError(f"converted weights: {num_equal} of {len(sources)} translations are PyTorch's")
+
+    def translate(self, sources: Sequence[list[int]], beam_size: int, setting: int) -> list[list[int]]:
+        results = self._translator.translate_batch(
+            [[self._pieces[id_] for id_ in source[:-1]] for source in sources],
+            beam_size=beam_size,
+            length_penalty=LENGTH_PENALTY if beam_size > 1 else 0.0,
+            max_batch_size=setting,
+            max_decoding_length=256,
+        )
+        return [[self._ids[piece] for piece in result.hypotheses[0]] for result in results]
