@@ -156,41 +156,49 @@ class Engine:
         return joining
 
     def _join(self, joining: list[OpenSentence]) -> None:
-        self._encode([joiner for joiner in joining if not joiner.encoded])
-        now = self._clock()
+        """Those of one length are encoded together, and have their rows before others are: shortlists keep what running
+        rows need."""
+        by_length: dict[int, list[OpenSentence]] = {}
         for joiner in joining:
-            self._batch.join(joiner)
-            self._running[joiner.ticket.id] = self._waiting.pop(joiner.ticket.id)
-            self._metrics.queue_seconds.observe(now - joiner.submitted)
+            if joiner.encoded:
+                self._give_row(joiner)
+            else:
+                by_length.setdefault(joiner.ticket.num_source_tokens, []).append(joiner)
+        room = self._limits.max_joining_tokens - sum(length * len(group) for length, group in by_length.items())
+        for group in by_length.values():
+            companions = self._companions(group, room)
+            room -= len(companions) * group[0].ticket.num_source_tokens
+            self._encode([*group, *companions])
+            for joiner in group:
+                self._give_row(joiner)
         if joining:
             self._count_waiting(-len(joining))
             self._metrics.joined.inc(len(joining))
 
-    def _encode(self, joining: list[OpenSentence]) -> None:
-        """Those of one length together; with them those that wait and are as long, as far as the limit of tokens has
-        room, because a run of many sentences takes less time for each."""
-        by_length: dict[int, list[OpenSentence]] = {}
-        for joiner in joining:
-            by_length.setdefault(joiner.ticket.num_source_tokens, []).append(joiner)
-        if by_length:
-            room = self._limits.max_joining_tokens - sum(joiner.ticket.num_source_tokens for joiner in joining)
-            for opened in itertools.islice(self._waiting.values(), _LOOK_AHEAD):
-                num_source = opened.ticket.num_source_tokens
-                group = by_length.get(num_source)
-                if (
-                    group
-                    and num_source <= room
-                    and not opened.encoded
-                    and opened not in group
-                    and opened.may_wait_encoded
-                ):
-                    group.append(opened)
-                    room -= num_source
-        for num_source, group in by_length.items():
-            started = self._clock()
-            self._batch.encode(group)
-            self._metrics.encode_seconds.observe(self._clock() - started)
-            self._metrics.source_tokens.inc(num_source * len(group))
+    def _companions(self, group: list[OpenSentence], room: int) -> list[OpenSentence]:
+        """Sentences that wait and are as long, of at most `room` tokens together: a run of many sentences takes less
+        time for each."""
+        num_source = group[0].ticket.num_source_tokens
+        companions = [
+            waiting
+            for waiting in itertools.islice(self._waiting.values(), _LOOK_AHEAD)
+            if waiting.ticket.num_source_tokens == num_source
+            and not waiting.encoded
+            and waiting.may_wait_encoded
+            and waiting not in group
+        ]
+        return companions[: max(room, 0) // num_source]
+
+    def _encode(self, group: list[OpenSentence]) -> None:
+        started = self._clock()
+        self._batch.encode(group)
+        self._metrics.encode_seconds.observe(self._clock() - started)
+        self._metrics.source_tokens.inc(group[0].ticket.num_source_tokens * len(group))
+
+    def _give_row(self, joiner: OpenSentence) -> None:
+        self._batch.join(joiner)
+        self._running[joiner.ticket.id] = self._waiting.pop(joiner.ticket.id)
+        self._metrics.queue_seconds.observe(self._clock() - joiner.submitted)
 
     def _step(self, joined: list[OpenSentence]) -> None:
         started, num_rows = self._clock(), self._batch.num_rows

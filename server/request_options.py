@@ -16,14 +16,15 @@ from server.repository import ServedModel
 from server.text import WORD_START
 
 DEFAULT_LENGTH_PENALTY = 0.6
-_CHARACTERS_PER_TOKEN = 50
-"""More than any piece has."""
 GLOSSARY_BEAM_SIZE = 4
 """Least beam of a sentence with required terms: with one row they would be written at once, wherever that is."""
 MAX_TERM_CHARACTERS = 200
 """Of a forbidden phrase, and of a term of a glossary."""
-MAX_SEED = 2**64 - 1
 
+_NUM_SEEDS = 2**64
+
+_CHARACTERS_PER_TOKEN = 50
+"""More than any piece has."""
 
 _UNKNOWN = "\N{REPLACEMENT CHARACTER}"
 """What stands for characters that the vocabulary does not have: no word, so that it parts those beside it."""
@@ -124,7 +125,7 @@ def parse_options(message: pb.DecodingOptions, model: ServedModel, limits: Optio
         temperature=message.temperature if samples else 1.0,
         top_k=message.top_k,
         top_p=message.top_p or 1.0,
-        seed=(message.seed if message.HasField("seed") else secrets.randbelow(MAX_SEED)) if samples else 0,
+        seed=(message.seed if message.HasField("seed") else secrets.randbelow(_NUM_SEEDS)) if samples else 0,
         prefix=prefix,
         no_repeat_ngram_size=message.no_repeat_ngram_size,
         repetition_penalty=message.repetition_penalty or 1.0,

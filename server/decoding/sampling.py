@@ -64,13 +64,11 @@ class Sampling(Search):
 def restricted(
     scores: Float32, temperature: float, top_k: int, top_p: float
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
-    """The tokens that may be drawn, and what their probabilities are in proportion to.
+    """The tokens that may be drawn, and what their probabilities are in proportion to; where some are left out, the
+    most probable first.
 
-    Where some are left out, the most probable come first.
-
-    scores: float32 [vocabulary], log-probabilities. The temperature comes first, then the
-    `top_k` best (Fan et al. 2018), then the fewest of the best that together have a probability of `top_p` (Holtzman et
-    al. 2020).
+    scores: float32 [vocabulary], log-probabilities. The temperature comes first, then the `top_k` best (Fan et al. 2018),
+    then the fewest of the best that together have a probability of `top_p` (Holtzman et al. 2020).
     """
     most = float(scores.max())
     if most == -np.inf:

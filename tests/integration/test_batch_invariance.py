@@ -191,6 +191,13 @@ def test_options_of_all_kinds_come_and_go(served: SmallModel, each_alone: list[F
     assert_same(decode_at_random_moments(served, mixed_requests(served)), each_alone)
 
 
+def test_shortlists_that_join_together_do_not_take_each_other_s_place(served: SmallModel) -> None:
+    """Sources of many lengths: the batch's columns of the output layer grow, and are replaced, within one join."""
+    options = DecodingOptions(max_output_tokens=12, use_shortlist=served.bundle.manifest.has_shortlist)
+    requests = [(source, options) for source in random_sources()[:NUM_MIXED]]
+    assert_same(decode_together(served, requests, MAX_ROWS), decode_together(served, requests, max_rows=1))
+
+
 def test_a_greedy_sentence_is_the_same_among_the_greedy_rows_and_by_a_search(
     served: SmallModel, alone: list[Finished]
 ) -> None:
