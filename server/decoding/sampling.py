@@ -67,8 +67,8 @@ def restricted(
     """The tokens that may be drawn, and what their probabilities are in proportion to; where some are left out, the
     most probable first.
 
-    scores: float32 [vocabulary], log-probabilities. The temperature comes first, then the `top_k` best (Fan et al. 2018),
-    then the fewest of the best that together have a probability of `top_p` (Holtzman et al. 2020).
+    scores: float32 [vocabulary], log-probabilities. The temperature comes first, then the `top_k` best (Fan et al.
+    2018), then the fewest of the best that together have a probability of `top_p` (Holtzman et al. 2020).
     """
     most = float(scores.max())
     if most == -np.inf:
