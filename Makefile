@@ -50,11 +50,11 @@ proto: $(VENV)/everything ## write server/pb from proto/
 load: $(VENV)/loadtest ## load every model alike, and compare latency and throughput
 	$(BIN)/python -m loadtest $(ARGS)
 
-bench: $(VENV)/everything ## compare the engine with CTranslate2, offline, on the same weights
+bench: $(VENV)/everything ## compare with CTranslate2 and PyTorch, offline and under load: build/bench.html
 	$(BIN)/python -m loadtest.bench $(ARGS)
 
-bench-quick: $(VENV)/everything ## the same, of fewer sentences, in a minute or two
-	$(BIN)/python -m loadtest.bench --sentences 300 --rounds 3 $(ARGS)
+bench-quick: $(VENV)/everything ## a part of it, in five minutes
+	$(BIN)/python -m loadtest.bench --quick $(ARGS)
 
 ARCHITECTURES := rnn lstm lstm_attention transformer
 

@@ -1,5 +1,6 @@
 """What is compared: each translates all sentences at once, greedy or with a beam, as fast as it can."""
 
+import threading
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,6 +14,7 @@ from server.scheduler import Limits
 from server.sentence import Event, Finished, Listener, Sentence
 
 LENGTH_PENALTY = 0.6
+MAX_WAITING = 100_000
 
 SENTENCES = Path(__file__).parents[1] / "sentences.txt"
 MIN_EQUAL = 0.96
@@ -35,33 +37,29 @@ class OurEngine(System):
     def __init__(self, bundle: Path, threads: int) -> None:
         self._bundle = read_bundle(bundle)
         self._threads = threads
+        self._engine: tuple[int, Engine] | None = None
+        """The running one, and its rows."""
 
     def translate(self, sources: Sequence[list[int]], beam_size: int, setting: int) -> list[list[int]]:
+        limit = self._bundle.manifest.max_output_tokens
         outputs: dict[int, list[int]] = {}
+        done = threading.Event()
 
         def listener(index: int) -> Listener:
             def listen(event: Event) -> None:
                 assert isinstance(event, Finished)
                 outputs[index] = event.hypotheses[0].output_ids
+                if len(outputs) == len(sources):
+                    done.set()
 
             return listen
 
-        manifest = self._bundle.manifest
-        backend = Backend(self._bundle, BackendOptions(setting, self._threads))
-        engine = Engine(
-            manifest,
-            backend,
-            Limits(setting, max_joining_tokens=512),
-            len(sources),
-            _post,
-            Metrics().engine(manifest.name),
-        )
-        engine.submit(
+        self._with_rows(setting).submit(
             [
                 Sentence(
                     source,
                     DecodingOptions(
-                        max_output_tokens=min(2 * len(source) + 10, manifest.max_output_tokens),
+                        max_output_tokens=min(2 * len(source) + 10, limit),
                         beam_size=beam_size,
                         length_penalty=LENGTH_PENALTY,
                     ),
@@ -70,9 +68,27 @@ class OurEngine(System):
                 for index, source in enumerate(sources)
             ]
         )
-        engine.start()
-        engine.close()
+        done.wait()
         return [outputs[index] for index in range(len(sources))]
+
+    def _with_rows(self, max_rows: int) -> Engine:
+        """Running, with its graphs loaded, as in a server; another takes its place for another number of rows."""
+        if self._engine and self._engine[0] == max_rows:
+            return self._engine[1]
+        if self._engine:
+            self._engine[1].close()
+        backend = Backend(self._bundle, BackendOptions(max_rows, self._threads))
+        engine = Engine(
+            self._bundle.manifest,
+            backend,
+            Limits(max_rows, max_joining_tokens=512),
+            MAX_WAITING,
+            _post,
+            Metrics().engine(self._bundle.manifest.name),
+        )
+        engine.start()
+        self._engine = max_rows, engine
+        return engine
 
 
 def _post(events: list[tuple[Listener, Event]]) -> None:

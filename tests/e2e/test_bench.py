@@ -9,7 +9,9 @@ def test_the_engine_is_compared_with_ctranslate2_on_the_same_weights(tmp_path: P
     sentences = tmp_path / "sentences.txt"
     lines = (ROOT / "loadtest" / "sentences.txt").read_text(encoding="utf-8").splitlines()
     sentences.write_text("".join(f"{line}\n" for line in lines[:20]), encoding="utf-8")
-    done = run("loadtest.bench", "--rounds", "1", "--file", str(sentences), "--output", str(output))
+    done = run(
+        "loadtest.bench", "--section", "offline", "--rounds", "1", "--file", str(sentences), "--output", str(output)
+    )
     assert done.returncode == 0, done.stderr
     report = json.loads(output.read_text())
     assert set(report["ratios"]) == {"offline_greedy_int8", "offline_beam4_int8"}

@@ -1,0 +1,31 @@
+"""What the engine has to reach, as ratios within one run."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Goal:
+    text: str
+    bound: float
+    at_least: bool
+
+    def met(self, value: float) -> bool:
+        return value >= self.bound if self.at_least else value <= self.bound
+
+    @property
+    def condition(self) -> str:
+        return f"at {'least' if self.at_least else 'most'} {self.bound:g}"
+
+
+GOALS = {
+    "offline_greedy_int8": Goal("tokens/s, greedy, int8, against CTranslate2", 1.5, True),
+    "offline_greedy_int8_opus_size": Goal("the same at OPUS-MT's size", 1.3, True),
+    "offline_beam4_int8": Goal("tokens/s, beam of 4, int8, against CTranslate2", 1.5, True),
+    "sentence_latency_int8": Goal("time of one sentence, against CTranslate2 in process", 0.9, False),
+    "rate_at_p99_250ms": Goal("highest rate with p99 under 250 ms, against a CTranslate2 server", 2.0, True),
+    "token_cost_100_over_5": Goal("time of a step at position 100, against position 5", 1.3, False),
+    "outside_runtime_share_32_rows": Goal("share of a step outside ONNX Runtime, 32 rows", 0.15, False),
+    "serving_cpu_share": Goal("gRPC, tokenizing and scheduling, share of CPU time at saturation", 0.25, False),
+    "start_to_first_translation_s": Goal("seconds from start to a served translation, four models", 2.0, False),
+    "resident_mb": Goal("resident memory, four models, MB", 350.0, False),
+}

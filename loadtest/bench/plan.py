@@ -1,0 +1,29 @@
+"""How much is measured, and on what."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from models.corpora import data_folder, read_tests
+
+TEST_SETS = ("multi30k/test_2016_flickr", "tatoeba/test")
+
+
+@dataclass(frozen=True)
+class Plan:
+    quick: bool
+    """Fewer sizes, rates and repetitions: minutes in place of the better part of an hour."""
+    rounds: int
+    sentences: int
+    """Of each test set; 0: all."""
+    file: Path | None
+    """Whose lines are translated instead of the test sets."""
+    data: Path | None
+    folder: Path
+    """For what is made once and kept: converted and random models."""
+
+    def texts(self) -> list[str]:
+        """What is translated. Raises CorpusError where a test set is missing."""
+        if self.file:
+            return self.file.read_text(encoding="utf-8").splitlines()
+        tests = read_tests(data_folder(self.data))
+        return [text for name in TEST_SETS for text in tests[name].sources[: self.sentences or None]]
