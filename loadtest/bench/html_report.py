@@ -34,11 +34,13 @@ def write_html(path: Path, machine: Mapping[str, Cell], findings: Sequence[Findi
 
 def goals_table(findings: Iterable[Findings]) -> Table:
     """Every ratio, beside what it has to reach."""
-    rows = []
+    rows: list[list[Cell]] = []
     for name, value in (ratio for found in findings for ratio in found.ratios.items()):
         goal = GOALS.get(name)
-        verdict = ["", "", ""] if goal is None else [goal.condition, "met" if goal.met(value) else "missed", goal.text]
-        rows.append([name, value, *verdict])
+        if goal is None:
+            rows.append([name, value, "", "", ""])
+        else:
+            rows.append([name, value, goal.condition, "met" if goal.met(value) else "missed", goal.text])
     return Table("Goals", ["ratio", "reached", "goal", "", "what"], rows)
 
 
