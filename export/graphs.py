@@ -15,8 +15,11 @@ from torch.export import Dim
 
 from models.seq2seq import ALIGNMENT_QUERY, BOS, EOS, Seq2SeqModel
 
-OPSET = 22
-"""The newest standard opset whose graphs ONNX Runtime's contrib operators were seen to work with here."""
+OPSET = 24
+"""The first whose `Attention` knows the real length of each source."""
+
+MIN_POSITIONS = 2
+"""Of the buffers that a step is given, along source and target; what is in them may be shorter."""
 
 TRACED_ROWS, TRACED_SOURCE, TRACED_TARGET = 2, 5, 7
 """Sizes of the example that is traced; all three are dynamic in the graphs."""
@@ -77,7 +80,7 @@ def export_step(model: Seq2SeqModel, path: Path) -> None:
     state = model.start_state(source_ids, torch.tensor([TRACED_SOURCE, TRACED_SOURCE - 2]), TRACED_TARGET)
     previous_ids, positions = torch.full((TRACED_ROWS,), BOS), torch.tensor([0, 1])
     _, next_state = model.step(previous_ids, positions, state)
-    dimensions = {"source": Dim("source", min=2), "target": Dim("target", min=2)}
+    dimensions = {"source": Dim("source", min=MIN_POSITIONS), "target": Dim("target", min=MIN_POSITIONS)}
     rows = Dim("rows")
     dynamic_state = tuple(
         {0: rows} | {axis + 1: dimensions[dim] for axis, dim in enumerate(tensor.shape) if isinstance(dim, str)}

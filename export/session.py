@@ -10,9 +10,10 @@ import numpy as np
 import numpy.typing as npt
 import onnxruntime as ort
 
+from export.graphs import MIN_POSITIONS
 from models.batches import pad_sources
 from models.greedy import NEVER_WRITTEN, max_output
-from models.seq2seq import BOS, EOS, StateTensor
+from models.seq2seq import BOS, EOS, PAD, StateTensor
 from server.shortlist import Shortlist
 
 Array = npt.NDArray[np.generic]
@@ -32,6 +33,8 @@ class GraphSession:
     def encode(self, sources: Sequence[Sequence[int]], max_target: int) -> dict[str, Array]:
         """The state of one padded batch, with empty buffers of `max_target` positions for appended tensors."""
         source_ids, source_lengths = (tensor.numpy() for tensor in pad_sources(sources))
+        if source_ids.shape[1] < MIN_POSITIONS:
+            source_ids = np.pad(source_ids, ((0, 0), (0, MIN_POSITIONS - source_ids.shape[1])), constant_values=PAD)
         state = _run(self.encoder, {"source_ids": source_ids, "source_lengths": source_lengths})
         for tensor in self.state:
             if tensor.kind == "append":

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from models.attention import attend_cached
+from models.attention import attend_memory
 from models.recurrence import lstm_cell, run_lstm
 from models.seq2seq import ALIGNMENT_QUERY, Alignment, Seq2SeqModel, State, StateTensor, check_sizes, padding_mask
 
@@ -31,7 +31,6 @@ class LstmAttention(Seq2SeqModel):
         self.state = (
             StateTensor("keys", "constant", (1, "source", config.d_hidden)),
             StateTensor("values", "constant", (1, "source", config.d_hidden)),
-            StateTensor("memory_last", "constant", (config.d_hidden,)),
             StateTensor("source_last", "constant", (), torch.int64),
             StateTensor("hidden", "replace", (config.d_hidden,)),
             StateTensor("cell", "replace", (config.d_hidden,)),
@@ -66,22 +65,17 @@ class LstmAttention(Seq2SeqModel):
 
     def encode(self, source_ids: Tensor, source_lengths: Tensor) -> State:
         memory, hidden, cell = self.encode_source(source_ids, source_lengths)
-        last = source_lengths - 1
         return {
             "keys": memory.unsqueeze(1),  # of one head; and the values are the same
             "values": memory.unsqueeze(1).clone(),
-            "memory_last": memory[torch.arange(source_ids.shape[0], device=memory.device), last],
-            "source_last": last,
+            "source_last": source_lengths - 1,
             "hidden": hidden,
             "cell": cell,
         }
 
     def step(self, previous_ids: Tensor, positions: Tensor, state: Mapping[str, Tensor]) -> tuple[Tensor, State]:
         hidden, cell = lstm_cell(self.decoder, self.embedding(previous_ids), state["hidden"], state["cell"])
-        # The memory is attended to like a cache whose last position is written once more, unchanged.
-        last = state["memory_last"]
-        context, keys, values = attend_cached(
-            hidden, last, last, state["keys"], state["values"], state["source_last"], scale=1.0
-        )
+        query = hidden.unsqueeze(1)  # [rows, 1, d_hidden]
+        context, keys, values = attend_memory(query, state["keys"], state["values"], state["source_last"], scale=1.0)
         next_state = {"hidden": hidden, "cell": cell, "keys": keys, "values": values, ALIGNMENT_QUERY: hidden}
-        return self.logits(self.attentional(context, hidden)), next_state
+        return self.logits(self.attentional(context.squeeze(1), hidden)), next_state

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from models.attention import attend_cached
+from models.attention import attend, attend_cached, attend_memory, attend_source, split_heads
 from models.seq2seq import (
     ALIGNMENT_QUERY,
     Alignment,
@@ -56,7 +56,6 @@ class Transformer(Seq2SeqModel):
         heads, size = config.num_heads, config.d_model // config.num_heads
         self.state = (
             StateTensor("source_last", "constant", (), torch.int64),
-            StateTensor("cross_last", "constant", (config.num_decoder_layers * 2, config.d_model)),
             *(
                 StateTensor(f"{name}_{layer}", kind, (heads, dimension, size))
                 for layer in range(config.num_decoder_layers)
@@ -79,23 +78,23 @@ class Transformer(Seq2SeqModel):
 
     def embed(self, ids: Tensor, positions: Tensor) -> Tensor:
         """Token plus position (section 3.4 and 3.5): ids, positions [...] -> [..., d_model]."""
-        tokens = self.embedding(ids) * math.sqrt(self.config.d_model)
+        tokens = F.embedding(ids, self.embedding.weight * math.sqrt(self.config.d_model))
         return self.dropout(tokens + F.embedding(positions, self.sinusoids))
 
-    def encode_source(self, source_ids: Tensor, source_lengths: Tensor) -> tuple[Tensor, Tensor]:
-        """Encoder memory [batch, source, d_model], and its mask [batch, 1, 1, source]."""
-        real = padding_mask(source_lengths, source_ids.shape[1])[:, None, None]
+    def encode_source(self, source_ids: Tensor, source_lengths: Tensor) -> Tensor:
+        """Encoder memory [batch, source, d_model]."""
         x = self.embed(source_ids, torch.arange(source_ids.shape[1], device=source_ids.device))
         for layer in self.encoder_layers:
-            x = layer(x, real)
-        return self.encoder_norm(x), real
+            x = layer(x, source_lengths)
+        return self.encoder_norm(x)
 
     def forward(self, source_ids: Tensor, source_lengths: Tensor, previous_ids: Tensor) -> Tensor:
-        memory, real = self.encode_source(source_ids, source_lengths)
-        return self.decode(memory, real, previous_ids)
+        memory = self.encode_source(source_ids, source_lengths)
+        return self.decode(memory, padding_mask(source_lengths, memory.shape[1])[:, None, None], previous_ids)
 
     def decode(self, memory: Tensor, real: Tensor, previous_ids: Tensor) -> Tensor:
-        """Features of all positions of previous_ids [batch, target]: [batch, target, d_model]."""
+        """Features of all positions of previous_ids [batch, target]: [batch, target, d_model]. `real` is the source's
+        mask, [batch, 1, 1, source]."""
         position = torch.arange(previous_ids.shape[1], device=previous_ids.device)
         x = self.embed(previous_ids, position)
         causal = position <= position.unsqueeze(1)  # each position sees itself and those before it
@@ -110,31 +109,23 @@ class Transformer(Seq2SeqModel):
         return TransformerWithoutCache(self)
 
     def encode(self, source_ids: Tensor, source_lengths: Tensor) -> State:
-        memory, _ = self.encode_source(source_ids, source_lengths)
-        last = source_lengths - 1
-        state: State = {"source_last": last}
-        at_last = []  # of each layer, key and value at the last source position, [batch, d_model]
-        row = torch.arange(source_ids.shape[0], device=source_ids.device)
+        memory = self.encode_source(source_ids, source_lengths)
+        state: State = {"source_last": source_lengths - 1}
         for index, layer in enumerate(self.decoder_layers):
             keys, values = layer.cross_attention.keys_values(memory)  # [batch, source, d_model]
-            at_last += [keys[row, last], values[row, last]]
             state[f"cross_keys_{index}"] = split_heads(keys, self.config.num_heads)
             state[f"cross_values_{index}"] = split_heads(values, self.config.num_heads)
-        state["cross_last"] = torch.stack(at_last, dim=1)
         return state
 
     def step(self, previous_ids: Tensor, positions: Tensor, state: Mapping[str, Tensor]) -> tuple[Tensor, State]:
-        x = self.embed(previous_ids, positions)  # [rows, d_model]
-        cross_last = state["cross_last"].unbind(dim=1)
+        x = self.embed(previous_ids.unsqueeze(1), positions.unsqueeze(1))  # [rows, 1, d_model]
         next_state: State = {}
         for index, layer in enumerate(self.decoder_layers):
             caches = {name: state[f"{name}_{index}"] for name, _, _ in CACHES}
-            last_key, last_value = cross_last[2 * index : 2 * index + 2]
-            x, next_state[ALIGNMENT_QUERY], caches = layer.step(
-                x, positions, state["source_last"], last_key, last_value, caches
-            )
+            x, query, caches = layer.step(x, positions, state["source_last"], caches)
             next_state.update({f"{name}_{index}": cache for name, cache in caches.items()})
-        return self.logits(self.decoder_norm(x)), next_state
+        next_state[ALIGNMENT_QUERY] = query.squeeze(1)  # of the last layer
+        return self.logits(self.decoder_norm(x.squeeze(1))), next_state
 
 
 class TransformerWithoutCache(Seq2SeqModel):
@@ -157,7 +148,7 @@ class TransformerWithoutCache(Seq2SeqModel):
         return self.transformer.logits(features)
 
     def encode(self, source_ids: Tensor, source_lengths: Tensor) -> State:
-        memory, _ = self.transformer.encode_source(source_ids, source_lengths)
+        memory = self.transformer.encode_source(source_ids, source_lengths)
         return {"memory": memory, "source_length": source_lengths + 0}
 
     def step(self, previous_ids: Tensor, positions: Tensor, state: Mapping[str, Tensor]) -> tuple[Tensor, State]:
@@ -186,9 +177,12 @@ class EncoderLayer(nn.Module):
         self.ffn = FeedForward(config)
         self.dropout = nn.Dropout(config.dropout)
 
-    def forward(self, x: Tensor, real: Tensor) -> Tensor:
-        """x [batch, source, d_model], real bool [batch, 1, 1, source] -> like x."""
-        x = x + self.dropout(self.attention(self.attention_norm(x), real))
+    def forward(self, x: Tensor, source_lengths: Tensor) -> Tensor:
+        """x [batch, source, d_model], source_lengths int64 [batch] -> like x."""
+        attention = self.attention
+        query, key, value = attention.qkv(self.attention_norm(x)).chunk(3, dim=-1)
+        context = attend_source(query, key, value, source_lengths, attention.num_heads, attention.scale)
+        x = x + self.dropout(attention.output(context))
         return x + self.dropout(self.ffn(self.ffn_norm(x)))
 
 
@@ -211,36 +205,20 @@ class DecoderLayer(nn.Module):
         return x + self.dropout(self.ffn(self.ffn_norm(x)))
 
     def step(
-        self,
-        x: Tensor,
-        positions: Tensor,
-        source_last: Tensor,
-        last_key: Tensor,
-        last_value: Tensor,
-        caches: Mapping[str, Tensor],
+        self, x: Tensor, positions: Tensor, source_last: Tensor, caches: Mapping[str, Tensor]
     ) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
-        """One position of every row: x [rows, d_model] -> like x, the query to the encoder memory [rows, d_model], and
-        the caches of `CACHES`, written in place.
-
-        The encoder memory is attended to like a cache whose last position, `last_key` and `last_value`, is written
-        once more, unchanged.
+        """One position of every row: x [rows, 1, d_model] -> like x, the query to the encoder memory, like x, and the
+        caches of `CACHES`, written in place.
         """
         attention = self.self_attention
-        query, key, value = attention.qkv(self.self_norm(x)).chunk(3, dim=-1)
         context, self_keys, self_values = attend_cached(
-            query, key, value, caches["self_keys"], caches["self_values"], positions, attention.scale
+            attention.qkv(self.self_norm(x)), caches["self_keys"], caches["self_values"], positions, attention.scale
         )
         x = x + attention.output(context)
         cross = self.cross_attention
         query = cross.query(self.cross_norm(x))
-        context, cross_keys, cross_values = attend_cached(
-            query,
-            last_key,
-            last_value,
-            caches["cross_keys"],
-            caches["cross_values"],
-            source_last,
-            cross.scale,
+        context, cross_keys, cross_values = attend_memory(
+            query, caches["cross_keys"], caches["cross_values"], source_last, cross.scale
         )
         x = x + cross.output(context)
         x = x + self.ffn(self.ffn_norm(x))
@@ -259,9 +237,8 @@ class SelfAttention(nn.Module):
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
         """x [batch, length, d_model], mask bool to [batch, heads, length, length] -> like x."""
-        query, key, value = (split_heads(part, self.num_heads) for part in self.qkv(x).chunk(3, dim=-1))
-        context = attend(query, key, value, mask, self.scale)
-        return self.output(merge_heads(context))
+        query, key, value = self.qkv(x).chunk(3, dim=-1)
+        return self.output(attend(query, key, value, mask, self.num_heads, self.scale))
 
 
 class CrossAttention(nn.Module):
@@ -282,10 +259,8 @@ class CrossAttention(nn.Module):
 
     def forward(self, x: Tensor, memory: Tensor, real: Tensor) -> Tensor:
         """x [batch, target, d_model] -> like x."""
-        query = split_heads(self.query(x), self.num_heads)
-        key, value = (split_heads(part, self.num_heads) for part in self.keys_values(memory))
-        context = attend(query, key, value, real, self.scale)
-        return self.output(merge_heads(context))
+        key, value = self.keys_values(memory)
+        return self.output(attend(self.query(x), key, value, real, self.num_heads, self.scale))
 
 
 class FeedForward(nn.Module):
@@ -297,28 +272,6 @@ class FeedForward(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """x [..., d_model] -> like x."""
         return self.outer(F.relu(self.inner(x)))
-
-
-def attend(query: Tensor, key: Tensor, value: Tensor, mask: Tensor, scale: float) -> Tensor:
-    """Scaled dot-product attention (section 3.2.1) where the mask is true.
-
-    query [batch, heads, length, head_size]; key, value [batch, heads, memory, head_size]; mask bool, broadcast to
-    [batch, heads, length, memory]. Returns the context, like query. Written out, because the exporter's own form of
-    it guards against rows without any real position, which do not occur, at every call.
-    """
-    bias = torch.zeros(mask.shape, dtype=query.dtype, device=query.device).masked_fill(~mask, float("-inf"))
-    scores = (query * scale) @ key.transpose(2, 3) + bias
-    return scores.softmax(dim=-1) @ value
-
-
-def split_heads(x: Tensor, num_heads: int) -> Tensor:
-    """[batch, length, d_model] -> [batch, heads, length, head_size]."""
-    return x.unflatten(-1, (num_heads, -1)).transpose(1, 2)
-
-
-def merge_heads(x: Tensor) -> Tensor:
-    """[batch, heads, length, head_size] -> [batch, length, d_model]."""
-    return x.transpose(1, 2).flatten(2)
 
 
 def sinusoids(positions: int, d_model: int) -> Tensor:

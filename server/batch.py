@@ -1,7 +1,8 @@
 """The rows of the running batch: which sentence has which, and how a step changes that.
 
-A row is one hypothesis. A sentence starts with one row, and gets more, behind all others, as its hypotheses branch.
-Rows stay compact: when one is freed, the last one moves into its place.
+A row is one hypothesis. A sentence starts with one row, and gets more as its hypotheses branch. A row that is freed is
+taken by the next that joins or branches; before a step, the last rows move into those that nobody took, so that the
+running ones are the first.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -12,8 +13,10 @@ import numpy as np
 
 from server.backend import Backend
 from server.bundle import Manifest
-from server.decoding.greedy import GreedyRows
-from server.decoding.hypothesis import Ending, Hypothesis, length_penalty
+from server.decoding.beam import BeamSearch
+from server.decoding.beams import candidates_of
+from server.decoding.greedy import Greedy, advance_greedy
+from server.decoding.hypothesis import Hypothesis
 from server.decoding.search import Continuation, Search
 from server.decoding.searches import open_search
 from server.scheduler import Ticket
@@ -41,8 +44,6 @@ class OpenSentence:
     """Of the running batch, in the order of its hypotheses; none while it waits."""
     encoded: Encoded | None = None
     """From its encoding until it joins."""
-    search: Search | None = None
-    """None where the greedy rows decode it."""
 
     @property
     def may_wait_encoded(self) -> bool:
@@ -58,38 +59,39 @@ class StepResult(NamedTuple):
 
 
 class RunningBatch:
-    def __init__(self, manifest: Manifest, backend: Backend, max_rows: int) -> None:
+    def __init__(self, manifest: Manifest, backend: Backend) -> None:
         self._special_ids = manifest.special_ids
         self._backend = backend
-        self._rows: list[OpenSentence] = []  # by row
-        self._greedy = GreedyRows(manifest.special_ids, max_rows, manifest.max_output_tokens)
+        self._owners: list[OpenSentence | None] = []  # by row; None where it was freed
+        self._vacant: list[int] = []
+        self._greedy: dict[OpenSentence, Greedy] = {}
         self._searched: dict[OpenSentence, Search] = {}
 
     @property
     def num_rows(self) -> int:
-        return len(self._rows)
+        return len(self._owners) - len(self._vacant)
 
     def encode(self, group: Sequence[OpenSentence]) -> None:
         """Encode sentences of one length together; they may join then, at once or later."""
         sources, lists = [opened.sentence.source_ids for opened in group], [self._list(opened) for opened in group]
-        encoded = self._backend.encode(sources, lists, self.num_rows)
+        encoded = self._backend.encode(sources, lists, len(self._owners))
         for index, opened in enumerate(group):
             opened.encoded = Encoded(encoded, index)
 
     def join(self, joining: OpenSentence) -> None:
         """Give an encoded sentence a row."""
-        backend, options = self._backend, joining.sentence.options
+        backend = self._backend
         assert joining.encoded
-        joining.search = open_search(options, self._special_ids)
-        if joining.search:
-            self._searched[joining] = joining.search
-        row = self._add_row(joining)
+        row = self._take_row(joining)
         joining.rows = [row]
+        if joining.sentence.options.is_plain_greedy:
+            self._greedy[joining] = Greedy(joining.sentence.options, row)
+        else:
+            self._searched[joining] = open_search(joining.sentence.options, self._special_ids)
         backend.state.write(row, *joining.encoded, joining.ticket.num_source_tokens)
         joining.encoded = None
         backend.previous_ids[row] = self._special_ids.bos
         backend.positions[row] = 0
-        self._greedy.start(row, 0 if joining.search else options.max_output_tokens)
 
     def _list(self, joining: OpenSentence) -> Int64 | None:
         """What the sentence may write; None for everything."""
@@ -100,21 +102,74 @@ class RunningBatch:
 
     def step(self) -> StepResult:
         """One token for every row; sentences that end leave."""
-        backend, num_rows = self._backend, self.num_rows
-        backend.step(num_rows)
-        # The searches first: the greedy rows change the log-probabilities in place.
-        advanced = [(searched, search.advance(*self._shown(searched))) for searched, search in self._searched.items()]
-        ended = self._greedy.advance(backend.log_probs, backend.previous_ids, backend.positions, num_rows)
-        result = StepResult([], [(self._rows[row], self._greedy_result(row, cut)) for row, cut in ended])
-        self._tell_greedy(result, {row for row, _ in ended})
-        self._continue(advanced, result)
+        self._compact()
+        backend = self._backend
+        backend.step(len(self._owners))
+        result = StepResult([], [])
+        # Searches first: the greedy rows change the log-probabilities in place.
+        surplus = self._step_searched(result)
+        self._step_greedy(result)
+        backend.positions[: len(self._owners)] += 1
+        self._free(surplus)
         for finished, _ in result.finished:
             self.leave(finished)
         return result
 
     def leave(self, leaving: OpenSentence) -> None:
+        self._greedy.pop(leaving, None)
         self._searched.pop(leaving, None)
         self._free(leaving.rows)
+
+    # Greedy.
+
+    def _step_greedy(self, result: StepResult) -> None:
+        if not self._greedy:
+            return
+        backend = self._backend
+        log_probs = backend.log_probs[: len(self._owners)]
+        advance_greedy(self._greedy.values(), self._special_ids, log_probs, backend.previous_ids)
+        for opened, greedy in self._greedy.items():
+            if greedy.hypothesis.ending:
+                result.finished.append((opened, Finished([greedy.finished()])))
+            elif opened.sentence.streams:
+                result.written.append((opened, Written(Hypothesis(greedy.hypothesis.output_ids[-1:]))))
+
+    # Beams and other searches.
+
+    def _step_searched(self, result: StepResult) -> list[int]:
+        """Rows follow the hypotheses that live on; returns rows that are left."""
+        sources: list[int] = []
+        targets: list[int] = []
+        surplus: list[int] = []
+        for searched, continuations in self._advanced():
+            if not continuations:
+                result.finished.append((searched, Finished(self._searched[searched].ranked())))
+                continue
+            if searched.sentence.streams:
+                part = self._searched[searched].take_agreed()
+                if part:
+                    result.written.append((searched, Written(part)))
+            surplus += self._place(searched, continuations, sources, targets)
+        if targets:
+            self._backend.state.copy(sources, targets, int(self._backend.positions[targets].max()) + 1)
+        return surplus
+
+    def _advanced(self) -> list[tuple[OpenSentence, list[Continuation]]]:
+        """Every search by a step: plain beams of one size together, all others one by one."""
+        advanced = []
+        plain: dict[int, list[tuple[OpenSentence, BeamSearch]]] = {}
+        for searched, search in self._searched.items():
+            if isinstance(search, BeamSearch) and search.is_plain:
+                plain.setdefault(search.options.beam_size, []).append((searched, search))
+            else:
+                advanced.append((searched, search.advance(*self._shown(searched))))
+        for size, beams in plain.items():
+            searches, rows = [search for _, search in beams], [searched.rows for searched, _ in beams]
+            log_probs = self._backend.log_probs[: len(self._owners)]
+            candidates = candidates_of(searches, rows, size, log_probs, self._special_ids)
+            for (searched, search), found in zip(beams, candidates, strict=True):
+                advanced.append((searched, search.go_on(found)))
+        return advanced
 
     def _shown(self, searched: OpenSentence) -> tuple[np.ndarray, np.ndarray | None]:
         """What its search is shown: log-probabilities, and attention where it needs it."""
@@ -125,41 +180,6 @@ class RunningBatch:
             backend.attention(rows, searched.ticket.num_source_tokens) if needs_attention else None,
         )
 
-    def _tell_greedy(self, result: StepResult, ended: set[int]) -> None:
-        ids = self._backend.previous_ids[: self.num_rows].tolist()
-        for row, (open_sentence, id_) in enumerate(zip(self._rows, ids, strict=True)):
-            if open_sentence.sentence.streams and not open_sentence.search and row not in ended:
-                result.written.append((open_sentence, Written(Hypothesis([id_]))))
-
-    def _greedy_result(self, row: int, reached_limit: bool) -> Finished:
-        ending = Ending.LIMIT if reached_limit else Ending.EOS
-        num_written = int(self._backend.positions[row]) - (not reached_limit)  # without EOS
-        ids = self._greedy.output_ids[row, :num_written].tolist()
-        log_prob = float(self._greedy.log_prob[row])
-        hypothesis = Hypothesis(ids, log_prob, log_prob, ending=ending)
-        alpha = self._rows[row].sentence.options.length_penalty
-        hypothesis.score = log_prob / length_penalty(hypothesis.num_scored, alpha)
-        return Finished([hypothesis])
-
-    def _continue(self, advanced: Iterable[tuple[OpenSentence, list[Continuation]]], result: StepResult) -> None:
-        """Rows follow the hypotheses that live on."""
-        sources: list[int] = []
-        targets: list[int] = []
-        surplus: list[int] = []
-        for searched, continuations in advanced:
-            search = self._searched[searched]
-            if not continuations:
-                result.finished.append((searched, Finished(search.ranked())))
-                continue
-            if searched.sentence.streams:
-                part = search.take_agreed()
-                if part:
-                    result.written.append((searched, Written(part)))
-            surplus += self._place(searched, continuations, sources, targets)
-        if targets:
-            self._backend.state.copy(sources, targets, int(self._backend.positions[targets].max()))
-        self._free(surplus)
-
     def _place(
         self, searched: OpenSentence, continuations: list[Continuation], sources: list[int], targets: list[int]
     ) -> list[int]:
@@ -168,42 +188,62 @@ class RunningBatch:
         before, backend = searched.rows, self._backend
         parents = {continuation.parent for continuation in continuations}
         spare = [row for index, row in enumerate(before) if index not in parents]
+        num_new = max(len(continuations) - len(before), 0)
+        spare += self._branch(searched, before[0], num_new)
         searched.rows = []
         for parent, _ in continuations:
             row = before[parent]
             if parent in parents:
                 parents.remove(parent)
             else:
-                row = spare.pop() if spare else self._branch(searched, before[0])
+                row = spare.pop()
                 sources.append(before[parent])
                 targets.append(row)
             searched.rows.append(row)
         backend.previous_ids[searched.rows] = [id_ for _, id_ in continuations]
         return spare
 
-    def _branch(self, searched: OpenSentence, source_row: int) -> int:
-        """A new row for another hypothesis of a sentence."""
-        row = self._add_row(searched)
-        self._backend.state.share_source(source_row, row, searched.ticket.num_source_tokens)
-        self._backend.positions[row] = self._backend.positions[source_row]
-        self._greedy.start(row, 0)
-        return row
+    # Rows.
 
-    def _add_row(self, owner: OpenSentence) -> int:
-        self._rows.append(owner)
-        return len(self._rows) - 1
+    def _branch(self, owner: OpenSentence, source_row: int, number: int) -> list[int]:
+        """New rows for other hypotheses of a sentence, at the position of its row `source_row`."""
+        rows = [self._take_row(owner) for _ in range(number)]
+        if rows:
+            self._backend.state.share_source(source_row, rows, owner.ticket.num_source_tokens)
+            self._backend.positions[rows] = self._backend.positions[source_row]
+        return rows
+
+    def _take_row(self, owner: OpenSentence) -> int:
+        if self._vacant:
+            row = self._vacant.pop()
+            self._owners[row] = owner
+            return row
+        self._owners.append(owner)
+        return len(self._owners) - 1
 
     def _free(self, rows: Iterable[int]) -> None:
-        """Rows that no hypothesis has any more; the last row moves into the place of each."""
+        """Rows that no hypothesis has any more."""
+        for row in rows:
+            self._owners[row] = None
+            self._vacant.append(row)
+
+    def _compact(self) -> None:
+        """Rows that were freed are taken by the last ones."""
         backend = self._backend
-        for row in sorted(rows, reverse=True):  # so that no row that moves is one of them
-            owner = self._rows.pop()
-            last = len(self._rows)
-            if last != row:
-                num_written = int(backend.positions[last])
-                backend.state.move(last, row, owner.ticket.num_source_tokens, num_written)
-                backend.previous_ids[row] = backend.previous_ids[last]
-                backend.positions[row] = backend.positions[last]
-                self._greedy.move(last, row, num_written)
-                self._rows[row] = owner
-                owner.rows[owner.rows.index(last)] = row
+        for row in sorted(self._vacant):
+            while self._owners and self._owners[-1] is None:
+                self._owners.pop()
+            last = len(self._owners) - 1
+            if row > last:
+                break
+            owner = self._owners.pop()
+            assert owner
+            num_written = int(backend.positions[last])
+            backend.state.move(last, row, owner.ticket.num_source_tokens, num_written)
+            backend.previous_ids[row] = backend.previous_ids[last]
+            backend.positions[row] = backend.positions[last]
+            self._owners[row] = owner
+            owner.rows[owner.rows.index(last)] = row
+            if owner in self._greedy:
+                self._greedy[owner].row = row
+        self._vacant.clear()

@@ -224,6 +224,8 @@ def _check(manifest: Manifest) -> None:
         for dimension in spec.shape:
             if dimension not in ("source", "target") and (isinstance(dimension, str) or dimension < 1):
                 raise ValueError(f"state[{index}].shape: source, target or a size expected, got {dimension!r}")
+        if sum(isinstance(dimension, str) for dimension in spec.shape) > 1:
+            raise ValueError(f"state[{index}].shape: at most one of source and target expected, got {spec.shape}")
 
 
 def _check_alignment_keys(name: str, state: tuple[StateSpec, ...]) -> None:

@@ -7,6 +7,7 @@ The engine knows ids and deadlines, and nothing of text, protobuf or gRPC.
 
 import itertools
 import logging
+import math
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -64,8 +65,12 @@ class Engine:
         self._inbox = _Inbox()
         self._waiting: dict[int, OpenSentence] = {}  # in order of arrival
         self._running: dict[int, OpenSentence] = {}
-        self._batch = RunningBatch(manifest, backend, limits.max_rows)
+        self._next_deadline = math.inf
+        """Of the running ones, where none wait; it is too early once that one has left."""
+        self._batch = RunningBatch(manifest, backend)
         self._events: list[tuple[Listener, Event]] = []
+        self._published = (0, 0, 0)
+        """Rows, running and waiting sentences that the gauges show."""
         self._thread = threading.Thread(target=self._run, name=f"engine {manifest.name}", daemon=True)
 
     # From any thread.
@@ -126,6 +131,8 @@ class Engine:
     def _receive(self) -> bool:
         """Take the messages, waiting for one where there is nothing to do. False: closed, and all is done."""
         inbox = self._inbox
+        if self._running and not inbox.submitted and not inbox.cancelled:
+            return True  # without the lock: what comes now is seen at the next step
         with inbox.changed:
             idle = not self._waiting and not self._running
             while idle and not inbox.submitted and not inbox.closing:
@@ -140,6 +147,8 @@ class Engine:
 
     def _admit_and_expire(self) -> list[OpenSentence]:
         """Those whose time is over leave; returns those that join."""
+        if not self._waiting and self._clock() < self._next_deadline:
+            return []  # nobody joins, and nobody is late
         decision = plan(
             self._clock(),
             (waiting.ticket for waiting in self._waiting.values()),
@@ -153,6 +162,9 @@ class Engine:
                 self._events.append((expired.sentence.listener, Failed(DeadlineExceeded(where))))
         joining = [self._waiting[id_] for id_ in decision.joining]
         self._join(joining)
+        if not self._waiting:
+            deadlines = (running.ticket.deadline for running in self._running.values())
+            self._next_deadline = min(deadlines, default=math.inf)
         return joining
 
     def _join(self, joining: list[OpenSentence]) -> None:
@@ -215,9 +227,12 @@ class Engine:
         self._metrics.batch_rows.observe(num_rows)
 
     def _publish(self) -> None:
-        self._metrics.active_rows.set(self._batch.num_rows)
-        self._metrics.reserved_rows.set(sum(running.ticket.num_rows for running in self._running.values()))
-        self._metrics.waiting.set(len(self._waiting))
+        gauges = (self._batch.num_rows, len(self._running), len(self._waiting))
+        if gauges != self._published:
+            self._published = gauges
+            self._metrics.active_rows.set(self._batch.num_rows)
+            self._metrics.reserved_rows.set(sum(running.ticket.num_rows for running in self._running.values()))
+            self._metrics.waiting.set(len(self._waiting))
         if self._events:
             events, self._events = self._events, []
             self._post(events)

@@ -3,6 +3,7 @@
 `models/beam_search.py` is the same in PyTorch, plain and slow; its comment states the rules.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -19,6 +20,8 @@ class Candidate(NamedTuple):
     total: float
     parent: int
     id: int
+    log_prob: float
+    """The model's own, of this token."""
     progress: Progress | None = None
     """With it, where terms are required."""
 
@@ -27,16 +30,28 @@ class BeamSearch(Search):
     def __init__(self, options: DecodingOptions, special_ids: SpecialIds) -> None:
         super().__init__(options, special_ids)
         self._constraints = Constraints(options, special_ids)
+        self.is_plain = options.is_plain_beam
+        """Whether its candidates can be found together with those of others."""
         self._required = options.required
         self._progress = [options.required.start if options.required else None]
         """Of each hypothesis that lives."""
 
+    @property
+    def best_total(self) -> float:
+        """Of the hypotheses that live. Scores are compared beside it, as its size would cost them precision; and a beam
+        of one adds nothing, so that it is exactly greedy."""
+        return max(hypothesis.total for hypothesis in self.live)
+
     def advance(self, log_probs: Float32, attention: Float32 | None) -> list[Continuation]:
+        return self.go_on(self._candidates(log_probs, attention), attention)
+
+    def go_on(self, candidates: Sequence[Candidate], attention: Float32 | None = None) -> list[Continuation]:
+        """`advance`, with the most probable continuations found already, in the order in which they get a place."""
         size = self.options.beam_size
         continuations: list[Continuation] = []
         live, progress = [], []
-        for rank, (total, parent, id_, next_progress) in enumerate(self._candidates(log_probs, attention)):
-            hypothesis, log_prob = self.live[parent], float(log_probs[parent, id_])
+        for rank, (total, parent, id_, log_prob, next_progress) in enumerate(candidates):
+            hypothesis = self.live[parent]
             attended = attention[parent].copy() if attention is not None else None
             if id_ == self.eos:
                 if rank < size:
@@ -53,16 +68,15 @@ class BeamSearch(Search):
         return [] if self.cut_at_limit() else continuations
 
     def _candidates(self, log_probs: Float32, attention: Float32 | None) -> list[Candidate]:
-        """The most probable continuations, in the order in which they get a place: twice as many as the beam has, so
-        that those which end leave enough of the others, and more where terms are required."""
+        """Twice as many as the beam has, so that those which end leave enough of the others, and more where terms are
+        required."""
         scores = log_probs.copy()
         promoted: list[int] = []
         for row, hypothesis in enumerate(self.live):
             self._constraints.apply(scores[row], hypothesis.output_ids)
             for id_ in self._promoted(row, scores[row], log_probs[row], attention):
                 promoted.append(row * scores.shape[1] + id_)
-        # Beside the best total, whose size would cost precision: a beam of one adds nothing, and is exactly greedy.
-        best_total = max(hypothesis.total for hypothesis in self.live)
+        best_total = self.best_total
         scores += np.array([[hypothesis.total - best_total] for hypothesis in self.live], np.float32)
         flat = scores.reshape(-1)
         indices = best(flat, 2 * self.options.beam_size)
@@ -71,7 +85,7 @@ class BeamSearch(Search):
             indices = indices[np.argsort(-flat[indices], kind="stable")]
         parents, ids = np.divmod(indices, scores.shape[1])
         totals = flat[indices].astype(np.float64) + best_total
-        found = list(map(Candidate, totals.tolist(), parents.tolist(), ids.tolist()))
+        found = list(map(Candidate, totals.tolist(), parents.tolist(), ids.tolist(), log_probs[parents, ids].tolist()))
         return self._allocated(found, self._required) if self._required else found
 
     def _promoted(self, row: int, scores: Float32, log_probs: Float32, attention: Float32 | None) -> list[int]:

@@ -1,58 +1,62 @@
-"""Plain greedy decoding of all rows at once, as arrays."""
+"""Plain greedy decoding of many sentences at once."""
 
-from typing import NamedTuple
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 
 import numpy as np
+import numpy.typing as npt
 
 from server.bundle import SpecialIds
+from server.decoding.hypothesis import Ending, Hypothesis, length_penalty
+from server.decoding.options import DecodingOptions
 
 
-class Ended(NamedTuple):
+@dataclass(slots=True, eq=False)
+class Greedy:
+    """One sentence: its only hypothesis, and its row."""
+
+    options: DecodingOptions
     row: int
-    reached_limit: bool
-    """The limit of output tokens ended it, not the model."""
+    hypothesis: Hypothesis = field(default_factory=Hypothesis)
+
+    def finished(self) -> Hypothesis:
+        hypothesis = self.hypothesis
+        hypothesis.total = hypothesis.log_prob
+        hypothesis.score = hypothesis.total / length_penalty(hypothesis.num_scored, self.options.length_penalty)
+        return hypothesis
 
 
-class GreedyRows:
-    """What each greedy row has written: token ids, their log-probabilities, and how many it may write.
+def forbid(scores: np.ndarray, special_ids: SpecialIds) -> None:
+    """Take out what no translation contains: scores [rows, vocabulary], changed in place."""
+    for id_ in special_ids.never_written:  # a column at a time: an index of several is far slower
+        scores[:, id_] = -np.inf
 
-    Rows that are no greedy ones have a limit of 0, and are passed over.
+
+def advance_greedy(
+    rows: Iterable[Greedy],
+    special_ids: SpecialIds,
+    log_probs: npt.NDArray[np.float32],
+    previous_ids: npt.NDArray[np.int64],
+) -> None:
+    """Write the most probable token of each; those that end have an `ending` then.
+
+    log_probs: float32 [rows of the batch, vocabulary], changed in place; previous_ids: int64 [rows of the batch],
+    written for these rows.
+
+    A loop over rows, because after a step ONNX Runtime has the processor's caches to itself: one call of a NumPy
+    function that is not in them takes as long as the loop does for many rows.
     """
-
-    def __init__(self, special_ids: SpecialIds, max_rows: int, max_output_tokens: int) -> None:
-        self._eos = special_ids.eos
-        self._never_written = special_ids.never_written
-        self._row = np.arange(max_rows)
-        self.output_ids = np.zeros((max_rows, max_output_tokens), np.int64)
-        self.log_prob = np.zeros(max_rows, np.float64)
-        """Sum over the tokens so far, the end of the sentence included."""
-        self.limit = np.zeros(max_rows, np.int64)
-
-    def start(self, row: int, max_output_tokens: int) -> None:
-        self.limit[row] = max_output_tokens
-        self.log_prob[row] = 0.0
-
-    def move(self, source_row: int, target_row: int, num_written: int) -> None:
-        self.output_ids[target_row, :num_written] = self.output_ids[source_row, :num_written]
-        self.log_prob[target_row] = self.log_prob[source_row]
-        self.limit[target_row] = self.limit[source_row]
-
-    def advance(
-        self, log_probs: np.ndarray, previous_ids: np.ndarray, positions: np.ndarray, num_rows: int
-    ) -> list[Ended]:
-        """The most probable token of every row becomes its previous one, and its position grows.
-
-        log_probs: float32 [max_rows, vocabulary]; previous_ids, positions: int64 [max_rows]; the first `num_rows` of
-        them are read and written. Returns the greedy rows that ended.
-        """
-        rows, scores = self._row[:num_rows], log_probs[:num_rows]
-        scores[:, self._never_written] = -np.inf
-        ids = scores.argmax(axis=1)
-        self.log_prob[:num_rows] += scores[rows, ids]
-        self.output_ids[rows, positions[:num_rows]] = ids
-        previous_ids[:num_rows] = ids
-        positions[:num_rows] += 1
-        limit = self.limit[:num_rows]
-        at_end = ids == self._eos
-        ended = (at_end | (positions[:num_rows] >= limit)) & (limit > 0)
-        return [Ended(int(row), not at_end[row]) for row in np.flatnonzero(ended)]
+    forbid(log_probs, special_ids)
+    ids = log_probs.argmax(axis=1).tolist()
+    log_prob_of, eos = log_probs.item, special_ids.eos
+    for greedy in rows:
+        row, hypothesis = greedy.row, greedy.hypothesis
+        id_ = ids[row]
+        hypothesis.log_prob += log_prob_of(row, id_)
+        if id_ == eos:
+            hypothesis.ending = Ending.EOS
+            continue
+        hypothesis.output_ids.append(id_)
+        previous_ids[row] = id_
+        if len(hypothesis.output_ids) >= greedy.options.max_output_tokens:
+            hypothesis.ending = Ending.LIMIT

@@ -64,3 +64,15 @@ class DecodingOptions:
             use_shortlist=self.use_shortlist,
             seed=self.seed,
         )
+
+    @property
+    def is_plain_beam(self) -> bool:
+        """A beam without constraints, over the whole vocabulary; likewise."""
+        return self == DecodingOptions(
+            max_output_tokens=self.max_output_tokens,
+            beam_size=self.beam_size,
+            length_penalty=self.length_penalty,
+            patience=self.patience,
+            seed=self.seed,
+            token_log_probs=self.token_log_probs,
+        )

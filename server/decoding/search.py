@@ -10,6 +10,8 @@ from server.bundle import SpecialIds
 from server.decoding.hypothesis import Ending, Float32, Hypothesis, coverage_penalty, length_penalty, num_agreed
 from server.decoding.options import DecodingOptions
 
+Int64 = npt.NDArray[np.int64]
+
 _NUM_BLOCKS = 256
 """Columns whose largest scores bound the best ones; many more than a beam asks for."""
 
@@ -82,17 +84,34 @@ class Search(ABC):
         self.live = []
 
 
-def best(scores: Float32, number: int) -> npt.NDArray[np.int64]:
-    """Indices of the `number` best of scores [n] that are not minus infinity, the best first, equals by index.
-
-    The largest scores of many blocks give a bound that few of all scores reach, which is far less work than a partial
-    sort of all.
-    """
-    size = len(scores) // _NUM_BLOCKS
-    if size > 1 and number < _NUM_BLOCKS:
-        blocks = scores[: size * _NUM_BLOCKS].reshape(size, _NUM_BLOCKS).max(axis=0)
-        bound = np.partition(blocks, -number)[-number]
-        indices = np.flatnonzero(scores >= bound) if bound > -np.inf else np.flatnonzero(scores > -np.inf)
-    else:
-        indices = np.flatnonzero(scores > -np.inf)
+def best(scores: Float32, number: int) -> Int64:
+    """Indices of the `number` best of scores [n] that are not minus infinity, the best first, equals by index."""
+    bound = _bound(scores[None], min(number, len(scores)))[0]
+    indices = np.flatnonzero(scores >= bound) if bound > -np.inf else np.flatnonzero(scores > -np.inf)
     return indices[np.argsort(-scores[indices], kind="stable")[:number]]
+
+
+def best_of_rows(scores: Float32, number: int) -> tuple[Int64, Float32]:
+    """Of each row of scores [rows, n] the `number` best, at most n, the best first, equals by index: indices and
+    scores, [rows, number] each."""
+    num_rows, width = scores.shape
+    reaching = np.flatnonzero(scores >= _bound(scores, number)[:, None])
+    row, index = np.divmod(reaching, width)
+    values = scores.reshape(-1)[reaching]
+    order = np.lexsort((-values, row))
+    first = np.searchsorted(row, np.arange(num_rows))  # lexsort leaves the rows in their order
+    places = order[first[:, None] + np.arange(number)]
+    return index[places], values[places]
+
+
+def _bound(scores: Float32, number: int) -> Float32:
+    """What the `number` best of each row reach, and few others: scores [rows, n] -> [rows].
+
+    The largest scores of many blocks give it, which is far less work than a partial sort of all.
+    """
+    num_rows, width = scores.shape
+    size = width // _NUM_BLOCKS
+    if size > 1 and number < _NUM_BLOCKS:
+        scores = scores[:, : size * _NUM_BLOCKS].reshape(num_rows, size, _NUM_BLOCKS).max(axis=1)
+    bound: Float32 = np.partition(scores, -number, axis=1)[:, -number]
+    return bound

@@ -8,10 +8,8 @@ from server.decoding.sampling import Sampling
 from server.decoding.search import Search
 
 
-def open_search(options: DecodingOptions, special_ids: SpecialIds) -> Search | None:
-    """The sentence's own; None where it is decoded among the greedy rows."""
-    if options.is_plain_greedy:
-        return None
+def open_search(options: DecodingOptions, special_ids: SpecialIds) -> Search:
+    """The sentence's own."""
     if options.forced_ids is not None:
         return Forced(options, special_ids)
     if options.num_samples:

@@ -84,6 +84,7 @@ STATE = {"name": "h", "kind": "replace", "shape": [4], "dtype": "float32"}
     [
         ({"kind": "stack"}, r"state\[0\]\.kind: one of constant, replace, append expected, got 'stack'"),
         ({"shape": ["width"]}, r"state\[0\]\.shape: source, target or a size expected, got 'width'"),
+        ({"shape": ["source", "target"]}, r"state\[0\]\.shape: at most one of source and target expected, got"),
         ({"shape": [0]}, r"state\[0\]\.shape: source, target or a size expected, got 0"),
         ({"shape": [1.5]}, r"state\[0\]\.shape\[0\]: integer or text expected, got 1\.5"),
         ({"dtype": "float16"}, r"state\[0\]\.dtype: one of float32, int64 expected, got 'float16'"),
