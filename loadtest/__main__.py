@@ -8,16 +8,12 @@ python -m loadtest --model transformer-en-fr --decoding 'greedy={}' --decoding '
 """
 
 import argparse
-import contextlib
 import dataclasses
 import json
 import os
 import signal
-import subprocess
 import sys
-import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -27,15 +23,12 @@ from locust.env import Environment
 
 from loadtest.locustfile import SENTENCES, TranslationUser, read_decoding
 from loadtest.report import Round, merge, plot, table
+from loadtest.running_server import STOP_SECONDS, ServerError, running_server, serve_command
 from server.pb import translation_pb2 as pb
 from server.pb import translation_pb2_grpc as pb_grpc
 
 _WARM_UP_SECONDS = 1.0
 """At the start of each measurement, not counted: the users connect."""
-
-_START_SECONDS = 120.0
-_STOP_SECONDS = 30.0
-"""Longer than the server's own grace."""
 
 
 class Case(NamedTuple):
@@ -48,10 +41,6 @@ class Case(NamedTuple):
     @property
     def name(self) -> str:
         return f"{self.model}, {self.decoding_name}" if self.decoding_name else self.model
-
-
-class ServerError(Exception):
-    """The server did not start."""
 
 
 def main() -> None:
@@ -75,8 +64,9 @@ def main() -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # so that the server is stopped as well
     arguments.output.mkdir(parents=True, exist_ok=True)
     try:
-        with running_server(arguments.model_repository, arguments.output / "server.log") as address:
-            succeeded = compare(address, arguments)
+        command = serve_command(arguments.model_repository)
+        with running_server(command, arguments.output / "server.log") as server:
+            succeeded = compare(server.address, arguments)
     except ServerError as error:
         sys.exit(f"error: {error}")
     except grpc.RpcError as error:
@@ -84,34 +74,6 @@ def main() -> None:
     except KeyboardInterrupt:
         sys.exit(130)
     sys.exit(0 if succeeded else 1)
-
-
-@contextlib.contextmanager
-def running_server(model_repository: Path, log: Path) -> Iterator[str]:
-    """A server in a process of its own, so that it shares no interpreter with the users. Yields its address."""
-    command = [sys.executable, "-m", "server", "--listen=127.0.0.1:0", "--metrics-listen="]
-    with (
-        log.open("w", encoding="utf-8") as errors,
-        subprocess.Popen(
-            [*command, f"--model-repository={model_repository}"], stdout=subprocess.PIPE, stderr=errors, text=True
-        ) as process,
-    ):
-        assert process.stdout is not None  # for mypy: it is piped
-        timer = threading.Timer(_START_SECONDS, process.kill)  # ends the wait for its line
-        try:
-            timer.start()
-            line = process.stdout.readline()
-            timer.cancel()
-            if not line.startswith("serving on "):
-                raise ServerError(f"the server did not start; {log} ends with: {log.read_text()[-500:].strip()}")
-            yield line.split()[2].rstrip(";")
-        finally:
-            timer.cancel()
-            process.terminate()
-            try:
-                process.wait(_STOP_SECONDS)
-            except subprocess.TimeoutExpired:
-                process.kill()
 
 
 def compare(address: str, arguments: argparse.Namespace) -> bool:
@@ -161,7 +123,7 @@ def drive(address: str, case: Case, users: int, seconds: float) -> Round:
             calls.append((time.perf_counter(), response_time, tokens))
 
     TranslationUser.prepare(case.model, case.decoding)
-    environment = Environment(user_classes=[TranslationUser], host=address, stop_timeout=_STOP_SECONDS)
+    environment = Environment(user_classes=[TranslationUser], host=address, stop_timeout=STOP_SECONDS)
     environment.events.request.add_listener(record)
     runner = environment.create_local_runner()
     runner.start(users, spawn_rate=users)

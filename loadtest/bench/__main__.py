@@ -14,14 +14,21 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from loadtest.bench import offline
+from loadtest.bench import ideas, offline, sentence_latency, serving_process, under_load
 from loadtest.bench.findings import Cell, Findings
 from loadtest.bench.html_report import goals_table, text_table, write_html
 from loadtest.bench.plan import Plan
 from loadtest.bench.process import BenchError
+from loadtest.running_server import ServerError
 from models.corpora import CorpusError
 
-SECTIONS: dict[str, Callable[[Plan], Findings]] = {"offline": offline.measure}
+SECTIONS: dict[str, Callable[[Plan], Findings]] = {
+    "offline": offline.measure,
+    "sentence_latency": sentence_latency.measure,
+    "under_load": under_load.measure,
+    "ideas": ideas.measure,
+    "serving_process": serving_process.measure,
+}
 
 
 def main() -> None:
@@ -52,7 +59,7 @@ def main() -> None:
             findings[name] = SECTIONS[name](plan)
             print("\n\n".join(map(text_table, findings[name].tables)), flush=True)
             print(f"\n{name}: {time.monotonic() - started:.0f} s\n", flush=True)
-    except (BenchError, CorpusError, OSError) as error:
+    except (BenchError, CorpusError, ServerError, OSError) as error:
         sys.exit(f"error: {error}")
     about: dict[str, Cell] = machine()
     report = {

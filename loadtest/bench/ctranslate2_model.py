@@ -1,5 +1,6 @@
 """This project's Transformer as a CTranslate2 model, through the public specification classes."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -7,15 +8,14 @@ import ctranslate2
 import numpy as np
 import numpy.typing as npt
 from ctranslate2.specs import common_spec, transformer_spec
-from sentencepiece import SentencePieceProcessor
 from torch import Tensor, nn
 
 from models.seq2seq import BOS
 from models.transformer import DecoderLayer, EncoderLayer, Transformer
 
 
-def convert(model: Transformer, tokenizer: SentencePieceProcessor, quantization: str, folder: Path) -> None:
-    """Write the model to `folder`. quantization: "int8" or "float32", of CTranslate2."""
+def convert(model: Transformer, pieces: Sequence[str], quantization: str, folder: Path) -> None:
+    """Write the model to `folder`. pieces: the vocabulary, by id; quantization: "int8" or "float32", of CTranslate2."""
     config = model.config
     spec = transformer_spec.TransformerSpec.from_config(
         (config.num_encoder_layers, config.num_decoder_layers),
@@ -35,7 +35,7 @@ def convert(model: Transformer, tokenizer: SentencePieceProcessor, quantization:
         _encoder_layer(layer, encoder_layer)
     for layer, decoder_layer in zip(spec.decoder.layer, model.decoder_layers, strict=True):
         _decoder_layer(layer, decoder_layer)
-    vocabulary = [tokenizer.id_to_piece(id_) for id_ in range(tokenizer.get_piece_size())]
+    vocabulary = list(pieces)
     spec.register_source_vocabulary(vocabulary)
     spec.register_target_vocabulary(vocabulary)
     spec.config.add_source_eos = True

@@ -1,9 +1,10 @@
-"""A system in a process of its own, which waits, and takes no time, while others are measured."""
+"""What is measured runs in processes of its own, which wait, and take no time, while others are measured."""
 
 import json
 import os
 import subprocess
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,38 +13,52 @@ class BenchError(Exception):
     """A system that ended, or does not translate as ours does."""
 
 
-class Worker:
-    """`worker.py`, spoken to in lines of JSON."""
+class Child:
+    """A Python module, spoken to in lines of JSON."""
 
-    def __init__(self, name: str, threads: int, folder: Path) -> None:
-        """`name`: one of `worker.open_system`; `threads`: cores that it may use; `folder`: for converted models."""
-        environment = os.environ | {"OMP_NUM_THREADS": str(threads)}
+    def __init__(self, name: str, command: Sequence[str], environment: Mapping[str, str] | None = None) -> None:
+        """`command`: a module and its arguments."""
         self._name = name
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "loadtest.bench.worker", name, str(threads), str(folder)],
+            [sys.executable, "-m", *command],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
-            env=environment,
+            env=os.environ | (environment or {}),
         )
-        self.settings: list[int] = self._read()["settings"]
 
     def ask(self, **order: Any) -> dict[str, Any]:
-        """What `worker.py` answers to an order. Raises BenchError if it ends instead."""
+        """What it answers to an order. Raises BenchError if it ends instead."""
         assert self._process.stdin
         self._process.stdin.write(json.dumps(order) + "\n")
         self._process.stdin.flush()
-        return self._read()
+        return self.read()
 
-    def close(self) -> None:
-        assert self._process.stdin
-        self._process.stdin.close()
-        self._process.wait()
-
-    def _read(self) -> dict[str, Any]:
+    def read(self) -> dict[str, Any]:
         assert self._process.stdout
         line = self._process.stdout.readline()
         if not line:
             raise BenchError(f"{self._name}: ended with status {self._process.wait()}")
         answer: dict[str, Any] = json.loads(line)
         return answer
+
+    def close(self) -> None:
+        with self._process:  # closes its pipes, at which it ends, and waits
+            pass
+
+
+class Worker(Child):
+    """A system, see `worker.py`."""
+
+    def __init__(self, name: str, threads: int, folder: Path) -> None:
+        """`name`: of `worker.open_system`; `threads`: cores that it may use; `folder`: of models that were made."""
+        command = ["loadtest.bench.worker", name, str(threads), str(folder)]
+        super().__init__(name, command, {"OMP_NUM_THREADS": str(threads)})
+        self.settings: list[int] = self.read()["settings"]
+
+
+def memory_megabytes(pid: int | str = "self") -> dict[str, float]:
+    """Of a process, as Linux names it: VmRSS is resident now, VmHWM the most that was."""
+    status = Path(f"/proc/{pid}/status").read_text(encoding="utf-8")
+    values = dict(line.split(":", 1) for line in status.splitlines())
+    return {name: int(values[name].split()[0]) * 1024 / 1e6 for name in ("VmRSS", "VmHWM")}

@@ -27,12 +27,14 @@ class System(ABC):
     """Rows, or sentences of a batch, to choose the fastest from."""
 
     @abstractmethod
-    def translate(self, sources: Sequence[list[int]], beam_size: int, setting: int) -> list[list[int]]:
-        """Token ids without EOS, of sources that end with EOS."""
+    def translate(
+        self, sources: Sequence[list[int]], beam_size: int, setting: int, num_output: int | None = None
+    ) -> list[list[int]]:
+        """Token ids without EOS, of sources that end with EOS; `num_output`: so many of each sentence."""
 
 
 class OurEngine(System):
-    settings = (32, 48, 64, 128)
+    settings = (32, 64, 128)
 
     def __init__(self, bundle: Path, threads: int) -> None:
         self._bundle = read_bundle(bundle)
@@ -40,7 +42,9 @@ class OurEngine(System):
         self._engine: tuple[int, Engine] | None = None
         """The running one, and its rows."""
 
-    def translate(self, sources: Sequence[list[int]], beam_size: int, setting: int) -> list[list[int]]:
+    def translate(
+        self, sources: Sequence[list[int]], beam_size: int, setting: int, num_output: int | None = None
+    ) -> list[list[int]]:
         limit = self._bundle.manifest.max_output_tokens
         outputs: dict[int, list[int]] = {}
         done = threading.Event()
@@ -59,7 +63,7 @@ class OurEngine(System):
                 Sentence(
                     source,
                     DecodingOptions(
-                        max_output_tokens=min(2 * len(source) + 10, limit),
+                        max_output_tokens=num_output or min(2 * len(source) + 10, limit),
                         beam_size=beam_size,
                         length_penalty=LENGTH_PENALTY,
                     ),
@@ -97,35 +101,50 @@ def _post(events: list[tuple[Listener, Event]]) -> None:
 
 
 class CTranslate2(System):
-    settings = (16, 32, 64, 128)
+    settings = (16, 32, 64, -512, -1024)
+    """Sentences of a batch, or, below 0, tokens."""
 
-    def __init__(self, checkpoint: Path, quantization: str, threads: int, folder: Path) -> None:
-        # Imported here: they are no part of the process in which our engine is measured.
-        from loadtest.bench.ctranslate2_model import convert, open_translator
-        from models.checkpoint import load_checkpoint
-        from models.greedy import greedy_decode
-        from models.transformer import Transformer
+    def __init__(self, folder: Path, pieces: Sequence[str], quantization: str, threads: int) -> None:
+        """Of a model that `convert` wrote."""
+        # Imported here: it is no part of the process in which our engine is measured.
+        from loadtest.bench.ctranslate2_model import open_translator
 
-        _, model, tokenizer = load_checkpoint(checkpoint)
-        assert isinstance(model, Transformer)
-        convert(model, tokenizer, quantization, folder)
         self._translator = open_translator(folder, quantization, threads)
-        self._pieces = [tokenizer.id_to_piece(id_) for id_ in range(tokenizer.get_piece_size())]
-        self._ids = {piece: id_ for id_, piece in enumerate(self._pieces)}
-        if quantization == "float32":
-            eos = tokenizer.eos_id()
-            sources = [[*ids, eos] for ids in tokenizer.encode(SENTENCES.read_text(encoding="utf-8").splitlines()[:50])]
-            expected = [greedy_decode(model, [source])[0] for source in sources]
-            num_equal = sum(map(list.__eq__, self.translate(sources, 1, 1), expected))
-            if num_equal < MIN_EQUAL * len(sources):
-                raise RuntimeError(f"converted weights: {num_equal} of {len(sources)} translations are PyTorch's")
+        self._pieces = pieces
+        self._ids = {piece: id_ for id_, piece in enumerate(pieces)}
 
-    def translate(self, sources: Sequence[list[int]], beam_size: int, setting: int) -> list[list[int]]:
+    def translate(
+        self, sources: Sequence[list[int]], beam_size: int, setting: int, num_output: int | None = None
+    ) -> list[list[int]]:
         results = self._translator.translate_batch(
             [[self._pieces[id_] for id_ in source[:-1]] for source in sources],
             beam_size=beam_size,
             length_penalty=LENGTH_PENALTY if beam_size > 1 else 0.0,
-            max_batch_size=setting,
-            max_decoding_length=256,
+            max_batch_size=abs(setting),
+            batch_type="tokens" if setting < 0 else "examples",
+            min_decoding_length=num_output or 1,
+            max_decoding_length=num_output or 256,
         )
         return [[self._ids[piece] for piece in result.hypotheses[0]] for result in results]
+
+
+def shipped_ctranslate2(quantization: str, threads: int, folder: Path) -> CTranslate2:
+    """Of the shipped Transformer's weights. Raises RuntimeError unless those compute what PyTorch computes."""
+    from loadtest.bench.ctranslate2_model import convert
+    from models.checkpoint import load_checkpoint
+    from models.greedy import greedy_decode
+    from models.transformer import Transformer
+
+    _, model, tokenizer = load_checkpoint(Path("checkpoints/transformer"))
+    assert isinstance(model, Transformer)
+    pieces = [tokenizer.id_to_piece(id_) for id_ in range(tokenizer.get_piece_size())]
+    convert(model, pieces, quantization, folder)
+    system = CTranslate2(folder, pieces, quantization, threads)
+    if quantization == "float32":
+        eos = tokenizer.eos_id()
+        sources = [[*ids, eos] for ids in tokenizer.encode(SENTENCES.read_text(encoding="utf-8").splitlines()[:50])]
+        expected = [greedy_decode(model, [source])[0] for source in sources]
+        num_equal = sum(map(list.__eq__, system.translate(sources, 1, 1), expected))
+        if num_equal < MIN_EQUAL * len(sources):
+            raise RuntimeError(f"converted weights: {num_equal} of {len(sources)} translations are PyTorch's")
+    return system

@@ -1,19 +1,32 @@
 """One system in a process of its own, so that its memory is its own: lines of JSON in, lines of JSON out."""
 
 import json
-import resource
 import sys
 import time
 from pathlib import Path
 
-from loadtest.bench.systems import CTranslate2, OurEngine, System
+from loadtest.bench.process import memory_megabytes
+from loadtest.bench.systems import CTranslate2, OurEngine, System, shipped_ctranslate2
 
 
 def open_system(name: str, threads: int, folder: Path) -> System:
-    if name == "seq2serve-int8":
-        return OurEngine(Path("model_repository/transformer-en-fr/1"), threads)
-    quantization = name.removeprefix("ctranslate2-")
-    return CTranslate2(Path("checkpoints/transformer"), quantization, threads, folder / name)
+    """`name` is <engine>:<model>:<precision>; `folder` holds what the benchmark has made."""
+    engine, model, precision = name.split(":")
+    if engine == "ctranslate2":
+        if model == "opus-size":
+            from loadtest.bench.opus_size import PIECES
+
+            return CTranslate2(folder / model / "ctranslate2", PIECES, precision, threads)
+        return shipped_ctranslate2(precision, threads, folder / f"ctranslate2-{precision}")
+    if engine == "pytorch":
+        from loadtest.bench.pytorch_system import PyTorch
+
+        without = model.endswith("-without-cache")
+        return PyTorch(Path("checkpoints") / model.removesuffix("-without-cache"), not without, threads)
+    if model == "opus-size":
+        return OurEngine(folder / model / "seq2serve", threads)
+    repository = Path("model_repository") if precision == "int8" else folder / precision
+    return OurEngine(repository / f"{model.replace('_', '-')}-en-fr" / "1", threads)
 
 
 def main() -> None:
@@ -22,10 +35,10 @@ def main() -> None:
     for line in sys.stdin:
         order = json.loads(line)
         started = time.perf_counter()
-        outputs = system.translate(order["sources"], order["beam_size"], order["setting"])
+        outputs = system.translate(**order)
         seconds = time.perf_counter() - started
-        peak_megabytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000
-        print(json.dumps({"seconds": seconds, "outputs": outputs, "peak_megabytes": peak_megabytes}), flush=True)
+        answer = {"seconds": seconds, "outputs": outputs, "peak_megabytes": memory_megabytes()["VmHWM"]}
+        print(json.dumps(answer), flush=True)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,85 @@
+"""One sentence at a time, by one thread: time to the first token, and to the whole translation, by source length."""
+
+import statistics
+from typing import Any
+
+import sentencepiece
+
+from loadtest.bench import made
+from loadtest.bench.findings import Findings, Line, Plot, Table
+from loadtest.bench.offline import OURS, OURS_FLOAT, THEIRS, THEIRS_FLOAT, workers
+from loadtest.bench.plan import Plan
+from models.seq2seq import EOS
+
+LENGTHS = (5, 10, 15, 20, 30)
+"""Upper bounds of the groups of source lengths, in tokens."""
+
+ROWS = 32
+"""Of our engine; one is taken."""
+
+
+def measure(plan: Plan) -> Findings:
+    tokenizer = sentencepiece.SentencePieceProcessor(model_file="checkpoints/tokenizer.model")
+    sources = sorted(([*ids, EOS] for ids in tokenizer.encode(plan.texts())), key=len)
+    sources = sources[:: max(1, len(sources) // (60 if plan.quick else 300))]
+    made.float32_repository(plan.folder)
+    names = (OURS, THEIRS, OURS_FLOAT, THEIRS_FLOAT)
+    times: dict[str, dict[str, list[float]]] = {name: {"first": [], "whole": [], "tokens": []} for name in names}
+    with workers(names, 1, plan.folder) as systems:
+        for _ in range(min(plan.rounds, 3)):
+            for source in sources:
+                for name, system in systems.items():
+                    setting = ROWS if name.startswith("seq2serve") else 1
+                    first = system.ask(sources=[source], beam_size=1, setting=setting, num_output=1)
+                    whole = system.ask(sources=[source], beam_size=1, setting=setting)
+                    times[name]["first"].append(first["seconds"] * 1e3)
+                    times[name]["whole"].append(whole["seconds"] * 1e3)
+                    times[name]["tokens"].append(len(whole["outputs"][0]) + 1.0)
+    lengths = [len(source) for source in sources] * min(plan.rounds, 3)
+    ratio = statistics.median(times[OURS]["whole"]) / statistics.median(times[THEIRS]["whole"])
+    return Findings(
+        "Latency of one sentence",
+        f"{len(sources)} sentences of all lengths, one after the other, the systems in turns; one thread each. The "
+        "first token is timed as a translation of one token.",
+        {"sentence_latency_int8": round(ratio, 3)},
+        {"by_system": times, "source_lengths": lengths},
+        [_table(times)],
+        [
+            Plot(
+                "Whole translation by source length",
+                "source tokens, at most",
+                "median milliseconds",
+                [_line(name, measured["whole"], lengths) for name, measured in times.items()],
+            )
+        ],
+    )
+
+
+def _table(times: dict[str, dict[str, list[float]]]) -> Table:
+    rows: list[list[Any]] = []
+    for name, measured in times.items():
+        per_token = [
+            (whole - first) / max(tokens - 1, 1)
+            for first, whole, tokens in zip(measured["first"], measured["whole"], measured["tokens"], strict=True)
+        ]
+        rows.append(
+            [
+                name,
+                statistics.median(measured["first"]),
+                statistics.median(per_token),
+                statistics.median(measured["whole"]),
+                statistics.quantiles(measured["whole"], n=20)[-1],
+            ]
+        )
+    return Table(
+        "One sentence, milliseconds (medians)", ["system", "first token", "each further", "whole", "whole, p95"], rows
+    )
+
+
+def _line(name: str, milliseconds: list[float], lengths: list[int]) -> Line:
+    groups = {
+        high: [taken for taken, length in zip(milliseconds, lengths, strict=True) if low < length <= high]
+        for low, high in zip((0, *LENGTHS), LENGTHS, strict=False)
+    }
+    groups = {length: taken for length, taken in groups.items() if taken}
+    return Line(name, list(groups), [statistics.median(taken) for taken in groups.values()])

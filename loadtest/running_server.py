@@ -1,0 +1,53 @@
+"""A server in a process of its own, so that it shares no interpreter with those who load it."""
+
+import contextlib
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+_START_SECONDS = 120.0
+STOP_SECONDS = 30.0
+"""Longer than the server's own grace."""
+
+
+class ServerError(Exception):
+    """The server did not start."""
+
+
+class RunningServer(NamedTuple):
+    address: str
+    pid: int
+
+
+def serve_command(model_repository: Path, *flags: str) -> list[str]:
+    """Of this project's server, at a port that is free."""
+    flags = ("--listen=127.0.0.1:0", "--metrics-listen=", f"--model-repository={model_repository}", *flags)
+    return [sys.executable, "-m", "server", *flags]
+
+
+@contextlib.contextmanager
+def running_server(command: Sequence[str], log: Path) -> Iterator[RunningServer]:
+    """Start a server that writes `serving on <address>` when it does, and stop it. Raises ServerError."""
+    with (
+        log.open("w", encoding="utf-8") as errors,
+        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True) as process,
+    ):
+        assert process.stdout is not None  # for mypy: it is piped
+        timer = threading.Timer(_START_SECONDS, process.kill)  # ends the wait for its line
+        try:
+            timer.start()
+            line = process.stdout.readline()
+            timer.cancel()
+            if not line.startswith("serving on "):
+                raise ServerError(f"the server did not start; {log} ends with: {log.read_text()[-500:].strip()}")
+            yield RunningServer(line.split()[2].rstrip(";"), process.pid)
+        finally:
+            timer.cancel()
+            process.terminate()
+            try:
+                process.wait(STOP_SECONDS)
+            except subprocess.TimeoutExpired:
+                process.kill()
