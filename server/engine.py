@@ -162,9 +162,9 @@ class Engine:
                 self._events.append((expired.sentence.listener, Failed(DeadlineExceeded(where))))
         joining = [self._waiting[id_] for id_ in decision.joining]
         self._join(joining)
-        if not self._waiting:
-            deadlines = (running.ticket.deadline for running in self._running.values())
-            self._next_deadline = min(deadlines, default=math.inf)
+        deadlines = (running.ticket.deadline for running in self._running.values())
+        # The waiting may be cancelled, after which the running ones have to be looked at.
+        self._next_deadline = -math.inf if self._waiting else min(deadlines, default=math.inf)
         return joining
 
     def _join(self, joining: list[OpenSentence]) -> None:

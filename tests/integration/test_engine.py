@@ -205,6 +205,19 @@ def test_a_deadline_that_passes_while_decoding_fails_the_sentence_and_leaves_its
     assert len(made.outcomes.events(tuple(endless(1)))) == 1
 
 
+def test_a_deadline_holds_when_whoever_waited_behind_it_has_given_up() -> None:
+    with running(max_rows=1) as made:
+        _, waiting = made.submit(endless(1), endless(2), timeout=5)
+        made.gate.wait_until_held()
+        made.engine.cancel([waiting])
+        made.gate.allow(2)
+        made.clock.now += 6
+        made.gate.open()
+        failed = made.outcomes.failed(tuple(endless(1)))
+        assert isinstance(failed.error, DeadlineExceeded)
+        assert str(failed.error) == "deadline passed while decoding"
+
+
 def test_closing_finishes_what_is_in_and_refuses_what_comes() -> None:
     with running(max_rows=1) as made:
         made.submit(endless(1), endless(2), [3, 4, EOS])
