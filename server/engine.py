@@ -69,8 +69,10 @@ class Engine:
         """Of the running ones, where none wait; it is too early once that one has left."""
         self._batch = RunningBatch(manifest, backend)
         self._events: list[tuple[Listener, Event]] = []
+        self._num_reserved = 0
+        """Rows that running sentences may come to hold."""
         self._published = (0, 0, 0)
-        """Rows, running and waiting sentences that the gauges show."""
+        """Active and reserved rows and waiting sentences, as the gauges show them."""
         self._thread = threading.Thread(target=self._run, name=f"engine {manifest.name}", daemon=True)
 
     # From any thread.
@@ -210,6 +212,7 @@ class Engine:
     def _give_row(self, joiner: OpenSentence) -> None:
         self._batch.join(joiner)
         self._running[joiner.ticket.id] = self._waiting.pop(joiner.ticket.id)
+        self._num_reserved += joiner.ticket.num_rows
         self._metrics.queue_seconds.observe(self._clock() - joiner.submitted)
 
     def _step(self, joined: list[OpenSentence]) -> None:
@@ -227,12 +230,12 @@ class Engine:
         self._metrics.batch_rows.observe(num_rows)
 
     def _publish(self) -> None:
-        gauges = (self._batch.num_rows, len(self._running), len(self._waiting))
+        gauges = (self._batch.num_rows, self._num_reserved, len(self._waiting))
         if gauges != self._published:
             self._published = gauges
-            self._metrics.active_rows.set(self._batch.num_rows)
-            self._metrics.reserved_rows.set(sum(running.ticket.num_rows for running in self._running.values()))
-            self._metrics.waiting.set(len(self._waiting))
+            self._metrics.active_rows.set(gauges[0])
+            self._metrics.reserved_rows.set(gauges[1])
+            self._metrics.waiting.set(gauges[2])
         if self._events:
             events, self._events = self._events, []
             self._post(events)
@@ -251,6 +254,7 @@ class Engine:
     def _end(self, ended: OpenSentence) -> None:
         """It has left the batch."""
         del self._running[ended.ticket.id]
+        self._num_reserved -= ended.ticket.num_rows
         self._metrics.left.inc()
 
     def _count_waiting(self, change: int) -> None:

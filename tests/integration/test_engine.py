@@ -1,5 +1,6 @@
 """The engine by itself: who joins, who leaves, and what each is told."""
 
+import dataclasses
 import threading
 import time
 from contextlib import suppress
@@ -9,8 +10,8 @@ import pytest
 from server.decoding.hypothesis import Ending, Hypothesis
 from server.engine import Engine
 from server.errors import DeadlineExceeded, EngineFailed, NotServing, QueueFull
-from server.sentence import Finished, Written
-from tests.fakes import ENDLESS, EOS, PATIENCE, translate
+from server.sentence import Finished, Sentence, Written
+from tests.fakes import ENDLESS, EOS, PATIENCE, greedy, translate
 from tests.integration.running_engine import LIMIT, endless, running
 
 
@@ -216,6 +217,22 @@ def test_a_deadline_holds_when_whoever_waited_behind_it_has_given_up() -> None:
         failed = made.outcomes.failed(tuple(endless(1)))
         assert isinstance(failed.error, DeadlineExceeded)
         assert str(failed.error) == "deadline passed while decoding"
+
+
+def test_reserved_rows_follow_who_runs() -> None:
+    with running(max_rows=4) as made:
+        [first] = made.submit(endless(1))
+        made.gate.wait_until_held()
+        made.gate.allow(1)
+        assert made.metric("reserved_rows") == 1
+        made.engine.cancel([first])
+        options = dataclasses.replace(greedy(LIMIT), num_samples=3)
+        made.engine.submit([Sentence(endless(2), options, made.outcomes.listener(tuple(endless(2))))])
+        made.gate.allow(2)
+        assert made.metric("reserved_rows") == 3
+        made.gate.open()
+        made.outcomes.wait(tuple(endless(2)))
+    assert made.metric("reserved_rows") == made.metric("active_rows") == 0
 
 
 def test_closing_finishes_what_is_in_and_refuses_what_comes() -> None:
