@@ -23,7 +23,7 @@ from ruamel.yaml import YAML
 
 from deploy.dockerfile import Stage, read_dockerfile
 from server.config import ServerConfig
-from server.metrics import Metrics
+from server.metrics import DecodingMetrics, Metrics
 
 COMPOSE = Path("docker-compose.yml")
 DOCKERFILE = Path("deploy/Dockerfile")
@@ -144,12 +144,13 @@ def check_expression(expression: str, series: dict[str, set[str]]) -> list[str]:
 
 def server_series() -> dict[str, set[str]]:
     """The labels of every series that the server exposes, by name."""
-    metrics = Metrics()
-    metrics.engine("model")
+    metrics, decoding = Metrics(), DecodingMetrics()
+    decoding.engine("model")
     for rpc in (metrics.rpc_started, metrics.rpc_seconds):
         rpc.labels("type", "service", "method")
     metrics.rpc_handled.labels("type", "service", "method", "code")
-    samples = [sample for family in metrics.registry.collect() for sample in family.samples]
+    families = (*metrics.registry.collect(), *decoding.registry.collect())
+    samples = [sample for family in families for sample in family.samples]
     return {sample.name: set(sample.labels) for sample in samples}
 
 

@@ -6,7 +6,7 @@ import logging
 import shlex
 import signal
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from wsgiref.simple_server import WSGIServer
 
 import grpc
@@ -14,21 +14,18 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 from prometheus_client import start_http_server
 
-from server.backend import Backend, BackendOptions
 from server.bundle import Bundle, BundleError
 from server.cache import TranslationCache
 from server.config import ServerConfig
-from server.engine import Engine
+from server.engines import Engines, EngineSeries, Launch, RemoteEngine, launch_process
 from server.errors import shown
 from server.glossary import Glossary
 from server.interceptors import RpcInterceptor
 from server.metrics import Metrics
 from server.pb import translation_pb2, translation_pb2_grpc
-from server.repository import Models, ServedModel, read_glossaries, read_repository
+from server.repository import Models, ServedModel, check_default, read_glossaries, read_repository
 from server.request import RequestLimits
 from server.request_options import MAX_TERM_CHARACTERS, OptionLimits
-from server.scheduler import Limits
-from server.sentence import Event, Listener
 from server.service import TranslationService
 from server.text import Tokenizer
 
@@ -46,11 +43,10 @@ _FLUSH_SECONDS = 0.5
 class App:
     """One serving process: `start`, then `wait`, then `stop`."""
 
-    def __init__(
-        self, config: ServerConfig, open_backend: Callable[[Bundle, BackendOptions], Backend] = Backend
-    ) -> None:
+    def __init__(self, config: ServerConfig, launch: Launch = launch_process) -> None:
+        """`launch`: how what decodes is started."""
         self._config = config
-        self._open_backend = open_backend
+        self._engines = Engines(self._on_engine_failure, launch)
         self._metrics = Metrics()
         self._health = health.aio.HealthServicer()
         self._stopping = asyncio.Event()
@@ -62,9 +58,20 @@ class App:
 
     async def start(self) -> None:
         """Load and warm every model, then listen. Raises BundleError, or OSError for an address that is taken."""
+        bundles = read_repository(self._config.model_repository)
+        check_default(bundles, self._config.default_model)
+        await self._engines.start(self._config, bundles)
+        try:
+            self._models = Models(bundles, self._config.default_model, self._load)
+            await self._engines.wait_until_loaded()
+            await self._listen()
+        except BaseException:
+            await self._engines.abandon()
+            raise
+        await self._set_health(health_pb2.HealthCheckResponse.SERVING)
+
+    async def _listen(self) -> None:
         config = self._config
-        self._loop = asyncio.get_running_loop()
-        self._models = Models(read_repository(config.model_repository), config.default_model, self._load)
         limits = RequestLimits(
             config.max_contents,
             config.max_content_characters,
@@ -89,11 +96,9 @@ class App:
             self.port = self._server.add_insecure_port(config.listen)
         except RuntimeError as error:
             raise OSError(f"listen: cannot listen on {config.listen}: {error}") from error
+        self._metrics.registry.register(EngineSeries(self._engines, asyncio.get_running_loop()))
         self._metrics_server = self._serve_metrics()
-        for model in self._models:
-            model.engine.start()
         await self._server.start()
-        await self._set_health(health_pb2.HealthCheckResponse.SERVING)
 
     async def wait(self) -> None:
         """Until `request_stop`, or a broken decode loop."""
@@ -111,45 +116,23 @@ class App:
         idle.cancel()
         await self._server.stop(None)  # who only watches the health, or reflects, is not waited for
         await stopped
-        for model in self._models:
-            await asyncio.to_thread(model.engine.close)
+        await self._engines.close()
         if self._metrics_server:
             await asyncio.to_thread(self._metrics_server.shutdown)
             self._metrics_server.server_close()
         return not self._has_failed
 
     def _load(self, bundle: Bundle) -> ServedModel:
-        config, manifest = self._config, bundle.manifest
+        """All but the engine, which is loaded meanwhile."""
+        manifest = bundle.manifest
         tokenizer = _open_tokenizer(bundle)
         glossaries = read_glossaries(bundle)
         _check_glossaries(glossaries, tokenizer, bundle)
-        backend = self._open_backend(bundle, BackendOptions(config.max_rows, config.threads))
-        backend.warm_up([manifest.special_ids.eos])
-        engine = Engine(
-            manifest,
-            backend,
-            Limits(config.max_rows, config.max_joining_tokens),
-            config.max_waiting,
-            self._post,
-            self._metrics.engine(manifest.name),
-            self._on_engine_failure,
-        )
-        return ServedModel(manifest, tokenizer, engine, glossaries)
-
-    def _post(self, events: list[tuple[Listener, Event]]) -> None:
-        """From an engine's thread to the event loop's, once a step."""
-        self._call_soon(lambda: _deliver(events))
+        return ServedModel(manifest, tokenizer, RemoteEngine(self._engines, manifest.name), glossaries)
 
     def _on_engine_failure(self) -> None:
-        def fail() -> None:
-            self._has_failed = True
-            self._stopping.set()
-
-        self._call_soon(fail)
-
-    def _call_soon(self, callback: Callable[[], object]) -> None:
-        if not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(callback)
+        self._has_failed = True
+        self._stopping.set()
 
     async def _set_health(self, status: int) -> None:
         for service in ("", SERVICE):
@@ -207,11 +190,6 @@ def _check_glossaries(glossaries: Mapping[str, Glossary], tokenizer: Tokenizer, 
                 where = f"glossary {name} of {bundle.manifest.name}"
                 expected = f"terms that the model has pieces for, of at most {MAX_TERM_CHARACTERS} characters"
                 raise BundleError(f"{where}: {expected} expected, got {shown(term)}")
-
-
-def _deliver(events: list[tuple[Listener, Event]]) -> None:
-    for listener, event in events:
-        listener(event)
 
 
 async def serve(config: ServerConfig) -> int:

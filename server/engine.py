@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from server.backend import Backend
 from server.batch import OpenSentence, RunningBatch
@@ -19,15 +20,15 @@ from server.bundle import Manifest
 from server.errors import DeadlineExceeded, EngineFailed, NotServing, QueueFull
 from server.metrics import EngineMetrics
 from server.scheduler import Limits, Ticket, plan
-from server.sentence import Event, Failed, Listener, Sentence
+from server.sentence import Event, Failed, Sentence
 
 _logger = logging.getLogger(__name__)
 
 _LOOK_AHEAD = 256
 """Waiting sentences among which those are looked for that can be encoded with a joiner."""
 
-Post = Callable[[list[tuple[Listener, Event]]], None]
-"""Brings events to their listeners, on whatever thread those live; called from the engine's thread."""
+Post = Callable[[list[tuple[Any, Event]]], None]
+"""Brings events to their listeners, wherever those live; called from the engine's thread."""
 
 
 @dataclass
@@ -68,7 +69,7 @@ class Engine:
         self._next_deadline = math.inf
         """Of the running ones, where none wait; it is too early once that one has left."""
         self._batch = RunningBatch(manifest, backend)
-        self._events: list[tuple[Listener, Event]] = []
+        self._events: list[tuple[Any, Event]] = []
         self._num_reserved = 0
         """Rows that running sentences may come to hold."""
         self._published = (0, 0, 0)

@@ -11,6 +11,8 @@
 `interceptors.py` maps them to gRPC status codes.
 """
 
+from typing import Any
+
 _MOST_SHOWN = 50
 """Characters of a client's text in a message: gRPC carries messages as metadata, which have to be short."""
 
@@ -22,6 +24,16 @@ def shown(text: str) -> str:
 
 class TranslationError(Exception):
     """The message is for the client."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """As it is, without a second call of `__init__`: it goes from one process to another."""
+        return _restored, (type(self), self.args, self.__dict__)
+
+
+def _restored(kind: type[TranslationError], args: tuple[Any, ...], fields: dict[str, Any]) -> TranslationError:
+    error = kind.__new__(kind, *args)
+    error.__dict__.update(fields)
+    return error
 
 
 class InvalidRequest(TranslationError):

@@ -12,6 +12,9 @@ _STEP_SECONDS = (0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 
 _ROWS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 
 
+_PREFIX = "seq2serve"
+
+
 @dataclass(frozen=True)
 class EngineMetrics:
     """One model's series."""
@@ -38,6 +41,8 @@ class CacheMetrics:
 
 
 class Metrics:
+    """Of the serving process."""
+
     def __init__(self) -> None:
         self.registry = registry = CollectorRegistry()
         rpc = ("grpc_type", "grpc_service", "grpc_method")
@@ -48,53 +53,59 @@ class Metrics:
         self.rpc_seconds = Histogram(
             "grpc_server_handling_seconds", "Time to handle an RPC.", rpc, buckets=_SECONDS, registry=registry
         )
-        model = ("model",)
-        prefix = "seq2serve"
         self.request_seconds = Histogram(
-            f"{prefix}_request_seconds",
+            f"{_PREFIX}_request_seconds",
             "From a valid request to its end.",
-            (*model, "outcome"),
+            ("model", "outcome"),
             buckets=_SECONDS,
             registry=registry,
         )
+        lookups = Counter(
+            f"{_PREFIX}_cache_lookups_total", "Sentences looked up in the cache.", ("result",), registry=registry
+        )
+        self.cache = CacheMetrics(
+            hits=lookups.labels("hit"),
+            misses=lookups.labels("miss"),
+            bytes=Gauge(f"{_PREFIX}_cache_bytes", "Size of the cached translations.", registry=registry),
+        )
+
+
+class DecodingMetrics:
+    """Of the decoding process."""
+
+    def __init__(self) -> None:
+        self.registry = registry = CollectorRegistry()
+        model = ("model",)
         self._queue_seconds = Histogram(
-            f"{prefix}_queue_seconds", "Wait for a row.", model, buckets=_SECONDS, registry=registry
+            f"{_PREFIX}_queue_seconds", "Wait for a row.", model, buckets=_SECONDS, registry=registry
         )
         self._first_token_seconds = Histogram(
-            f"{prefix}_time_to_first_token_seconds",
+            f"{_PREFIX}_time_to_first_token_seconds",
             "From submission to the first output token.",
             model,
             buckets=_SECONDS,
             registry=registry,
         )
         self._encode_seconds = Histogram(
-            f"{prefix}_encode_seconds", "One encoder run.", model, buckets=_STEP_SECONDS, registry=registry
+            f"{_PREFIX}_encode_seconds", "One encoder run.", model, buckets=_STEP_SECONDS, registry=registry
         )
         self._step_seconds = Histogram(
-            f"{prefix}_step_seconds", "One decoder step of all rows.", model, buckets=_STEP_SECONDS, registry=registry
+            f"{_PREFIX}_step_seconds", "One decoder step of all rows.", model, buckets=_STEP_SECONDS, registry=registry
         )
-        self._batch_rows = Histogram(f"{prefix}_batch_rows", "Rows in a step.", model, buckets=_ROWS, registry=registry)
-        self._active_rows = Gauge(f"{prefix}_active_rows", "Rows of the running batch.", model, registry=registry)
+        rows = f"{_PREFIX}_batch_rows"
+        self._batch_rows = Histogram(rows, "Rows in a step.", model, buckets=_ROWS, registry=registry)
+        self._active_rows = Gauge(f"{_PREFIX}_active_rows", "Rows of the running batch.", model, registry=registry)
         self._reserved_rows = Gauge(
-            f"{prefix}_reserved_rows", "Rows kept for the hypotheses of running sentences.", model, registry=registry
+            f"{_PREFIX}_reserved_rows", "Rows kept for the hypotheses of running sentences.", model, registry=registry
         )
-        self._waiting = Gauge(f"{prefix}_waiting", "Sentences that wait for a row.", model, registry=registry)
-        self._rows_joined = Counter(f"{prefix}_rows_joined_total", "Sentences given a row.", model, registry=registry)
-        self._rows_left = Counter(f"{prefix}_rows_left_total", "Sentences that left.", model, registry=registry)
+        self._waiting = Gauge(f"{_PREFIX}_waiting", "Sentences that wait for a row.", model, registry=registry)
+        self._rows_joined = Counter(f"{_PREFIX}_rows_joined_total", "Sentences given a row.", model, registry=registry)
+        self._rows_left = Counter(f"{_PREFIX}_rows_left_total", "Sentences that left.", model, registry=registry)
         self._tokens = Counter(
-            f"{prefix}_tokens_total",
+            f"{_PREFIX}_tokens_total",
             "Tokens read, and of finished translations.",
             (*model, "direction"),
             registry=registry,
-        )
-
-        lookups = Counter(
-            f"{prefix}_cache_lookups_total", "Sentences looked up in the cache.", ("result",), registry=registry
-        )
-        self.cache = CacheMetrics(
-            hits=lookups.labels("hit"),
-            misses=lookups.labels("miss"),
-            bytes=Gauge(f"{prefix}_cache_bytes", "Size of the cached translations.", registry=registry),
         )
 
     def engine(self, model: str) -> EngineMetrics:

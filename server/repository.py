@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from server.bundle import Bundle, BundleError, Manifest, read_bundle
-from server.engine import Engine
 from server.errors import InvalidRequest, UnknownModel, shown
 from server.glossary import SUFFIX, Glossary, read_glossary
+from server.sentence import SentenceDecoder
 from server.text import Tokenizer
 
 GLOSSARIES = "glossaries"
@@ -17,7 +17,7 @@ GLOSSARIES = "glossaries"
 class ServedModel:
     manifest: Manifest
     tokenizer: Tokenizer
-    engine: Engine
+    engine: SentenceDecoder
     glossaries: Mapping[str, Glossary] = field(default_factory=dict)
     """By name."""
 
@@ -52,14 +52,18 @@ def read_glossaries(bundle: Bundle) -> dict[str, Glossary]:
     return glossaries
 
 
+def check_default(bundles: list[Bundle], default: str) -> None:
+    """Raises BundleError if it is not among them."""
+    names = [bundle.manifest.name for bundle in bundles]
+    if default not in names:
+        raise BundleError(f"default_model: {default!r} is not in the repository, which has {', '.join(names)}")
+
+
 class Models:
     """The served models, the default one first."""
 
     def __init__(self, bundles: list[Bundle], default: str, load: Callable[[Bundle], ServedModel]) -> None:
-        """Raises BundleError if the default is not among them, before anything is loaded."""
-        names = [bundle.manifest.name for bundle in bundles]
-        if default not in names:
-            raise BundleError(f"default_model: {default!r} is not in the repository, which has {', '.join(names)}")
+        """`default`: the name of one of them."""
         self.default = default
         bundles = sorted(bundles, key=lambda bundle: (bundle.manifest.name != default, bundle.manifest.name))
         self._by_name = {bundle.manifest.name: load(bundle) for bundle in bundles}

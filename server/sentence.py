@@ -1,9 +1,9 @@
 """What a client submits to an engine, and what it is told of it."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from server.decoding.hypothesis import Hypothesis
 from server.decoding.options import DecodingOptions
@@ -36,8 +36,20 @@ class Sentence:
     source_ids: list[int]
     """Ends with EOS."""
     options: DecodingOptions
-    listener: Listener
+    listener: Any
+    """Whom the events are for: a `Listener`, or the number of one in another process. The engine hands it on with
+    them."""
     deadline: float = math.inf
     """On the engine's clock."""
     streams: bool = False
     """Whether the listener wants `Written` events."""
+
+
+class SentenceDecoder(Protocol):
+    """An engine, in this process or in another."""
+
+    def submit(self, sentences: Sequence[Sentence]) -> list[int]:
+        """Queue all of them, or none; returns ids, for `cancel`."""
+
+    def cancel(self, ids: Sequence[int]) -> None:
+        """Nobody waits for these any more."""

@@ -57,8 +57,19 @@ class Worker(Child):
         self.settings: list[int] = self.read()["settings"]
 
 
-def memory_megabytes(pid: int | str = "self") -> dict[str, float]:
-    """Of a process, as Linux names it: VmRSS is resident now, VmHWM the most that was."""
-    status = Path(f"/proc/{pid}/status").read_text(encoding="utf-8")
-    values = dict(line.split(":", 1) for line in status.splitlines())
-    return {name: int(values[name].split()[0]) * 1024 / 1e6 for name in ("VmRSS", "VmHWM")}
+def family(pid: int) -> list[int]:
+    """A process and those that it has started."""
+    lists = Path(f"/proc/{pid}/task").glob("*/children")
+    return [pid, *(int(child) for children in lists for child in children.read_text(encoding="utf-8").split())]
+
+
+def memory_megabytes(pid: int) -> dict[str, float]:
+    """Of a process and those that it has started, as Linux names it: VmRSS is resident now, VmHWM the most that was.
+    What they share is counted in each."""
+    megabytes = {"VmRSS": 0.0, "VmHWM": 0.0}
+    for member in family(pid):
+        status = Path(f"/proc/{member}/status").read_text(encoding="utf-8")
+        values = dict(line.split(":", 1) for line in status.splitlines())
+        for name in megabytes:
+            megabytes[name] += int(values[name].split()[0]) * 1024 / 1e6
+    return megabytes

@@ -9,7 +9,7 @@ from server.backend import Backend, BackendOptions
 from server.bundle import read_bundle
 from server.decoding.options import DecodingOptions
 from server.engine import Engine
-from server.metrics import Metrics
+from server.metrics import DecodingMetrics
 from server.scheduler import Limits
 from server.sentence import Event, Finished, Listener, Sentence
 
@@ -88,7 +88,7 @@ class OurEngine(System):
             Limits(max_rows, max_joining_tokens=512),
             MAX_WAITING,
             _post,
-            Metrics().engine(self._bundle.manifest.name),
+            DecodingMetrics().engine(self._bundle.manifest.name),
         )
         engine.start()
         self._engine = max_rows, engine

@@ -10,7 +10,7 @@ from typing import Any
 
 from loadtest.bench.findings import Findings, Line, Plot, Table
 from loadtest.bench.plan import Plan
-from loadtest.bench.process import Child
+from loadtest.bench.process import Child, family
 from loadtest.bench.systems import shipped_ctranslate2
 from loadtest.report import percentile
 from loadtest.running_server import RunningServer, running_server, serve_command
@@ -160,10 +160,10 @@ def search(commands: dict[str, list[str]], texts: Sequence[str], plan: Plan, sec
 
 
 def cpu_seconds_by_thread(pid: int) -> dict[int, float]:
-    """User and system time of every thread of a process."""
+    """User and system time of every thread of a process, and of those that it has started."""
     ticks = os.sysconf("SC_CLK_TCK")
     seconds = {}
-    for task in Path(f"/proc/{pid}/task").iterdir():
+    for task in (task for member in family(pid) for task in Path(f"/proc/{member}/task").iterdir()):
         with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # a thread that has ended meanwhile
             fields = (task / "stat").read_text(encoding="utf-8").rpartition(")")[2].split()
             seconds[int(task.name)] = (int(fields[11]) + int(fields[12])) / ticks

@@ -1,6 +1,7 @@
 """One system in a process of its own, so that its memory is its own: lines of JSON in, lines of JSON out."""
 
 import json
+import os
 import sys
 import time
 from pathlib import Path
@@ -37,7 +38,7 @@ def main() -> None:
         started = time.perf_counter()
         outputs = system.translate(**order)
         seconds = time.perf_counter() - started
-        answer = {"seconds": seconds, "outputs": outputs, "peak_megabytes": memory_megabytes()["VmHWM"]}
+        answer = {"seconds": seconds, "outputs": outputs, "peak_megabytes": memory_megabytes(os.getpid())["VmHWM"]}
         print(json.dumps(answer), flush=True)
 
 

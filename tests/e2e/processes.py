@@ -56,6 +56,20 @@ def server_process(repository: Path) -> Iterator[ServerProcess]:
             process.kill()
 
 
+def children(pid: int) -> list[int]:
+    """The processes that a process has started, as Linux lists them."""
+    lists = Path(f"/proc/{pid}/task").glob("*/children")
+    return [int(child) for children in lists for child in children.read_text(encoding="utf-8").split()]
+
+
+def is_running(pid: int) -> bool:
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0]
+    except FileNotFoundError:
+        return False
+    return state != "Z"  # ended, and nobody has asked how
+
+
 def run(module: str, *arguments: str, stdin: str = "") -> Completed:
     """To its end."""
     return subprocess.run(

@@ -1,8 +1,10 @@
+import os
 import shlex
 import shutil
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import grpc
@@ -11,7 +13,7 @@ import pytest
 from server.bundle import STEP
 from server.pb import translation_pb2 as pb
 from server.pb import translation_pb2_grpc as pb_grpc
-from tests.e2e.processes import DEFAULT_MODEL, ROOT, run, server_arguments, server_process
+from tests.e2e.processes import DEFAULT_MODEL, ROOT, children, is_running, run, server_arguments, server_process
 from tests.fakes import PATIENCE
 from tests.small_models import SENTENCES
 
@@ -112,3 +114,40 @@ def test_a_bad_setting_is_a_usage_error() -> None:
     ended = run("server", "--max-rows", "0")
     assert ended.returncode == 2
     assert "max_rows: at least 1 expected, got 0" in ended.stderr
+
+
+def test_the_end_of_the_decoding_process_fails_what_is_open_and_ends_the_server(model_repository: Path) -> None:
+    with server_process(model_repository) as server, grpc.insecure_channel(server.address) as channel:
+        request = pb.TranslateRequest(contents=SENTENCES, model="transformer-en-fr")
+        messages = pb_grpc.TranslationServiceStub(channel).StreamTranslate(request, timeout=PATIENCE)
+        next(messages)
+        [decoding] = children(server.process.pid)
+        os.kill(decoding, signal.SIGSTOP)  # so that it cannot end the request first
+        os.kill(decoding, signal.SIGKILL)
+        with pytest.raises(grpc.RpcError) as raised:
+            list(messages)
+        assert raised.value.code() is grpc.StatusCode.INTERNAL
+        assert raised.value.details() == "decoding failed"
+        assert server.process.wait(PATIENCE) == 1
+
+
+def test_the_decoding_process_ends_with_a_server_that_is_killed(model_repository: Path) -> None:
+    with server_process(model_repository) as server:
+        [decoding] = children(server.process.pid)
+        server.process.kill()
+        give_up = time.monotonic() + PATIENCE
+        while is_running(decoding):
+            assert time.monotonic() < give_up, "it is still there"
+            time.sleep(0.01)
+
+
+def test_a_signal_to_both_processes_lets_a_running_request_end_first(model_repository: Path) -> None:
+    with server_process(model_repository) as server, grpc.insecure_channel(server.address) as channel:
+        request = pb.TranslateRequest(contents=SENTENCES, model="transformer-en-fr")
+        messages = iter(pb_grpc.TranslationServiceStub(channel).StreamTranslate(request, timeout=PATIENCE))
+        received = [next(messages)]
+        for pid in (*children(server.process.pid), server.process.pid):
+            os.kill(pid, signal.SIGTERM)
+        received += messages
+        assert sum(message.HasField("translation") for message in received) == len(SENTENCES)
+        assert server.process.wait(PATIENCE) == 0

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from prometheus_client import CollectorRegistry
 
 from server.engine import Engine
-from server.metrics import Metrics
+from server.metrics import DecodingMetrics
 from server.scheduler import Limits
 from server.sentence import Sentence
 from tests.fakes import ENDLESS, EOS, MANIFEST, FakeBackend, FakeClock, Gate, Outcomes, greedy, post, translate
@@ -25,7 +25,7 @@ class Running:
         self.outcomes = Outcomes()
         self.has_failed = threading.Event()
         self.registry: CollectorRegistry
-        metrics = Metrics()
+        metrics = DecodingMetrics()
         self.registry = metrics.registry
         self.engine = Engine(
             MANIFEST,

@@ -1,10 +1,12 @@
 """The whole server in the test's own event loop, with a client beside it."""
 
 import asyncio
+import socket
+import threading
 import time
 import urllib.request
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any, cast
 
@@ -15,9 +17,9 @@ from grpc_status import rpc_status
 from prometheus_client.parser import text_string_to_metric_families
 
 from server.app import App
-from server.backend import Backend, BackendOptions
-from server.bundle import Bundle
 from server.config import ServerConfig
+from server.decoding_process import DecodingProcess, OpenBackend
+from server.engines import Launch
 from server.pb import translation_pb2 as pb
 from server.pb import translation_pb2_grpc as pb_grpc
 from tests.fakes import PATIENCE, Gate, GatedBackend
@@ -82,15 +84,38 @@ async def eventually(holds: Callable[[], Awaitable[bool]]) -> None:
         await asyncio.sleep(0.005)
 
 
+def launched_here(open_backend: OpenBackend) -> Launch:
+    """On a thread, where the test can reach the backends."""
+
+    def launch(connection: socket.socket) -> Callable[[], int]:
+        own = connection.dup()
+
+        def decode() -> None:
+            with own, suppress(ConnectionError):
+                DecodingProcess(own, open_backend).run()
+
+        thread = threading.Thread(target=decode, name="decoding", daemon=True)
+        thread.start()
+
+        def wait() -> int:
+            thread.join()
+            return 0
+
+        return wait
+
+    return launch
+
+
 @asynccontextmanager
 async def serving(
     repository: Path,
     *,
     gated: bool = False,
-    open_backend: Callable[[Bundle, BackendOptions], Backend] | None = None,
+    open_backend: OpenBackend | None = None,
     **settings: Any,
 ) -> AsyncIterator[Served]:
-    """A server on free ports; `gated`: no decode loop takes a step but through the gate."""
+    """A server on free ports, whose engines are in this process; `gated`: no decode loop takes a step but through the
+    gate."""
     gate = Gate()
     if not gated:
         gate.open()
@@ -101,7 +126,7 @@ async def serving(
         default_model=DEFAULT_MODEL,
         **settings,
     )
-    app = App(config, open_backend or (lambda bundle, options: GatedBackend(bundle, options, gate)))
+    app = App(config, launched_here(open_backend or (lambda bundle, options: GatedBackend(bundle, options, gate))))
     await app.start()
     async with grpc.aio.insecure_channel(f"127.0.0.1:{app.port}") as channel:
         served = Served(app, gate, channel)

@@ -18,7 +18,7 @@ from server.decoding.hypothesis import Ending
 from server.decoding.options import DecodingOptions
 from server.decoding.required import RequiredTerm, RequiredTerms
 from server.engine import Engine
-from server.metrics import Metrics
+from server.metrics import DecodingMetrics
 from server.scheduler import Limits
 from server.sentence import Finished, Sentence
 from server.text import WORD_START, Tokenizer
@@ -66,7 +66,7 @@ def running(served: SmallModel, max_rows: int, gate: Gate | None = None) -> Iter
     manifest, options = served.bundle.manifest, BackendOptions(max_rows, num_threads=1)
     backend = GatedBackend(served.bundle, options, gate) if gate else Backend(served.bundle, options)
     limits = Limits(max_rows, max_joining_tokens=100)
-    engine = Engine(manifest, backend, limits, 2 * NUM_SENTENCES, post, Metrics().engine(manifest.name))
+    engine = Engine(manifest, backend, limits, 2 * NUM_SENTENCES, post, DecodingMetrics().engine(manifest.name))
     engine.start()
     try:
         yield engine

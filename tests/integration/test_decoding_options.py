@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 import pytest_asyncio
 
+from server.backend import Backend, BackendOptions
+from server.bundle import read_bundle
 from server.pb import translation_pb2 as pb
 from server.text import Tokenizer
 from tests.fakes import PATIENCE
@@ -270,10 +272,10 @@ async def test_a_beam_streams_before_it_ends(served: Served) -> None:
 
 
 @pytest.mark.parametrize("model", LISTED)
-async def test_a_shortlist_is_what_the_model_writes_from(served: Served, model: str) -> None:
+async def test_a_shortlist_is_what_the_model_writes_from(served: Served, model_repository: Path, model: str) -> None:
     served_model = served.app._models.select(model, "", "")
     tokenizer = served_model.tokenizer
-    backend = served_model.engine._batch._backend
+    backend = Backend(read_bundle(model_repository / model / "1"), BackendOptions(max_rows=1, num_threads=1))
     differs = False
     for text in SENTENCES[:8]:
         listed = await translate(served, model, text, use_shortlist=True, return_token_scores=True)

@@ -8,7 +8,7 @@ import pytest
 
 from server.bundle import Bundle
 from server.engine import Engine
-from server.metrics import Metrics
+from server.metrics import DecodingMetrics, Metrics
 from server.pb import translation_pb2 as pb
 from server.repository import Models, ServedModel
 from server.request import RequestLimits
@@ -34,7 +34,7 @@ class Streaming:
         self.gate = Gate()
         self.num_finished = asyncio.Semaphore(0)
         self._loop = asyncio.get_running_loop()
-        metrics = Metrics().engine("fake")
+        metrics = DecodingMetrics().engine("fake")
         self.engine = Engine(MANIFEST, FakeBackend(4, self.gate), Limits(4, 1000), 100, self._post, metrics)
         model = ServedModel(MANIFEST, tokenizer, self.engine)
         models = Models([Bundle(Path("fake"), MANIFEST)], "fake", lambda _: model)

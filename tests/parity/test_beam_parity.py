@@ -15,7 +15,7 @@ from server.bundle import Bundle
 from server.decoding.hypothesis import Ending
 from server.decoding.options import DecodingOptions
 from server.engine import Engine
-from server.metrics import Metrics
+from server.metrics import DecodingMetrics
 from server.scheduler import Limits
 from server.sentence import Finished, Sentence
 from tests.conftest import SmallModels
@@ -54,7 +54,9 @@ def decode(exported: SmallModel) -> list[Finished]:
     bundle = Bundle(exported.fp32, dataclasses.replace(exported.bundle.manifest, has_shortlist=False))
     outcomes = Outcomes()
     backend = Backend(bundle, BackendOptions(MAX_ROWS, num_threads=1))
-    engine = Engine(bundle.manifest, backend, Limits(MAX_ROWS, 60), NUM_SENTENCES, post, Metrics().engine("parity"))
+    engine = Engine(
+        bundle.manifest, backend, Limits(MAX_ROWS, 60), NUM_SENTENCES, post, DecodingMetrics().engine("parity")
+    )
     engine.submit(
         [
             Sentence(

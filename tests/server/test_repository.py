@@ -6,8 +6,8 @@ import pytest
 from server.bundle import ENCODER, STEP, TOKENIZER, Bundle, BundleError, Manifest, write_manifest
 from server.engine import Engine
 from server.errors import InvalidRequest, UnknownModel
-from server.metrics import Metrics
-from server.repository import Models, ServedModel, read_repository
+from server.metrics import DecodingMetrics
+from server.repository import Models, ServedModel, check_default, read_repository
 from server.scheduler import Limits
 from server.text import Tokenizer
 from tests.fakes import MANIFEST, FakeBackend, post
@@ -68,7 +68,7 @@ def models(small_tokenizer: Path) -> Models:
     ]
 
     def load(bundle: Bundle) -> ServedModel:
-        engine = Engine(MANIFEST, FakeBackend(1), Limits(1, 1), 1, post, Metrics().engine("fake"))
+        engine = Engine(MANIFEST, FakeBackend(1), Limits(1, 1), 1, post, DecodingMetrics().engine("fake"))
         return ServedModel(bundle.manifest, Tokenizer(small_tokenizer, eos=3), engine)
 
     return Models(bundles, "gamma", load)
@@ -78,12 +78,9 @@ def test_the_default_model_comes_first_and_the_others_by_name(models: Models) ->
     assert [model.manifest.name for model in models] == ["gamma", "alpha", "beta"]
 
 
-def test_a_default_that_is_not_there_is_refused_before_anything_is_loaded() -> None:
-    def load(bundle: Bundle) -> ServedModel:
-        raise AssertionError(f"{bundle} was loaded")
-
+def test_a_default_that_is_not_there_is_refused() -> None:
     with pytest.raises(BundleError, match="default_model: 'x' is not in the repository, which has fake"):
-        Models([Bundle(Path("fake"), MANIFEST)], "x", load)
+        check_default([Bundle(Path("fake"), MANIFEST)], "x")
 
 
 @pytest.mark.parametrize(
