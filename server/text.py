@@ -1,9 +1,11 @@
 """From text to token ids and back, and long texts cut at sentence ends."""
 
 import bisect
+import functools
 import re
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import sentencepiece
@@ -23,9 +25,11 @@ def begins_word(text: str, before: str) -> bool:
 class Pieces:
     """The vocabulary's texts, to find those that begin with, or contain, a text."""
 
-    def __init__(self, texts: Sequence[str]) -> None:
-        """texts: of every id, with SentencePiece's sign for a space; empty for ids that write nothing."""
+    def __init__(self, texts: Sequence[str], file: Path | None = None) -> None:
+        """texts: of every id, with SentencePiece's sign for a space; empty for ids that write nothing. file: where
+        another process, to which they are pickled, finds them."""
         self.texts = texts
+        self._file = file
         order = sorted((text, id_) for id_, text in enumerate(texts) if text)
         self._sorted_texts = [text for text, _ in order]
         self._sorted_ids = [id_ for _, id_ in order]
@@ -35,6 +39,9 @@ class Pieces:
             self._starts.append(self._starts[-1] + len(text) + 1)
         self.continues_word = np.array([bool(text) and text[0].isalnum() for text in texts])
         """bool [vocabulary]: written behind a word, the piece makes it longer."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (pieces_of, (self._file,)) if self._file else (Pieces, (self.texts,))
 
     def beginning_with(self, text: str) -> list[int]:
         first = bisect.bisect_left(self._sorted_texts, text)
@@ -62,7 +69,7 @@ class Tokenizer:
         self.eos = eos
         self.names: list[str] = [self._processor.id_to_piece(id_) for id_ in range(self.vocabulary_size)]
         """Of every id, special ones included."""
-        self.pieces = Pieces(["" if self._is_special(id_) else name for id_, name in enumerate(self.names)])
+        self.pieces = Pieces(["" if self._is_special(id_) else name for id_, name in enumerate(self.names)], path)
 
     @property
     def vocabulary_size(self) -> int:
@@ -91,6 +98,12 @@ class Tokenizer:
     def decode(self, ids: list[int]) -> str:
         text: str = self._processor.decode(ids)
         return text
+
+
+@functools.cache
+def pieces_of(file: Path) -> Pieces:
+    """Of a SentencePiece model; read once, by the first request that needs them here."""
+    return Tokenizer(file, eos=-1).pieces
 
 
 def split_sentences(text: str) -> list[str]:

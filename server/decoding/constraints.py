@@ -99,7 +99,7 @@ class ForbiddenPhrases:
     def __init__(self, phrases: Sequence[str], pieces: Pieces) -> None:
         """phrases: with SentencePiece's sign for their spaces, and none before them; none is empty."""
         self.phrases = tuple(phrases)
-        self._texts = pieces.texts
+        self._pieces = pieces
         self._longest = max(map(len, phrases), default=0)
         self._whole = [id_ for phrase in phrases for id_ in pieces.containing(phrase)]
         """Pieces that contain one, whatever stands before them."""
@@ -120,7 +120,7 @@ class ForbiddenPhrases:
             return
         scores[self._whole] = -np.inf
         # A piece has a character at least, and one more before the phrase says whether a word begins there.
-        written = "".join(self._texts[id_] for id_ in output_ids[-self._longest - 1 :])
+        written = "".join(self._pieces.texts[id_] for id_ in output_ids[-self._longest - 1 :])
         for first, ids in self._endings.get("", ()):
             if begins_word(first, written[-1:]):
                 scores[ids] = -np.inf

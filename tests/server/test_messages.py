@@ -14,7 +14,7 @@ from server.decoding.options import DecodingOptions
 from server.errors import DeadlineExceeded, EngineFailed, NotServing, QueueFull, TranslationError
 from server.messages import Cancel, Collect, Submit, Told, Unframed, framed
 from server.sentence import Failed, Finished, Sentence, Written
-from server.text import Pieces
+from server.text import Pieces, Tokenizer
 
 MESSAGES: list[Any] = [
     Cancel([1, 2]),
@@ -51,7 +51,17 @@ def test_constraints_hold_on_the_other_side() -> None:
     [submit] = Unframed().feed(framed(Submit("a", [sent])))
     scores = np.zeros(4, np.float32)
     submit.sentences[0].options.forbidden.apply(scores, [0])
-    assert scores.tolist() == [0, -np.inf, -np.inf, 0]  # neither the rest of the phrase, nor all of it
+    assert scores.tolist() == [0, -np.inf, 0, 0]
+
+
+def test_a_vocabulary_goes_by_the_name_of_its_file(tokenizer: Tokenizer) -> None:
+    forbidden = ForbiddenPhrases(["a"], tokenizer.pieces)
+    sent = framed(Submit("a", [Sentence([3], DecodingOptions(max_output_tokens=9, forbidden=forbidden), 1)]))
+    assert all(name.encode() not in sent for name in tokenizer.names[-20:] if len(name) > 1)
+    [submit] = Unframed().feed(sent)
+    received = submit.sentences[0].options.forbidden._pieces
+    assert received is not tokenizer.pieces
+    assert received.texts == tokenizer.pieces.texts
 
 
 @pytest.mark.parametrize(
