@@ -45,6 +45,7 @@ class Backend:
         self.previous_ids = np.zeros(options.max_rows, np.int64)
         self.positions = np.zeros(options.max_rows, np.int64)
         self.log_probs = np.zeros((options.max_rows, manifest.vocabulary_size), np.float32)
+        self._pad = manifest.special_ids.pad
         self._alignment = manifest.alignment
         if manifest.alignment:
             heads, _, size = self.state.current[manifest.alignment.keys].shape[1:]
@@ -55,13 +56,14 @@ class Backend:
     def encode(
         self, sources: Sequence[Sequence[int]], lists: Sequence[Int64 | None] = (), num_running: int = 0
     ) -> dict[str, Array]:
-        """Sources of one length, each ending with EOS -> state tensors by name, [batch, ...].
+        """Sources, each ending with EOS -> state tensors by name, [batch, ...], padded to the longest source.
 
-        One length, so that there is no padding: a row's values then do not depend on the others. `lists`: the tokens
-        that each may write, None for all; `num_running`: rows that are decoded already, whose lists count.
+        A source's values do not depend on its padding, bit by bit. `lists`: the tokens that each may write, None for
+        all; `num_running`: rows that are decoded already, whose lists count.
         """
-        source_ids = np.array(sources, np.int64)
-        source_lengths = np.full(len(sources), source_ids.shape[1], np.int64)
+        source_lengths = np.array([len(source) for source in sources], np.int64)
+        longest = int(source_lengths.max())
+        source_ids = np.array([[*source, *[self._pad] * (longest - len(source))] for source in sources], np.int64)
         outputs = self._encoder.run(self._encoder_outputs, {"source_ids": source_ids, "source_lengths": source_lengths})
         encoded = dict(zip(self._encoder_outputs, outputs, strict=True))
         if self._listed:

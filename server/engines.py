@@ -46,6 +46,7 @@ class Engines(asyncio.Protocol):
         self._unframed = Unframed()
         self._numbers = itertools.count()
         self._listeners: dict[int, Listener] = {}
+        self._outgoing: list[bytes] = []
         self._collecting: deque[asyncio.Future[list[Metric]]] = deque()
         self._is_closing = False
 
@@ -110,7 +111,14 @@ class Engines(asyncio.Protocol):
         return await answer
 
     def _send(self, message: Load | Submit | Cancel | Collect | Close) -> None:
-        self._transport.write(framed(message))
+        """With all others of this turn of the event loop: waking a process costs more than reading many messages."""
+        if not self._outgoing:
+            asyncio.get_running_loop().call_soon(self._flush)
+        self._outgoing.append(framed(message))
+
+    def _flush(self) -> None:
+        outgoing, self._outgoing = self._outgoing, []
+        self._transport.write(b"".join(outgoing))
 
     # Called by the event loop.
 

@@ -59,6 +59,8 @@ class RpcInterceptor(grpc.aio.ServerInterceptor):
         """`service`: the one whose calls `wait_until_idle` is about."""
         self._metrics = metrics
         self._service = service
+        self._wrapped: dict[str, _Handler] = {}
+        """By method, as gRPC asks for a handler at every call."""
         self._num_started = 0
         self._num_running = 0
         self._idle = asyncio.Event()
@@ -81,27 +83,30 @@ class RpcInterceptor(grpc.aio.ServerInterceptor):
         handler = await continuation(handler_call_details)
         if handler is None:
             return handler  # no such method: gRPC answers UNIMPLEMENTED
-        _, service, method = handler_call_details.method.split("/")
-        metadata = dict(handler_call_details.invocation_metadata or ())
-        request_id = str(metadata.get(REQUEST_ID, ""))
-        if not 1 <= len(request_id) <= _LONGEST_REQUEST_ID:
-            request_id = str(uuid.uuid4())
+        wrapped = self._wrapped.get(handler_call_details.method)
+        if wrapped is None:
+            wrapped = self._wrapped[handler_call_details.method] = self._wrap(handler, handler_call_details.method)
+        return wrapped
+
+    def _wrap(self, handler: "_Handler", name: str) -> "_Handler":
+        _, service, method = name.split("/")
         if handler.unary_unary:
             return grpc.unary_unary_rpc_method_handler(
-                self._unary(handler.unary_unary, ("unary", service, method), request_id),
+                self._unary(handler.unary_unary, ("unary", service, method)),
                 handler.request_deserializer,
                 handler.response_serializer,
             )
         if handler.unary_stream:
             return grpc.unary_stream_rpc_method_handler(
-                self._stream(handler.unary_stream, ("server_stream", service, method), request_id),
+                self._stream(handler.unary_stream, ("server_stream", service, method)),
                 handler.request_deserializer,
                 handler.response_serializer,
             )
         return handler
 
-    def _unary(self, inner: Callable[..., Awaitable[Any]], labels: tuple[str, ...], request_id: str) -> Any:
+    def _unary(self, inner: Callable[..., Awaitable[Any]], labels: tuple[str, ...]) -> Any:
         async def call(request: Any, context: "_Context") -> Any:
+            request_id = _request_id(context)
             with self._observed(labels, context) as outcome:
                 context.set_trailing_metadata(((REQUEST_ID, request_id),))
                 try:
@@ -111,8 +116,9 @@ class RpcInterceptor(grpc.aio.ServerInterceptor):
 
         return call
 
-    def _stream(self, inner: Callable[..., Any], labels: tuple[str, ...], request_id: str) -> Any:
+    def _stream(self, inner: Callable[..., Any], labels: tuple[str, ...]) -> Any:
         async def call(request: Any, context: "_Context") -> AsyncIterator[Any]:
+            request_id = _request_id(context)
             with self._observed(labels, context) as outcome:
                 context.set_trailing_metadata(((REQUEST_ID, request_id),))
                 try:
@@ -153,6 +159,14 @@ class RpcInterceptor(grpc.aio.ServerInterceptor):
             self._num_started += change > 0
             self._num_running += change
             (self._idle.clear if self._num_running else self._idle.set)()
+
+
+def _request_id(context: "_Context") -> str:
+    """The client's, or a new one."""
+    for name, value in context.invocation_metadata() or ():
+        if name == REQUEST_ID and 1 <= len(value) <= _LONGEST_REQUEST_ID:
+            return str(value)
+    return str(uuid.uuid4())
 
 
 class _Outcome:

@@ -111,8 +111,9 @@ class FakeBackend(Backend):
         if self.encode_error:
             raise self.encode_error
         self.encoded.append([len(source) for source in sources])
+        longest = max(map(len, sources))
         return {
-            "source": np.array(sources, np.int64),
+            "source": np.array([[*source, *[0] * (longest - len(source))] for source in sources], np.int64),
             "source_length": np.array([len(source) for source in sources]),
             "checksum": np.array([sum(source) for source in sources]),
         }

@@ -81,6 +81,15 @@ def test_waiting_sentences_are_encoded_with_joiners_of_their_length_as_far_as_th
     assert made.backend.encoded == [[3], [3, 3, 3], [5, 5], [3]]
 
 
+def test_joiners_of_similar_length_are_encoded_together_and_others_by_themselves() -> None:
+    with running(max_rows=4) as made:
+        made.gate.open()
+        long = [ENDLESS, *range(4, 14), EOS]
+        made.submit([2, EOS], [1, 5, EOS], long, [3, 5, 6, EOS])
+        made.assert_translated([2, EOS], [1, 5, EOS], long, [3, 5, 6, EOS])
+    assert made.backend.encoded == [[12, 4], [3, 2]]
+
+
 def test_a_sentence_that_was_encoded_ahead_may_be_cancelled_or_expire() -> None:
     with running(max_rows=1) as made:
         made.submit(endless(1))

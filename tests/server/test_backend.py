@@ -1,12 +1,14 @@
-"""Graphs that are not what the manifest says are refused before they serve anything."""
+"""Graphs that are not what the manifest says are refused before they serve anything, and padding changes nothing."""
 
 import dataclasses
 import shutil
 from pathlib import Path
 
+import numpy as np
 import onnx
 import pytest
 
+from models.registry import ARCHITECTURES
 from server.backend import Backend, BackendOptions
 from server.bundle import STEP, Bundle, BundleError
 from tests.conftest import SmallModels
@@ -41,3 +43,19 @@ def test_a_file_that_is_no_graph_is_refused_by_name(bundle: Bundle) -> None:
     bundle.step.write_bytes(b"nonsense")
     with pytest.raises(BundleError, match=r"step\.onnx: "):
         Backend(bundle, OPTIONS)
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_a_source_is_encoded_alike_alone_and_padded(small_model: SmallModels, architecture: str) -> None:
+    backend = Backend(small_model(architecture).bundle, OPTIONS)
+    generator = np.random.default_rng(0)
+    for _ in range(10):
+        lengths = generator.integers(2, 30, 6)
+        sources = [generator.integers(4, 60, length).tolist() for length in lengths]
+        together = backend.encode(sources)
+        for number, source in enumerate(sources):
+            backend.state.write(0, together, number, len(source))
+            padded = {name: buffer[0].copy() for name, buffer in backend.state.current.items()}
+            backend.state.write(0, backend.encode([source]), 0, len(source))
+            for name, buffer in backend.state.current.items():
+                assert np.array_equal(padded[name], buffer[0]), name
