@@ -17,7 +17,7 @@ from prometheus_client import start_http_server
 from server.bundle import Bundle, BundleError
 from server.cache import TranslationCache
 from server.config import ServerConfig
-from server.engines import Engines, EngineSeries, Launch, RemoteEngine, launch_process
+from server.engines import Engines, EngineSeries, Launch, launch_process
 from server.errors import shown
 from server.glossary import Glossary
 from server.interceptors import RpcInterceptor
@@ -128,7 +128,7 @@ class App:
         tokenizer = _open_tokenizer(bundle)
         glossaries = read_glossaries(bundle)
         _check_glossaries(glossaries, tokenizer, bundle)
-        return ServedModel(manifest, tokenizer, RemoteEngine(self._engines, manifest.name), glossaries)
+        return ServedModel(manifest, tokenizer, self._engines[manifest.name], glossaries)
 
     def _on_engine_failure(self) -> None:
         self._has_failed = True

@@ -1,8 +1,8 @@
 """The process that decodes: every model's engine, and nothing of gRPC, so that neither waits for the other's
 interpreter lock.
 
-`python -m server.decoding_process FD`, started by `engines.py`, which has the other end of that socket. It lives as
-long as the socket does: who started it has to end first, or to say so.
+`python -m server.decoding_process FD ...`, started by `engines.py`, which has the other ends of these sockets, one for
+each engine. An engine lives as long as its socket does: who started it has to end first, or to say so.
 """
 
 import logging
@@ -10,8 +10,8 @@ import os
 import signal
 import socket
 import sys
-import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 from server.backend import Backend, BackendOptions
 from server.bundle import Bundle, BundleError
@@ -28,72 +28,44 @@ _RECEIVED_AT_ONCE = 1 << 18
 OpenBackend = Callable[[Bundle, BackendOptions], Backend]
 
 
-class DecodingProcess:
-    """One thread reads the messages; each engine has one of its own, which sends what it has to tell."""
+class EngineConnection:
+    """One engine at the end of its socket. All of it is one thread's: between two steps the engine looks for messages,
+    so that none of them has to wake anybody while it decodes."""
 
     def __init__(self, connection: socket.socket, open_backend: OpenBackend = Backend) -> None:
         self._connection = connection
         self._open_backend = open_backend
+        self._unframed = Unframed()
         self._metrics = DecodingMetrics()
-        self._engines: dict[str, Engine] = {}
-        self._lock = threading.Lock()
-        """Of the sending side, and of `_open`."""
-        self._open: dict[int, tuple[Engine, int]] = {}
-        """Sentences that have not ended: where they are, and their ids there."""
+        self._ids: dict[int, int] = {}
+        """Of the engine, by the numbers of the sentences that have not ended."""
+        self._was_told_to_close = False
 
-    def run(self) -> bool:
-        """Until it is told to close, or the socket ends. Returns whether it was told."""
-        unframed = Unframed()
-        while received := self._connection.recv(_RECEIVED_AT_ONCE):
-            for message in unframed.feed(received):
-                if isinstance(message, Close):
-                    for engine in self._engines.values():
-                        engine.close()
-                    return True
-                self._handle(message)
-        return False
-
-    def _handle(self, message: Load | Submit | Cancel | Collect) -> None:
-        if isinstance(message, Submit):
-            self._submit(message)
-        elif isinstance(message, Cancel):
-            self._cancel(message)
-        elif isinstance(message, Collect):
-            self._send(Collected(list(self._metrics.registry.collect())))
-        else:
-            self._send(self._load(message))
-
-    def _submit(self, message: Submit) -> None:
-        engine, sentences = self._engines[message.model], message.sentences
-        with self._lock:  # so that none is told of before it is known
-            try:
-                ids = engine.submit(sentences)
-            except (QueueFull, NotServing) as error:
-                refused: list[tuple[int, Event]] = [(sentence.listener, Failed(error)) for sentence in sentences]
-                self._connection.sendall(framed(Told(refused)))
-                return
-            for sentence, id_ in zip(sentences, ids, strict=True):
-                self._open[sentence.listener] = engine, id_
-
-    def _cancel(self, message: Cancel) -> None:
-        with self._lock:
-            found = [self._open.pop(number) for number in message.numbers if number in self._open]
-        for engine, id_ in found:
-            engine.cancel([id_])
-
-    def _load(self, message: Load) -> Loaded:
+    def serve(self) -> bool:
+        """Load what the first message says, and decode until the socket ends, or a message says so. Returns whether one
+        did."""
+        load = self._first_message()
+        if load is None:
+            return False
         try:
-            for bundle in message.bundles:
-                self._engines[bundle.manifest.name] = self._open_engine(message, bundle)
+            self._engine = self._load(load)
         except BundleError as error:
-            return Loaded(str(error))
-        for engine in self._engines.values():
-            engine.start()
-        return Loaded()
+            self._send(Loaded(str(error)))
+            return False
+        self._send(Loaded())
+        self._engine.run()
+        return self._was_told_to_close
 
-    def _open_engine(self, message: Load, bundle: Bundle) -> Engine:
-        config, manifest = message.config, bundle.manifest
-        backend = self._open_backend(bundle, BackendOptions(config.max_rows, config.threads))
+    def _first_message(self) -> Load | None:
+        while received := self._connection.recv(_RECEIVED_AT_ONCE):
+            for message in self._unframed.feed(received):
+                assert isinstance(message, Load)
+                return message
+        return None
+
+    def _load(self, load: Load) -> Engine:
+        config, manifest = load.config, load.bundle.manifest
+        backend = self._open_backend(load.bundle, BackendOptions(config.max_rows, config.threads))
         backend.warm_up([manifest.special_ids.eos])
         return Engine(
             manifest,
@@ -102,39 +74,72 @@ class DecodingProcess:
             config.max_waiting,
             self._tell,
             self._metrics.engine(manifest.name),
-            on_failure=self._hang_up,
+            on_failure=lambda: self._connection.shutdown(socket.SHUT_RDWR),
+            fetch=self._fetch,
         )
 
+    def _fetch(self, wait: bool) -> None:
+        try:
+            received = self._connection.recv(_RECEIVED_AT_ONCE, 0 if wait else socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            return
+        if not received:  # nobody is there any more
+            self._engine.cancel(list(self._ids.values()))
+            self._engine.begin_closing()
+        for message in self._unframed.feed(received):
+            self._handle(message)
+
+    def _handle(self, message: Submit | Cancel | Collect | Close) -> None:
+        if isinstance(message, Submit):
+            self._submit(message)
+        elif isinstance(message, Cancel):
+            self._engine.cancel([self._ids.pop(number) for number in message.numbers if number in self._ids])
+        elif isinstance(message, Collect):
+            self._send(Collected(list(self._metrics.registry.collect())))
+        else:
+            self._was_told_to_close = True
+            self._engine.begin_closing()
+
+    def _submit(self, message: Submit) -> None:
+        sentences = message.sentences
+        try:
+            ids = self._engine.submit(sentences)
+        except (QueueFull, NotServing) as error:
+            refused: list[tuple[int, Event]] = [(sentence.listener, Failed(error)) for sentence in sentences]
+            self._send(Told(refused))
+        else:
+            self._ids.update((sentence.listener, id_) for sentence, id_ in zip(sentences, ids, strict=True))
+
     def _tell(self, events: list[tuple[int, Event]]) -> None:
-        """From an engine's thread, once a step."""
-        with self._lock:
-            for number, event in events:
-                if not isinstance(event, Written):
-                    self._open.pop(number, None)
-            self._connection.sendall(framed(Told(events)))
+        for number, event in events:
+            if not isinstance(event, Written):
+                self._ids.pop(number, None)
+        self._send(Told(events))
 
-    def _send(self, message: Loaded | Collected) -> None:
-        with self._lock:
-            self._connection.sendall(framed(message))
+    def _send(self, message: Loaded | Told | Collected) -> None:
+        self._connection.sendall(framed(message))
 
-    def _hang_up(self) -> None:
-        """Both ends learn of it behind what was sent before."""
-        self._connection.shutdown(socket.SHUT_RDWR)
+
+def decode(connections: Sequence[socket.socket], open_backend: OpenBackend = Backend) -> bool:
+    """One engine a connection, each on a thread of its own, until all have ended. Returns whether all were told to."""
+
+    def serve(connection: socket.socket) -> bool:
+        with connection:
+            try:
+                return EngineConnection(connection, open_backend).serve()
+            except ConnectionError:  # whoever started this is gone
+                return False
+
+    with ThreadPoolExecutor(len(connections), "engine") as pool:
+        return all(list(pool.map(serve, connections)))  # a list, so that none is passed over after one that is not
 
 
 def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     signal.signal(signal.SIGTERM, signal.SIG_IGN)  # the serving process drains first, whoever is signalled with it
-    was_told = False
-    try:
-        with socket.socket(fileno=int(sys.argv[1])) as connection:
-            was_told = DecodingProcess(connection).run()
-    except ConnectionError:  # who started it is gone
-        pass
-    finally:
-        # Without waiting for engines: nobody is there who could be told.
-        logging.shutdown()
-        os._exit(0 if was_told else 1)
+    # One thread a model works; the interpreter lock goes from one to the next when they wait or compute.
+    is_well = decode([socket.socket(fileno=int(number)) for number in sys.argv[1:]])
+    os._exit(0 if is_well else 1)  # what is left is to free memory, which takes the system no time
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 from server.backend import Backend
 from server.batch import OpenSentence, RunningBatch
@@ -33,6 +33,11 @@ _LOOK_AHEAD = 256
 
 Post = Callable[[list[tuple[Any, Event]]], None]
 """Brings events to their listeners, wherever those live; called from the engine's thread."""
+
+
+class Fetch(Protocol):
+    def __call__(self, wait: bool) -> None:
+        """Submit and cancel what has been asked for, on the engine's thread; `wait` until there is something."""
 
 
 @dataclass
@@ -58,14 +63,17 @@ class Engine:
         metrics: EngineMetrics,
         on_failure: Callable[[], None] = lambda: None,
         clock: Callable[[], float] = time.monotonic,
+        fetch: Fetch | None = None,
     ) -> None:
-        """`on_failure` is called from the loop when it has broken, after every open sentence was told."""
+        """`on_failure` is called from the loop when it has broken, after every open sentence was told; `fetch`, before
+        every step and where there is nothing to do, brings what others than threads of this process have to say."""
         self._limits = limits
         self._max_waiting = max_waiting
         self._post = post
         self._metrics = metrics
         self._on_failure = on_failure
         self._clock = clock
+        self._fetch = fetch
         self._ids = itertools.count()
         self._inbox = _Inbox()
         self._waiting: dict[int, OpenSentence] = {}  # in order of arrival
@@ -78,7 +86,7 @@ class Engine:
         """Rows that running sentences may come to hold."""
         self._published = (0, 0, 0)
         """Active and reserved rows and waiting sentences, as the gauges show them."""
-        self._thread = threading.Thread(target=self._run, name=f"engine {manifest.name}", daemon=True)
+        self._thread = threading.Thread(target=self.run, name=f"engine {manifest.name}", daemon=True)
 
     # From any thread.
 
@@ -110,41 +118,61 @@ class Engine:
             self._inbox.cancelled += ids
             self._inbox.changed.notify()
 
-    def close(self) -> None:
-        """Refuse new sentences, finish those that are in, and end the thread."""
+    def begin_closing(self) -> None:
+        """Refuse new sentences; once those that are in are finished, the loop ends."""
         with self._inbox.changed:
             self._inbox.closing = True
             self._inbox.changed.notify()
+
+    def close(self) -> None:
+        """The same, and wait for it."""
+        self.begin_closing()
         if self._thread.is_alive():
             self._thread.join()
 
     def _ticket(self, sentence: Sentence) -> Ticket:
         return Ticket(next(self._ids), len(sentence.source_ids), sentence.deadline, sentence.options.num_rows)
 
-    # The loop's own.
-
-    def _run(self) -> None:
+    def run(self) -> None:
+        """The loop, on the calling thread; `start` gives it one of its own."""
         try:
-            while self._receive():
-                joined = self._admit_and_expire()
-                if self._running:
-                    self._step(joined)
-                self._publish()
+            while self.turn():
+                pass
         except Exception:
             _logger.exception("the decode loop broke")
             self._fail_everything()
             self._on_failure()
 
+    def turn(self) -> bool:
+        """One turn of the loop: what has been asked for, who joins, a step. Waits where there is nothing to do.
+
+        Returns False once it is closed, and all is done.
+        """
+        if not self._receive():
+            return False
+        joined = self._admit_and_expire()
+        if self._running:
+            self._step(joined)
+        self._publish()
+        return True
+
+    # The loop's own.
+
     def _receive(self) -> bool:
         """Take the messages, waiting for one where there is nothing to do. False: closed, and all is done."""
         inbox = self._inbox
+        if self._fetch:
+            self._fetch(wait=False)
         if self._running and not inbox.submitted and not inbox.cancelled:
             return True  # without the lock: what comes now is seen at the next step
         with inbox.changed:
             idle = not self._waiting and not self._running
             while idle and not inbox.submitted and not inbox.closing:
                 inbox.cancelled.clear()
-                inbox.changed.wait()
+                if self._fetch:
+                    self._fetch(wait=True)
+                else:
+                    inbox.changed.wait()
             submitted, inbox.submitted = inbox.submitted, []
             cancelled, inbox.cancelled = inbox.cancelled, []
         self._waiting.update((sentence.ticket.id, sentence) for sentence in submitted)

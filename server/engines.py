@@ -1,9 +1,10 @@
 """The engines, seen from the serving process: they decode in a process of their own (`decoding_process.py`).
 
-All of this runs on the event loop's thread.
+All of this runs on the event loop's thread, but for `EngineSeries.collect`.
 """
 
 import asyncio
+import copy
 import dataclasses
 import itertools
 import logging
@@ -12,6 +13,7 @@ import subprocess
 import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import ExitStack
 from typing import Any
 
 from prometheus_client import Metric
@@ -19,50 +21,54 @@ from prometheus_client.registry import Collector
 
 from server.bundle import Bundle, BundleError
 from server.config import ServerConfig
-from server.errors import EngineFailed, NotServing
+from server.errors import EngineFailed, NotServing, QueueFull
 from server.messages import Cancel, Close, Collect, Collected, Load, Loaded, Submit, Told, Unframed, framed
 from server.sentence import Failed, Listener, Sentence, Written
 
 _logger = logging.getLogger(__name__)
 
-Launch = Callable[[socket.socket], Callable[[], int]]
-"""Starts what decodes at the other end of a socket pair; what it returns waits for its end, and gives its status."""
+_COLLECT_SECONDS = 0.5
+"""That a scrape waits for an engine."""
+
+Launch = Callable[[Sequence[socket.socket]], Callable[[], int]]
+"""Starts what decodes, one engine at the other end of each socket pair; what it returns waits for its end."""
 
 
-def launch_process(connection: socket.socket) -> Callable[[], int]:
-    descriptor = connection.fileno()
-    command = [sys.executable, "-m", "server.decoding_process", str(descriptor)]
+def launch_process(connections: Sequence[socket.socket]) -> Callable[[], int]:
+    descriptors = [connection.fileno() for connection in connections]
+    command = [sys.executable, "-m", "server.decoding_process", *map(str, descriptors)]
     # A process group of its own: Ctrl-C at a terminal is for the serving process, which drains.
-    return subprocess.Popen(command, pass_fds=[descriptor], stdin=subprocess.DEVNULL, process_group=0).wait
+    return subprocess.Popen(command, pass_fds=descriptors, stdin=subprocess.DEVNULL, process_group=0).wait
 
 
-class Engines(asyncio.Protocol):
-    """The connection to the decoding process. `start` first, `close` at the end."""
+class RemoteEngine(asyncio.Protocol):
+    """One model's engine, in the decoding process."""
 
-    def __init__(self, on_failure: Callable[[], None], launch: Launch = launch_process) -> None:
-        """`on_failure` is called when the process has ended by itself, after every open sentence was told."""
+    def __init__(self, name: str, config: ServerConfig, on_failure: Callable[[], None]) -> None:
+        """`on_failure` is called when it has ended by itself, after every open sentence was told."""
+        self._name = name
+        self._config = config
         self._on_failure = on_failure
-        self._launch = launch
+        self._transport: asyncio.Transport
         self._unframed = Unframed()
+        self._outgoing: list[bytes] = []
         self._numbers = itertools.count()
         self._listeners: dict[int, Listener] = {}
-        self._outgoing: list[bytes] = []
-        self._collecting: deque[asyncio.Future[list[Metric]]] = deque()
+        self._collecting: deque[asyncio.Future[None]] = deque()
+        self._series: list[Metric] = []
+        """As last collected."""
+        self._loaded: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self._ended = asyncio.Event()
         self._is_closing = False
 
-    async def start(self, config: ServerConfig, bundles: list[Bundle]) -> None:
-        """Launch it, and send it what it is to load."""
+    async def connect(self, connection: socket.socket, bundle: Bundle) -> None:
+        """It begins to load."""
         loop = asyncio.get_running_loop()
-        self._loaded: asyncio.Future[str] = loop.create_future()
-        self._ended = asyncio.Event()
-        ours, theirs = socket.socketpair()
-        with theirs:
-            self._wait_for_status = self._launch(theirs)
-        self._transport, _ = await loop.create_unix_connection(lambda: self, sock=ours)
-        self._send(Load(config, bundles))
+        self._transport, _ = await loop.create_unix_connection(lambda: self, sock=connection)
+        self._send(Load(self._config, bundle))
 
     async def wait_until_loaded(self) -> None:
-        """Raises BundleError for a bundle that cannot be served, or for a process that could not load them."""
+        """Raises BundleError for a bundle that cannot be served, or for an engine that has ended."""
         problem = await self._loaded
         if problem:
             raise BundleError(problem)
@@ -73,45 +79,47 @@ class Engines(asyncio.Protocol):
             self._is_closing = True
             self._send(Close())
         await self._ended.wait()
-        await asyncio.to_thread(self._wait_for_status)
 
     async def abandon(self) -> None:
         """Close without waiting for what is in."""
         self._is_closing = True
         self._transport.abort()
-        await self.close()
+        await self._ended.wait()
 
-    def submit(self, model: str, sentences: Sequence[Sentence]) -> list[int]:
+    def submit(self, sentences: Sequence[Sentence]) -> list[int]:
         """Queue all of the sentences, or none: then each fails with QueueFull. Returns their numbers, for `cancel`.
 
-        Raises NotServing once it has ended.
+        Raises QueueFull where that is certain here already, without waiting for the engine's next step; NotServing once
+        it is closing, or has ended.
         """
         if self._is_closing or self._ended.is_set():
             raise NotServing
-        numbered = []
-        for sentence, number in zip(sentences, self._numbers, strict=False):
-            self._listeners[number] = sentence.listener
-            numbered.append(dataclasses.replace(sentence, listener=number))
-        self._send(Submit(model, numbered))
-        return [sentence.listener for sentence in numbered]
+        num_waiting = len(self._listeners) - self._config.max_rows  # or more: who runs has a row at least
+        if num_waiting + len(sentences) > self._config.max_waiting:
+            raise QueueFull(num_waiting, len(sentences), self._config.max_waiting)
+        numbered = [dataclasses.replace(sentence, listener=next(self._numbers)) for sentence in sentences]
+        numbers = [sentence.listener for sentence in numbered]
+        self._listeners.update(zip(numbers, (sentence.listener for sentence in sentences), strict=True))
+        self._send(Submit(numbered))
+        return numbers
 
-    def cancel(self, numbers: Sequence[int]) -> None:
+    def cancel(self, ids: Sequence[int]) -> None:
         """Nobody waits for these any more. Ended ones are passed over."""
-        open_numbers = [number for number in numbers if self._listeners.pop(number, None)]
+        open_numbers = [number for number in ids if self._listeners.pop(number, None)]
         if open_numbers:
             self._send(Cancel(open_numbers))
 
     async def collect(self) -> list[Metric]:
-        """The engines' series, as they are now; none once the process has ended."""
-        if self._ended.is_set():
-            return []
-        answer = asyncio.get_running_loop().create_future()
-        self._collecting.append(answer)
-        self._send(Collect())
-        return await answer
+        """Its series, as they are now; as they last were, where it has ended, or is in a step that takes long."""
+        if not self._ended.is_set():
+            answer = asyncio.get_running_loop().create_future()
+            self._collecting.append(answer)
+            self._send(Collect())
+            await asyncio.wait([answer], timeout=_COLLECT_SECONDS)
+        return self._series
 
     def _send(self, message: Load | Submit | Cancel | Collect | Close) -> None:
-        """With all others of this turn of the event loop: waking a process costs more than reading many messages."""
+        """With all others of this turn of the event loop."""
         if not self._outgoing:
             asyncio.get_running_loop().call_soon(self._flush)
         self._outgoing.append(framed(message))
@@ -127,7 +135,8 @@ class Engines(asyncio.Protocol):
             if isinstance(message, Told):
                 self._tell(message)
             elif isinstance(message, Collected):
-                _answer(self._collecting.popleft(), message.series)
+                self._series = message.series
+                _answer(self._collecting.popleft(), None)
             elif isinstance(message, Loaded):
                 _answer(self._loaded, message.problem)
 
@@ -145,27 +154,62 @@ class Engines(asyncio.Protocol):
         for listener in listeners.values():
             listener(Failed(EngineFailed()))
         for waiting in self._collecting:
-            _answer(waiting, [])
-        if not self._loaded.done():
-            self._loaded.set_result("the decoding process ended while it loaded the models")
-        elif not self._is_closing:
-            _logger.error("the decoding process has ended")
+            _answer(waiting, None)
+        _answer(self._loaded, f"the decoding process ended while it loaded {self._name}")
+        if not self._is_closing:
+            _logger.error("the engine of %s has ended", self._name)
             self._on_failure()
 
 
-class RemoteEngine:
-    """One model's engine."""
+class Engines:
+    """All models' engines, and the process that they are in. `start` first, `close` at the end."""
 
-    def __init__(self, engines: Engines, model: str) -> None:
-        self._engines = engines
-        self._model = model
+    def __init__(self, on_failure: Callable[[], None], launch: Launch = launch_process) -> None:
+        """`on_failure` is called when an engine has ended by itself, after its open sentences were told."""
+        self._on_failure = on_failure
+        self._launch = launch
+        self._by_name: dict[str, RemoteEngine] = {}
 
-    def submit(self, sentences: Sequence[Sentence]) -> list[int]:
-        """See `Engines.submit`."""
-        return self._engines.submit(self._model, sentences)
+    def __getitem__(self, name: str) -> RemoteEngine:
+        return self._by_name[name]
 
-    def cancel(self, numbers: Sequence[int]) -> None:
-        self._engines.cancel(numbers)
+    async def start(self, config: ServerConfig, bundles: Sequence[Bundle]) -> None:
+        """Launch the process, with an engine for each, which begin to load."""
+        pairs = [socket.socketpair() for _ in bundles]
+        with ExitStack() as stack:
+            self._wait_for_process = self._launch([stack.enter_context(theirs) for _, theirs in pairs])
+        for bundle, (ours, _) in zip(bundles, pairs, strict=True):
+            engine = RemoteEngine(bundle.manifest.name, config, self._on_failure)
+            self._by_name[bundle.manifest.name] = engine
+            await engine.connect(ours, bundle)
+
+    async def wait_until_loaded(self) -> None:
+        """Raises BundleError for a bundle that cannot be served."""
+        for engine in self._by_name.values():
+            await engine.wait_until_loaded()
+
+    async def close(self) -> None:
+        """Sentences that are in are finished first."""
+        await self._end(RemoteEngine.close)
+
+    async def abandon(self) -> None:
+        """Close without waiting for what is in."""
+        await self._end(RemoteEngine.abandon)
+
+    async def _end(self, end: Callable[[RemoteEngine], Any]) -> None:
+        await asyncio.gather(*map(end, self._by_name.values()))
+        await asyncio.to_thread(self._wait_for_process)
+
+    async def collect(self) -> list[Metric]:
+        """The series of all, as they are now."""
+        merged: dict[str, Metric] = {}
+        for series in await asyncio.gather(*(engine.collect() for engine in self._by_name.values())):
+            for metric in series:
+                if metric.name not in merged:
+                    merged[metric.name] = copy.copy(metric)
+                    merged[metric.name].samples = []
+                merged[metric.name].samples += metric.samples
+        return list(merged.values())
 
 
 class EngineSeries(Collector):

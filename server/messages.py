@@ -1,4 +1,4 @@
-"""What the serving process and the decoding process tell each other, over a socket that only they have.
+"""What the serving process and an engine in the decoding process tell each other, over a socket that only they have.
 
 Each message is pickled, behind its length: both ends run the same code, and trust each other.
 """
@@ -15,20 +15,19 @@ from server.sentence import Event, Sentence
 _LENGTH_BYTES = 4
 
 
-# To the decoding process.
+# To the engine.
 
 
 class Load(NamedTuple):
     """The first message; answered by `Loaded`."""
 
     config: ServerConfig
-    bundles: list[Bundle]
+    bundle: Bundle
 
 
 class Submit(NamedTuple):
     """Each sentence's listener is a number, by which it is told of and cancelled."""
 
-    model: str
     sentences: list[Sentence]
 
 
@@ -49,7 +48,7 @@ class Close(NamedTuple):
 
 class Loaded(NamedTuple):
     problem: str = ""
-    """Why a bundle cannot be served; empty where all can."""
+    """Why the bundle cannot be served; empty where it can."""
 
 
 class Told(NamedTuple):
@@ -82,7 +81,7 @@ class Unframed:
             end = first + int.from_bytes(self._bytes[start:first], "little")
             if len(self._bytes) < end:
                 break
-            messages.append(pickle.loads(memoryview(self._bytes)[first:end]))
+            messages.append(pickle.loads(self._bytes[first:end]))
             start = end
         del self._bytes[:start]
         return messages

@@ -14,8 +14,8 @@ import grpc
 import numpy as np
 
 from server.pb import translation_pb2 as pb
-from server.pb import translation_pb2_grpc as pb_grpc
 
+METHOD = "/translation.v1.TranslationService/Translate"
 MODEL = "transformer-en-fr"
 NUM_CHANNELS = 4
 WARM_UP_SECONDS = 1.0
@@ -24,21 +24,24 @@ WARM_UP_SECONDS = 1.0
 DEADLINE_SECONDS = 5.0
 
 
-async def drive(stubs: list[Any], texts: list[str], rate: float, seconds: float, seed: int) -> dict[str, Any]:
-    """Latencies in milliseconds of calls that succeeded, and how many others there were, by status."""
+async def drive(methods: list[Any], texts: list[str], rate: float, seconds: float, seed: int) -> dict[str, Any]:
+    """Latencies in milliseconds of calls that succeeded, and how many others there were, by status.
+
+    Requests are serialised before the first call, and answers stay as they are, to leave the cores to the server.
+    """
     generator = np.random.default_rng(seed)
     number = int(rate * (WARM_UP_SECONDS + seconds))
-    arrivals = np.cumsum(generator.exponential(1 / rate, number))
-    chosen = generator.integers(len(texts), size=number)
+    arrivals = np.cumsum(generator.exponential(1 / rate, number)).tolist()
+    requests = [pb.TranslateRequest(model=MODEL, contents=[text]).SerializeToString() for text in texts]
+    chosen = generator.integers(len(texts), size=number).tolist()
     latencies: list[float] = []
     errors: dict[str, int] = {}
     started = time.perf_counter() + 0.05
 
     async def call(index: int) -> None:
-        request = pb.TranslateRequest(model=MODEL, contents=[texts[chosen[index]]])
         counts = arrivals[index] >= WARM_UP_SECONDS
         try:
-            await stubs[index % len(stubs)].Translate(request, timeout=DEADLINE_SECONDS)
+            await methods[index % len(methods)](requests[chosen[index]], timeout=DEADLINE_SECONDS)
             if counts:
                 latencies.append((time.perf_counter() - started - arrivals[index]) * 1e3)
         except grpc.aio.AioRpcError as error:
@@ -67,9 +70,9 @@ async def main() -> None:
     # A channel of its own connection each: calls of one connection share a lock in the server.
     options = [("grpc.use_local_subchannel_pool", 1)]
     channels = [grpc.aio.insecure_channel(sys.argv[1], options) for _ in range(NUM_CHANNELS)]
-    stubs = [pb_grpc.TranslationServiceStub(channel) for channel in channels]
+    methods: list[Any] = [channel.unary_unary(METHOD) for channel in channels]
     for line in sys.stdin:
-        print(json.dumps(await drive(stubs, **json.loads(line))), flush=True)
+        print(json.dumps(await drive(methods, **json.loads(line))), flush=True)
     for channel in channels:
         await channel.close()
 

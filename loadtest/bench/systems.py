@@ -1,6 +1,5 @@
 """What is compared: each translates all sentences at once, greedy or with a beam, as fast as it can."""
 
-import threading
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,7 +10,7 @@ from server.decoding.options import DecodingOptions
 from server.engine import Engine
 from server.metrics import DecodingMetrics
 from server.scheduler import Limits
-from server.sentence import Event, Finished, Listener, Sentence
+from server.sentence import Event, Finished, Sentence
 
 LENGTH_PENALTY = 0.6
 MAX_WAITING = 100_000
@@ -40,25 +39,17 @@ class OurEngine(System):
         self._bundle = read_bundle(bundle)
         self._threads = threads
         self._engine: tuple[int, Engine] | None = None
-        """The running one, and its rows."""
+        """The one that is loaded, and its rows."""
+        self._outputs: dict[int, list[int]] = {}
+        """By index, of the sentences that are translated now."""
 
     def translate(
         self, sources: Sequence[list[int]], beam_size: int, setting: int, num_output: int | None = None
     ) -> list[list[int]]:
         limit = self._bundle.manifest.max_output_tokens
-        outputs: dict[int, list[int]] = {}
-        done = threading.Event()
-
-        def listener(index: int) -> Listener:
-            def listen(event: Event) -> None:
-                assert isinstance(event, Finished)
-                outputs[index] = event.hypotheses[0].output_ids
-                if len(outputs) == len(sources):
-                    done.set()
-
-            return listen
-
-        self._with_rows(setting).submit(
+        self._outputs.clear()
+        engine = self._with_rows(setting)
+        engine.submit(
             [
                 Sentence(
                     source,
@@ -67,37 +58,35 @@ class OurEngine(System):
                         beam_size=beam_size,
                         length_penalty=LENGTH_PENALTY,
                     ),
-                    listener(index),
+                    index,
                 )
                 for index, source in enumerate(sources)
             ]
         )
-        done.wait()
-        return [outputs[index] for index in range(len(sources))]
+        while len(self._outputs) < len(sources):
+            engine.turn()
+        return [self._outputs[index] for index in range(len(sources))]
+
+    def _post(self, events: list[tuple[int, Event]]) -> None:
+        for index, event in events:
+            assert isinstance(event, Finished)
+            self._outputs[index] = event.hypotheses[0].output_ids
 
     def _with_rows(self, max_rows: int) -> Engine:
-        """Running, with its graphs loaded, as in a server; another takes its place for another number of rows."""
+        """With its graphs loaded, as in a server; another takes its place for another number of rows."""
         if self._engine and self._engine[0] == max_rows:
             return self._engine[1]
-        if self._engine:
-            self._engine[1].close()
         backend = Backend(self._bundle, BackendOptions(max_rows, self._threads))
         engine = Engine(
             self._bundle.manifest,
             backend,
             Limits(max_rows, max_joining_tokens=512),
             MAX_WAITING,
-            _post,
+            self._post,
             DecodingMetrics().engine(self._bundle.manifest.name),
         )
-        engine.start()
         self._engine = max_rows, engine
         return engine
-
-
-def _post(events: list[tuple[Listener, Event]]) -> None:
-    for listen, event in events:
-        listen(event)
 
 
 class CTranslate2(System):

@@ -6,7 +6,7 @@ import threading
 import time
 import urllib.request
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, cast
 
@@ -18,7 +18,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from server.app import App
 from server.config import ServerConfig
-from server.decoding_process import DecodingProcess, OpenBackend
+from server.decoding_process import OpenBackend, decode
 from server.engines import Launch
 from server.pb import translation_pb2 as pb
 from server.pb import translation_pb2_grpc as pb_grpc
@@ -87,14 +87,9 @@ async def eventually(holds: Callable[[], Awaitable[bool]]) -> None:
 def launched_here(open_backend: OpenBackend) -> Launch:
     """On a thread, where the test can reach the backends."""
 
-    def launch(connection: socket.socket) -> Callable[[], int]:
-        own = connection.dup()
-
-        def decode() -> None:
-            with own, suppress(ConnectionError):
-                DecodingProcess(own, open_backend).run()
-
-        thread = threading.Thread(target=decode, name="decoding", daemon=True)
+    def launch(connections: Sequence[socket.socket]) -> Callable[[], int]:
+        own = [connection.dup() for connection in connections]
+        thread = threading.Thread(target=decode, args=(own, open_backend), daemon=True)
         thread.start()
 
         def wait() -> int:

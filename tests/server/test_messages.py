@@ -19,7 +19,7 @@ from server.text import Pieces, Tokenizer
 MESSAGES: list[Any] = [
     Cancel([1, 2]),
     Collect(),
-    Submit("a", [Sentence([5, 3], DecodingOptions(max_output_tokens=9, prefix=(4, 5)), 17, 1.5, True)]),
+    Submit([Sentence([5, 3], DecodingOptions(max_output_tokens=9, prefix=(4, 5)), 17, 1.5, True)]),
     Told([(17, Written(Hypothesis([4])))]),
     Told([(17, Finished([Hypothesis([4, 5], -1.0, -1.5, [-0.5, -0.5], ending=Ending.EOS, score=-2.0)]))]),
 ]
@@ -48,7 +48,7 @@ def test_attention_comes_out_as_it_went_in() -> None:
 def test_constraints_hold_on_the_other_side() -> None:
     forbidden = ForbiddenPhrases(["ab"], Pieces(["a", "b", "ab", "c"]))
     sent = Sentence([3], DecodingOptions(max_output_tokens=9, forbidden=forbidden), 1)
-    [submit] = Unframed().feed(framed(Submit("a", [sent])))
+    [submit] = Unframed().feed(framed(Submit([sent])))
     scores = np.zeros(4, np.float32)
     submit.sentences[0].options.forbidden.apply(scores, [0])
     assert scores.tolist() == [0, -np.inf, 0, 0]
@@ -56,7 +56,7 @@ def test_constraints_hold_on_the_other_side() -> None:
 
 def test_a_vocabulary_goes_by_the_name_of_its_file(tokenizer: Tokenizer) -> None:
     forbidden = ForbiddenPhrases(["a"], tokenizer.pieces)
-    sent = framed(Submit("a", [Sentence([3], DecodingOptions(max_output_tokens=9, forbidden=forbidden), 1)]))
+    sent = framed(Submit([Sentence([3], DecodingOptions(max_output_tokens=9, forbidden=forbidden), 1)]))
     assert all(name.encode() not in sent for name in tokenizer.names[-20:] if len(name) > 1)
     [submit] = Unframed().feed(sent)
     received = submit.sentences[0].options.forbidden._pieces
