@@ -20,6 +20,7 @@ from server.bundle import read_bundle
 
 SHIPPED = Path("model_repository/transformer-en-fr/1")
 ROWS = 32
+CACHED = f"int8, KV cache, {ROWS} rows"
 POSITIONS = (5, 10, 20, 50, 100)
 AROUND = 2
 """Positions on each side of one, whose steps are timed with it."""
@@ -35,7 +36,7 @@ def measure(plan: Plan) -> Findings:
         "joins and leaves": outside_runtime(sources, None),
         "steady": outside_runtime(sources[:ROWS], 100),
     }
-    cached = by_position["int8, KV cache"]
+    cached = by_position[CACHED]
     return Findings(
         "What each idea buys",
         f"Greedy, our Transformer, {ROWS} rows, one thread if nothing else is said.",
@@ -44,16 +45,16 @@ def measure(plan: Plan) -> Findings:
             "outside_runtime_share_32_rows": round(outside["joins and leaves"], 3),
         },
         {
-            "microseconds_a_step_by_position": by_position,
+            "microseconds_a_token_by_position": by_position,
             "tokens_per_second_by_batching": batching,
             "tokens_per_second_by_threads": threads,
             "share_outside_runtime": outside,
         },
         [
             Table(
-                f"Microseconds a token of a step of {ROWS} rows, by position",
+                "Microseconds a token, by position",
                 ["", *map(str, POSITIONS)],
-                [[name, *(steps[position] / ROWS for position in POSITIONS)] for name, steps in by_position.items()],
+                [[name, *(steps[position] for position in POSITIONS)] for name, steps in by_position.items()],
             ),
             _rates("Batches, tokens a second", batching),
             _rates("Precision and threads, tokens a second", threads),
@@ -64,10 +65,7 @@ def measure(plan: Plan) -> Findings:
                 "Cost of a token by its position",
                 "position",
                 "microseconds",
-                [
-                    Line(name, list(steps), [step / ROWS for step in steps.values()])
-                    for name, steps in by_position.items()
-                ],
+                [Line(name, list(steps), list(steps.values())) for name, steps in by_position.items()],
                 log_y=True,
             )
         ],
@@ -75,35 +73,40 @@ def measure(plan: Plan) -> Findings:
 
 
 def _by_position(plan: Plan) -> dict[str, dict[int, float]]:
-    """Median microseconds of a step around each position."""
-    bundles = {
-        "int8, KV cache": SHIPPED,
-        "fp32, KV cache": made.float32_repository(plan.folder) / "transformer-en-fr" / "1",
-        "fp32, no cache": made.without_cache_repository(plan.folder) / "transformer-en-fr" / "1",
+    """Median microseconds that a row's token takes around each position."""
+    float32 = made.float32_repository(plan.folder) / "transformer-en-fr" / "1"
+    without_cache = made.without_cache_repository(plan.folder) / "transformer-en-fr" / "1"
+    compared = {
+        CACHED: (SHIPPED, ROWS),
+        "int8, KV cache, 1 row": (SHIPPED, 1),
+        f"fp32, KV cache, {ROWS} rows": (float32, ROWS),
+        f"fp32, no cache, {ROWS} rows": (without_cache, ROWS),
     }
-    backends = {name: Backend(read_bundle(bundle), BackendOptions(ROWS, 1)) for name, bundle in bundles.items()}
-    steps: dict[str, dict[int, list[float]]] = {name: {at: [] for at in POSITIONS} for name in bundles}
+    backends = {
+        name: Backend(read_bundle(bundle), BackendOptions(rows, 1)) for name, (bundle, rows) in compared.items()
+    }
+    steps: dict[str, dict[int, list[float]]] = {name: {at: [] for at in POSITIONS} for name in compared}
     for _ in range(min(plan.rounds, 3)):
-        for name, backend in backends.items():
-            for position, seconds in enumerate(_step_seconds(backend, max(POSITIONS) + AROUND + 1)):
+        for name, (_, rows) in compared.items():
+            for position, seconds in enumerate(_step_seconds(backends[name], rows, max(POSITIONS) + AROUND + 1)):
                 for near in POSITIONS:
                     if abs(position - near) <= AROUND:
-                        steps[name][near].append(seconds * 1e6)
+                        steps[name][near].append(seconds * 1e6 / rows)
     return {name: {at: statistics.median(taken) for at, taken in of.items()} for name, of in steps.items()}
 
 
-def _step_seconds(backend: Backend, number: int) -> list[float]:
-    """Of steps from the first position on; EOS ends nothing."""
+def _step_seconds(backend: Backend, rows: int, number: int) -> list[float]:
+    """Of `number` steps from the first position on; EOS ends nothing."""
     source = [*range(EOS + 1, EOS + 15), EOS]
     encoded = backend.encode([source])
-    for row in range(ROWS):
+    for row in range(rows):
         backend.state.write(row, encoded, 0, len(source))
     backend.previous_ids[:] = EOS + 1
     taken = []
     for position in range(number):
         backend.positions[:] = position
         started = time.perf_counter()
-        backend.step(ROWS)
+        backend.step(rows)
         taken.append(time.perf_counter() - started)
         backend.previous_ids[:] = backend.log_probs.argmax(axis=1)
     return taken
