@@ -5,12 +5,13 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
+import torch
 
 from export.parity import TOLERANCE, largest_difference
 from export.session import GraphSession
 from models.greedy import greedy_decode
 from models.registry import ARCHITECTURES
-from models.seq2seq import EOS
+from models.seq2seq import ALIGNMENT_QUERY, BOS, EOS
 from server.backend import Backend, BackendOptions
 from server.bundle import ENCODER, STEP
 from tests.conftest import SmallModels
@@ -133,3 +134,24 @@ def test_int8_stays_near_fp32(exported: SmallModel, fp32: GraphSession, int8: Gr
         differences.append(np.abs(full - coarse).mean())
         spreads.append(np.abs(full - full.mean()).mean())
     assert np.mean(differences) < 0.25 * np.mean(spreads)
+
+
+@torch.inference_mode()
+def test_attention_over_the_source_is_pytorch_s(exported: SmallModel) -> None:
+    """Although the server's keys are int8: their scale is part of the alignment's."""
+    model, alignment = exported.model, exported.model.alignment
+    if alignment is None:
+        pytest.skip("attends to nothing")
+    [source] = random_sources(6)
+    state = model.start_state(torch.tensor([source]), torch.tensor([len(source)]), max_target=2)
+    _, next_state = model.step(torch.tensor([BOS]), torch.tensor([0]), state)
+    keys = state[alignment.keys][0]  # [heads, source, size]
+    query = next_state[ALIGNMENT_QUERY].view(keys.shape[0], 1, keys.shape[2])
+    expected = (query @ keys.transpose(1, 2) * alignment.scale).softmax(dim=-1).mean(dim=0)
+
+    backend = Backend(exported.bundle, BackendOptions(max_rows=1, num_threads=1))
+    assert backend.state.current[alignment.keys].dtype == np.int8
+    backend.state.write(0, backend.encode([source]), 0, len(source))
+    backend.previous_ids[0] = BOS
+    backend.step(1)
+    np.testing.assert_allclose(backend.attention([0], len(source)), expected.numpy(), atol=0.1)
