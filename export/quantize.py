@@ -26,9 +26,6 @@ MIN_TABLE_ROWS = 1000
 CACHE_LEVELS = 127
 """Largest magnitude of a quantised key or value."""
 
-MIN_CACHE_WIDTH = 256
-"""Values of all heads at one position, from which keys and values are quantised (docs/adr/0003)."""
-
 Range = tuple[float, float]
 _PAST, _SCALES = slice(3, 5), 12
 """Inputs of GroupQueryAttention: keys and values so far, and from where on the scales of both."""
@@ -90,12 +87,9 @@ def observable(model: ModelProto) -> ModelProto:
     return copy
 
 
-def find_caches(graph: GraphProto, min_width: int) -> list[str]:
-    """State tensors of a step that are keys or values of attention, [rows, heads, positions, head_size], and at least
-    `min_width` wide, all heads together."""
-    shapes = {value.name: value.type.tensor_type.shape.dim for value in graph.input}
-    names = [name for node in graph.node if node.op_type == "GroupQueryAttention" for name in node.input[_PAST]]
-    return [name for name in names if shapes[name][1].dim_value * shapes[name][3].dim_value >= min_width]
+def find_caches(graph: GraphProto) -> list[str]:
+    """State tensors of a step that are keys or values of attention."""
+    return [name for node in graph.node if node.op_type == "GroupQueryAttention" for name in node.input[_PAST]]
 
 
 def quantize(path: Path, ranges: dict[str, Range], cache_scales: dict[str, float]) -> None:
