@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 import onnx
 
-from export.quantize import CACHE_LEVELS, Range, find_caches, find_products, observable
+from export.quantize import CACHE_LEVELS, MIN_GROWING_WIDTH, Range, find_caches, find_products, observable
 from export.session import Array, GraphSession
 from models.greedy import NEVER_WRITTEN, max_output
 from models.seq2seq import BOS, EOS, StateTensor
@@ -23,7 +23,13 @@ class Calibration(NamedTuple):
     """Of the state tensors that are to be int8."""
 
 
-def calibrate(encoder: Path, step: Path, state: Sequence[StateTensor], sources: Sequence[Sequence[int]]) -> Calibration:
+def calibrate(
+    encoder: Path,
+    step: Path,
+    state: Sequence[StateTensor],
+    sources: Sequence[Sequence[int]],
+    min_growing_width: int = MIN_GROWING_WIDTH,
+) -> Calibration:
     """From fp32 graphs. Sources end with EOS; one at a time, so that no padding is seen."""
     with tempfile.TemporaryDirectory() as folder:
         paths = []
@@ -33,7 +39,7 @@ def calibrate(encoder: Path, step: Path, state: Sequence[StateTensor], sources: 
             paths.append(observed)
         session = GraphSession(paths[0], paths[1], state)
         ranges: tuple[dict[str, Range], dict[str, Range]] = ({}, {})
-        magnitudes = dict.fromkeys(find_caches(onnx.load(step).graph), 0.0)
+        magnitudes = dict.fromkeys(find_caches(onnx.load(step).graph, min_growing_width), 0.0)
         names = [{product.activation for product in find_products(onnx.load(path).graph)} for path in (encoder, step)]
         for source in sources:
             values = session.encode([source], max_output(source))

@@ -23,12 +23,16 @@ WEIGHT_LEVELS = 63
 MIN_TABLE_ROWS = 1000
 """Gathered tables of fewer rows (positions, say) are not worth quantising."""
 
+MIN_GROWING_WIDTH = 256
+"""Values of all heads at one position, from which a cache that grows is quantised (docs/adr/0003)."""
+
 CACHE_LEVELS = 127
 """Largest magnitude of a quantised key or value."""
 
 Range = tuple[float, float]
-_PAST, _SCALES = slice(3, 5), 12
-"""Inputs of GroupQueryAttention: keys and values so far, and from where on the scales of both."""
+_NEW_KEY, _PAST, _SCALES = 1, slice(3, 5), 12
+"""Inputs of GroupQueryAttention: the new keys, none where a cache grows by what is packed with the query; keys and
+values so far; and from where on the scales of both."""
 
 Float32 = npt.NDArray[np.float32]
 
@@ -87,9 +91,17 @@ def observable(model: ModelProto) -> ModelProto:
     return copy
 
 
-def find_caches(graph: GraphProto) -> list[str]:
-    """State tensors of a step that are keys or values of attention."""
-    return [name for node in graph.node if node.op_type == "GroupQueryAttention" for name in node.input[_PAST]]
+def find_caches(graph: GraphProto, min_growing_width: int) -> list[str]:
+    """Keys and values of a step's attention, [rows, heads, positions, head_size], that are to be int8: those of the
+    encoder memory, and those that grow, if they are as wide as that, all heads together."""
+    shapes = {value.name: value.type.tensor_type.shape.dim for value in graph.input}
+    attentions = [node for node in graph.node if node.op_type == "GroupQueryAttention"]
+    return [
+        name
+        for node in attentions
+        for name in node.input[_PAST]
+        if node.input[_NEW_KEY] or shapes[name][1].dim_value * shapes[name][3].dim_value >= min_growing_width
+    ]
 
 
 def quantize(path: Path, ranges: dict[str, Range], cache_scales: dict[str, float]) -> None:

@@ -90,7 +90,7 @@ def export_small_model(name: str, tokenizer: Path, repository: Path) -> SmallMod
     export_encoder(model, fp32 / ENCODER)
     export_step(model, fp32 / STEP)
     sources = [[*ids, EOS] for ids in load_tokenizer(tokenizer).encode(SENTENCES)]
-    calibration = calibrate(fp32 / ENCODER, fp32 / STEP, model.state, sources)
+    calibration = calibrate(fp32 / ENCODER, fp32 / STEP, model.state, sources, min_growing_width=1)
     shutil.copytree(fp32, folder)
     shutil.copyfile(tokenizer, folder / TOKENIZER)
     quantize(folder / ENCODER, calibration.encoder, calibration.cache_scales)

@@ -9,6 +9,8 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from export import quantize
+from server.bundle import STEP
+from tests.conftest import SmallModels
 
 ROWS, WIDTH = 40, 8
 IDS = np.array([[0, 7, 39], [7, 7, 1]])
@@ -59,6 +61,15 @@ def test_a_small_table_stays_as_it_is(graph: Path, table: np.ndarray) -> None:
     quantize.quantize(graph, {}, {})
     assert constants(graph) == {"table": (TensorProto.FLOAT, [ROWS, WIDTH])}
     assert (look_up(graph) == table[IDS]).all()
+
+
+def test_keys_and_values_that_grow_are_quantised_from_a_width_of_all_heads_on(small_model: SmallModels) -> None:
+    step = onnx.load(small_model("transformer").fp32 / STEP).graph
+    memory, growing = (
+        {f"{kind}_{part}_{layer}" for layer in (0, 1) for part in ("keys", "values")} for kind in ("cross", "self")
+    )
+    assert set(quantize.find_caches(step, 32)) == memory | growing
+    assert set(quantize.find_caches(step, 33)) == memory
 
 
 def test_keys_and_values_leave_the_encoder_as_integers_to_half_a_level(tmp_path: Path) -> None:
