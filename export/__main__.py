@@ -70,6 +70,13 @@ CALIBRATION_SENTENCES = 200
 MAX_SOURCE_TOKENS = 128
 MAX_OUTPUT_TOKENS = 256
 
+DTYPES: dict[torch.dtype, Literal["float32", "int32", "int64"]] = {
+    torch.float32: "float32",
+    torch.int32: "int32",
+    torch.int64: "int64",
+}
+"""Of state, in the manifest's words."""
+
 ROOT = Path(__file__).parents[1]
 
 
@@ -122,8 +129,9 @@ def export(
         check_parity(model, folder, tokenizer.get_piece_size())
         quality: list[Quality] = []
         shortlist = None
+        cache_scales: dict[str, float] = {}
         if precision == "int8":
-            quantize_and_check(model, folder, tokenizer, data, config)
+            cache_scales = quantize_and_check(model, folder, tokenizer, data, config)
             quality += measure(model, folder, tokenizer, data)
             shortlist = add_shortlist(folder, tokenizer, data, config)
             if shortlist:
@@ -142,8 +150,8 @@ def export(
                 special_ids=SpecialIds(pad=PAD, unknown=UNKNOWN, bos=BOS, eos=EOS),
                 max_source_tokens=MAX_SOURCE_TOKENS,
                 max_output_tokens=MAX_OUTPUT_TOKENS,
-                state=state_specs(model),
-                alignment=AlignmentSpec(**model.alignment._asdict()) if model.alignment else None,
+                state=state_specs(model, cache_scales),
+                alignment=alignment_spec(model, cache_scales),
                 has_shortlist=shortlist is not None,
                 quality=tuple(quality),
                 provenance=provenance(checkpoint, config),
@@ -156,17 +164,25 @@ def export(
     print(f"wrote {bundle}")
 
 
-def state_specs(model: Seq2SeqModel) -> tuple[StateSpec, ...]:
-    """The model's declaration of its state, in the manifest's words."""
+def state_specs(model: Seq2SeqModel, cache_scales: dict[str, float]) -> tuple[StateSpec, ...]:
+    """The model's declaration of its state, in the manifest's words. `cache_scales`: of what `quantize` made int8."""
     return tuple(
         StateSpec(
             name=tensor.name,
             kind=tensor.kind,
             shape=tensor.shape,
-            dtype="float32" if tensor.dtype.is_floating_point else "int64",
+            dtype="int8" if tensor.name in cache_scales else DTYPES[tensor.dtype],
         )
         for tensor in model.state
     )
+
+
+def alignment_spec(model: Seq2SeqModel, cache_scales: dict[str, float]) -> AlignmentSpec | None:
+    """As `state_specs`: the scale of keys in int8 is part of the alignment's."""
+    if model.alignment is None:
+        return None
+    keys, scale = model.alignment
+    return AlignmentSpec(keys=keys, scale=scale * cache_scales.get(keys, 1.0))
 
 
 def check_parity(model: Seq2SeqModel, folder: Path, vocabulary_size: int) -> None:
@@ -182,15 +198,16 @@ def check_parity(model: Seq2SeqModel, folder: Path, vocabulary_size: int) -> Non
 
 def quantize_and_check(
     model: Seq2SeqModel, folder: Path, tokenizer: SentencePieceProcessor, data: Path, config: Config
-) -> None:
-    """Calibrate and quantise both graphs. Raises ExportError if that costs more BLEU than it may."""
+) -> dict[str, float]:
+    """Calibrate and quantise both graphs. Returns the scales of int8 caches. Raises ExportError if that costs more BLEU
+    than it may."""
     validation = {corpus: read_corpus(data, corpus, "val") for corpus in config.data.corpora}
     full = validation_bleu(model, folder, tokenizer, validation)
     texts = [text for part in validation.values() for text in part.sources[:CALIBRATION_SENTENCES]]
     sources = [[*ids, EOS] for ids in tokenizer.encode(texts)]
-    encoder_ranges, step_ranges = calibrate(folder / ENCODER, folder / STEP, model.state, sources)
-    quantize(folder / ENCODER, encoder_ranges)
-    quantize(folder / STEP, step_ranges)
+    calibration = calibrate(folder / ENCODER, folder / STEP, model.state, sources)
+    quantize(folder / ENCODER, calibration.encoder, calibration.cache_scales)
+    quantize(folder / STEP, calibration.step, calibration.cache_scales)
     quantized = validation_bleu(model, folder, tokenizer, validation)
     for corpus, score in full.items():
         print(f"{corpus}/val: BLEU {score:.2f} at fp32, {quantized[corpus]:.2f} at int8")
@@ -198,6 +215,7 @@ def quantize_and_check(
             raise ExportError(
                 f"int8 loses {score - quantized[corpus]:.2f} BLEU on {corpus}, {MAX_BLEU_LOSS} is allowed"
             )
+    return calibration.cache_scales
 
 
 def validation_bleu(

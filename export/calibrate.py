@@ -1,23 +1,36 @@
-"""The range of every activation that int8 quantises, over greedy translations of validation sentences."""
+"""The range of everything that int8 quantises, over greedy translations of validation sentences."""
 
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import onnx
 
-from export.quantize import Range, find_products, observable
+from export.quantize import CACHE_LEVELS, MIN_GROWING_WIDTH, Range, find_caches, find_products, observable
 from export.session import Array, GraphSession
 from models.greedy import NEVER_WRITTEN, max_output
 from models.seq2seq import BOS, EOS, StateTensor
 
 
+class Calibration(NamedTuple):
+    encoder: dict[str, Range]
+    """Of the encoder's activations."""
+    step: dict[str, Range]
+    """Of the step's."""
+    cache_scales: dict[str, float]
+    """Of the state tensors that are to be int8."""
+
+
 def calibrate(
-    encoder: Path, step: Path, state: Sequence[StateTensor], sources: Sequence[Sequence[int]]
-) -> tuple[dict[str, Range], dict[str, Range]]:
-    """Ranges of the encoder's and of the step's activations. Sources end with EOS; one at a time, so that no padding
-    is seen."""
+    encoder: Path,
+    step: Path,
+    state: Sequence[StateTensor],
+    sources: Sequence[Sequence[int]],
+    min_growing_width: int = MIN_GROWING_WIDTH,
+) -> Calibration:
+    """From fp32 graphs. Sources end with EOS; one at a time, so that no padding is seen."""
     with tempfile.TemporaryDirectory() as folder:
         paths = []
         for path in (encoder, step):
@@ -26,6 +39,7 @@ def calibrate(
             paths.append(observed)
         session = GraphSession(paths[0], paths[1], state)
         ranges: tuple[dict[str, Range], dict[str, Range]] = ({}, {})
+        magnitudes = dict.fromkeys(find_caches(onnx.load(step).graph, min_growing_width), 0.0)
         names = [{product.activation for product in find_products(onnx.load(path).graph)} for path in (encoder, step)]
         for source in sources:
             values = session.encode([source], max_output(source))
@@ -38,7 +52,10 @@ def calibrate(
                 previous_ids = outputs["log_probs"].argmax(axis=1)
                 if previous_ids[0] == EOS:
                     break
-    return ranges
+            for name, magnitude in magnitudes.items():  # 0 where nothing has been written
+                magnitudes[name] = max(magnitude, float(np.abs(values[name]).max()))
+    scales = {name: magnitude / CACHE_LEVELS for name, magnitude in magnitudes.items()}
+    return Calibration(*ranges, scales)
 
 
 def _widen(ranges: dict[str, Range], activations: dict[str, Array]) -> None:

@@ -51,8 +51,7 @@ class StepGraph(nn.Module):
         named = {tensor.name: value for tensor, value in zip(self.model.state, state, strict=True)}
         logits, next_state = self.model.step(previous_ids, positions, named)
         written = [next_state[tensor.name] for tensor in self.model.state if tensor.name in next_state]
-        # A copy: an output that is also a state tensor's next value would be one tensor under two names.
-        query = [next_state[ALIGNMENT_QUERY] + 0] if self.model.alignment else []
+        query = [next_state[ALIGNMENT_QUERY]] if self.model.alignment else []
         return (logits.log_softmax(dim=-1), *query, *written)
 
 
@@ -78,7 +77,7 @@ def export_step(model: Seq2SeqModel, path: Path) -> None:
     """Write `step.onnx` in fp32."""
     source_ids = torch.full((TRACED_ROWS, TRACED_SOURCE), EOS)
     state = model.start_state(source_ids, torch.tensor([TRACED_SOURCE, TRACED_SOURCE - 2]), TRACED_TARGET)
-    previous_ids, positions = torch.full((TRACED_ROWS,), BOS), torch.tensor([0, 1])
+    previous_ids, positions = torch.full((TRACED_ROWS,), BOS), torch.tensor([0, 1], dtype=torch.int32)
     _, next_state = model.step(previous_ids, positions, state)
     dimensions = {"source": Dim("source", min=MIN_POSITIONS), "target": Dim("target", min=MIN_POSITIONS)}
     rows = Dim("rows")

@@ -28,7 +28,7 @@ def largest_difference(model: Seq2SeqModel, session: GraphSession, sources: Sequ
     previous_ids = torch.full((len(sources),), BOS)
     worst = 0.0
     for position in range(steps):
-        positions = torch.full((len(sources),), position)
+        positions = torch.full((len(sources),), position, dtype=torch.int32)
         logits, next_state = model.step(previous_ids, positions, state)
         state.update(next_state)
         log_probs = logits.log_softmax(dim=1)

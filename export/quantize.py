@@ -5,7 +5,8 @@ integer sums are exact in any order: batch invariance costs nothing here. Weight
 8-bit products of processors without VNNI add pairs in 16 bits and would saturate; so all processors agree.
 
 Products with constant weights become QuantizeLinear + com.microsoft.MatMulIntegerToFloat, embedding tables are
-gathered in int8. LSTM operators and attention stay in fp32.
+gathered in int8, and so are the keys and values that attention reads, with one fixed scale for each of their tensors.
+LSTM operators, and what attention computes from keys and values, stay in fp32.
 """
 
 from dataclasses import dataclass
@@ -22,7 +23,17 @@ WEIGHT_LEVELS = 63
 MIN_TABLE_ROWS = 1000
 """Gathered tables of fewer rows (positions, say) are not worth quantising."""
 
+MIN_GROWING_WIDTH = 256
+"""Values of all heads at one position, from which a cache that grows is quantised (docs/adr/0003)."""
+
+CACHE_LEVELS = 127
+"""Largest magnitude of a quantised key or value."""
+
 Range = tuple[float, float]
+_NEW_KEY, _PAST, _SCALES = 1, slice(3, 5), 12
+"""Inputs of GroupQueryAttention: the new keys, none where a cache grows by what is packed with the query; keys and
+values so far; and from where on the scales of both."""
+
 Float32 = npt.NDArray[np.float32]
 
 
@@ -80,8 +91,22 @@ def observable(model: ModelProto) -> ModelProto:
     return copy
 
 
-def quantize(path: Path, ranges: dict[str, Range]) -> None:
-    """Rewrite an fp32 graph in int8. `ranges`: least and greatest value of each activation."""
+def find_caches(graph: GraphProto, min_growing_width: int) -> list[str]:
+    """Keys and values of a step's attention, [rows, heads, positions, head_size], that are to be int8: those of the
+    encoder memory, and those that grow, if they are as wide as that, all heads together."""
+    shapes = {value.name: value.type.tensor_type.shape.dim for value in graph.input}
+    attentions = [node for node in graph.node if node.op_type == "GroupQueryAttention"]
+    return [
+        name
+        for node in attentions
+        for name in node.input[_PAST]
+        if node.input[_NEW_KEY] or shapes[name][1].dim_value * shapes[name][3].dim_value >= min_growing_width
+    ]
+
+
+def quantize(path: Path, ranges: dict[str, Range], cache_scales: dict[str, float]) -> None:
+    """Rewrite an fp32 graph in int8. `ranges`: least and greatest value of each activation; `cache_scales`: of each
+    state tensor that is to be int8, what 1 stands for there."""
     model = onnx.load(path)
     graph = model.graph
     products = find_products(graph)
@@ -104,6 +129,7 @@ def quantize(path: Path, ranges: dict[str, Range]) -> None:
     nodes = [copied(new) for node in graph.node for new in replaced.get(node.output[0], [node])]
     del graph.node[:]
     graph.node.extend(nodes)
+    _quantize_caches(graph, cache_scales)
     drop_unused(graph)
     if not any(opset.domain == "com.microsoft" for opset in model.opset_import):
         model.opset_import.append(helper.make_opsetid("com.microsoft", 1))
@@ -145,21 +171,57 @@ def _integer_product(graph: GraphProto, product: Product) -> NodeProto:
 
 
 def _quantize_table(graph: GraphProto, node: NodeProto) -> list[NodeProto]:
-    """Gather(table, ids) -> Cast(Gather(int8 table, ids)) * Gather(scales, ids); nothing where it is not worth it."""
+    """Gather(table, ids), table [rows, ..., width] -> GatherBlockQuantized, with one scale for each vector of that
+    width; nothing where it is not worth it."""
     table = next((tensor for tensor in graph.initializer if tensor.name == node.input[0]), None)
     axis = next((attribute.i for attribute in node.attribute if attribute.name == "axis"), 0)
-    if table is None or len(table.dims) != 2 or table.dims[0] < MIN_TABLE_ROWS or axis != 0:
+    if table is None or len(table.dims) < 2 or table.dims[0] < MIN_TABLE_ROWS or axis != 0:
         return []
-    name, output = table.name, node.output[0]
-    integers, scales = quantize_columns(numpy_helper.to_array(table).T)
-    _constant(graph, f"{name}.rows.int8", np.ascontiguousarray(integers.T))
-    _constant(graph, f"{name}.rows.scales", scales[:, None])
+    name, width = table.name, table.dims[-1]
+    integers, scales = quantize_columns(numpy_helper.to_array(table).reshape(-1, width).T)
+    _constant(graph, f"{name}.uint8", (integers.T + np.int16(128)).astype(np.uint8).reshape(table.dims))
+    _constant(graph, f"{name}.row_scales", scales.reshape(*table.dims[:-1], 1))
+    block_size = max(16, 1 << (width - 1).bit_length())  # a power of two that the width fits into
     return [
-        helper.make_node("Gather", [f"{name}.rows.int8", node.input[1]], [f"{output}.int8"]),
-        helper.make_node("Gather", [f"{name}.rows.scales", node.input[1]], [f"{output}.scales"]),
-        helper.make_node("Cast", [f"{output}.int8"], [f"{output}.unscaled"], to=onnx.TensorProto.FLOAT),
-        helper.make_node("Mul", [f"{output}.unscaled", f"{output}.scales"], [output]),
+        helper.make_node(
+            "GatherBlockQuantized",
+            [f"{name}.uint8", node.input[1], f"{name}.row_scales"],
+            [node.output[0]],
+            domain="com.microsoft",
+            bits=8,
+            block_size=block_size,
+            gather_axis=0,
+            quantize_axis=len(table.dims) - 1,
+        )
     ]
+
+
+def _quantize_caches(graph: GraphProto, scales: dict[str, float]) -> None:
+    """Where they come from, the encoder's outputs, and where they are read, in the step's attention."""
+    for name, scale in scales.items():
+        _constant(graph, f"{name}.scale", np.array([scale], np.float32))
+    for node in graph.node:
+        if node.op_type == "GroupQueryAttention" and node.input[_PAST][0] in scales:
+            past = node.input[_PAST]
+            node.input.extend([""] * (_SCALES - len(node.input)) + [f"{name}.scale" for name in past])
+            attributes = {"kv_cache_bit_width": 8, "k_quant_type": "PER_TENSOR", "v_quant_type": "PER_TENSOR"}
+            node.attribute.extend(helper.make_attribute(name, value) for name, value in attributes.items())
+    for value in (*graph.input, *graph.output):
+        if value.name.removeprefix("next_") in scales:
+            value.type.tensor_type.elem_type = onnx.TensorProto.INT8
+    for name in [output.name for output in graph.output if output.name in scales]:
+        rename(graph, name, f"{name}.float")
+        _constant(graph, f"{name}.zero", np.array([0], np.int8))
+        inputs = [f"{name}.float", f"{name}.scale", f"{name}.zero"]
+        graph.node.append(helper.make_node("QuantizeLinear", inputs, [name]))
+
+
+def rename(graph: GraphProto, old: str, new: str) -> None:
+    for node in graph.node:
+        for names in (node.input, node.output):
+            for index, name in enumerate(names):
+                if name == old:
+                    names[index] = new
 
 
 def quantize_columns(weight: Float32) -> tuple[npt.NDArray[np.int8], Float32]:

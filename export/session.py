@@ -18,6 +18,9 @@ from server.shortlist import Shortlist
 
 Array = npt.NDArray[np.generic]
 
+_DTYPES = {"tensor(float)": np.float32, "tensor(int8)": np.int8, "tensor(int64)": np.int64}
+"""Of appended state, in ONNX Runtime's words."""
+
 
 class GraphSession:
     """An encoder and a step graph, run together."""
@@ -28,7 +31,7 @@ class GraphSession:
         self.encoder = ort.InferenceSession(encoder, options, providers=["CPUExecutionProvider"])
         self.stepper = ort.InferenceSession(step, options, providers=["CPUExecutionProvider"])
         self.state = state
-        self._inputs = {value.name for value in self.stepper.get_inputs()}
+        self._inputs = {value.name: value.type for value in self.stepper.get_inputs()}
 
     def encode(self, sources: Sequence[Sequence[int]], max_target: int) -> dict[str, Array]:
         """The state of one padded batch, with empty buffers of `max_target` positions for appended tensors."""
@@ -39,13 +42,12 @@ class GraphSession:
         for tensor in self.state:
             if tensor.kind == "append":
                 shape = [max_target if isinstance(dimension, str) else dimension for dimension in tensor.shape]
-                dtype = str(tensor.dtype).removeprefix("torch.")
-                state[tensor.name] = np.zeros([len(sources), *shape], dtype)
+                state[tensor.name] = np.zeros([len(sources), *shape], _DTYPES[self._inputs[tensor.name]])
         return state
 
     def step(self, previous_ids: Array, positions: Array, state: dict[str, Array]) -> dict[str, Array]:
         """All outputs of the step graph by name; `state` is brought to the next position."""
-        feed = {"previous_ids": previous_ids, "positions": positions, **state}
+        feed = {"previous_ids": previous_ids, "positions": positions.astype(np.int32), **state}
         outputs = _run(self.stepper, {name: value for name, value in feed.items() if name in self._inputs})
         state.update({name.removeprefix("next_"): value for name, value in outputs.items() if name.startswith("next_")})
         return outputs

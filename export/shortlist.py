@@ -8,7 +8,7 @@ import onnx
 from onnx import GraphProto, ModelProto, NodeProto, helper, numpy_helper
 
 from export.lexicon import train_lexicon
-from export.quantize import copied, drop_unused
+from export.quantize import copied, drop_unused, rename
 from models.seq2seq import EOS
 from server.bundle import FEATURES
 from server.shortlist import Shortlist
@@ -37,11 +37,9 @@ def split_output(step: Path, features_step: Path, output_step: Path) -> tuple[np
         return None
     product, normalisation = found
     constants = {tensor.name: tensor for tensor in model.graph.initializer}
-    features = helper.make_node("Identity", [product.input[0]], [FEATURES])
     size = constants[product.input[1]].dims[0]
-    output = helper.make_tensor_value_info(FEATURES, onnx.TensorProto.UINT8, ["rows", size])
-    model.graph.node.append(features)
-    model.graph.output.append(output)
+    rename(model.graph, product.input[0], FEATURES)
+    model.graph.output.append(helper.make_tensor_value_info(FEATURES, onnx.TensorProto.UINT8, ["rows", size]))
     onnx.save(model, step)
 
     body = ModelProto()

@@ -59,7 +59,7 @@ def attend_cached(
     """Write one position of the cache, then attend to all positions up to it.
 
     qkv: [rows, 1, 3 * heads * head_size], the query, key and value of the new position; keys, values: [rows, heads,
-    positions, head_size] buffers; last: int64 [rows], the position that is written, and the last one that is attended
+    positions, head_size] buffers; last: int32 [rows], the position that is written, and the last one that is attended
     to. Returns the context [rows, 1, heads * head_size] and both buffers, written in place.
     """
     if torch.onnx.is_in_onnx_export():
@@ -69,19 +69,25 @@ def attend_cached(
     row = torch.arange(rows, device=keys.device)
     keys[row, :, last] = key.view(rows, heads, head_size)
     values[row, :, last] = value.view(rows, heads, head_size)
-    return attend_memory(query, keys, values, last, scale)
+    return attend_memory(query, no_positions(query), keys, values, last, scale)
+
+
+def no_positions(x: Tensor) -> Tensor:
+    """[rows, 1, d] -> [rows, 0, d]."""
+    return x[:, :0]
 
 
 def attend_memory(
-    query: Tensor, keys: Tensor, values: Tensor, last: Tensor, scale: float
+    query: Tensor, nothing: Tensor, keys: Tensor, values: Tensor, last: Tensor, scale: float
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Attend to all positions of the buffers up to `last`; shapes are those of `attend_cached`, with the query alone.
+
+    nothing: [rows, 0, heads * head_size], the keys and the values that are new. Every layer of a model can use one.
 
     The buffers are returned too, unchanged: the operator shares them where they are bound as its outputs, and copies
     them where they are not.
     """
     if torch.onnx.is_in_onnx_export():
-        nothing = query[:, :0]  # no key is new, and no value
         return _attend_onnx(query, nothing, keys, values, last, scale)
     rows, heads, positions, head_size = keys.shape
     # [rows, heads, 1, head_size] x [rows, heads, head_size, positions]
@@ -104,7 +110,7 @@ def _attend_onnx(
             new,
             keys,
             values,
-            last.to(torch.int32),  # the operator's `seqlens_k`: total length of each row, less one
+            last,  # the operator's `seqlens_k`: total length of each row, less one
             torch.scalar_tensor(_TOTAL_LENGTH, dtype=torch.int32),
         ],
         attrs={"num_heads": heads, "kv_num_heads": heads, "scale": scale},

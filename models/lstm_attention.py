@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from models.attention import attend_memory
+from models.attention import attend_memory, no_positions
 from models.recurrence import lstm_cell, run_lstm
 from models.seq2seq import ALIGNMENT_QUERY, Alignment, Seq2SeqModel, State, StateTensor, check_sizes, padding_mask
 
@@ -31,7 +31,7 @@ class LstmAttention(Seq2SeqModel):
         self.state = (
             StateTensor("keys", "constant", (1, "source", config.d_hidden)),
             StateTensor("values", "constant", (1, "source", config.d_hidden)),
-            StateTensor("source_last", "constant", (), torch.int64),
+            StateTensor("source_last", "constant", (), torch.int32),
             StateTensor("hidden", "replace", (config.d_hidden,)),
             StateTensor("cell", "replace", (config.d_hidden,)),
         )
@@ -68,7 +68,7 @@ class LstmAttention(Seq2SeqModel):
         return {
             "keys": memory.unsqueeze(1),  # of one head; and the values are the same
             "values": memory.unsqueeze(1).clone(),
-            "source_last": source_lengths - 1,
+            "source_last": (source_lengths - 1).to(torch.int32),
             "hidden": hidden,
             "cell": cell,
         }
@@ -76,6 +76,8 @@ class LstmAttention(Seq2SeqModel):
     def step(self, previous_ids: Tensor, positions: Tensor, state: Mapping[str, Tensor]) -> tuple[Tensor, State]:
         hidden, cell = lstm_cell(self.decoder, self.embedding(previous_ids), state["hidden"], state["cell"])
         query = hidden.unsqueeze(1)  # [rows, 1, d_hidden]
-        context, keys, values = attend_memory(query, state["keys"], state["values"], state["source_last"], scale=1.0)
-        next_state = {"hidden": hidden, "cell": cell, "keys": keys, "values": values, ALIGNMENT_QUERY: hidden}
+        context, keys, values = attend_memory(
+            query, no_positions(query), state["keys"], state["values"], state["source_last"], scale=1.0
+        )
+        next_state = {"hidden": hidden, "cell": cell, "keys": keys, "values": values, ALIGNMENT_QUERY: query}
         return self.logits(self.attentional(context.squeeze(1), hidden)), next_state

@@ -82,11 +82,11 @@ class Seq2SeqModel(nn.Module, ABC):
 
     @abstractmethod
     def step(self, previous_ids: Tensor, positions: Tensor, state: Mapping[str, Tensor]) -> tuple[Tensor, State]:
-        """One token for every row: previous_ids, positions int64 [rows] -> logits [rows, vocabulary], next state.
+        """One token for every row: previous_ids, positions integers [rows] -> logits [rows, vocabulary], next state.
 
         `positions` counts from 0 for BOS; rows may stand at different positions. The next state holds the replaced
         tensors, and every buffer that the step writes in place: appended tensors, [rows, ..., target, ...], get
-        position `positions[row]`. For a model with an alignment it also holds ALIGNMENT_QUERY, [rows, heads *
+        position `positions[row]`. For a model with an alignment it also holds ALIGNMENT_QUERY, [rows, 1, heads *
         head_size], which is no state, but what the alignment of this position is computed from.
         """
 

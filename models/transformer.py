@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from models.attention import attend, attend_cached, attend_memory, attend_source, split_heads
+from models.attention import attend, attend_cached, attend_memory, attend_source, no_positions, split_heads
 from models.seq2seq import (
     ALIGNMENT_QUERY,
     Alignment,
@@ -55,7 +55,7 @@ class Transformer(Seq2SeqModel):
         self.config = config
         heads, size = config.num_heads, config.d_model // config.num_heads
         self.state = (
-            StateTensor("source_last", "constant", (), torch.int64),
+            StateTensor("source_last", "constant", (), torch.int32),
             *(
                 StateTensor(f"{name}_{layer}", kind, (heads, dimension, size))
                 for layer in range(config.num_decoder_layers)
@@ -76,14 +76,22 @@ class Transformer(Seq2SeqModel):
         self.decoder_norm = nn.LayerNorm(config.d_model)
         self.dropout = nn.Dropout(config.dropout)
 
-    def embed(self, ids: Tensor, positions: Tensor) -> Tensor:
-        """Token plus position (section 3.4 and 3.5): ids, positions [...] -> [..., d_model]."""
-        tokens = F.embedding(ids, self.embedding.weight * math.sqrt(self.config.d_model))
-        return self.dropout(tokens + F.embedding(positions, self.sinusoids))
+    def embed(self, ids: Tensor) -> Tensor:
+        """Token plus position (section 3.4 and 3.5), of sequences from their beginning: [batch, length] -> [batch,
+        length, d_model]."""
+        tokens = F.embedding(ids, self.scaled_embedding())
+        return self.dropout(tokens + self.sinusoids[: ids.shape[1]])
+
+    def embed_next(self, ids: Tensor, positions: Tensor) -> Tensor:
+        """The same of one token a row: ids, positions [rows] -> [rows, 1, d_model]."""
+        return look_up(self.scaled_embedding(), ids) + look_up(self.sinusoids, positions)
+
+    def scaled_embedding(self) -> Tensor:
+        return self.embedding.weight * math.sqrt(self.config.d_model)
 
     def encode_source(self, source_ids: Tensor, source_lengths: Tensor) -> Tensor:
         """Encoder memory [batch, source, d_model]."""
-        x = self.embed(source_ids, torch.arange(source_ids.shape[1], device=source_ids.device))
+        x = self.embed(source_ids)
         for layer in self.encoder_layers:
             x = layer(x, source_lengths)
         return self.encoder_norm(x)
@@ -96,7 +104,7 @@ class Transformer(Seq2SeqModel):
         """Features of all positions of previous_ids [batch, target]: [batch, target, d_model]. `real` is the source's
         mask, [batch, 1, 1, source]."""
         position = torch.arange(previous_ids.shape[1], device=previous_ids.device)
-        x = self.embed(previous_ids, position)
+        x = self.embed(previous_ids)
         causal = position <= position.unsqueeze(1)  # each position sees itself and those before it
         for layer in self.decoder_layers:
             x = layer(x, causal, memory, real)
@@ -110,21 +118,26 @@ class Transformer(Seq2SeqModel):
 
     def encode(self, source_ids: Tensor, source_lengths: Tensor) -> State:
         memory = self.encode_source(source_ids, source_lengths)
-        state: State = {"source_last": source_lengths - 1}
-        for index, layer in enumerate(self.decoder_layers):
-            keys, values = layer.cross_attention.keys_values(memory)  # [batch, source, d_model]
-            state[f"cross_keys_{index}"] = split_heads(keys, self.config.num_heads)
-            state[f"cross_values_{index}"] = split_heads(values, self.config.num_heads)
+        # Of all layers in one product, [batch, source, layers * 2 * d_model]: one change of shape is enough then.
+        projections = [layer.cross_attention.key_value for layer in self.decoder_layers]
+        weight = torch.cat([projection.weight for projection in projections])
+        bias = torch.cat([projection.bias for projection in projections])
+        num_heads = self.config.num_heads
+        keys_values = split_heads(F.linear(memory, weight, bias), 2 * len(projections) * num_heads)
+        names = [f"{name}_{layer}" for layer in range(len(projections)) for name in ("cross_keys", "cross_values")]
+        state: State = dict(zip(names, keys_values.split(num_heads, dim=1), strict=True))
+        state["source_last"] = (source_lengths - 1).to(torch.int32)
         return state
 
     def step(self, previous_ids: Tensor, positions: Tensor, state: Mapping[str, Tensor]) -> tuple[Tensor, State]:
-        x = self.embed(previous_ids.unsqueeze(1), positions.unsqueeze(1))  # [rows, 1, d_model]
+        x = self.embed_next(previous_ids, positions)
+        nothing = no_positions(x)
         next_state: State = {}
         for index, layer in enumerate(self.decoder_layers):
             caches = {name: state[f"{name}_{index}"] for name, _, _ in CACHES}
-            x, query, caches = layer.step(x, positions, state["source_last"], caches)
+            x, query, caches = layer.step(x, nothing, positions, state["source_last"], caches)
             next_state.update({f"{name}_{index}": cache for name, cache in caches.items()})
-        next_state[ALIGNMENT_QUERY] = query.squeeze(1)  # of the last layer
+        next_state[ALIGNMENT_QUERY] = query  # of the last layer
         return self.logits(self.decoder_norm(x.squeeze(1))), next_state
 
 
@@ -152,7 +165,8 @@ class TransformerWithoutCache(Seq2SeqModel):
         return {"memory": memory, "source_length": source_lengths + 0}
 
     def step(self, previous_ids: Tensor, positions: Tensor, state: Mapping[str, Tensor]) -> tuple[Tensor, State]:
-        prefix = state["prefix"].scatter(1, positions.unsqueeze(1), previous_ids.unsqueeze(1))  # [rows, target]
+        index = positions.long().unsqueeze(1)
+        prefix = state["prefix"].scatter(1, index, previous_ids.unsqueeze(1))  # [rows, target]
         # Only as far as the longest row reaches, in source and prefix: the buffers may be much longer.
         num_source = int(state["source_length"].max().item())
         num_target = int(positions.max().item()) + 1
@@ -205,10 +219,10 @@ class DecoderLayer(nn.Module):
         return x + self.dropout(self.ffn(self.ffn_norm(x)))
 
     def step(
-        self, x: Tensor, positions: Tensor, source_last: Tensor, caches: Mapping[str, Tensor]
+        self, x: Tensor, nothing: Tensor, positions: Tensor, source_last: Tensor, caches: Mapping[str, Tensor]
     ) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
-        """One position of every row: x [rows, 1, d_model] -> like x, the query to the encoder memory, like x, and the
-        caches of `CACHES`, written in place.
+        """One position of every row: x [rows, 1, d_model], nothing [rows, 0, d_model] -> like x, the query to the
+        encoder memory, like x, and the caches of `CACHES`, written in place.
         """
         attention = self.self_attention
         context, self_keys, self_values = attend_cached(
@@ -218,7 +232,7 @@ class DecoderLayer(nn.Module):
         cross = self.cross_attention
         query = cross.query(self.cross_norm(x))
         context, cross_keys, cross_values = attend_memory(
-            query, caches["cross_keys"], caches["cross_values"], source_last, cross.scale
+            query, nothing, caches["cross_keys"], caches["cross_values"], source_last, cross.scale
         )
         x = x + cross.output(context)
         x = x + self.ffn(self.ffn_norm(x))
@@ -272,6 +286,16 @@ class FeedForward(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """x [..., d_model] -> like x."""
         return self.outer(F.relu(self.inner(x)))
+
+
+def look_up(table: Tensor, index: Tensor) -> Tensor:
+    """Sequences of length 1: table [entries, size], index [rows] -> [rows, 1, size]."""
+    if torch.onnx.is_in_onnx_export():
+        # From a table of that shape, so that no step has to reshape anything.
+        return torch.onnx.ops.symbolic(
+            "Gather", [table.unsqueeze(1), index], dtype=table.dtype, shape=(index.shape[0], 1, table.shape[1])
+        )
+    return F.embedding(index, table).unsqueeze(1)
 
 
 def sinusoids(positions: int, d_model: int) -> Tensor:

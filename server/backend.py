@@ -43,13 +43,13 @@ class Backend:
             specs += self._listed.state
         self.state = StateBuffers(specs, options.max_rows, manifest.max_source_tokens, manifest.max_output_tokens)
         self.previous_ids = np.zeros(options.max_rows, np.int64)
-        self.positions = np.zeros(options.max_rows, np.int64)
+        self.positions = np.zeros(options.max_rows, np.int32)
         self.log_probs = np.zeros((options.max_rows, manifest.vocabulary_size), np.float32)
         self._pad = manifest.special_ids.pad
         self._alignment = manifest.alignment
         if manifest.alignment:
             heads, _, size = self.state.current[manifest.alignment.keys].shape[1:]
-            self._query = np.zeros((options.max_rows, heads * size), np.float32)
+            self._query = np.zeros((options.max_rows, 1, heads * size), np.float32)
         self._check(bundle)
         self._bindings: dict[tuple[ort.InferenceSession, int, int], ort.IOBinding] = {}
 
@@ -111,7 +111,8 @@ class Backend:
     def _bind(self, session: ort.InferenceSession, num_rows: int) -> ort.IOBinding:
         """Every input and output of a step at its place; made once for each number of rows and side of the flip."""
         binding = session.io_binding()
-        inputs = {"previous_ids": self.previous_ids, "positions": self.positions, **self.state.current}
+        inputs: dict[str, Array] = {"previous_ids": self.previous_ids, "positions": self.positions}
+        inputs |= self.state.current
         outputs: dict[str, Array] = {"log_probs": self.log_probs}
         outputs |= {f"next_{name}": buffer for name, buffer in self.state.following.items()}
         if self._alignment:

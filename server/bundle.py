@@ -4,8 +4,8 @@
 
 `encoder.onnx`: source_ids int64 [batch, source], source_lengths int64 [batch] -> the constant state, and the first
 value of the replaced state, by name.
-`step.onnx`: previous_ids int64 [rows], positions int64 [rows], every state tensor by name -> log_probs float32 [rows,
-vocabulary], `next_<name>` of state tensors, and, where the manifest has an alignment, alignment_query float32 [rows,
+`step.onnx`: previous_ids int64 [rows], positions int32 [rows], every state tensor by name -> log_probs float32 [rows,
+vocabulary], `next_<name>` of state tensors, and, where the manifest has an alignment, alignment_query float32 [rows, 1,
 heads * head_size]. The next value of a replaced tensor goes to a second buffer; every other `next_` is the buffer that
 came in, written in place, and has to be bound to it.
 
@@ -23,7 +23,7 @@ from pathlib import Path
 from types import UnionType
 from typing import Any, Literal, cast
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 MANIFEST = "model.json"
 ENCODER = "encoder.onnx"
 STEP = "step.onnx"
@@ -58,7 +58,7 @@ class StateSpec:
     """constant: written once when a row joins; replace: rewritten by every step; append: grows by one position."""
     shape: tuple[int | str, ...]
     """Numbers, or the named dimensions `source` and `target`."""
-    dtype: Literal["float32", "int64"]
+    dtype: Literal["float32", "int8", "int32", "int64"]
 
 
 @dataclass(frozen=True, kw_only=True)

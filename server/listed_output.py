@@ -35,14 +35,14 @@ class ListedOutput:
         """Of the last step, by row."""
         self._max_width = padded(vocabulary_size)
         self.state = (
-            StateSpec(name=LISTED_IDS, kind="constant", shape=(self._max_width,), dtype="int64"),
+            StateSpec(name=LISTED_IDS, kind="constant", shape=(self._max_width,), dtype="int32"),
             StateSpec(name=LIST_WIDTH, kind="constant", shape=(), dtype="int64"),
         )
 
     def encode(self, lists: Sequence[Int64 | None], running: Int64) -> dict[str, Array]:
         """State of joining sentences by their lists, [batch, ...]. `running`: the ids of all running rows' lists."""
         self._columns.add([listed for listed in lists if listed is not None], running)
-        ids = np.full((len(lists), self._max_width), self._pad)
+        ids = np.full((len(lists), self._max_width), self._pad, np.int32)
         widths = np.zeros(len(lists), np.int64)
         for row, listed in enumerate(lists):
             if listed is not None:

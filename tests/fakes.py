@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from server.backend import Backend, BackendOptions
-from server.bundle import Bundle, Manifest, SpecialIds, StateSpec
+from server.bundle import FORMAT_VERSION, Bundle, Manifest, SpecialIds, StateSpec
 from server.decoding.hypothesis import Ending, Hypothesis
 from server.decoding.options import DecodingOptions
 from server.sentence import Event, Failed, Finished, Listener, Written
@@ -237,7 +237,7 @@ def _next_id(source: Sequence[int], history: Sequence[int], checksum: int) -> in
 
 
 MANIFEST = Manifest(
-    format_version=2,
+    format_version=FORMAT_VERSION,
     name="fake",
     version="1",
     architecture="fake",

@@ -10,7 +10,7 @@ import torch
 from sentencepiece import SentencePieceProcessor
 from torch import nn
 
-from export.__main__ import state_specs
+from export.__main__ import alignment_spec, state_specs
 from export.calibrate import calibrate
 from export.graphs import export_encoder, export_step
 from export.quantize import quantize
@@ -26,7 +26,6 @@ from server.bundle import (
     SHORTLIST,
     STEP,
     TOKENIZER,
-    AlignmentSpec,
     Bundle,
     Manifest,
     Quality,
@@ -91,13 +90,13 @@ def export_small_model(name: str, tokenizer: Path, repository: Path) -> SmallMod
     export_encoder(model, fp32 / ENCODER)
     export_step(model, fp32 / STEP)
     sources = [[*ids, EOS] for ids in load_tokenizer(tokenizer).encode(SENTENCES)]
-    ranges = calibrate(fp32 / ENCODER, fp32 / STEP, model.state, sources)
+    calibration = calibrate(fp32 / ENCODER, fp32 / STEP, model.state, sources, min_growing_width=1)
     shutil.copytree(fp32, folder)
     shutil.copyfile(tokenizer, folder / TOKENIZER)
-    for graph, graph_ranges in zip((ENCODER, STEP), ranges, strict=True):
-        quantize(folder / graph, graph_ranges)
+    quantize(folder / ENCODER, calibration.encoder, calibration.cache_scales)
+    quantize(folder / STEP, calibration.step, calibration.cache_scales)
     has_shortlist = add_small_shortlist(folder, sources)
-    write_manifest(folder, small_manifest(name, model, has_shortlist))
+    write_manifest(folder, small_manifest(name, model, calibration.cache_scales, has_shortlist))
     return SmallModel(model, fp32, read_bundle(folder))
 
 
@@ -112,7 +111,7 @@ def add_small_shortlist(folder: Path, sources: list[list[int]]) -> bool:
     return output_layer is not None
 
 
-def small_manifest(name: str, model: Seq2SeqModel, has_shortlist: bool) -> Manifest:
+def small_manifest(name: str, model: Seq2SeqModel, cache_scales: dict[str, float], has_shortlist: bool) -> Manifest:
     return Manifest(
         format_version=FORMAT_VERSION,
         name=f"{name}-en-fr",
@@ -125,8 +124,8 @@ def small_manifest(name: str, model: Seq2SeqModel, has_shortlist: bool) -> Manif
         special_ids=SpecialIds(pad=PAD, unknown=UNKNOWN, bos=BOS, eos=EOS),
         max_source_tokens=MAX_SOURCE_TOKENS,
         max_output_tokens=MAX_OUTPUT_TOKENS,
-        state=state_specs(model),
-        alignment=AlignmentSpec(**model.alignment._asdict()) if model.alignment else None,
+        state=state_specs(model, cache_scales),
+        alignment=alignment_spec(model, cache_scales),
         quality=(Quality(test_set="none/test", metric="BLEU", value=12.5),),
         has_shortlist=has_shortlist,
         provenance={"corpora": "none: random weights"},

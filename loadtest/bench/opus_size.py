@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from export.__main__ import state_specs
+from export.__main__ import alignment_spec, state_specs
 from export.calibrate import calibrate
 from export.graphs import export_encoder, export_step
 from export.parity import TOLERANCE, largest_difference
@@ -25,7 +25,6 @@ from server.bundle import (
     FORMAT_VERSION,
     STEP,
     TOKENIZER,
-    AlignmentSpec,
     Manifest,
     SpecialIds,
     write_manifest,
@@ -59,7 +58,6 @@ def random_sources(number: int) -> list[list[int]]:
 def make(folder: Path) -> None:
     """Write `seq2serve/`, an int8 bundle, and `ctranslate2/`. Raises RuntimeError where they are not the same model."""
     model = random_transformer()
-    assert model.alignment
     sources = random_sources(3)
     bundle = folder / "seq2serve"
     bundle.mkdir(parents=True, exist_ok=True)
@@ -80,9 +78,9 @@ def make(folder: Path) -> None:
     if [result.hypotheses[0] for result in results] != [[PIECES[id_] for id_ in output] for output in expected]:
         raise RuntimeError("CTranslate2 does not write what PyTorch writes with the weights of OPUS-MT's size")
     convert(model, PIECES, "int8", folder / "ctranslate2")
-    encoder_ranges, step_ranges = calibrate(bundle / ENCODER, bundle / STEP, model.state, sources)
-    quantize(bundle / ENCODER, encoder_ranges)
-    quantize(bundle / STEP, step_ranges)
+    calibration = calibrate(bundle / ENCODER, bundle / STEP, model.state, sources)
+    quantize(bundle / ENCODER, calibration.encoder, calibration.cache_scales)
+    quantize(bundle / STEP, calibration.step, calibration.cache_scales)
     (bundle / TOKENIZER).write_bytes(Path("checkpoints/tokenizer.model").read_bytes())  # never asked
     write_manifest(
         bundle,
@@ -98,8 +96,8 @@ def make(folder: Path) -> None:
             special_ids=SpecialIds(pad=PAD, unknown=UNKNOWN, bos=BOS, eos=EOS),
             max_source_tokens=128,
             max_output_tokens=256,
-            state=state_specs(model),
-            alignment=AlignmentSpec(**model.alignment._asdict()),
+            state=state_specs(model, calibration.cache_scales),
+            alignment=alignment_spec(model, calibration.cache_scales),
             has_shortlist=False,
             quality=(),
             provenance={"weights": "random"},

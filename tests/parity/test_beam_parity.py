@@ -6,6 +6,7 @@ import itertools
 import numpy as np
 import pytest
 
+from export.__main__ import alignment_spec, state_specs
 from models.beam_search import BeamOptions, beam_search
 from models.greedy import max_output
 from models.registry import ARCHITECTURES
@@ -51,7 +52,14 @@ def sentences(model: SmallModel) -> list[tuple[list[int], BeamOptions]]:
 
 def decode(exported: SmallModel) -> list[Finished]:
     """By the engine, on the fp32 graphs."""
-    bundle = Bundle(exported.fp32, dataclasses.replace(exported.bundle.manifest, has_shortlist=False))
+    manifest = dataclasses.replace(
+        exported.bundle.manifest,
+        precision="fp32",
+        state=state_specs(exported.model, {}),
+        alignment=alignment_spec(exported.model, {}),
+        has_shortlist=False,
+    )
+    bundle = Bundle(exported.fp32, manifest)
     outcomes = Outcomes()
     backend = Backend(bundle, BackendOptions(MAX_ROWS, num_threads=1))
     engine = Engine(

@@ -5,19 +5,22 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
+import torch
 
 from export.parity import TOLERANCE, largest_difference
 from export.session import GraphSession
 from models.greedy import greedy_decode
 from models.registry import ARCHITECTURES
-from models.seq2seq import EOS
+from models.seq2seq import ALIGNMENT_QUERY, BOS, EOS
 from server.backend import Backend, BackendOptions
 from server.bundle import ENCODER, STEP
 from tests.conftest import SmallModels
-from tests.small_models import VOCABULARY_SIZE, SmallModel
+from tests.small_models import VOCABULARY_SIZE, SmallModel, build_random_model
 
 RANDOM_TOLERANCE = 3 * TOLERANCE
 """Weights so widely spread magnify what is rounded; trained ones are held to TOLERANCE by the export."""
+
+WITH_ALIGNMENT = {name: model.alignment for name in ARCHITECTURES if (model := build_random_model(name)).alignment}
 
 
 @pytest.fixture(scope="module", params=ARCHITECTURES)
@@ -133,3 +136,23 @@ def test_int8_stays_near_fp32(exported: SmallModel, fp32: GraphSession, int8: Gr
         differences.append(np.abs(full - coarse).mean())
         spreads.append(np.abs(full - full.mean()).mean())
     assert np.mean(differences) < 0.25 * np.mean(spreads)
+
+
+@pytest.mark.parametrize("name", WITH_ALIGNMENT)
+@torch.inference_mode()
+def test_attention_over_the_source_is_pytorch_s(small_model: SmallModels, name: str) -> None:
+    """Although the server's keys are int8: their scale is part of the alignment's."""
+    model, bundle, alignment = small_model(name).model, small_model(name).bundle, WITH_ALIGNMENT[name]
+    [source] = random_sources(6)
+    state = model.start_state(torch.tensor([source]), torch.tensor([len(source)]), max_target=2)
+    _, next_state = model.step(torch.tensor([BOS]), torch.tensor([0]), state)
+    keys = state[alignment.keys][0]  # [heads, source, size]
+    query = next_state[ALIGNMENT_QUERY].view(keys.shape[0], 1, keys.shape[2])
+    expected = (query @ keys.transpose(1, 2) * alignment.scale).softmax(dim=-1).mean(dim=0)
+
+    backend = Backend(bundle, BackendOptions(max_rows=1, num_threads=1))
+    assert backend.state.current[alignment.keys].dtype == np.int8
+    backend.state.write(0, backend.encode([source]), 0, len(source))
+    backend.previous_ids[0] = BOS
+    backend.step(1)
+    np.testing.assert_allclose(backend.attention([0], len(source)), expected.numpy(), atol=0.1)
