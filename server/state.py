@@ -14,7 +14,7 @@ import numpy.typing as npt
 from server.bundle import StateSpec
 
 Array = npt.NDArray[np.generic]
-Rows = int | Sequence[int] | npt.NDArray[np.int64]
+Rows = int | slice | Sequence[int] | npt.NDArray[np.int64]
 
 
 class _Extent(NamedTuple):
@@ -54,11 +54,12 @@ class StateBuffers:
         """After a step: what was written is now current."""
         self.current, self.following = self.following, self.current
 
-    def write(self, row: int, encoded: Mapping[str, Array], index: int, num_source: int) -> None:
-        """A sentence joins: sentence `index` of an encoder batch, `num_source` tokens long, becomes row `row`."""
+    def write(self, rows: Rows, encoded: Mapping[str, Array], index: int, num_source: int) -> None:
+        """A sentence joins: sentence `index` of an encoder batch, `num_source` tokens long, becomes row `rows`, or each
+        of them."""
         for name in self._encoded:
             real = self._extents[name].real
-            self.current[name][real(row, num_source, 0)] = encoded[name][real(index, num_source, 0)]
+            self.current[name][real(rows, num_source, 0)] = encoded[name][real(index, num_source, 0)]
 
     def copy(self, sources: Rows, targets: Rows, num_target: int) -> None:
         """What has been written in rows `sources`, at most `num_target` tokens, goes on in rows `targets` as well.

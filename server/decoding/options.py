@@ -1,5 +1,6 @@
 """What is asked of the decoding of one sentence: valid, and in token ids."""
 
+import functools
 from dataclasses import dataclass
 
 from server.decoding.constraints import ForbiddenPhrases
@@ -45,6 +46,11 @@ class DecodingOptions:
         return max(self.beam_size, self.num_samples)
 
     @property
+    def num_enough(self) -> float:
+        """Finished hypotheses with which a beam search ends; a beam of one has no patience: it is greedy decoding."""
+        return self.patience * self.beam_size if self.beam_size > 1 else 1
+
+    @property
     def demanded_ids(self) -> list[int]:
         """Tokens that have to be written."""
         terms = self.required.terms if self.required else ()
@@ -54,7 +60,7 @@ class DecodingOptions:
     def needs_attention(self) -> bool:
         return self.alignment or self.guided or self.coverage_penalty > 0
 
-    @property
+    @functools.cached_property
     def is_plain_greedy(self) -> bool:
         """The most probable token at each step and nothing else, so that arrays of rows can do it."""
         return self == DecodingOptions(
@@ -65,9 +71,9 @@ class DecodingOptions:
             seed=self.seed,
         )
 
-    @property
+    @functools.cached_property
     def is_plain_beam(self) -> bool:
-        """A beam without constraints, over the whole vocabulary; likewise."""
+        """A beam without constraints, over the whole vocabulary; likewise, of many beams."""
         return self == DecodingOptions(
             max_output_tokens=self.max_output_tokens,
             beam_size=self.beam_size,
