@@ -21,7 +21,7 @@ from server.decoding.searches import open_search
 from server.scheduler import Ticket
 from server.sentence import Finished, Sentence, Written
 from server.shortlist import Int64
-from server.state import Array
+from server.state import Array, Rows
 
 
 class Encoded(NamedTuple):
@@ -84,19 +84,19 @@ class RunningBatch:
         """Give an encoded sentence its rows: one, or, to a plain beam, all that it will have."""
         backend, options = self._backend, joining.sentence.options
         assert joining.encoded
-        rows = joining.rows = self._take_rows(joining, options.beam_size if options.is_plain_beam else 1)
+        number = options.beam_size if options.is_plain_beam else 1
+        rows = joining.rows = sorted([self._take_row(joining) for _ in range(number)])
         if options.is_plain_greedy:
             self._greedy[joining] = Greedy(options, rows[0])
         elif options.is_plain_beam:
             self._beams[joining] = self._beams_like(joining).join(options, rows)
         else:
             self._searched[joining] = open_search(options, self._special_ids)
-        # A slice is written far faster than a list.
-        span = slice(rows[0], rows[-1] + 1) if rows[-1] - rows[0] == len(rows) - 1 else rows
-        backend.state.write(span, *joining.encoded, joining.ticket.num_source_tokens)
+        index = _index(rows)
+        backend.state.write(index, *joining.encoded, joining.ticket.num_source_tokens)
         joining.encoded = None
-        backend.previous_ids[span] = self._special_ids.bos
-        backend.positions[span] = 0
+        backend.previous_ids[index] = self._special_ids.bos
+        backend.positions[index] = 0
 
     def _list(self, joining: OpenSentence) -> Int64 | None:
         """What the sentence may write; None for everything."""
@@ -227,21 +227,19 @@ class RunningBatch:
 
     def _branch(self, owner: OpenSentence, source_row: int, number: int) -> list[int]:
         """New rows for other hypotheses of a sentence, at the position of its row `source_row`."""
-        rows = self._take_rows(owner, number)
+        rows = [self._take_row(owner) for _ in range(number)]
         if rows:
             self._backend.state.share_source(source_row, rows, owner.ticket.num_source_tokens)
             self._backend.positions[rows] = self._backend.positions[source_row]
         return rows
 
-    def _take_rows(self, owner: OpenSentence, number: int) -> list[int]:
-        """In ascending order."""
-        num_new = max(number - len(self._vacant), 0)
-        first = len(self._owners)
-        rows = sorted(self._vacant.pop() for _ in range(number - num_new))
-        for row in rows:
+    def _take_row(self, owner: OpenSentence) -> int:
+        if self._vacant:
+            row = self._vacant.pop()
             self._owners[row] = owner
-        self._owners += [owner] * num_new
-        return [*rows, *range(first, first + num_new)]
+            return row
+        self._owners.append(owner)
+        return len(self._owners) - 1
 
     def _free(self, rows: Iterable[int]) -> None:
         """Rows that no hypothesis has any more."""
@@ -271,3 +269,10 @@ class RunningBatch:
             elif owner in self._beams:
                 self._beams_like(owner).move(last, row)
         self._vacant.clear()
+
+
+def _index(rows: list[int]) -> Rows:
+    """Of rows in ascending order; a number or a slice, where one will do, is written far faster than a list."""
+    if len(rows) == 1:
+        return rows[0]
+    return slice(rows[0], rows[-1] + 1) if rows[-1] - rows[0] == len(rows) - 1 else rows

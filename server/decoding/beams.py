@@ -133,25 +133,28 @@ class Beams:
 
     def _finish(self, found: Candidates, ends: np.ndarray, best_totals: np.ndarray) -> None:
         """Hypotheses whose end is among the best candidates, as many as the beam has hypotheses."""
-        index, rank = np.nonzero(ends[:, : self._size])
-        ended = found.at(index * 2 * self._size + rank)
-        totals = ended.scores + best_totals[index, 0]
-        columns = (column.tolist() for column in (index, ended.parents % self._size, totals, ended.log_probs))
-        for number, parent, total, log_prob in zip(*columns, strict=True):
-            beam = self._beams[number]
-            if total > -np.inf:
-                hypothesis = self._hypothesis(beam, parent)
+        places, size = np.flatnonzero(ends), self._size
+        indices, ranks = np.divmod(places, 2 * size)
+        ended = found.at(places)
+        totals = ended.scores + best_totals.take(indices)
+        columns = (column.tolist() for column in (indices, ranks, ended.parents, totals, ended.log_probs))
+        for index, rank, parent, total, log_prob in zip(*columns, strict=True):
+            if rank < size and total > -np.inf:
+                beam = self._beams[index]
+                hypothesis = self._hypothesis(beam, parent % size)
                 beam.finish(hypothesis.ended_by_eos(self._special_ids.eos, log_prob, total, None))
                 beam.has_ended = len(beam.finished) >= beam.options.num_enough
 
     def _write(self, chosen: Candidates) -> None:
+        """What the parents have written, and one token more."""
         num_beams, size = chosen.ids.shape
         num_written = self._num_written[:num_beams]
         longest = int(num_written.max())
-        beams, parents = np.arange(num_beams)[:, None], chosen.parents % size
-        for written, new in (self._output_ids, chosen.ids), (self._token_log_probs, chosen.log_probs):
-            written[:num_beams, :, :longest] = written[beams, parents, :longest]
-            written[beams, np.arange(size), num_written[:, None]] = new
+        hypotheses, parents, ends = np.arange(num_beams * size), chosen.parents.reshape(-1), num_written.repeat(size)
+        for array, new in (self._output_ids, chosen.ids), (self._token_log_probs, chosen.log_probs):
+            written = array.reshape(-1, array.shape[2])  # [hypotheses, max_output_tokens]
+            written[: len(hypotheses), :longest] = written[parents, :longest]
+            written[hypotheses, ends] = new.reshape(-1)
         num_written += 1
 
     def _cut(self) -> None:
@@ -168,18 +171,19 @@ class Beams:
     def _place(self, parents: Int64) -> tuple[Int64, Int64]:
         """The first continuation of a parent stays in its row, the others get those of hypotheses without any. Returns
         from which rows to which is copied."""
-        before = self._rows[: len(parents)]
-        order, in_order = np.arange(parents.size), parents.reshape(-1)
-        first = np.full(parents.size, -1)
+        before = self._rows[: len(parents)].reshape(-1)
+        in_order = parents.reshape(-1)
+        order = np.arange(len(in_order))
+        first = np.full(len(in_order), -1)
         first[in_order[::-1]] = order[::-1]  # of those with one parent the first is written last
-        branches = (first[in_order] != order).reshape(parents.shape)
-        rows = before.reshape(-1)[parents]
+        branches = np.flatnonzero(first.take(in_order) != order)
+        rows = before.take(in_order)
+        sources = rows.take(branches)
+        targets = rows[branches] = before[first < 0]
+        self._rows[: len(parents)] = rows.reshape(parents.shape)
         # Behind the first token all rows of a beam hold the same.
-        copied = branches & (self._num_written[: len(parents)] > 1)[:, None]
-        sources = rows[copied]
-        rows[branches] = before.reshape(-1)[first < 0]
-        before[:] = rows
-        return sources, rows[copied]
+        copied = (self._num_written > 1).take(branches // self._size)
+        return sources[copied], targets[copied]
 
     def _living(self, beam: Beam) -> list[int]:
         ranks: list[int] = np.flatnonzero(self._totals[beam.index] > -np.inf).tolist()

@@ -1,7 +1,7 @@
 """What is asked of the decoding of one sentence: valid, and in token ids."""
 
 import functools
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 from server.decoding.constraints import ForbiddenPhrases
 from server.decoding.required import RequiredTerms
@@ -61,24 +61,26 @@ class DecodingOptions:
         return self.alignment or self.guided or self.coverage_penalty > 0
 
     @functools.cached_property
-    def is_plain_greedy(self) -> bool:
-        """The most probable token at each step and nothing else, so that arrays of rows can do it."""
-        return self == DecodingOptions(
-            max_output_tokens=self.max_output_tokens,
-            length_penalty=self.length_penalty,
-            patience=self.patience,
-            use_shortlist=self.use_shortlist,
-            seed=self.seed,
-        )
+    def _asked(self) -> set[str]:
+        """Names of those that are not as they are by default."""
+        return {name for name, default in _DEFAULTS.items() if getattr(self, name) != default}
 
-    @functools.cached_property
+    @property
+    def is_plain_greedy(self) -> bool:
+        """The most probable token at each step and nothing else, so that a loop over rows can do it."""
+        return self._asked <= {"max_output_tokens", "length_penalty", "patience", "use_shortlist", "seed"}
+
+    @property
     def is_plain_beam(self) -> bool:
-        """A beam without constraints, over the whole vocabulary; likewise, of many beams."""
-        return self == DecodingOptions(
-            max_output_tokens=self.max_output_tokens,
-            beam_size=self.beam_size,
-            length_penalty=self.length_penalty,
-            patience=self.patience,
-            seed=self.seed,
-            token_log_probs=self.token_log_probs,
-        )
+        """A beam without constraints, over the whole vocabulary, so that arrays of beams can do it."""
+        return not self.is_plain_greedy and self._asked <= {
+            "max_output_tokens",
+            "beam_size",
+            "length_penalty",
+            "patience",
+            "seed",
+            "token_log_probs",
+        }
+
+
+_DEFAULTS = {field.name: field.default for field in fields(DecodingOptions)}
