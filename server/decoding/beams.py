@@ -116,7 +116,7 @@ class Beams:
         found = self._candidates(log_probs, (totals - best_totals).astype(np.float32))
         ends = (found.ids == self._special_ids.eos).reshape(num_beams, 2 * size)
         self._finish(found, ends, best_totals)
-        places = np.argsort(ends, axis=1, kind="stable")[:, :size] + np.arange(0, len(found.ids), 2 * size)[:, None]
+        places = ends.argsort(axis=1, kind="stable")[:, :size] + np.arange(0, len(found.ids), 2 * size)[:, None]
         chosen = found.at(places)
         totals[:] = chosen.scores + best_totals
         self._write(chosen)
@@ -149,7 +149,7 @@ class Beams:
         """What the parents have written, and one token more."""
         num_beams, size = chosen.ids.shape
         num_written = self._num_written[:num_beams]
-        longest = int(num_written.max())
+        longest = int(np.maximum.reduce(num_written))
         hypotheses, parents, ends = np.arange(num_beams * size), chosen.parents.reshape(-1), num_written.repeat(size)
         for array, new in (self._output_ids, chosen.ids), (self._token_log_probs, chosen.log_probs):
             written = array.reshape(-1, array.shape[2])  # [hypotheses, max_output_tokens]

@@ -1,5 +1,6 @@
 """The best continuations of many beams, found in one pass over their log-probabilities."""
 
+import functools
 from typing import NamedTuple
 
 import numpy as np
@@ -59,10 +60,11 @@ def find_candidates(log_probs: Float32, rows: Int64, ahead: Float32, number: int
     candidates = Candidates(scores.reshape(-1)[found], parent[hit], ids, values.reshape(-1)[found])
     beam = beam[hit]
     ordered = np.lexsort((-candidates.scores, beam))
-    firsts = np.searchsorted(beam, np.arange(num_beams))
+    firsts = beam.searchsorted(np.arange(num_beams))
     return candidates.at(ordered[(firsts[:, None] + np.arange(number)).reshape(-1)])
 
 
+@functools.cache
 def _block_width(width: int) -> int:
     """So that blocks divide a row evenly."""
     widest = max(1, min(_MAX_BLOCK, width // _MIN_BLOCKS))
