@@ -48,7 +48,6 @@ class StateBuffers:
             self._extents[spec.name] = _extent(spec)
         self._constant = [spec.name for spec in specs if spec.kind == "constant"]
         self._growing = [spec.name for spec in specs if spec.kind != "constant"]
-        self._encoded = [spec.name for spec in specs if spec.kind != "append"]
 
     def flip(self) -> None:
         """After a step: what was written is now current."""
@@ -57,9 +56,9 @@ class StateBuffers:
     def write(self, rows: Rows, encoded: Mapping[str, Array], index: int, num_source: int) -> None:
         """A sentence joins: sentence `index` of an encoder batch, `num_source` tokens long, becomes row `rows`, or each
         of them."""
-        for name in self._encoded:
+        for name, tensor in encoded.items():
             real = self._extents[name].real
-            self.current[name][real(rows, num_source, 0)] = encoded[name][real(index, num_source, 0)]
+            self.current[name][real(rows, num_source, 0)] = tensor[real(index, num_source, 0)]
 
     def copy(self, sources: Rows, targets: Rows, num_target: int) -> None:
         """What has been written in rows `sources`, at most `num_target` tokens, goes on in rows `targets` as well.
