@@ -26,13 +26,14 @@ class Beam:
     finished: list[Hypothesis] = field(default_factory=list)
     has_ended: bool = False
     num_told: int = 0
-    """Tokens."""
+    """Tokens that were told, see `take_agreed`."""
 
     def ranked(self) -> list[Hypothesis]:
         """The finished hypotheses, the best first."""
         return sorted(self.finished, key=lambda hypothesis: -hypothesis.score)
 
     def finish(self, hypothesis: Hypothesis) -> None:
+        """It has an ending; give it its score."""
         hypothesis.score = hypothesis.total / length_penalty(hypothesis.num_scored, self.options.length_penalty)
         self.finished.append(hypothesis)
 
@@ -90,6 +91,7 @@ class Beams:
         return beam
 
     def leave(self, beam: Beam) -> None:
+        """The last beam takes its place in the arrays."""
         last = self._beams.pop()
         if last is not beam:
             for array in self._arrays:
@@ -98,10 +100,11 @@ class Beams:
             last.index = beam.index
 
     def move(self, source_row: int, target_row: int) -> None:
+        """What was in one row of the batch is now in the other."""
         self._rows[self._rows == source_row] = target_row
 
     def take_agreed(self, beam: Beam) -> Hypothesis | None:
-        """As that of a search."""
+        """Tokens that have become certain since the last call, as `Search.take_agreed`."""
         live = [self._hypothesis(beam, rank) for rank in self._living(beam)]
         part = agreed([*live, *beam.finished], beam.num_told)
         beam.num_told += len(part.output_ids)
@@ -181,7 +184,7 @@ class Beams:
         sources = rows.take(branches)
         targets = rows[branches] = before[first < 0]
         self._rows[: len(parents)] = rows.reshape(parents.shape)
-        # Behind the first token all rows of a beam hold the same.
+        # After its first step all rows of a beam hold the same.
         copied = (self._num_written > 1).take(branches // self._size)
         return sources[copied], targets[copied]
 

@@ -11,9 +11,9 @@ from server.decoding.hypothesis import Float32
 Int64 = npt.NDArray[np.int64]
 
 _MAX_BLOCK = 128
-"""Columns of a block: wider ones take longer to look through, narrower ones to bound."""
+"""Columns of a block: wider ones take longer to look through, narrower ones to find the largest of."""
 _MIN_BLOCKS = 16
-"""In a row, so that they bound the best well."""
+"""In a row that is wide enough, so that they bound the best well."""
 
 
 class Candidates(NamedTuple):
@@ -33,10 +33,10 @@ class Candidates(NamedTuple):
 
 
 def find_candidates(log_probs: Float32, rows: Int64, ahead: Float32, number: int) -> Candidates:
-    """Of each beam the `number` best, the best first, equals by hypothesis and id: in a row, [beams * number].
+    """Of each beam the `number` best, the best first, equals by hypothesis and id: [beams * number], beam by beam.
 
-    log_probs: [rows of the batch, vocabulary]; rows: [beams, size], of their hypotheses; ahead: [beams, size], what
-    these have already.
+    log_probs: [rows of the batch, vocabulary], none positive; rows: [beams, size], of their hypotheses; ahead: [beams,
+    size], what these have already; `number`: at most 2 * size.
 
     The largest log-probabilities of blocks of columns bound the best scores from below. Only blocks that reach the
     bound are looked through.
@@ -66,6 +66,6 @@ def find_candidates(log_probs: Float32, rows: Int64, ahead: Float32, number: int
 
 @functools.cache
 def _block_width(width: int) -> int:
-    """So that blocks divide a row evenly."""
+    """So that blocks divide a row evenly, at least two of them; of a prime width each column is a block."""
     widest = max(1, min(_MAX_BLOCK, width // _MIN_BLOCKS))
     return next(block for block in range(widest, 0, -1) if width % block == 0)
