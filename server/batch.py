@@ -1,8 +1,8 @@
 """The rows of the running batch: which sentence has which, and how a step changes that.
 
-A row is one hypothesis. A sentence starts with one row, and gets more as its hypotheses branch. A row that is freed is
-taken by the next that joins or branches; before a step, the last rows move into those that nobody took, so that the
-running ones are the first.
+A row is one hypothesis. A sentence starts with one row, and gets more as its hypotheses branch; a plain beam has all of
+its rows from the start. A row that is freed is taken by the next that joins or branches; before a step, the last rows
+move into those that nobody took, so that the running ones are the first.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -13,8 +13,7 @@ import numpy as np
 
 from server.backend import Backend
 from server.bundle import Manifest
-from server.decoding.beam import BeamSearch
-from server.decoding.beams import candidates_of
+from server.decoding.beams import Beam, Beams
 from server.decoding.greedy import Greedy, advance_greedy
 from server.decoding.hypothesis import Hypothesis
 from server.decoding.search import Continuation, Search
@@ -22,7 +21,7 @@ from server.decoding.searches import open_search
 from server.scheduler import Ticket
 from server.sentence import Finished, Sentence, Written
 from server.shortlist import Int64
-from server.state import Array
+from server.state import Array, Rows
 
 
 class Encoded(NamedTuple):
@@ -41,7 +40,7 @@ class OpenSentence:
     ticket: Ticket
     submitted: float
     rows: list[int] = field(default_factory=list)
-    """Of the running batch, in the order of its hypotheses; none while it waits."""
+    """Of the running batch, of a search in the order of its hypotheses; none while it waits."""
     encoded: Encoded | None = None
     """From its encoding until it joins."""
 
@@ -61,11 +60,14 @@ class StepResult(NamedTuple):
 class RunningBatch:
     def __init__(self, manifest: Manifest, backend: Backend) -> None:
         self._special_ids = manifest.special_ids
+        self._max_output_tokens = manifest.max_output_tokens
         self._backend = backend
         self._owners: list[OpenSentence | None] = []  # by row; None where it was freed
         self._vacant: list[int] = []
         self._greedy: dict[OpenSentence, Greedy] = {}
         self._searched: dict[OpenSentence, Search] = {}
+        self._beams: dict[OpenSentence, Beam] = {}
+        self._beams_of_size: dict[int, Beams] = {}
 
     @property
     def num_rows(self) -> int:
@@ -79,19 +81,22 @@ class RunningBatch:
             opened.encoded = Encoded(encoded, index)
 
     def join(self, joining: OpenSentence) -> None:
-        """Give an encoded sentence a row."""
-        backend = self._backend
+        """Give an encoded sentence its rows: one, or, to a plain beam, all that it will have."""
+        backend, options = self._backend, joining.sentence.options
         assert joining.encoded
-        row = self._take_row(joining)
-        joining.rows = [row]
-        if joining.sentence.options.is_plain_greedy:
-            self._greedy[joining] = Greedy(joining.sentence.options, row)
+        number = options.beam_size if options.is_plain_beam else 1
+        rows = joining.rows = sorted([self._take_row(joining) for _ in range(number)])
+        if options.is_plain_greedy:
+            self._greedy[joining] = Greedy(options, rows[0])
+        elif options.is_plain_beam:
+            self._beams[joining] = self._beams_like(joining).join(options, rows)
         else:
-            self._searched[joining] = open_search(joining.sentence.options, self._special_ids)
-        backend.state.write(row, *joining.encoded, joining.ticket.num_source_tokens)
+            self._searched[joining] = open_search(options, self._special_ids)
+        index = _index(rows)
+        backend.state.write(index, *joining.encoded, joining.ticket.num_source_tokens)
         joining.encoded = None
-        backend.previous_ids[row] = self._special_ids.bos
-        backend.positions[row] = 0
+        backend.previous_ids[index] = self._special_ids.bos
+        backend.positions[index] = 0
 
     def _list(self, joining: OpenSentence) -> Int64 | None:
         """What the sentence may write; None for everything."""
@@ -106,8 +111,9 @@ class RunningBatch:
         backend = self._backend
         backend.step(len(self._owners))
         result = StepResult([], [])
-        # Searches first: the greedy rows change the log-probabilities in place.
+        # Searches first: the others change the log-probabilities in place.
         surplus = self._step_searched(result)
+        self._step_beams(result)
         self._step_greedy(result)
         backend.positions[: len(self._owners)] += 1
         self._free(surplus)
@@ -118,6 +124,9 @@ class RunningBatch:
     def leave(self, leaving: OpenSentence) -> None:
         self._greedy.pop(leaving, None)
         self._searched.pop(leaving, None)
+        beam = self._beams.pop(leaving, None)
+        if beam:
+            self._beams_like(leaving).leave(beam)
         self._free(leaving.rows)
 
     # Greedy.
@@ -134,42 +143,53 @@ class RunningBatch:
             elif opened.sentence.streams:
                 result.written.append((opened, Written(Hypothesis(greedy.hypothesis.output_ids[-1:]))))
 
-    # Beams and other searches.
+    # Plain beams.
+
+    def _beams_like(self, opened: OpenSentence) -> Beams:
+        """Those of its size."""
+        size = opened.sentence.options.beam_size
+        if size not in self._beams_of_size:
+            max_beams = len(self._backend.previous_ids) // size
+            self._beams_of_size[size] = Beams(size, max_beams, self._max_output_tokens, self._special_ids)
+        return self._beams_of_size[size]
+
+    def _step_beams(self, result: StepResult) -> None:
+        backend = self._backend
+        for beams in self._beams_of_size.values():
+            if not len(beams):
+                continue
+            rows, ids, sources, targets = beams.advance(backend.log_probs[: len(self._owners)])
+            backend.previous_ids[rows] = ids
+            if len(targets):
+                backend.state.copy(sources, targets, int(backend.positions[targets].max()) + 1)
+        for opened, beam in self._beams.items():
+            if beam.has_ended:
+                result.finished.append((opened, Finished(beam.ranked())))
+            elif opened.sentence.streams:
+                part = self._beams_like(opened).take_agreed(beam)
+                if part:
+                    result.written.append((opened, Written(part)))
+
+    # Other searches.
 
     def _step_searched(self, result: StepResult) -> list[int]:
         """Rows follow the hypotheses that live on; returns rows that are left."""
         sources: list[int] = []
         targets: list[int] = []
         surplus: list[int] = []
-        for searched, continuations in self._advanced():
+        for searched, search in self._searched.items():
+            continuations = search.advance(*self._shown(searched))
             if not continuations:
-                result.finished.append((searched, Finished(self._searched[searched].ranked())))
+                result.finished.append((searched, Finished(search.ranked())))
                 continue
             if searched.sentence.streams:
-                part = self._searched[searched].take_agreed()
+                part = search.take_agreed()
                 if part:
                     result.written.append((searched, Written(part)))
             surplus += self._place(searched, continuations, sources, targets)
         if targets:
             self._backend.state.copy(sources, targets, int(self._backend.positions[targets].max()) + 1)
         return surplus
-
-    def _advanced(self) -> list[tuple[OpenSentence, list[Continuation]]]:
-        """Every search by a step: plain beams of one size together, all others one by one."""
-        advanced = []
-        plain: dict[int, list[tuple[OpenSentence, BeamSearch]]] = {}
-        for searched, search in self._searched.items():
-            if isinstance(search, BeamSearch) and search.is_plain:
-                plain.setdefault(search.options.beam_size, []).append((searched, search))
-            else:
-                advanced.append((searched, search.advance(*self._shown(searched))))
-        for size, beams in plain.items():
-            searches, rows = [search for _, search in beams], [searched.rows for searched, _ in beams]
-            log_probs = self._backend.log_probs[: len(self._owners)]
-            candidates = candidates_of(searches, rows, size, log_probs, self._special_ids)
-            for (searched, search), found in zip(beams, candidates, strict=True):
-                advanced.append((searched, search.go_on(found)))
-        return advanced
 
     def _shown(self, searched: OpenSentence) -> tuple[np.ndarray, np.ndarray | None]:
         """What its search is shown: log-probabilities, and attention where it needs it."""
@@ -246,4 +266,13 @@ class RunningBatch:
             owner.rows[owner.rows.index(last)] = row
             if owner in self._greedy:
                 self._greedy[owner].row = row
+            elif owner in self._beams:
+                self._beams_like(owner).move(last, row)
         self._vacant.clear()
+
+
+def _index(rows: list[int]) -> Rows:
+    """Of rows in ascending order; a number or a slice, where one will do, is written far faster than a list."""
+    if len(rows) == 1:
+        return rows[0]
+    return slice(rows[0], rows[-1] + 1) if rows[-1] - rows[0] == len(rows) - 1 else rows

@@ -41,6 +41,8 @@ class ListedOutput:
 
     def encode(self, lists: Sequence[Int64 | None], running: Int64) -> dict[str, Array]:
         """State of joining sentences by their lists, [batch, ...]. `running`: the ids of all running rows' lists."""
+        if not any(listed is not None for listed in lists):
+            return {LIST_WIDTH: np.zeros(len(lists), np.int64)}  # ids that nobody reads are not written
         self._columns.add([listed for listed in lists if listed is not None], running)
         ids = np.full((len(lists), self._max_width), self._pad, np.int32)
         widths = np.zeros(len(lists), np.int64)

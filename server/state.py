@@ -14,7 +14,7 @@ import numpy.typing as npt
 from server.bundle import StateSpec
 
 Array = npt.NDArray[np.generic]
-Rows = int | Sequence[int] | npt.NDArray[np.int64]
+Rows = int | slice | Sequence[int] | npt.NDArray[np.int64]
 
 
 class _Extent(NamedTuple):
@@ -48,17 +48,17 @@ class StateBuffers:
             self._extents[spec.name] = _extent(spec)
         self._constant = [spec.name for spec in specs if spec.kind == "constant"]
         self._growing = [spec.name for spec in specs if spec.kind != "constant"]
-        self._encoded = [spec.name for spec in specs if spec.kind != "append"]
 
     def flip(self) -> None:
         """After a step: what was written is now current."""
         self.current, self.following = self.following, self.current
 
-    def write(self, row: int, encoded: Mapping[str, Array], index: int, num_source: int) -> None:
-        """A sentence joins: sentence `index` of an encoder batch, `num_source` tokens long, becomes row `row`."""
-        for name in self._encoded:
+    def write(self, rows: Rows, encoded: Mapping[str, Array], index: int, num_source: int) -> None:
+        """A sentence joins: sentence `index` of an encoder batch, `num_source` tokens long, becomes row `rows`, or each
+        of them."""
+        for name, tensor in encoded.items():
             real = self._extents[name].real
-            self.current[name][real(row, num_source, 0)] = encoded[name][real(index, num_source, 0)]
+            self.current[name][real(rows, num_source, 0)] = tensor[real(index, num_source, 0)]
 
     def copy(self, sources: Rows, targets: Rows, num_target: int) -> None:
         """What has been written in rows `sources`, at most `num_target` tokens, goes on in rows `targets` as well.

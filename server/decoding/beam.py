@@ -1,9 +1,10 @@
 """Beam search, for one sentence, over the rows that it has; with a beam of one it is greedy decoding.
 
+Beams without constraints need none of this: `beams.py` has them all together.
+
 `models/beam_search.py` is the same in PyTorch, plain and slow; its comment states the rules.
 """
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -30,24 +31,12 @@ class BeamSearch(Search):
     def __init__(self, options: DecodingOptions, special_ids: SpecialIds) -> None:
         super().__init__(options, special_ids)
         self._constraints = Constraints(options, special_ids)
-        self.is_plain = options.is_plain_beam
-        """Whether its candidates can be found together with those of others."""
         self._required = options.required
         self._progress = [options.required.start if options.required else None]
         """Of each hypothesis that lives."""
 
-    @property
-    def best_total(self) -> float:
-        """Of the hypotheses that live. Scores are compared beside it, as its size would cost them precision; and a beam
-        of one adds nothing, so that it is exactly greedy."""
-        return max(hypothesis.total for hypothesis in self.live)
-
     def advance(self, log_probs: Float32, attention: Float32 | None) -> list[Continuation]:
-        return self.go_on(self._candidates(log_probs, attention), attention)
-
-    def go_on(self, candidates: Sequence[Candidate], attention: Float32 | None = None) -> list[Continuation]:
-        """`advance`, with the most probable continuations found already, in the order in which they get a place."""
-        size = self.options.beam_size
+        candidates, size = self._candidates(log_probs, attention), self.options.beam_size
         continuations: list[Continuation] = []
         live, progress = [], []
         for rank, (total, parent, id_, log_prob, next_progress) in enumerate(candidates):
@@ -63,20 +52,22 @@ class BeamSearch(Search):
         if not continuations and not self.finished:
             self.cut_all(Ending.CONSTRAINTS)
         self.live, self._progress = live, progress
-        if len(self.finished) >= (self.options.patience * size if size > 1 else 1):
+        if len(self.finished) >= self.options.num_enough:
             self.live = []
         return [] if self.cut_at_limit() else continuations
 
     def _candidates(self, log_probs: Float32, attention: Float32 | None) -> list[Candidate]:
-        """Twice as many as the beam has, so that those which end leave enough of the others, and more where terms are
-        required."""
+        """In the order in which they get a place. Twice as many as the beam has, so that those which end leave enough
+        of the others, and more where terms are required."""
         scores = log_probs.copy()
         promoted: list[int] = []
         for row, hypothesis in enumerate(self.live):
             self._constraints.apply(scores[row], hypothesis.output_ids)
             for id_ in self._promoted(row, scores[row], log_probs[row], attention):
                 promoted.append(row * scores.shape[1] + id_)
-        best_total = self.best_total
+        # Scores are compared beside the best, as its size would cost them precision; and a beam of one adds nothing, so
+        # that it is exactly greedy.
+        best_total = max(hypothesis.total for hypothesis in self.live)
         scores += np.array([[hypothesis.total - best_total] for hypothesis in self.live], np.float32)
         flat = scores.reshape(-1)
         indices = best(flat, 2 * self.options.beam_size)

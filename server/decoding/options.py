@@ -1,6 +1,7 @@
 """What is asked of the decoding of one sentence: valid, and in token ids."""
 
-from dataclasses import dataclass
+import functools
+from dataclasses import dataclass, fields
 
 from server.decoding.constraints import ForbiddenPhrases
 from server.decoding.required import RequiredTerms
@@ -45,6 +46,11 @@ class DecodingOptions:
         return max(self.beam_size, self.num_samples)
 
     @property
+    def num_enough(self) -> float:
+        """Finished hypotheses with which a beam search ends; a beam of one has no patience: it is greedy decoding."""
+        return self.patience * self.beam_size if self.beam_size > 1 else 1
+
+    @property
     def demanded_ids(self) -> list[int]:
         """Tokens that have to be written."""
         terms = self.required.terms if self.required else ()
@@ -54,25 +60,27 @@ class DecodingOptions:
     def needs_attention(self) -> bool:
         return self.alignment or self.guided or self.coverage_penalty > 0
 
+    @functools.cached_property
+    def _asked(self) -> set[str]:
+        """Names of those that are not as they are by default."""
+        return {name for name, default in _DEFAULTS.items() if getattr(self, name) != default}
+
     @property
     def is_plain_greedy(self) -> bool:
-        """The most probable token at each step and nothing else, so that arrays of rows can do it."""
-        return self == DecodingOptions(
-            max_output_tokens=self.max_output_tokens,
-            length_penalty=self.length_penalty,
-            patience=self.patience,
-            use_shortlist=self.use_shortlist,
-            seed=self.seed,
-        )
+        """The most probable token at each step and nothing else, so that a loop over rows can do it."""
+        return self._asked <= {"max_output_tokens", "length_penalty", "patience", "use_shortlist", "seed"}
 
     @property
     def is_plain_beam(self) -> bool:
-        """A beam without constraints, over the whole vocabulary; likewise."""
-        return self == DecodingOptions(
-            max_output_tokens=self.max_output_tokens,
-            beam_size=self.beam_size,
-            length_penalty=self.length_penalty,
-            patience=self.patience,
-            seed=self.seed,
-            token_log_probs=self.token_log_probs,
-        )
+        """A beam without constraints, over the whole vocabulary, so that arrays of beams can do it."""
+        return not self.is_plain_greedy and self._asked <= {
+            "max_output_tokens",
+            "beam_size",
+            "length_penalty",
+            "patience",
+            "seed",
+            "token_log_probs",
+        }
+
+
+_DEFAULTS = {field.name: field.default for field in fields(DecodingOptions)}

@@ -1,6 +1,7 @@
 """What every search offers: it is shown log-probabilities, and says how its hypotheses go on."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -52,16 +53,9 @@ class Search(ABC):
         Certain is what all hypotheses agree on, those that live and those that are finished: the best of them,
         whichever it will be, begins with it.
         """
-        hypotheses = [*self.live, *self.finished]
-        start, self._num_told = self._num_told, max(self._num_told, num_agreed(hypotheses))
-        if start == self._num_told:
-            return None
-        certain, part = hypotheses[0], slice(start, self._num_told)
-        return Hypothesis(
-            certain.output_ids[part],
-            token_log_probs=certain.token_log_probs[part],
-            attention=certain.attention[part],
-        )
+        part = agreed([*self.live, *self.finished], self._num_told)
+        self._num_told += len(part.output_ids)
+        return part if part.output_ids else None
 
     def finish(self, hypothesis: Hypothesis) -> None:
         """It has an ending; give it its score."""
@@ -84,34 +78,29 @@ class Search(ABC):
         self.live = []
 
 
+def agreed(hypotheses: Sequence[Hypothesis], start: int) -> Hypothesis:
+    """What all of them begin with, from token `start` on: a piece of a hypothesis."""
+    certain, part = hypotheses[0], slice(start, num_agreed(hypotheses))
+    return Hypothesis(
+        certain.output_ids[part],
+        token_log_probs=certain.token_log_probs[part],
+        attention=certain.attention[part],
+    )
+
+
 def best(scores: Float32, number: int) -> Int64:
     """Indices of the `number` best of scores [n] that are not minus infinity, the best first, equals by index."""
-    bound = _bound(scores[None], min(number, len(scores)))[0]
+    bound = _bound(scores, min(number, len(scores)))
     indices = np.flatnonzero(scores >= bound) if bound > -np.inf else np.flatnonzero(scores > -np.inf)
     return indices[np.argsort(-scores[indices], kind="stable")[:number]]
 
 
-def best_of_rows(scores: Float32, number: int) -> tuple[Int64, Float32]:
-    """Of each row of scores [rows, n] the `number` best, at most n, the best first, equals by index: indices and
-    scores, [rows, number] each."""
-    num_rows, width = scores.shape
-    reaching = np.flatnonzero(scores >= _bound(scores, number)[:, None])
-    row, index = np.divmod(reaching, width)
-    values = scores.reshape(-1)[reaching]
-    order = np.lexsort((-values, row))
-    first = np.searchsorted(row, np.arange(num_rows))  # lexsort leaves the rows in their order
-    places = order[first[:, None] + np.arange(number)]
-    return index[places], values[places]
-
-
-def _bound(scores: Float32, number: int) -> Float32:
-    """What the `number` best of each row reach, and few others: scores [rows, n] -> [rows].
+def _bound(scores: Float32, number: int) -> float:
+    """What the `number` best reach, and few others.
 
     The largest scores of many blocks give it, which is far less work than a partial sort of all.
     """
-    num_rows, width = scores.shape
-    size = width // _NUM_BLOCKS
+    size = len(scores) // _NUM_BLOCKS
     if size > 1 and number < _NUM_BLOCKS:
-        scores = scores[:, : size * _NUM_BLOCKS].reshape(num_rows, size, _NUM_BLOCKS).max(axis=1)
-    bound: Float32 = np.partition(scores, -number, axis=1)[:, -number]
-    return bound
+        scores = scores[: size * _NUM_BLOCKS].reshape(size, _NUM_BLOCKS).max(axis=0)
+    return float(np.partition(scores, -number)[-number])

@@ -3,6 +3,7 @@
 from typing import Any
 
 import numpy as np
+import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
@@ -144,3 +145,19 @@ def test_a_shorter_sentence_leaves_what_lies_beyond_its_length_untouched() -> No
     }
     buffers.write(0, encoded, 0, num_source=2)
     assert buffers.current["memory"][0, :, 0].tolist() == [1.0, 1.0, 9.0, 9.0, 9.0, 9.0]
+
+
+@pytest.mark.parametrize("rows", [slice(1, 3), [1, 2], [3, 1]])
+def test_a_sentence_may_join_in_several_rows(rows: slice | list[int]) -> None:
+    buffers = StateBuffers(SPECS, MAX_ROWS, MAX_SOURCE, MAX_TARGET)
+    encoded: dict[str, Array] = {
+        "memory": np.arange(24, dtype=np.float32).reshape(2, 4, 3),
+        "length": np.array([4, 4]),
+        "hidden": np.array([[1, 2], [3, 4]], np.float32),
+    }
+    buffers.write(rows, encoded, 1, 4)
+    for row in range(MAX_ROWS)[rows] if isinstance(rows, slice) else rows:
+        assert np.array_equal(buffers.current["memory"][row, :4], encoded["memory"][1])
+        assert buffers.current["length"][row] == 4
+        assert buffers.current["hidden"][row].tolist() == [3, 4]
+    assert not buffers.current["length"][0], "no other row is written"
