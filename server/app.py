@@ -1,6 +1,7 @@
 """Wiring: settings to models, engines and a gRPC server; start, serve, drain."""
 
 import asyncio
+import gc
 import itertools
 import logging
 import shlex
@@ -64,6 +65,7 @@ class App:
         try:
             self._models = Models(bundles, self._config.default_model, self._load)
             await self._engines.wait_until_loaded()
+            gc.freeze()  # what is loaded stays: the collector need not look through it again and again
             await self._listen()
         except BaseException:
             await self._engines.abandon()

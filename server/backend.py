@@ -67,7 +67,7 @@ class Backend:
         outputs = self._encoder.run(self._encoder_outputs, {"source_ids": source_ids, "source_lengths": source_lengths})
         encoded = dict(zip(self._encoder_outputs, outputs, strict=True))
         if self._listed:
-            running = self.state.current[LISTED_IDS][:num_running].astype(np.int64, copy=False)
+            running = {name: self.state.current[name][:num_running] for name in (LISTED_IDS, LIST_WIDTH)}
             encoded |= self._listed.encode(lists or [None] * len(sources), running)
         return encoded
 
@@ -78,18 +78,20 @@ class Backend:
 
     def step(self, num_rows: int) -> None:
         """One token for the first `num_rows` rows."""
-        listed = np.flatnonzero(self.state.current[LIST_WIDTH][:num_rows]) if self._listed else np.zeros(0, np.int64)
+        num_listed = np.count_nonzero(self.state.current[LIST_WIDTH][:num_rows]) if self._listed else 0
         # Where all rows have lists, nobody needs the whole vocabulary.
-        session = self._features_step if len(listed) == num_rows else self._step
+        session = self._features_step if num_listed == num_rows else self._step
         key = (session, num_rows, id(self.state.current))
         binding = self._bindings.get(key)
         if binding is None:
             binding = self._bindings[key] = self._bind(session, num_rows)
         session.run_with_iobinding(binding)
         self.state.flip()
-        if self._listed and len(listed):
-            rows = slice(num_rows) if len(listed) == num_rows else listed  # a slice spares copies
-            self._listed.write(rows, self.state.current, self.log_probs)
+        if self._listed and num_listed:
+            state = self.state.current
+            # A slice spares copies.
+            rows = slice(num_rows) if num_listed == num_rows else np.flatnonzero(state[LIST_WIDTH][:num_rows])
+            self._listed.write(rows, state, self.log_probs)
 
     def attention(self, rows: Sequence[int], num_source: int) -> Float32:
         """Of the last step, of rows of one sentence: float32 [rows, source], each summing to 1."""

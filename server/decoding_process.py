@@ -5,6 +5,7 @@ interpreter lock.
 each engine. An engine lives as long as its socket does: who started it has to end first, or to say so.
 """
 
+import gc
 import logging
 import os
 import signal
@@ -52,6 +53,7 @@ class EngineConnection:
         except BundleError as error:
             self._send(Loaded(str(error)))
             return False
+        gc.freeze()  # what is loaded stays: the collector need not look through it again and again
         self._send(Loaded())
         self._engine.run()
         return self._was_told_to_close

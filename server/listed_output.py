@@ -39,11 +39,12 @@ class ListedOutput:
             StateSpec(name=LIST_WIDTH, kind="constant", shape=(), dtype="int64"),
         )
 
-    def encode(self, lists: Sequence[Int64 | None], running: Int64) -> dict[str, Array]:
-        """State of joining sentences by their lists, [batch, ...]. `running`: the ids of all running rows' lists."""
+    def encode(self, lists: Sequence[Int64 | None], running: dict[str, Array]) -> dict[str, Array]:
+        """State of joining sentences by their lists, [batch, ...]. `running`: the same state of all running rows."""
         if not any(listed is not None for listed in lists):
             return {LIST_WIDTH: np.zeros(len(lists), np.int64)}  # ids that nobody reads are not written
-        self._columns.add([listed for listed in lists if listed is not None], running)
+        running_ids = running[LISTED_IDS][np.flatnonzero(running[LIST_WIDTH])].astype(np.int64)
+        self._columns.add([listed for listed in lists if listed is not None], running_ids)
         ids = np.full((len(lists), self._max_width), self._pad, np.int32)
         widths = np.zeros(len(lists), np.int64)
         for row, listed in enumerate(lists):
