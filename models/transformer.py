@@ -165,8 +165,8 @@ class TransformerWithoutCache(Seq2SeqModel):
         return {"memory": memory, "source_length": source_lengths + 0}
 
     def step(self, previous_ids: Tensor, positions: Tensor, state: Mapping[str, Tensor]) -> tuple[Tensor, State]:
-        index = positions.long().unsqueeze(1)
-        prefix = state["prefix"].scatter(1, index, previous_ids.unsqueeze(1))  # [rows, target]
+        positions = positions.long()  # what scatters and counts has 64 bits
+        prefix = state["prefix"].scatter(1, positions.unsqueeze(1), previous_ids.unsqueeze(1))  # [rows, target]
         # Only as far as the longest row reaches, in source and prefix: the buffers may be much longer.
         num_source = int(state["source_length"].max().item())
         num_target = int(positions.max().item()) + 1

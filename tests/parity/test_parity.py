@@ -7,6 +7,7 @@ import onnx
 import pytest
 import torch
 
+from export.graphs import export_encoder, export_step
 from export.parity import TOLERANCE, largest_difference
 from export.session import GraphSession
 from models.greedy import greedy_decode
@@ -48,6 +49,14 @@ def test_log_probabilities_are_pytorch_s_at_every_step(
     exported: SmallModel, fp32: GraphSession, lengths: tuple[int, ...]
 ) -> None:
     assert largest_difference(exported.model, fp32, random_sources(*lengths)) < RANDOM_TOLERANCE
+
+
+def test_log_probabilities_are_pytorch_s_without_the_cache_too(tmp_path: Path) -> None:
+    model = build_random_model("transformer").without_cache()
+    export_encoder(model, tmp_path / ENCODER)
+    export_step(model, tmp_path / STEP)
+    session = GraphSession(tmp_path / ENCODER, tmp_path / STEP, model.state)
+    assert largest_difference(model, session, random_sources(1, 4, 9)) < RANDOM_TOLERANCE
 
 
 def test_a_model_with_other_weights_is_told_apart(exported: SmallModel, fp32: GraphSession) -> None:
