@@ -35,10 +35,17 @@ def main() -> None:
     print(json.dumps({"settings": list(system.settings)}), flush=True)
     for line in sys.stdin:
         order = json.loads(line)
-        started = time.perf_counter()
-        outputs = system.translate(**order)
-        seconds = time.perf_counter() - started
-        answer = {"seconds": seconds, "outputs": outputs, "peak_megabytes": memory_megabytes(os.getpid())["VmHWM"]}
+        sources, one_by_one = order.pop("sources"), order.pop("one_by_one", False)
+        taken, outputs = [], []
+        for batch in [[source] for source in sources] if one_by_one else [sources]:
+            started = time.perf_counter()
+            outputs += system.translate(batch, **order)
+            taken.append(time.perf_counter() - started)
+        answer = {
+            "seconds": taken if one_by_one else sum(taken),
+            "outputs": outputs,
+            "peak_megabytes": memory_megabytes(os.getpid())["VmHWM"],
+        }
         print(json.dumps(answer), flush=True)
 
 
