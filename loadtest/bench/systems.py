@@ -1,5 +1,6 @@
 """What is compared: each translates all sentences at once, greedy or with a beam, as fast as it can."""
 
+import gc
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
@@ -33,7 +34,7 @@ class System(ABC):
 
 
 class OurEngine(System):
-    settings = (32, 64, 128)
+    settings = (32, 48, 64, 128)
 
     def __init__(self, bundle: Path, threads: int) -> None:
         self._bundle = read_bundle(bundle)
@@ -76,6 +77,8 @@ class OurEngine(System):
         """With its graphs loaded, as in a server; another takes its place for another number of rows."""
         if self._engine and self._engine[0] == max_rows:
             return self._engine[1]
+        self._engine = None
+        gc.collect()  # an engine and its thread refer to each other
         backend = Backend(self._bundle, BackendOptions(max_rows, self._threads))
         engine = Engine(
             self._bundle.manifest,

@@ -60,6 +60,19 @@ def test_the_climb_ends_just_below_what_a_server_holds(capacity: float) -> None:
 
 def test_a_step_with_errors_has_not_held() -> None:
     climb = Climb()
-    climb.record({"rate": climb.next_rate, "p99": 1.0, "error_share": 0.02})
+    for _ in range(2):
+        climb.record({"rate": climb.next_rate, "p99": 1.0, "error_share": 0.02})
     assert climb.missed
     assert not climb.held
+
+
+def test_a_rate_that_was_not_held_is_tried_once_more() -> None:
+    climb = Climb()
+    slow, fast = 2 * MAX_P99_MS, 1.0
+    rates = []
+    for p99 in (fast, slow, fast, slow, slow):
+        rates.append(climb.next_rate)
+        climb.record({"rate": rates[-1], "p99": p99, "error_share": 0.0})
+    first, second, third = 150.0, 150.0 * GROWTH, 150.0 * GROWTH**2
+    assert rates == [first, second, second, third, third]
+    assert (climb.held, climb.missed) == (second, third)
