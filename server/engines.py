@@ -190,14 +190,14 @@ class Engines:
 
     async def close(self) -> None:
         """Sentences that are in are finished first."""
-        await self._end(RemoteEngine.close)
+        await asyncio.gather(*(engine.close() for engine in self._by_name.values()))
+        status = await asyncio.to_thread(self._wait_for_process)
+        if status:
+            _logger.error("the decoding process has ended with status %s", status)
 
     async def abandon(self) -> None:
         """Close without waiting for what is in."""
-        await self._end(RemoteEngine.abandon)
-
-    async def _end(self, end: Callable[[RemoteEngine], Any]) -> None:
-        await asyncio.gather(*map(end, self._by_name.values()))
+        await asyncio.gather(*(engine.abandon() for engine in self._by_name.values()))
         await asyncio.to_thread(self._wait_for_process)
 
     async def collect(self) -> list[Metric]:
