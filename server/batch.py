@@ -74,7 +74,7 @@ class RunningBatch:
         return len(self._owners) - len(self._vacant)
 
     def encode(self, group: Sequence[OpenSentence]) -> None:
-        """Encode sentences of one length together; they may join then, at once or later."""
+        """Encode sentences of similar length together; they may join then, at once or later."""
         sources, lists = [opened.sentence.source_ids for opened in group], [self._list(opened) for opened in group]
         encoded = self._backend.encode(sources, lists, len(self._owners))
         for index, opened in enumerate(group):
