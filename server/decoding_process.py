@@ -51,18 +51,19 @@ class EngineConnection:
         try:
             self._engine = self._load(load)
         except BundleError as error:
-            self._send(Loaded(str(error)))
+            self._connection.sendall(framed(Loaded(str(error))))
             return False
         gc.freeze()  # what is loaded stays: the collector need not look through it again and again
-        self._send(Loaded())
+        self._connection.sendall(framed(Loaded()))
         self._engine.run()
         return self._was_told_to_close
 
     def _first_message(self) -> Load | None:
         while received := self._connection.recv(_RECEIVED_AT_ONCE):
-            for message in self._unframed.feed(received):
-                assert isinstance(message, Load)
-                return message
+            messages: list[Load] = self._unframed.feed(received)
+            if messages:
+                [load] = messages  # no other comes before it is answered
+                return load
         return None
 
     def _load(self, load: Load) -> Engine:
@@ -76,7 +77,6 @@ class EngineConnection:
             config.max_waiting,
             self._tell,
             self._metrics.engine(manifest.name),
-            on_failure=lambda: self._connection.shutdown(socket.SHUT_RDWR),
             fetch=self._fetch,
         )
 
@@ -85,9 +85,10 @@ class EngineConnection:
             received = self._connection.recv(_RECEIVED_AT_ONCE, 0 if wait else socket.MSG_DONTWAIT)
         except BlockingIOError:
             return
-        if not received:  # nobody is there any more
-            self._engine.cancel(list(self._ids.values()))
-            self._engine.begin_closing()
+        except ConnectionError:
+            received = b""
+        if not received:
+            self._give_up()
         for message in self._unframed.feed(received):
             self._handle(message)
 
@@ -118,8 +119,16 @@ class EngineConnection:
                 self._ids.pop(number, None)
         self._send(Told(events))
 
-    def _send(self, message: Loaded | Told | Collected) -> None:
-        self._connection.sendall(framed(message))
+    def _send(self, message: Told | Collected) -> None:
+        try:
+            self._connection.sendall(framed(message))
+        except ConnectionError:
+            self._give_up()
+
+    def _give_up(self) -> None:
+        """Nobody is at the other end any more."""
+        self._engine.cancel(list(self._ids.values()))
+        self._engine.begin_closing()
 
 
 def decode(connections: Sequence[socket.socket], open_backend: OpenBackend = Backend) -> bool:
@@ -139,7 +148,6 @@ def decode(connections: Sequence[socket.socket], open_backend: OpenBackend = Bac
 def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     signal.signal(signal.SIGTERM, signal.SIG_IGN)  # the serving process drains first, whoever is signalled with it
-    # One thread a model works; the interpreter lock goes from one to the next when they wait or compute.
     is_well = decode([socket.socket(fileno=int(number)) for number in sys.argv[1:]])
     os._exit(0 if is_well else 1)  # what is left is to free memory, which takes the system no time
 
