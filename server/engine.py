@@ -17,19 +17,13 @@ from typing import Any, Protocol
 from server.backend import Backend
 from server.batch import OpenSentence, RunningBatch
 from server.bundle import Manifest
+from server.encoder_runs import encoder_runs
 from server.errors import DeadlineExceeded, EngineFailed, NotServing, QueueFull
 from server.metrics import EngineMetrics
 from server.scheduler import Limits, Ticket, plan
 from server.sentence import Event, Failed, Sentence
 
 _logger = logging.getLogger(__name__)
-
-_MOST_PADDING = 8
-"""Tokens that a source may be shorter than the longest of its encoder run. A run by itself would cost more: beside what
-it takes for each token, it takes what some ten tokens do (measured at d 128 and at d 512)."""
-
-_LOOK_AHEAD = 256
-"""Waiting sentences among which those are looked for that can be encoded with a joiner."""
 
 Post = Callable[[list[tuple[Any, Event]]], None]
 """Brings events to their listeners, wherever those live; called from the engine's thread."""
@@ -203,36 +197,18 @@ class Engine:
         return joining
 
     def _join(self, joining: list[OpenSentence]) -> None:
-        """Those of similar length are encoded together, and have their rows before others are: shortlists keep what
-        running rows need."""
-        groups = by_similar_length([joiner for joiner in joining if not joiner.encoded])
+        """Those of a run have their rows before others are encoded: shortlists keep what running rows need."""
+        runs = encoder_runs(joining, self._waiting.values(), self._limits.max_joining_tokens)
         for joiner in joining:
             if joiner.encoded:
                 self._give_row(joiner)
-        room = self._limits.max_joining_tokens - sum(_num_padded_tokens(group) for group in groups)
-        for group in groups:
-            companions = self._companions(group, room)
-            room -= _num_padded_tokens(companions)
-            self._encode([*group, *companions])
-            for joiner in group:
+        for run in runs:
+            self._encode([*run.joining, *run.companions])
+            for joiner in run.joining:
                 self._give_row(joiner)
         if joining:
             self._count_waiting(-len(joining))
             self._metrics.joined.inc(len(joining))
-
-    def _companions(self, group: list[OpenSentence], room: int) -> list[OpenSentence]:
-        """Sentences that wait and are as long as the longest, of at most `room` tokens together: a run of many
-        sentences takes less time for each."""
-        num_source = group[0].ticket.num_source_tokens
-        companions = [
-            waiting
-            for waiting in itertools.islice(self._waiting.values(), _LOOK_AHEAD)
-            if waiting.ticket.num_source_tokens == num_source
-            and not waiting.encoded
-            and waiting.may_wait_encoded
-            and waiting not in group
-        ]
-        return companions[: max(room, 0) // num_source]
 
     def _encode(self, group: list[OpenSentence]) -> None:
         started = self._clock()
@@ -298,19 +274,3 @@ class Engine:
             opened = [*self._inbox.submitted, *self._waiting.values(), *self._running.values()]
         self._events += [(sentence.sentence.listener, Failed(EngineFailed())) for sentence in opened]
         self._post(self._events)
-
-
-def by_similar_length(sentences: Sequence[OpenSentence]) -> list[list[OpenSentence]]:
-    """Groups that are worth one padded encoder run each, the longest sentence of a group first."""
-    groups: list[list[OpenSentence]] = []
-    for opened in sorted(sentences, key=lambda opened: -opened.ticket.num_source_tokens):
-        if groups and groups[-1][0].ticket.num_source_tokens - opened.ticket.num_source_tokens <= _MOST_PADDING:
-            groups[-1].append(opened)
-        else:
-            groups.append([opened])
-    return groups
-
-
-def _num_padded_tokens(group: Sequence[OpenSentence]) -> int:
-    """That an encoder run of them has; the first is the longest."""
-    return len(group) * group[0].ticket.num_source_tokens if group else 0

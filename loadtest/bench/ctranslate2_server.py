@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import ctranslate2
-import grpc
 from sentencepiece import SentencePieceProcessor
 
 from loadtest.bench.ctranslate2_model import open_translator
+from loadtest.bench.grpc_server import serve
 from server.pb import translation_pb2 as pb
 from server.pb import translation_pb2_grpc as pb_grpc
 
@@ -101,12 +101,7 @@ async def main() -> None:
     tokenizer = SentencePieceProcessor(model_file="checkpoints/tokenizer.model")
     translator = open_translator(arguments.folder, "int8", arguments.translators)
     batcher = Batcher(translator, arguments.translators, arguments.max_batch, arguments.wait_ms)
-    server = grpc.aio.server()
-    pb_grpc.add_TranslationServiceServicer_to_server(Service(batcher, tokenizer), server)
-    port = server.add_insecure_port("127.0.0.1:0")
-    await server.start()
-    print(f"serving on 127.0.0.1:{port}", flush=True)
-    await server.wait_for_termination()
+    await serve(Service(batcher, tokenizer))
 
 
 if __name__ == "__main__":

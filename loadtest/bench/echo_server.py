@@ -3,8 +3,7 @@
 import asyncio
 from typing import Any
 
-import grpc
-
+from loadtest.bench.grpc_server import serve
 from server.pb import translation_pb2 as pb
 from server.pb import translation_pb2_grpc as pb_grpc
 
@@ -15,14 +14,5 @@ class Service(pb_grpc.TranslationServiceServicer):
         return pb.TranslateResponse(translations=translations, model=request.model)
 
 
-async def main() -> None:
-    server = grpc.aio.server()
-    pb_grpc.add_TranslationServiceServicer_to_server(Service(), server)
-    port = server.add_insecure_port("127.0.0.1:0")
-    await server.start()
-    print(f"serving on 127.0.0.1:{port}", flush=True)
-    await server.wait_for_termination()
-
-
 if __name__ == "__main__":
-    asyncio.run(main())
+    asyncio.run(serve(Service()))
