@@ -54,7 +54,7 @@ def calibrate(
                     break
             for name, magnitude in magnitudes.items():  # 0 where nothing has been written
                 magnitudes[name] = max(magnitude, float(np.abs(values[name]).max()))
-    scales = {name: magnitude / CACHE_LEVELS for name, magnitude in magnitudes.items()}
+    scales = {name: max(magnitude, 1e-8) / CACHE_LEVELS for name, magnitude in magnitudes.items()}
     return Calibration(*ranges, scales)
 
 

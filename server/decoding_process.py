@@ -8,7 +8,6 @@ each engine. An engine lives as long as its socket does: who started it has to e
 import gc
 import logging
 import os
-import signal
 import socket
 import sys
 from collections.abc import Callable, Sequence
@@ -18,10 +17,24 @@ from server.backend import Backend, BackendOptions
 from server.bundle import Bundle, BundleError
 from server.engine import Engine
 from server.errors import NotServing, QueueFull
-from server.messages import Cancel, Close, Collect, Collected, Load, Loaded, Submit, Told, Unframed, framed
+from server.messages import (
+    Cancel,
+    Close,
+    Collect,
+    Collected,
+    FromEngine,
+    Load,
+    Loaded,
+    Submit,
+    ToEngine,
+    Told,
+    Unframed,
+    framed,
+)
 from server.metrics import DecodingMetrics
 from server.scheduler import Limits
 from server.sentence import Event, Failed, Written
+from server.text import pieces_of
 
 _RECEIVED_AT_ONCE = 1 << 18
 """Bytes."""
@@ -45,29 +58,31 @@ class EngineConnection:
     def serve(self) -> bool:
         """Load what the first message says, and decode until the socket ends, or a message says so. Returns whether one
         did."""
-        load = self._first_message()
-        if load is None:
+        messages = self._first_messages()
+        if not messages or not isinstance(messages[0], Load):
             return False
         try:
-            self._engine = self._load(load)
+            self._engine = self._load(messages[0])
         except BundleError as error:
             self._connection.sendall(framed(Loaded(str(error))))
             return False
         gc.freeze()  # what is loaded stays: the collector need not look through it again and again
         self._connection.sendall(framed(Loaded()))
-        self._engine.run()
-        return self._was_told_to_close
+        for message in messages[1:]:
+            self._handle(message)
+        return self._engine.run() and self._was_told_to_close
 
-    def _first_message(self) -> Load | None:
+    def _first_messages(self) -> list[ToEngine]:
+        """None where the socket has ended."""
         while received := self._connection.recv(_RECEIVED_AT_ONCE):
-            messages: list[Load] = self._unframed.feed(received)
+            messages = self._unframed.feed(received)
             if messages:
-                [load] = messages  # no other comes before it is answered
-                return load
-        return None
+                return messages
+        return []
 
     def _load(self, load: Load) -> Engine:
         config, manifest = load.config, load.bundle.manifest
+        pieces_of(load.bundle.tokenizer)  # now, and not by the first request that needs them
         backend = self._open_backend(load.bundle, BackendOptions(config.max_rows, config.threads))
         backend.warm_up([manifest.special_ids.eos])
         return Engine(
@@ -92,14 +107,14 @@ class EngineConnection:
         for message in self._unframed.feed(received):
             self._handle(message)
 
-    def _handle(self, message: Submit | Cancel | Collect | Close) -> None:
+    def _handle(self, message: ToEngine) -> None:
         if isinstance(message, Submit):
             self._submit(message)
         elif isinstance(message, Cancel):
             self._engine.cancel([self._ids.pop(number) for number in message.numbers if number in self._ids])
         elif isinstance(message, Collect):
             self._send(Collected(list(self._metrics.registry.collect())))
-        else:
+        elif isinstance(message, Close):
             self._was_told_to_close = True
             self._engine.begin_closing()
 
@@ -119,7 +134,7 @@ class EngineConnection:
                 self._ids.pop(number, None)
         self._send(Told(events))
 
-    def _send(self, message: Told | Collected) -> None:
+    def _send(self, message: FromEngine) -> None:
         try:
             self._connection.sendall(framed(message))
         except ConnectionError:
@@ -147,7 +162,6 @@ def decode(connections: Sequence[socket.socket], open_backend: OpenBackend = Bac
 
 def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # the serving process drains first, whoever is signalled with it
     is_well = decode([socket.socket(fileno=int(number)) for number in sys.argv[1:]])
     os._exit(0 if is_well else 1)  # what is left is to free memory, which takes the system no time
 

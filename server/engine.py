@@ -1,7 +1,8 @@
 """The continuous batch: sentences join and leave the running rows at every step, whatever the architecture.
 
-One thread a model runs the loop and owns the queue and the batch. Other threads only send it messages:
-`submit` and `cancel`. What happens to a sentence is told to its listener, through `post`, once a step for all of them.
+One thread a model runs the loop and owns the queue and the batch. What others want of it, it fetches by itself between
+two steps, or they call `submit` and `cancel` from threads of their own. What happens to a sentence is told to its
+listener, through `post`, once a step for all of them.
 The engine knows ids and deadlines, and nothing of text, protobuf or gRPC.
 """
 
@@ -94,7 +95,7 @@ class Engine:
         Raises QueueFull, or NotServing once the engine is closing.
         """
         now = self._clock()
-        opened = [OpenSentence(sentence, self._ticket(sentence), now) for sentence in sentences]
+        opened = [OpenSentence(one, self._ticket(one), one.submitted or now) for one in sentences]
         inbox = self._inbox
         with inbox.changed:
             if inbox.closing:
@@ -127,8 +128,8 @@ class Engine:
     def _ticket(self, sentence: Sentence) -> Ticket:
         return Ticket(next(self._ids), len(sentence.source_ids), sentence.deadline, sentence.options.num_rows)
 
-    def run(self) -> None:
-        """The loop, on the calling thread; `start` gives it one of its own."""
+    def run(self) -> bool:
+        """The loop, on the calling thread; `start` gives it one of its own. Returns whether it has not broken."""
         try:
             while self.turn():
                 pass
@@ -136,6 +137,8 @@ class Engine:
             _logger.exception("the decode loop broke")
             self._fail_everything()
             self._on_failure()
+            return False
+        return True
 
     def turn(self) -> bool:
         """One turn of the loop: what has been asked for, who joins, a step. Waits where there is nothing to do.

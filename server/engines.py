@@ -8,13 +8,14 @@ import copy
 import dataclasses
 import itertools
 import logging
+import signal
 import socket
 import subprocess
 import sys
-from collections import deque
+import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
-from typing import Any
+from typing import Protocol
 
 from prometheus_client import Metric
 from prometheus_client.registry import Collector
@@ -22,7 +23,7 @@ from prometheus_client.registry import Collector
 from server.bundle import Bundle, BundleError
 from server.config import ServerConfig
 from server.errors import EngineFailed, NotServing, QueueFull
-from server.messages import Cancel, Close, Collect, Collected, Load, Loaded, Submit, Told, Unframed, framed
+from server.messages import Cancel, Close, Collect, Collected, Load, Loaded, Submit, ToEngine, Told, Unframed, framed
 from server.sentence import Failed, Listener, Sentence, Written
 
 _logger = logging.getLogger(__name__)
@@ -30,15 +31,36 @@ _logger = logging.getLogger(__name__)
 _COLLECT_SECONDS = 0.5
 """That a scrape waits for an engine."""
 
-Launch = Callable[[Sequence[socket.socket]], Callable[[], int]]
-"""Starts what decodes, one engine at the other end of each socket pair; what it returns waits for its end."""
+_CLOSE_SECONDS = 10.0
+"""That the decoding process gets to end, once nobody waits for a translation any more."""
+
+_MAX_UNREAD_BYTES = 8_000_000
+"""Of messages to an engine that does not read; then its queue is full, whatever is in it."""
 
 
-def launch_process(connections: Sequence[socket.socket]) -> Callable[[], int]:
+class Launched(Protocol):
+    """What decodes, as `subprocess.Popen` has it."""
+
+    def wait(self, timeout: float | None = None) -> int:
+        """For its end; returns its status. Raises subprocess.TimeoutExpired."""
+
+    def kill(self) -> None: ...
+
+
+Launch = Callable[[Sequence[socket.socket]], Launched]
+"""Starts what decodes, one engine at the other end of each socket pair."""
+
+
+def launch_process(connections: Sequence[socket.socket]) -> Launched:
     descriptors = [connection.fileno() for connection in connections]
     command = [sys.executable, "-m", "server.decoding_process", *map(str, descriptors)]
-    # A process group of its own: Ctrl-C at a terminal is for the serving process, which drains.
-    return subprocess.Popen(command, pass_fds=descriptors, stdin=subprocess.DEVNULL, process_group=0).wait
+    # Signals are for the serving process, which drains: those of a terminal go to its process group alone, and SIGTERM,
+    # from who ends all of a service's processes, stays blocked there as it is here now.
+    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+    try:
+        return subprocess.Popen(command, pass_fds=descriptors, stdin=subprocess.DEVNULL, process_group=0)
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
 
 
 class RemoteEngine(asyncio.Protocol):
@@ -54,7 +76,7 @@ class RemoteEngine(asyncio.Protocol):
         self._outgoing: list[bytes] = []
         self._numbers = itertools.count()
         self._listeners: dict[int, Listener] = {}
-        self._collecting: deque[asyncio.Future[None]] = deque()
+        self._collecting: asyncio.Future[None] | None = None
         self._series: list[Metric] = []
         """As last collected."""
         self._loaded: asyncio.Future[str] = asyncio.get_running_loop().create_future()
@@ -89,19 +111,25 @@ class RemoteEngine(asyncio.Protocol):
     def submit(self, sentences: Sequence[Sentence]) -> list[int]:
         """Queue all of the sentences, or none: then each fails with QueueFull. Returns their numbers, for `cancel`.
 
-        Raises QueueFull where that is certain here already, without waiting for the engine's next step; NotServing once
-        it is closing, or has ended.
+        Raises QueueFull where more are open here than can run and wait, so that nobody waits for the engine's next step
+        to be refused; NotServing once it is closing, or has ended.
         """
         if self._is_closing or self._ended.is_set():
             raise NotServing
+        max_waiting = self._config.max_waiting
         num_waiting = len(self._listeners) - self._config.max_rows  # or more: who runs has a row at least
-        if num_waiting + len(sentences) > self._config.max_waiting:
-            raise QueueFull(num_waiting, len(sentences), self._config.max_waiting)
-        numbered = [dataclasses.replace(sentence, listener=next(self._numbers)) for sentence in sentences]
+        if num_waiting + len(sentences) > max_waiting or self._num_unread_bytes > _MAX_UNREAD_BYTES:
+            raise QueueFull(max(num_waiting, 0), len(sentences), max_waiting)
+        now = time.monotonic()
+        numbered = [dataclasses.replace(one, listener=next(self._numbers), submitted=now) for one in sentences]
         numbers = [sentence.listener for sentence in numbered]
-        self._listeners.update(zip(numbers, (sentence.listener for sentence in sentences), strict=True))
         self._send(Submit(numbered))
+        self._listeners.update(zip(numbers, (sentence.listener for sentence in sentences), strict=True))
         return numbers
+
+    @property
+    def _num_unread_bytes(self) -> int:
+        return self._transport.get_write_buffer_size()
 
     def cancel(self, ids: Sequence[int]) -> None:
         """Nobody waits for these any more. Ended ones are passed over."""
@@ -112,17 +140,18 @@ class RemoteEngine(asyncio.Protocol):
     async def collect(self) -> list[Metric]:
         """Its series, as they are now; as they last were, where it has ended, or is in a step that takes long."""
         if not self._ended.is_set():
-            answer = asyncio.get_running_loop().create_future()
-            self._collecting.append(answer)
-            self._send(Collect())
-            await asyncio.wait([answer], timeout=_COLLECT_SECONDS)
+            if self._collecting is None:  # else it is asked already
+                self._collecting = asyncio.get_running_loop().create_future()
+                self._send(Collect())
+            await asyncio.wait([self._collecting], timeout=_COLLECT_SECONDS)
         return self._series
 
-    def _send(self, message: Load | Submit | Cancel | Collect | Close) -> None:
+    def _send(self, message: ToEngine) -> None:
         """With all others of this turn of the event loop."""
+        outgoing = framed(message)
         if not self._outgoing:
             asyncio.get_running_loop().call_soon(self._flush)
-        self._outgoing.append(framed(message))
+        self._outgoing.append(outgoing)
 
     def _flush(self) -> None:
         outgoing, self._outgoing = self._outgoing, []
@@ -136,9 +165,10 @@ class RemoteEngine(asyncio.Protocol):
                 self._tell(message)
             elif isinstance(message, Collected):
                 self._series = message.series
-                _answer(self._collecting.popleft(), None)
+                self._collected()
             elif isinstance(message, Loaded):
-                _answer(self._loaded, message.problem)
+                self._is_closing |= bool(message.problem)
+                self._loaded.set_result(message.problem)
 
     def _tell(self, told: Told) -> None:
         for number, event in told.events:
@@ -153,12 +183,17 @@ class RemoteEngine(asyncio.Protocol):
         listeners, self._listeners = self._listeners, {}
         for listener in listeners.values():
             listener(Failed(EngineFailed()))
-        for waiting in self._collecting:
-            _answer(waiting, None)
-        _answer(self._loaded, f"the decoding process ended while it loaded {self._name}")
+        self._collected()
+        if not self._loaded.done():
+            self._loaded.set_result(f"the decoding process ended while it loaded {self._name}")
         if not self._is_closing:
             _logger.error("the engine of %s has ended", self._name)
             self._on_failure()
+
+    def _collected(self) -> None:
+        if self._collecting:
+            self._collecting.set_result(None)
+            self._collecting = None
 
 
 class Engines:
@@ -177,7 +212,7 @@ class Engines:
         """Launch the process, with an engine for each, which begin to load."""
         pairs = [socket.socketpair() for _ in bundles]
         with ExitStack() as stack:
-            self._wait_for_process = self._launch([stack.enter_context(theirs) for _, theirs in pairs])
+            self._launched = self._launch([stack.enter_context(theirs) for _, theirs in pairs])
         for bundle, (ours, _) in zip(bundles, pairs, strict=True):
             engine = RemoteEngine(bundle.manifest.name, config, self._on_failure)
             self._by_name[bundle.manifest.name] = engine
@@ -188,17 +223,27 @@ class Engines:
         for engine in self._by_name.values():
             await engine.wait_until_loaded()
 
-    async def close(self) -> None:
-        """Sentences that are in are finished first."""
-        await asyncio.gather(*(engine.close() for engine in self._by_name.values()))
-        status = await asyncio.to_thread(self._wait_for_process)
+    async def close(self) -> bool:
+        """Sentences that are in are finished first. Returns whether all went well."""
+        closing = asyncio.gather(*(engine.close() for engine in self._by_name.values()))
+        try:
+            await asyncio.wait_for(closing, _CLOSE_SECONDS)
+        except TimeoutError:
+            _logger.error("the decoding process does not end, and is killed")
+            self._launched.kill()
+        status = await asyncio.to_thread(self._launched.wait)
         if status:
             _logger.error("the decoding process has ended with status %s", status)
+        return not status
 
     async def abandon(self) -> None:
         """Close without waiting for what is in."""
         await asyncio.gather(*(engine.abandon() for engine in self._by_name.values()))
-        await asyncio.to_thread(self._wait_for_process)
+        try:
+            await asyncio.to_thread(self._launched.wait, _CLOSE_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._launched.kill()
+            await asyncio.to_thread(self._launched.wait)
 
     async def collect(self) -> list[Metric]:
         """The series of all, as they are now."""
@@ -221,9 +266,8 @@ class EngineSeries(Collector):
         self._loop = loop
 
     def collect(self) -> Iterable[Metric]:
-        return asyncio.run_coroutine_threadsafe(self._engines.collect(), self._loop).result()
-
-
-def _answer(future: asyncio.Future[Any], result: object) -> None:
-    if not future.done():  # whoever asked may have gone
-        future.set_result(result)
+        collecting = asyncio.run_coroutine_threadsafe(self._engines.collect(), self._loop)
+        try:
+            return collecting.result(2 * _COLLECT_SECONDS)
+        except TimeoutError:  # of the event loop: the process's other series are shown all the same
+            return []

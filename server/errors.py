@@ -6,7 +6,7 @@
     |- QueueFull          as many sentences wait as may wait
     |- NotServing         the server is draining
     |- DeadlineExceeded   the client's deadline passed, in the queue or while decoding
-    '- EngineFailed       the decode loop broke; the message says nothing of its inside
+    '- EngineFailed       the decode loop broke, or its process ended; the message says nothing of its inside
 
 `interceptors.py` maps them to gRPC status codes.
 """

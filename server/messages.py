@@ -43,6 +43,9 @@ class Close(NamedTuple):
     """Finish what is in, and end."""
 
 
+ToEngine = Load | Submit | Cancel | Collect | Close
+
+
 # From it.
 
 
@@ -59,7 +62,10 @@ class Collected(NamedTuple):
     series: list[Metric]
 
 
-def framed(message: tuple[Any, ...]) -> bytes:
+FromEngine = Loaded | Told | Collected
+
+
+def framed(message: ToEngine | FromEngine) -> bytes:
     """As `Unframed` takes it."""
     payload = pickle.dumps(message, pickle.HIGHEST_PROTOCOL)
     return len(payload).to_bytes(_LENGTH_BYTES, "little") + payload

@@ -102,7 +102,7 @@ class Tokenizer:
 
 @functools.cache
 def pieces_of(file: Path) -> Pieces:
-    """Of a SentencePiece model; read once, by the first request that needs them here."""
+    """Of a SentencePiece model, which is read once."""
     return Tokenizer(file, eos=-1).pieces
 
 

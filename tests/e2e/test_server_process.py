@@ -151,3 +151,17 @@ def test_a_signal_to_both_processes_lets_a_running_request_end_first(model_repos
         received += messages
         assert sum(message.HasField("translation") for message in received) == len(SENTENCES)
         assert server.process.wait(PATIENCE) == 0
+
+
+def test_a_signal_to_both_processes_while_they_load_stops_the_server(model_repository: Path) -> None:
+    command = [sys.executable, "-m", "server", *server_arguments(model_repository)]
+    with subprocess.Popen(command, cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        give_up = time.monotonic() + PATIENCE
+        while not children(process.pid):
+            assert time.monotonic() < give_up, "it has not started the decoding process"
+        for pid in (*children(process.pid), process.pid):
+            os.kill(pid, signal.SIGTERM)
+        _, errors = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 0
+    assert "has ended" not in errors
+    assert "Traceback" not in errors

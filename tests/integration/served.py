@@ -87,18 +87,20 @@ async def eventually(holds: Callable[[], Awaitable[bool]]) -> None:
 def launched_here(open_backend: OpenBackend) -> Launch:
     """On a thread, where the test can reach the backends."""
 
-    def launch(connections: Sequence[socket.socket]) -> Callable[[], int]:
-        own = [connection.dup() for connection in connections]
-        thread = threading.Thread(target=decode, args=(own, open_backend), daemon=True)
-        thread.start()
+    class Decoding:
+        def __init__(self, connections: Sequence[socket.socket]) -> None:
+            own = [connection.dup() for connection in connections]
+            self._thread = threading.Thread(target=decode, args=(own, open_backend), daemon=True)
+            self._thread.start()
 
-        def wait() -> int:
-            thread.join()
+        def wait(self, timeout: float | None = None) -> int:
+            self._thread.join(timeout)
             return 0
 
-        return wait
+        def kill(self) -> None:
+            raise AssertionError("it does not end")
 
-    return launch
+    return Decoding
 
 
 @asynccontextmanager
