@@ -12,6 +12,7 @@ import platform
 import sys
 import time
 from collections.abc import Callable
+from importlib.metadata import version
 from pathlib import Path
 
 from loadtest.bench import ideas, offline, sentence_latency, serving_process, under_load
@@ -83,7 +84,9 @@ def machine() -> dict[str, Cell]:
         "processor": facts.get("model name", platform.machine()),
         "VNNI": "yes" if "vnni" in facts.get("flags", "") else "no",
         "cores": os.cpu_count() or 0,
+        "memory, GB": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9, 1),
         "Python": platform.python_version(),
+        **{package: version(package) for package in ("ctranslate2", "grpcio", "numpy", "onnxruntime", "torch")},
     }
 
 

@@ -1,17 +1,29 @@
-"""This project's Transformer as a CTranslate2 model, through the public specification classes."""
+"""This project's Transformer as a CTranslate2 model, through the public specification classes.
 
+`python -m loadtest.bench.ctranslate2_model int8|float32 FOLDER` converts the shipped one.
+"""
+
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import ctranslate2
 import numpy as np
 import numpy.typing as npt
 from ctranslate2.specs import common_spec, transformer_spec
 from torch import Tensor, nn
 
+from loadtest.bench.ctranslate2_system import CTranslate2
+from models.checkpoint import load_checkpoint
+from models.greedy import greedy_decode
 from models.seq2seq import BOS
 from models.transformer import DecoderLayer, EncoderLayer, Transformer
+
+SENTENCES = Path(__file__).parents[1] / "sentences.txt"
+
+MIN_EQUAL = 0.96
+"""Share of greedy translations in fp32 that have to be PyTorch's, token for token; sums in another order may change
+one that is nearly undecided."""
 
 
 def convert(model: Transformer, pieces: Sequence[str], quantization: str, folder: Path) -> None:
@@ -46,11 +58,18 @@ def convert(model: Transformer, pieces: Sequence[str], quantization: str, folder
     spec.save(str(folder))
 
 
-def open_translator(folder: Path, quantization: str, threads: int) -> ctranslate2.Translator:
-    """`threads` translators of one thread each: faster on few cores than one of several threads."""
-    return ctranslate2.Translator(
-        str(folder), device="cpu", compute_type=quantization, inter_threads=threads, intra_threads=1
-    )
+def convert_shipped(quantization: str, folder: Path) -> None:
+    """The shipped Transformer. Raises RuntimeError unless in fp32 its weights compute what PyTorch computes."""
+    _, model, tokenizer = load_checkpoint(Path("checkpoints/transformer"))
+    assert isinstance(model, Transformer)
+    convert(model, [tokenizer.id_to_piece(id_) for id_ in range(tokenizer.get_piece_size())], quantization, folder)
+    if quantization == "float32":
+        eos = tokenizer.eos_id()
+        sources = [[*ids, eos] for ids in tokenizer.encode(SENTENCES.read_text(encoding="utf-8").splitlines()[:50])]
+        expected = [greedy_decode(model, [source])[0] for source in sources]
+        num_equal = sum(map(list.__eq__, CTranslate2(folder, quantization, 1).translate(sources, 1, 1), expected))
+        if num_equal < MIN_EQUAL * len(sources):
+            raise RuntimeError(f"converted weights: {num_equal} of {len(sources)} translations are PyTorch's")
 
 
 def _encoder_layer(spec: Any, layer: EncoderLayer) -> None:
@@ -88,3 +107,7 @@ def _linear(spec: Any, linear: nn.Linear) -> None:
 def _array(tensor: Tensor) -> npt.NDArray[np.float32]:
     array: npt.NDArray[np.float32] = tensor.detach().float().numpy().copy()
     return array
+
+
+if __name__ == "__main__":
+    convert_shipped(sys.argv[1], Path(sys.argv[2]))

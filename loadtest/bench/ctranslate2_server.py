@@ -13,7 +13,7 @@ from typing import Any
 import ctranslate2
 from sentencepiece import SentencePieceProcessor
 
-from loadtest.bench.ctranslate2_model import open_translator
+from loadtest.bench.ctranslate2_system import open_translator
 from loadtest.bench.grpc_server import serve
 from server.pb import translation_pb2 as pb
 from server.pb import translation_pb2_grpc as pb_grpc

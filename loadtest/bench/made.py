@@ -6,7 +6,14 @@ from pathlib import Path
 
 from loadtest.bench.process import BenchError
 
-SOURCES = ("checkpoints/transformer", "models", "export", "loadtest/bench/opus_size.py")
+SOURCES = (
+    "checkpoints/transformer",
+    "models",
+    "export",
+    "server/bundle.py",
+    "loadtest/bench/ctranslate2_model.py",
+    "loadtest/bench/opus_size.py",
+)
 """What all of them are made from."""
 
 
@@ -18,6 +25,14 @@ def float32_repository(folder: Path) -> Path:
 def without_cache_repository(folder: Path) -> Path:
     """The same, whose step recomputes what the KV cache would hold."""
     return _exported(folder / "without-cache", "--without-cache")
+
+
+def ctranslate2(folder: Path, precision: str) -> Path:
+    """The shipped Transformer for CTranslate2, "int8" or "float32"."""
+    made = folder / f"ctranslate2-{precision}"
+    if not _is_fresh(made / "config.json"):
+        _run("loadtest.bench.ctranslate2_model", precision, str(made))
+    return made
 
 
 def opus_size(folder: Path) -> Path:

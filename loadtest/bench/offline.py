@@ -32,6 +32,8 @@ def measure(plan: Plan) -> Findings:
     # PyTorch is slow: a part of the sentences, evenly taken.
     some = sources[:: max(1, len(sources) // (100 if plan.quick else 400))]
     made.float32_repository(plan.folder)
+    for precision in ("int8", "float32"):
+        made.ctranslate2(plan.folder, precision)
     raw: dict[str, dict[str, Any]] = {}
     with workers((OURS, THEIRS, OURS_FLOAT, THEIRS_FLOAT, *PYTORCH), 1, plan.folder) as systems:
         four = {name: systems[name] for name in (OURS, THEIRS, OURS_FLOAT, THEIRS_FLOAT)}

@@ -16,7 +16,8 @@ from export.graphs import export_encoder, export_step
 from export.parity import TOLERANCE, largest_difference
 from export.quantize import quantize
 from export.session import GraphSession
-from loadtest.bench.ctranslate2_model import convert, open_translator
+from loadtest.bench.ctranslate2_model import convert
+from loadtest.bench.ctranslate2_system import open_translator
 from models.greedy import greedy_decode
 from models.seq2seq import BOS, EOS, PAD, UNKNOWN
 from models.transformer import Transformer, TransformerConfig

@@ -16,11 +16,6 @@ from server.sentence import Event, Finished, Sentence
 LENGTH_PENALTY = 0.6
 MAX_WAITING = 100_000
 
-SENTENCES = Path(__file__).parents[1] / "sentences.txt"
-MIN_EQUAL = 0.96
-"""Share of greedy translations in fp32 that have to be PyTorch's, token for token; sums in another order may change
-one that is nearly undecided."""
-
 
 class System(ABC):
     settings: Sequence[int]
@@ -90,53 +85,3 @@ class OurEngine(System):
         )
         self._engine = max_rows, engine
         return engine
-
-
-class CTranslate2(System):
-    settings = (16, 32, 64, -512, -1024)
-    """Sentences of a batch, or, below 0, tokens."""
-
-    def __init__(self, folder: Path, pieces: Sequence[str], quantization: str, threads: int) -> None:
-        """Of a model that `convert` wrote."""
-        # Imported here: it is no part of the process in which our engine is measured.
-        from loadtest.bench.ctranslate2_model import open_translator
-
-        self._translator = open_translator(folder, quantization, threads)
-        self._pieces = pieces
-        self._ids = {piece: id_ for id_, piece in enumerate(pieces)}
-
-    def translate(
-        self, sources: Sequence[list[int]], beam_size: int, setting: int, num_output: int | None = None
-    ) -> list[list[int]]:
-        results = self._translator.translate_batch(
-            [[self._pieces[id_] for id_ in source[:-1]] for source in sources],
-            beam_size=beam_size,
-            length_penalty=LENGTH_PENALTY if beam_size > 1 else 0.0,
-            max_batch_size=abs(setting),
-            batch_type="tokens" if setting < 0 else "examples",
-            min_decoding_length=num_output or 1,
-            max_decoding_length=num_output or 256,
-        )
-        return [[self._ids[piece] for piece in result.hypotheses[0]] for result in results]
-
-
-def shipped_ctranslate2(quantization: str, threads: int, folder: Path) -> CTranslate2:
-    """Of the shipped Transformer's weights. Raises RuntimeError unless those compute what PyTorch computes."""
-    from loadtest.bench.ctranslate2_model import convert
-    from models.checkpoint import load_checkpoint
-    from models.greedy import greedy_decode
-    from models.transformer import Transformer
-
-    _, model, tokenizer = load_checkpoint(Path("checkpoints/transformer"))
-    assert isinstance(model, Transformer)
-    pieces = [tokenizer.id_to_piece(id_) for id_ in range(tokenizer.get_piece_size())]
-    convert(model, pieces, quantization, folder)
-    system = CTranslate2(folder, pieces, quantization, threads)
-    if quantization == "float32":
-        eos = tokenizer.eos_id()
-        sources = [[*ids, eos] for ids in tokenizer.encode(SENTENCES.read_text(encoding="utf-8").splitlines()[:50])]
-        expected = [greedy_decode(model, [source])[0] for source in sources]
-        num_equal = sum(map(list.__eq__, system.translate(sources, 1, 1), expected))
-        if num_equal < MIN_EQUAL * len(sources):
-            raise RuntimeError(f"converted weights: {num_equal} of {len(sources)} translations are PyTorch's")
-    return system

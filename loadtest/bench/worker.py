@@ -6,19 +6,19 @@ import sys
 import time
 from pathlib import Path
 
-from loadtest.bench.process import memory_megabytes
-from loadtest.bench.systems import CTranslate2, OurEngine, System, shipped_ctranslate2
+from loadtest.bench.process import forget_peak, memory_megabytes
+from loadtest.bench.systems import OurEngine, System
 
 
 def open_system(name: str, threads: int, folder: Path) -> System:
     """`name` is <engine>:<model>:<precision>; `folder` holds what the benchmark has made."""
     engine, model, precision = name.split(":")
+    # Each is imported where it is needed: the others are no part of the process in which one is measured.
     if engine == "ctranslate2":
-        if model == "opus-size":
-            from loadtest.bench.opus_size import PIECES
+        from loadtest.bench.ctranslate2_system import CTranslate2
 
-            return CTranslate2(folder / model / "ctranslate2", PIECES, precision, threads)
-        return shipped_ctranslate2(precision, threads, folder / f"ctranslate2-{precision}")
+        made = folder / model / "ctranslate2" if model == "opus-size" else folder / f"ctranslate2-{precision}"
+        return CTranslate2(made, precision, threads)
     if engine == "pytorch":
         from loadtest.bench.pytorch_system import PyTorch
 
@@ -37,6 +37,7 @@ def main() -> None:
         order = json.loads(line)
         sources, one_by_one = order.pop("sources"), order.pop("one_by_one", False)
         taken, outputs = [], []
+        forget_peak()
         for batch in [[source] for source in sources] if one_by_one else [sources]:
             started = time.perf_counter()
             outputs += system.translate(batch, **order)
