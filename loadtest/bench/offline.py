@@ -30,7 +30,7 @@ def measure(plan: Plan) -> Findings:
     tokenizer = sentencepiece.SentencePieceProcessor(model_file="checkpoints/tokenizer.model")
     sources = [[*ids, EOS] for ids in tokenizer.encode(plan.texts())]
     # PyTorch is slow: a part of the sentences, evenly taken.
-    some = sources[:: max(1, len(sources) // (100 if plan.quick else 400))]
+    some = sources[:: max(1, len(sources) // (50 if plan.quick else 400))]
     made.float32_repository(plan.folder)
     for precision in ("int8", "float32"):
         made.ctranslate2(plan.folder, precision)

@@ -66,7 +66,7 @@ def test_the_peer_answers_as_our_server_does_and_no_call_of_the_open_loop_is_los
         assert 20 < step["answers"] < 80  # of the second that counts; the arrivals are a seeded process
         assert 0 < step["p50"] <= step["p95"] <= step["p99"]
         assert step["server_cpu"] > 0
-        assert 0 <= step["not_decoding"] < 1
+        assert 0 < step["not_decoding"] <= 1
     ours, theirs = answers
     assert len(ours) == len(theirs) == len(TEXTS)
     equal = [one.translated_text == other.translated_text for one, other in zip(ours, theirs, strict=True)]
