@@ -36,7 +36,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m loadtest.bench", description="Compare with other engines.")
     parser.add_argument("--quick", action="store_true", help="fewer sizes, rates and repetitions: five minutes")
     parser.add_argument("--section", action="append", choices=SECTIONS, help="one of several (default: all)")
-    parser.add_argument("--rounds", type=int, help="measurements of each (default: 7, or 3 if quick)")
+    parser.add_argument("--rounds", type=int, help="measurements of each (default: 7, or 5 if quick)")
     parser.add_argument("--sentences", type=int, help="of each test set (default: all, or 300 if quick)")
     parser.add_argument("--file", type=Path, help="translate the lines of a file, and no test set")
     parser.add_argument("--data", type=Path, help="the corpora's folder (default: $SEQ2SERVE_DATA, else data)")
@@ -47,7 +47,7 @@ def main() -> None:
     quick = arguments.quick
     plan = Plan(
         quick=quick,
-        rounds=arguments.rounds or (3 if quick else 7),
+        rounds=arguments.rounds or (5 if quick else 7),
         sentences=arguments.sentences or (300 if quick else 0),
         file=arguments.file,
         data=arguments.data,
