@@ -93,6 +93,8 @@ def compare(
     best = {name: best_setting(worker, sources, **how) for name, worker in systems.items()}
     rates: dict[str, list[float]] = {name: [] for name in systems}
     results: dict[str, dict[str, Any]] = {}
+    for name, worker in systems.items():
+        worker.ask(sources=sources[:10], setting=best[name], **how)  # what is done once for a setting
     for number in range(rounds):
         for name in systems if number % 2 == 0 else reversed(systems):
             answer = systems[name].ask(sources=sources, setting=best[name], **how)
