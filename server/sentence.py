@@ -41,10 +41,10 @@ class Sentence:
     them."""
     deadline: float = math.inf
     """On the engine's clock."""
-    submitted: float = 0.0
-    """When it was, likewise, where that was in another process; 0: when the engine gets it."""
     streams: bool = False
     """Whether the listener wants `Written` events."""
+    submitted: float = 0.0
+    """When it was, on the engine's clock, where that was in another process; 0: when the engine gets it."""
 
 
 class SentenceDecoder(Protocol):
