@@ -73,7 +73,7 @@ class EngineConnection:
         return self._engine.run() and self._was_told_to_close
 
     def _first_messages(self) -> list[ToEngine]:
-        """None where the socket has ended."""
+        """At least one; none where the socket has ended."""
         while received := self._connection.recv(_RECEIVED_AT_ONCE):
             messages = self._unframed.feed(received)
             if messages:
@@ -82,7 +82,10 @@ class EngineConnection:
 
     def _load(self, load: Load) -> Engine:
         config, manifest = load.config, load.bundle.manifest
-        pieces_of(load.bundle.tokenizer)  # now, and not by the first request that needs them
+        try:
+            pieces_of(load.bundle.tokenizer)  # now, and not by the first request that needs them
+        except (OSError, RuntimeError) as error:
+            raise BundleError(f"{load.bundle.tokenizer}: {error}") from error
         backend = self._open_backend(load.bundle, BackendOptions(config.max_rows, config.threads))
         backend.warm_up([manifest.special_ids.eos])
         return Engine(

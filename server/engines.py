@@ -118,7 +118,8 @@ class RemoteEngine(asyncio.Protocol):
             raise NotServing
         max_waiting = self._config.max_waiting
         num_waiting = len(self._listeners) - self._config.max_rows  # or more: who runs has a row at least
-        if num_waiting + len(sentences) > max_waiting or self._num_unread_bytes > _MAX_UNREAD_BYTES:
+        num_unread = self._transport.get_write_buffer_size()
+        if num_waiting + len(sentences) > max_waiting or num_unread > _MAX_UNREAD_BYTES:
             raise QueueFull(max(num_waiting, 0), len(sentences), max_waiting)
         now = time.monotonic()
         numbered = [dataclasses.replace(one, listener=next(self._numbers), submitted=now) for one in sentences]
@@ -126,10 +127,6 @@ class RemoteEngine(asyncio.Protocol):
         self._send(Submit(numbered))
         self._listeners.update(zip(numbers, (sentence.listener for sentence in sentences), strict=True))
         return numbers
-
-    @property
-    def _num_unread_bytes(self) -> int:
-        return self._transport.get_write_buffer_size()
 
     def cancel(self, ids: Sequence[int]) -> None:
         """Nobody waits for these any more. Ended ones are passed over."""

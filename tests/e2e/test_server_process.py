@@ -10,7 +10,7 @@ from pathlib import Path
 import grpc
 import pytest
 
-from server.bundle import STEP
+from server.bundle import STEP, TOKENIZER, read_bundle, write_manifest
 from server.pb import translation_pb2 as pb
 from server.pb import translation_pb2_grpc as pb_grpc
 from tests.e2e.processes import DEFAULT_MODEL, ROOT, children, is_running, run, server_arguments, server_process
@@ -165,3 +165,16 @@ def test_a_signal_to_both_processes_while_they_load_stops_the_server(model_repos
     assert process.returncode == 0
     assert "has ended" not in errors
     assert "Traceback" not in errors
+
+
+def test_a_tokenizer_that_neither_process_can_read_is_one_line_of_error(model_repository: Path, tmp_path: Path) -> None:
+    damaged = tmp_path / "model_repository"
+    shutil.copytree(model_repository, damaged)
+    folder = damaged / DEFAULT_MODEL / "1"
+    manifest = read_bundle(folder).manifest
+    (folder / TOKENIZER).write_bytes(b"nonsense")
+    write_manifest(folder, manifest)
+    ended = run("server", *server_arguments(damaged))
+    assert ended.returncode == 1
+    assert ended.stderr.startswith(f"error: {folder / TOKENIZER}: ")
+    assert ended.stderr.count("\n") == 1

@@ -127,6 +127,7 @@ async def test_a_full_queue_is_refused_while_the_engine_is_in_a_step_and_by_the_
         made.submit(endless(4), key=3)  # one more than may wait, but there may be a row for one
         with pytest.raises(QueueFull, match="2 sentences wait, 1 more would exceed the limit of 2"):
             made.submit(endless(5), key=4)
+        await asyncio.sleep(0)  # what was submitted is in the socket now
         await asyncio.to_thread(made.gate.allow, 1)
         refused = await made.ended(3)
         assert isinstance(refused, Failed)
