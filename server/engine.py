@@ -1,18 +1,15 @@
 """The continuous batch: sentences join and leave the running rows at every step, whatever the architecture.
 
-One thread a model runs the loop and owns the queue and the batch. What others want of it, it fetches by itself between
-two steps, or they call `submit` and `cancel` from threads of their own. What happens to a sentence is told to its
-listener, through `post`, once a step for all of them.
+All of an engine is one thread's: what others want of it, the loop fetches by itself between two steps. What happens to
+a sentence is told to its listener, through `post`, once a step for all of them.
 The engine knows ids and deadlines, and nothing of text, protobuf or gRPC.
 """
 
 import itertools
 import logging
 import math
-import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from server.backend import Backend
@@ -27,24 +24,12 @@ from server.sentence import Event, Failed, Sentence
 _logger = logging.getLogger(__name__)
 
 Post = Callable[[list[tuple[Any, Event]]], None]
-"""Brings events to their listeners, wherever those live; called from the engine's thread."""
+"""Brings events to their listeners, wherever those live; called between two steps."""
 
 
 class Fetch(Protocol):
     def __call__(self, wait: bool) -> None:
-        """Submit and cancel what has been asked for, on the engine's thread; `wait` until there is something."""
-
-
-@dataclass
-class _Inbox:
-    """Messages to the loop, and the only state that other threads touch; guarded by `changed`."""
-
-    changed: threading.Condition = field(default_factory=threading.Condition)
-    submitted: list[OpenSentence] = field(default_factory=list)
-    cancelled: list[int] = field(default_factory=list)
-    num_waiting: int = 0
-    """Sentences that have no row yet, in the inbox and in the loop."""
-    closing: bool = False
+        """Submit and cancel what has been asked for; `wait` until there is something."""
 
 
 class Engine:
@@ -56,21 +41,19 @@ class Engine:
         max_waiting: int,
         post: Post,
         metrics: EngineMetrics,
-        on_failure: Callable[[], None] = lambda: None,
         clock: Callable[[], float] = time.monotonic,
         fetch: Fetch | None = None,
     ) -> None:
-        """`on_failure` is called from the loop when it has broken, after every open sentence was told; `fetch`, before
-        every step and where there is nothing to do, brings what others than threads of this process have to say."""
+        """`fetch`, called at the start of every turn, brings what others have to say; without it the loop ends where
+        there is nothing to do."""
         self._limits = limits
         self._max_waiting = max_waiting
         self._post = post
         self._metrics = metrics
-        self._on_failure = on_failure
         self._clock = clock
         self._fetch = fetch
         self._ids = itertools.count()
-        self._inbox = _Inbox()
+        self._is_closing = False
         self._waiting: dict[int, OpenSentence] = {}  # in order of arrival
         self._running: dict[int, OpenSentence] = {}
         self._next_deadline = math.inf
@@ -81,12 +64,8 @@ class Engine:
         """Rows that running sentences may come to hold."""
         self._published = (0, 0, 0)
         """Active and reserved rows and waiting sentences, as the gauges show them."""
-        self._thread = threading.Thread(target=self.run, name=f"engine {manifest.name}", daemon=True)
 
-    # From any thread.
-
-    def start(self) -> None:
-        self._thread.start()
+    # From `fetch` and `post`, or between two turns: never in the middle of a step, so that rows may leave at once.
 
     def submit(self, sentences: Sequence[Sentence]) -> list[int]:
         """Queue all of the sentences, or none. Returns their ids, for `cancel`.
@@ -94,88 +73,54 @@ class Engine:
         Every sentence ends in exactly one Finished or Failed, unless it is cancelled.
         Raises QueueFull, or NotServing once the engine is closing.
         """
+        if self._is_closing:
+            raise NotServing
+        if len(self._waiting) + len(sentences) > self._max_waiting:
+            raise QueueFull(len(self._waiting), len(sentences), self._max_waiting)
         now = self._clock()
         opened = [OpenSentence(one, self._ticket(one), one.submitted or now) for one in sentences]
-        inbox = self._inbox
-        with inbox.changed:
-            if inbox.closing:
-                raise NotServing
-            if inbox.num_waiting + len(opened) > self._max_waiting:
-                raise QueueFull(inbox.num_waiting, len(opened), self._max_waiting)
-            inbox.num_waiting += len(opened)
-            inbox.submitted += opened
-            inbox.changed.notify()
+        self._waiting.update((sentence.ticket.id, sentence) for sentence in opened)
         return [sentence.ticket.id for sentence in opened]
 
     def cancel(self, ids: Sequence[int]) -> None:
-        """Nobody waits for these any more: their rows are free at the next step. Ended ones are passed over."""
-        with self._inbox.changed:
-            self._inbox.cancelled += ids
-            self._inbox.changed.notify()
+        """Nobody waits for these any more: their rows are free. Ended ones are passed over."""
+        for id_ in ids:
+            self._remove(id_)
 
     def begin_closing(self) -> None:
         """Refuse new sentences; once those that are in are finished, the loop ends."""
-        with self._inbox.changed:
-            self._inbox.closing = True
-            self._inbox.changed.notify()
-
-    def close(self) -> None:
-        """The same, and wait for it."""
-        self.begin_closing()
-        if self._thread.is_alive():
-            self._thread.join()
+        self._is_closing = True
 
     def _ticket(self, sentence: Sentence) -> Ticket:
         return Ticket(next(self._ids), len(sentence.source_ids), sentence.deadline, sentence.options.num_rows)
 
+    # The loop.
+
     def run(self) -> bool:
-        """The loop, on the calling thread; `start` gives it one of its own. Returns whether it has not broken."""
+        """Turn until all is done. Returns whether the loop has not broken; if it has, every open sentence is told."""
         try:
             while self.turn():
                 pass
         except Exception:
             _logger.exception("the decode loop broke")
             self._fail_everything()
-            self._on_failure()
             return False
         return True
 
     def turn(self) -> bool:
-        """One turn of the loop: what has been asked for, who joins, a step. Waits where there is nothing to do.
+        """One turn of the loop: what has been asked for, who joins, a step. Waits where there is nothing to do and more
+        may be fetched.
 
-        Returns False once it is closed, and all is done.
+        Returns False if nothing was to be done, and nothing more can come.
         """
-        if not self._receive():
-            return False
+        if self._fetch:
+            self._fetch(wait=not (self._running or self._waiting or self._is_closing))
+        had_work = bool(self._running or self._waiting)
         joined = self._admit_and_expire()
         if self._running:
             self._step(joined)
         self._publish()
-        return True
-
-    # The loop's own.
-
-    def _receive(self) -> bool:
-        """Take the messages, waiting for one where there is nothing to do. False: closed, and all is done."""
-        inbox = self._inbox
-        if self._fetch:
-            self._fetch(wait=False)
-        if self._running and not inbox.submitted and not inbox.cancelled:
-            return True  # without the lock: what comes now is seen at the next step
-        with inbox.changed:
-            idle = not self._waiting and not self._running
-            while idle and not inbox.submitted and not inbox.closing:
-                inbox.cancelled.clear()
-                if self._fetch:
-                    self._fetch(wait=True)
-                else:
-                    inbox.changed.wait()
-            submitted, inbox.submitted = inbox.submitted, []
-            cancelled, inbox.cancelled = inbox.cancelled, []
-        self._waiting.update((sentence.ticket.id, sentence) for sentence in submitted)
-        for id_ in cancelled:
-            self._remove(id_)
-        return bool(self._waiting or self._running or not inbox.closing)
+        return had_work or (self._fetch is not None and not self._is_closing)
 
     def _admit_and_expire(self) -> list[OpenSentence]:
         """Those whose time is over leave; returns those that join."""
@@ -210,7 +155,6 @@ class Engine:
             for joiner in run.joining:
                 self._give_row(joiner)
         if joining:
-            self._count_waiting(-len(joining))
             self._metrics.joined.inc(len(joining))
 
     def _encode(self, group: list[OpenSentence]) -> None:
@@ -253,7 +197,6 @@ class Engine:
     def _remove(self, id_: int) -> OpenSentence | None:
         """Take a sentence out, wherever it is; None if it has ended already."""
         if id_ in self._waiting:
-            self._count_waiting(-1)
             return self._waiting.pop(id_)
         running = self._running.get(id_)
         if running:
@@ -267,13 +210,10 @@ class Engine:
         self._num_reserved -= ended.ticket.num_rows
         self._metrics.left.inc()
 
-    def _count_waiting(self, change: int) -> None:
-        with self._inbox.changed:
-            self._inbox.num_waiting += change
-
     def _fail_everything(self) -> None:
-        with self._inbox.changed:
-            self._inbox.closing = True
-            opened = [*self._inbox.submitted, *self._waiting.values(), *self._running.values()]
+        self._is_closing = True
+        opened = [*self._waiting.values(), *self._running.values()]
+        self._waiting.clear()
+        self._running.clear()
         self._events += [(sentence.sentence.listener, Failed(EngineFailed())) for sentence in opened]
         self._post(self._events)

@@ -4,7 +4,7 @@ and a listener that remembers."""
 import math
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -39,23 +39,22 @@ class Gate:
         self._is_held = False
         self.num_passed = 0
 
-    def allow(self, num_steps: int, unless: Callable[[], bool] = lambda: False) -> None:
+    def allow(self, num_steps: int) -> None:
         """Let so many more steps through, and return when they are done and the loop stands before the next."""
         with self._changed:
             self._num_allowed += num_steps
             self._changed.notify_all()
-        self.wait_until_held(unless)
+        self.wait_until_held()
 
     def open(self) -> None:
         with self._changed:
             self._num_allowed = math.inf
             self._changed.notify_all()
 
-    def wait_until_held(self, unless: Callable[[], bool] = lambda: False) -> None:
-        """`unless`: says that no further step is to come."""
+    def wait_until_held(self) -> None:
         give_up = time.monotonic() + PATIENCE
         with self._changed:
-            while not (self._is_held and self.num_passed >= self._num_allowed) and not unless():
+            while not (self._is_held and self.num_passed >= self._num_allowed):
                 assert time.monotonic() < give_up, "the decode loop has not come to its next step"
                 self._changed.wait(0.01)
 
@@ -151,35 +150,20 @@ class Outcomes:
     """Listens for any number of sentences, each by a key of the test's choosing."""
 
     def __init__(self) -> None:
-        self._changed = threading.Condition()
         self._events: dict[object, list[Event]] = {}
 
     def listener(self, key: object) -> Listener:
-        self._events[key] = []
-
-        def listen(event: Event) -> None:
-            with self._changed:
-                self._events[key].append(event)
-                self._changed.notify_all()
-
-        return listen
+        events = self._events[key] = []
+        return events.append
 
     def events(self, key: object) -> list[Event]:
-        with self._changed:
-            return list(self._events[key])
+        return self._events[key]
 
     def ends(self, key: object) -> list[Finished | Failed]:
         return [event for event in self.events(key) if not isinstance(event, Written)]
 
-    def wait(self, *keys: object) -> list[Finished | Failed]:
-        """How each of them ended, once all of them have."""
-        with self._changed:
-            ended = self._changed.wait_for(lambda: all(self._has_ended(key) for key in keys), PATIENCE)
-        assert ended, f"{[key for key in keys if not self.ends(key)]} have not ended"
-        return [self.ends(key)[0] for key in keys]
-
     def finished(self, key: object) -> Finished:
-        [event] = self.wait(key)
+        [event] = self.ends(key)
         assert isinstance(event, Finished), event
         return event
 
@@ -187,16 +171,13 @@ class Outcomes:
         return self.finished(key).hypotheses[0]
 
     def failed(self, key: object) -> Failed:
-        [event] = self.wait(key)
+        [event] = self.ends(key)
         assert isinstance(event, Failed), event
         return event
 
-    def _has_ended(self, key: object) -> bool:
-        return any(not isinstance(event, Written) for event in self._events[key])
-
 
 def post(events: list[tuple[Listener, Event]]) -> None:
-    """Straight to the listeners, on the engine's thread."""
+    """Straight to the listeners."""
     for listener, event in events:
         listener(event)
 

@@ -1,6 +1,5 @@
 """What is compared: each translates all sentences at once, greedy or with a beam, as fast as it can."""
 
-import gc
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
@@ -73,7 +72,6 @@ class OurEngine(System):
         if self._engine and self._engine[0] == max_rows:
             return self._engine[1]
         self._engine = None
-        gc.collect()  # an engine and its thread refer to each other
         backend = Backend(self._bundle, BackendOptions(max_rows, self._threads))
         engine = Engine(
             self._bundle.manifest,

@@ -48,8 +48,7 @@ def translate(bundle: Bundle, max_rows: int = len(SENTENCES)) -> dict[str, str]:
         DecodingMetrics().engine(manifest.name),
     )
     engine.submit([Sentence(tokenizer.encode(source), greedy(60), outcomes.listener(source)) for source in SENTENCES])
-    engine.start()
-    engine.close()
+    engine.run()
     return {source: tokenizer.decode(outcomes.best(source).output_ids) for source in SENTENCES}
 
 

@@ -1,29 +1,31 @@
 """An engine over a backend of integers, whose steps and clock the test moves by hand."""
 
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 from prometheus_client import CollectorRegistry
 
-from server.engine import Engine
+from server.engine import Engine, Fetch
 from server.metrics import DecodingMetrics
 from server.scheduler import Limits
 from server.sentence import Sentence
-from tests.fakes import ENDLESS, EOS, MANIFEST, FakeBackend, FakeClock, Gate, Outcomes, greedy, post, translate
+from tests.fakes import ENDLESS, EOS, MANIFEST, FakeBackend, FakeClock, Outcomes, greedy, post, translate
 
 LIMIT = 20
+MANY_TURNS = 10_000
+"""More than any test needs."""
 
 
 class Running:
-    """A started engine, what it runs on, and what it has told."""
+    """An engine, what it runs on, and what it has told."""
 
-    def __init__(self, max_rows: int, max_waiting: int, max_joining_tokens: int) -> None:
-        self.gate = Gate()
+    def __init__(
+        self,
+        max_rows: int = 4,
+        max_waiting: int = 100,
+        max_joining_tokens: int = 1000,
+        fetch: Fetch | None = None,
+    ) -> None:
         self.clock = FakeClock()
-        self.backend = FakeBackend(max_rows, self.gate)
+        self.backend = FakeBackend(max_rows)
         self.outcomes = Outcomes()
-        self.has_failed = threading.Event()
         self.registry: CollectorRegistry
         metrics = DecodingMetrics()
         self.registry = metrics.registry
@@ -34,8 +36,8 @@ class Running:
             max_waiting,
             post,
             metrics.engine("fake"),
-            self.has_failed.set,
             self.clock,
+            fetch,
         )
 
     def submit(self, *sources: list[int], limit: int = LIMIT, timeout: float = 1e9, streams: bool = False) -> list[int]:
@@ -47,24 +49,23 @@ class Running:
             ]
         )
 
+    def turn(self, number: int = 1) -> None:
+        for _ in range(number):
+            self.engine.turn()
+
+    def run(self) -> None:
+        """Until all is done."""
+        for _ in range(MANY_TURNS):
+            if not self.engine.turn():
+                return
+        raise AssertionError("the loop does not end")
+
     def assert_translated(self, *sources: list[int], limit: int = LIMIT) -> None:
         for source in sources:
-            self.outcomes.wait(tuple(source))
             assert self.outcomes.ends(tuple(source)) == [translate(source, limit)]
 
     def metric(self, name: str) -> float | None:
         return self.registry.get_sample_value(f"seq2serve_{name}", {"model": "fake"})
-
-
-@contextmanager
-def running(max_rows: int = 4, max_waiting: int = 100, max_joining_tokens: int = 1000) -> Iterator[Running]:
-    made = Running(max_rows, max_waiting, max_joining_tokens)
-    made.engine.start()
-    try:
-        yield made
-    finally:
-        made.gate.open()
-        made.engine.close()
 
 
 def endless(name: int) -> list[int]:

@@ -2,8 +2,7 @@
 does."""
 
 import dataclasses
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -23,7 +22,7 @@ from server.scheduler import Limits
 from server.sentence import Finished, Sentence
 from server.text import WORD_START, Tokenizer
 from tests.conftest import SmallModels
-from tests.fakes import Gate, GatedBackend, Outcomes, greedy, post
+from tests.fakes import Outcomes, greedy, post
 from tests.small_models import VOCABULARY_SIZE, SmallModel
 
 NUM_SENTENCES = 200
@@ -54,26 +53,17 @@ def alone(served: SmallModel) -> list[Finished]:
 def each_alone(served: SmallModel) -> list[Finished]:
     """Each of the sentences, with options of all kinds, with nothing beside it."""
     outcomes = Outcomes()
-    with running(served, MAX_ROWS) as engine:
-        for index, (source, options) in enumerate(mixed_requests(served)):
-            engine.submit([Sentence(source, options, outcomes.listener(index))])
-            outcomes.wait(index)
+    engine = engine_of(served, MAX_ROWS)
+    for index, (source, options) in enumerate(mixed_requests(served)):
+        engine.submit([Sentence(source, options, outcomes.listener(index))])
+        engine.run()
     return [outcomes.finished(index) for index in range(NUM_MIXED)]
 
 
-@contextmanager
-def running(served: SmallModel, max_rows: int, gate: Gate | None = None) -> Iterator[Engine]:
-    manifest, options = served.bundle.manifest, BackendOptions(max_rows, num_threads=1)
-    backend = GatedBackend(served.bundle, options, gate) if gate else Backend(served.bundle, options)
+def engine_of(served: SmallModel, max_rows: int) -> Engine:
+    manifest, backend = served.bundle.manifest, Backend(served.bundle, BackendOptions(max_rows, num_threads=1))
     limits = Limits(max_rows, max_joining_tokens=100)
-    engine = Engine(manifest, backend, limits, 2 * NUM_SENTENCES, post, DecodingMetrics().engine(manifest.name))
-    engine.start()
-    try:
-        yield engine
-    finally:
-        if gate:
-            gate.open()
-        engine.close()
+    return Engine(manifest, backend, limits, 2 * NUM_SENTENCES, post, DecodingMetrics().engine(manifest.name))
 
 
 def random_sources() -> list[list[int]]:
@@ -122,31 +112,32 @@ def mixed_requests(served: SmallModel) -> list[Request]:
 
 def decode_together(served: SmallModel, requests: Sequence[Request], max_rows: int) -> list[Finished]:
     outcomes = Outcomes()
-    with running(served, max_rows) as engine:
-        engine.submit([Sentence(source, options, outcomes.listener(i)) for i, (source, options) in enumerate(requests)])
-        return [outcomes.finished(index) for index in range(len(requests))]
+    engine = engine_of(served, max_rows)
+    engine.submit([Sentence(source, options, outcomes.listener(i)) for i, (source, options) in enumerate(requests)])
+    engine.run()
+    return [outcomes.finished(index) for index in range(len(requests))]
 
 
 def decode_at_random_moments(served: SmallModel, requests: Sequence[Request]) -> list[Finished]:
     """A few arrive, a few steps pass, and so on; half of them have a companion that is cancelled later on."""
     generator = np.random.default_rng(11)
-    outcomes, gate = Outcomes(), Gate()
+    outcomes, engine = Outcomes(), engine_of(served, MAX_ROWS)
     companions: list[int] = []
     index, num_arriving = 0, MAX_ROWS
-    with running(served, MAX_ROWS, gate) as engine:
-        while index < len(requests):
-            for source, options in requests[index : index + num_arriving]:
-                engine.submit([Sentence(source, options, outcomes.listener(index))])
-                if generator.random() < 0.5:
-                    other = requests[int(generator.integers(len(requests)))]
-                    companions += engine.submit([Sentence(*other, outcomes.listener(("companion of", index)))])
-                index += 1
-            gate.allow(int(generator.integers(1, 12)))
-            generator.shuffle(companions)
-            engine.cancel([companions.pop() for _ in range(len(companions) // 2)])
-            num_arriving = int(generator.integers(1, 6))
-        gate.open()
-        return [outcomes.finished(index) for index in range(len(requests))]
+    while index < len(requests):
+        for source, options in requests[index : index + num_arriving]:
+            engine.submit([Sentence(source, options, outcomes.listener(index))])
+            if generator.random() < 0.5:
+                other = requests[int(generator.integers(len(requests)))]
+                companions += engine.submit([Sentence(*other, outcomes.listener(("companion of", index)))])
+            index += 1
+        for _ in range(int(generator.integers(1, 12))):
+            engine.turn()
+        generator.shuffle(companions)
+        engine.cancel([companions.pop() for _ in range(len(companions) // 2)])
+        num_arriving = int(generator.integers(1, 6))
+    engine.run()
+    return [outcomes.finished(index) for index in range(len(requests))]
 
 
 def assert_same(actual: Sequence[Finished], expected: Sequence[Finished]) -> None:

@@ -1,18 +1,15 @@
 """The engine by itself: who joins, who leaves, and what each is told."""
 
 import dataclasses
-import threading
-import time
-from contextlib import suppress
+from collections.abc import Callable
 
 import pytest
 
 from server.decoding.hypothesis import Ending, Hypothesis
-from server.engine import Engine
 from server.errors import DeadlineExceeded, EngineFailed, NotServing, QueueFull
 from server.sentence import Finished, Sentence, Written
-from tests.fakes import ENDLESS, EOS, PATIENCE, greedy, translate
-from tests.integration.running_engine import LIMIT, endless, running
+from tests.fakes import ENDLESS, EOS, greedy, translate
+from tests.integration.running_engine import LIMIT, Running, endless
 
 
 def sources(number: int, num_tokens: int = 9) -> list[list[int]]:
@@ -20,284 +17,311 @@ def sources(number: int, num_tokens: int = 9) -> list[list[int]]:
     return [[num_tokens + index % 3, *range(4, 5 + index % 5), 10 + index, EOS] for index in range(number)]
 
 
-def wait_until_refused(engine: Engine) -> None:
-    give_up = time.monotonic() + PATIENCE
-    with suppress(NotServing):
-        while time.monotonic() < give_up:
-            engine.submit([])
-        raise AssertionError("the engine has not begun to close")
-
-
 def test_every_sentence_ends_once_with_its_own_translation() -> None:
-    with running(max_rows=3) as made:
-        made.gate.open()
-        made.submit(*sources(20))
-        made.submit(*[[*source[:-1], 5, EOS] for source in sources(20)])
-        made.assert_translated(*sources(20))
-        made.assert_translated(*[[*source[:-1], 5, EOS] for source in sources(20)])
+    made = Running(max_rows=3)
+    made.submit(*sources(20))
+    made.submit(*[[*source[:-1], 5, EOS] for source in sources(20)])
+    made.run()
+    made.assert_translated(*sources(20))
+    made.assert_translated(*[[*source[:-1], 5, EOS] for source in sources(20)])
     assert max(made.backend.batch_sizes) == 3
 
 
 def test_a_sentence_joins_a_batch_that_is_under_way() -> None:
-    with running() as made:
-        made.submit(endless(1))
-        made.gate.wait_until_held()
-        made.submit(endless(2))
-        made.gate.allow(3)
-        assert made.backend.batch_sizes == [1, 2, 2]
-        made.gate.open()
-        made.assert_translated(endless(1), endless(2))
+    made = Running()
+    made.submit(endless(1))
+    made.turn()
+    made.submit(endless(2))
+    made.turn(2)
+    assert made.backend.batch_sizes == [1, 2, 2]
+    made.run()
+    made.assert_translated(endless(1), endless(2))
 
 
 def test_a_row_that_ends_is_taken_by_the_next_in_the_queue() -> None:
-    with running(max_rows=2) as made:
-        made.submit([1, EOS], endless(1), endless(2))
-        made.gate.wait_until_held()
-        made.gate.allow(2)
-        assert made.outcomes.ends((1, EOS)) == [translate([1, EOS], LIMIT)]
-        made.gate.allow(1)
-        assert made.backend.batch_sizes == [2, 2, 2]
-        assert made.metric("rows_joined_total") == 3
+    made = Running(max_rows=2)
+    made.submit([1, EOS], endless(1), endless(2))
+    made.turn(2)
+    assert made.outcomes.ends((1, EOS)) == [translate([1, EOS], LIMIT)]
+    made.turn()
+    assert made.backend.batch_sizes == [2, 2, 2]
+    assert made.metric("rows_joined_total") == 3
 
 
 def test_source_tokens_encoded_between_two_steps_are_bounded() -> None:
-    with running(max_joining_tokens=6) as made:
-        made.submit(endless(1), endless(2), endless(3))
-        made.gate.wait_until_held()
-        made.gate.allow(2)
-        assert made.backend.batch_sizes == [2, 3]
+    made = Running(max_joining_tokens=6)
+    made.submit(endless(1), endless(2), endless(3))
+    made.turn(2)
+    assert made.backend.batch_sizes == [2, 3]
 
 
 def test_waiting_sentences_are_encoded_with_joiners_of_their_length_as_far_as_there_is_room() -> None:
-    with running(max_rows=1, max_joining_tokens=10) as made:
-        made.submit(endless(1))
-        made.gate.wait_until_held()
-        longer = [[2, 5, 6, 7, EOS], [2, 5, 6, 8, EOS]]
-        short = [[1, 5, EOS], [1, 6, EOS], [1, 7, EOS], [1, 8, EOS]]
-        made.submit(short[0], longer[0], *short[1:], longer[1])
-        made.gate.open()
-        made.assert_translated(endless(1), *short, *longer)
+    made = Running(max_rows=1, max_joining_tokens=10)
+    made.submit(endless(1))
+    made.turn()
+    longer = [[2, 5, 6, 7, EOS], [2, 5, 6, 8, EOS]]
+    short = [[1, 5, EOS], [1, 6, EOS], [1, 7, EOS], [1, 8, EOS]]
+    made.submit(short[0], longer[0], *short[1:], longer[1])
+    made.run()
+    made.assert_translated(endless(1), *short, *longer)
     # 3 tokens of the joiner leave room for two of its companions; the last one is a joiner by itself.
     assert made.backend.encoded == [[3], [3, 3, 3], [5, 5], [3]]
 
 
 def test_joiners_of_similar_length_are_encoded_together_and_others_by_themselves() -> None:
-    with running(max_rows=4) as made:
-        made.gate.open()
-        long = [ENDLESS, *range(4, 14), EOS]
-        made.submit([2, EOS], [1, 5, EOS], long, [3, 5, 6, EOS])
-        made.assert_translated([2, EOS], [1, 5, EOS], long, [3, 5, 6, EOS])
+    made = Running(max_rows=4)
+    long = [ENDLESS, *range(4, 14), EOS]
+    made.submit([2, EOS], [1, 5, EOS], long, [3, 5, 6, EOS])
+    made.run()
+    made.assert_translated([2, EOS], [1, 5, EOS], long, [3, 5, 6, EOS])
     assert made.backend.encoded == [[12, 4], [3, 2]]
 
 
 def test_a_sentence_that_was_encoded_ahead_may_be_cancelled_or_expire() -> None:
-    with running(max_rows=1) as made:
-        made.submit(endless(1))
-        ids = made.submit([2, 5, EOS], [2, 6, EOS], [2, 7, EOS])
-        made.submit([2, 8, EOS], timeout=5)
-        made.gate.wait_until_held()
-        assert made.backend.encoded == [[3, 3, 3, 3, 3]]
-        made.engine.cancel([ids[1]])
-        made.clock.now += 6
-        made.gate.open()
-        made.assert_translated(endless(1), [2, 5, EOS], [2, 7, EOS])
-        assert isinstance(made.outcomes.failed((2, 8, EOS)).error, DeadlineExceeded)
+    made = Running(max_rows=1)
+    made.submit(endless(1))
+    ids = made.submit([2, 5, EOS], [2, 6, EOS], [2, 7, EOS])
+    made.submit([2, 8, EOS], timeout=5)
+    made.turn()
+    assert made.backend.encoded == [[3, 3, 3, 3, 3]]
+    made.engine.cancel([ids[1]])
+    made.clock.now += 6
+    made.run()
+    made.assert_translated(endless(1), [2, 5, EOS], [2, 7, EOS])
+    assert isinstance(made.outcomes.failed((2, 8, EOS)).error, DeadlineExceeded)
     assert made.outcomes.events((2, 6, EOS)) == []
 
 
 def test_the_limit_of_output_tokens_ends_what_would_not_end() -> None:
-    with running() as made:
-        made.gate.open()
-        made.submit(endless(1), limit=7)
-        event = made.outcomes.finished(tuple(endless(1)))
-        assert event == translate(endless(1), 7)
-        [hypothesis] = event.hypotheses
-        assert hypothesis.ending is Ending.LIMIT
-        assert len(hypothesis.output_ids) == 7
+    made = Running()
+    made.submit(endless(1), limit=7)
+    made.run()
+    event = made.outcomes.finished(tuple(endless(1)))
+    assert event == translate(endless(1), 7)
+    [hypothesis] = event.hypotheses
+    assert hypothesis.ending is Ending.LIMIT
+    assert len(hypothesis.output_ids) == 7
 
 
 def test_a_streaming_sentence_is_told_of_every_step_and_a_plain_one_of_its_end() -> None:
-    with running() as made:
-        made.submit([4, 8, EOS], streams=True)
-        made.submit([4, 9, EOS])
-        made.gate.open()
-        made.assert_translated([4, 9, EOS])
-        made.outcomes.wait((4, 8, EOS))
-        expected = translate([4, 8, EOS], LIMIT)
-        written = [Written(Hypothesis([id_])) for id_ in expected.hypotheses[0].output_ids]
-        assert made.outcomes.events((4, 8, EOS)) == [*written, expected]
-        assert len(made.outcomes.events((4, 9, EOS))) == 1
+    made = Running()
+    made.submit([4, 8, EOS], streams=True)
+    made.submit([4, 9, EOS])
+    made.run()
+    made.assert_translated([4, 9, EOS])
+    expected = translate([4, 8, EOS], LIMIT)
+    written = [Written(Hypothesis([id_])) for id_ in expected.hypotheses[0].output_ids]
+    assert made.outcomes.events((4, 8, EOS)) == [*written, expected]
+    assert len(made.outcomes.events((4, 9, EOS))) == 1
 
 
 def test_a_full_queue_takes_all_of_a_submission_or_none_and_says_why() -> None:
-    with running(max_rows=1, max_waiting=3) as made:
-        made.submit(endless(1))
-        made.gate.wait_until_held()
-        made.submit(endless(2), endless(3))
-        with pytest.raises(QueueFull, match="2 sentences wait, 2 more would exceed the limit of 3"):
-            made.submit(endless(4), endless(5))
-        made.submit(endless(6))
-        with pytest.raises(QueueFull, match="3 sentences wait, 1 more would exceed the limit of 3"):
-            made.submit(endless(7))
-        made.gate.open()
-        made.assert_translated(endless(1), endless(2), endless(3), endless(6))
+    made = Running(max_rows=1, max_waiting=3)
+    made.submit(endless(1))
+    made.turn()
+    made.submit(endless(2), endless(3))
+    with pytest.raises(QueueFull, match="2 sentences wait, 2 more would exceed the limit of 3"):
+        made.submit(endless(4), endless(5))
+    made.submit(endless(6))
+    with pytest.raises(QueueFull, match="3 sentences wait, 1 more would exceed the limit of 3"):
+        made.submit(endless(7))
+    made.run()
+    made.assert_translated(endless(1), endless(2), endless(3), endless(6))
     for refused in (4, 5, 7):
         assert made.outcomes.events(tuple(endless(refused))) == []
 
 
 def test_cancelling_a_waiting_sentence_frees_its_place_in_the_queue() -> None:
-    with running(max_rows=1, max_waiting=1) as made:
-        made.submit(endless(1))
-        made.gate.wait_until_held()
-        cancelled = made.submit(endless(2))
-        made.engine.cancel(cancelled)
-        made.gate.allow(1)
-        made.submit(endless(3))
-        made.gate.open()
-        made.assert_translated(endless(1), endless(3))
+    made = Running(max_rows=1, max_waiting=1)
+    made.submit(endless(1))
+    made.turn()
+    cancelled = made.submit(endless(2))
+    made.engine.cancel(cancelled)
+    made.submit(endless(3))
+    made.run()
+    made.assert_translated(endless(1), endless(3))
     assert made.outcomes.events(tuple(endless(2))) == []
 
 
 @pytest.mark.parametrize("place", [0, 1, 2])
 def test_cancelling_a_running_sentence_frees_its_row_and_leaves_its_neighbours_alone(place: int) -> None:
-    with running(max_rows=3) as made:
-        ids = made.submit(endless(0), endless(1), endless(2))
-        made.gate.wait_until_held()
-        made.gate.allow(4)
-        made.submit([9, 9, EOS])
-        made.engine.cancel([ids[place]])
-        made.gate.allow(1)
-        assert made.metric("rows_left_total") == 1
-        assert made.metric("rows_joined_total") == 4
-        made.gate.open()
-        made.assert_translated(*[endless(name) for name in range(3) if name != place], [9, 9, EOS])
+    made = Running(max_rows=3)
+    ids = made.submit(endless(0), endless(1), endless(2))
+    made.turn(4)
+    made.submit([9, 9, EOS])
+    made.engine.cancel([ids[place]])
+    made.turn()
+    assert made.metric("rows_left_total") == 1
+    assert made.metric("rows_joined_total") == 4
+    made.run()
+    made.assert_translated(*[endless(name) for name in range(3) if name != place], [9, 9, EOS])
     assert made.outcomes.events(tuple(endless(place))) == []
 
 
 def test_cancelling_what_has_ended_or_never_was_changes_nothing() -> None:
-    with running() as made:
-        made.gate.open()
-        ids = made.submit([2, 8, EOS])
-        made.assert_translated([2, 8, EOS])
-        made.engine.cancel([*ids, 12345])
-        made.submit([3, 8, EOS])
-        made.assert_translated([2, 8, EOS], [3, 8, EOS])
+    made = Running()
+    ids = made.submit([2, 8, EOS])
+    made.run()
+    made.assert_translated([2, 8, EOS])
+    made.engine.cancel([*ids, 12345])
+    made.submit([3, 8, EOS])
+    made.run()
+    made.assert_translated([2, 8, EOS], [3, 8, EOS])
 
 
 def test_a_deadline_that_passes_in_the_queue_fails_the_sentence_there() -> None:
-    with running(max_rows=1) as made:
-        made.submit(endless(1))
-        made.gate.wait_until_held()
-        made.submit(endless(2), timeout=5)
-        made.submit(endless(3), timeout=50)
-        made.clock.now += 6
-        made.gate.open()
-        failed = made.outcomes.failed(tuple(endless(2)))
-        assert isinstance(failed.error, DeadlineExceeded)
-        assert str(failed.error) == "deadline passed in the queue"
-        made.assert_translated(endless(1), endless(3))
+    made = Running(max_rows=1)
+    made.submit(endless(1))
+    made.turn()
+    made.submit(endless(2), timeout=5)
+    made.submit(endless(3), timeout=50)
+    made.clock.now += 6
+    made.run()
+    failed = made.outcomes.failed(tuple(endless(2)))
+    assert isinstance(failed.error, DeadlineExceeded)
+    assert str(failed.error) == "deadline passed in the queue"
+    made.assert_translated(endless(1), endless(3))
 
 
 def test_a_deadline_that_passes_while_decoding_fails_the_sentence_and_leaves_its_neighbours_alone() -> None:
-    with running() as made:
-        made.submit(endless(1), timeout=5)
-        made.submit(endless(2), timeout=50)
-        made.gate.wait_until_held()
-        made.gate.allow(3)
-        made.clock.now += 6
-        made.gate.allow(2)  # it leaves after the first of them, and is told with the second
-        failed = made.outcomes.failed(tuple(endless(1)))
-        assert isinstance(failed.error, DeadlineExceeded)
-        assert str(failed.error) == "deadline passed while decoding"
-        assert made.backend.batch_sizes == [2, 2, 2, 2, 1]
-        made.gate.open()
-        made.assert_translated(endless(2))
+    made = Running()
+    made.submit(endless(1), timeout=5)
+    made.submit(endless(2), timeout=50)
+    made.turn(3)
+    made.clock.now += 6
+    made.turn()
+    failed = made.outcomes.failed(tuple(endless(1)))
+    assert isinstance(failed.error, DeadlineExceeded)
+    assert str(failed.error) == "deadline passed while decoding"
+    assert made.backend.batch_sizes == [2, 2, 2, 1]
+    made.run()
+    made.assert_translated(endless(2))
     assert len(made.outcomes.events(tuple(endless(1)))) == 1
 
 
 def test_a_deadline_holds_when_whoever_waited_behind_it_has_given_up() -> None:
-    with running(max_rows=1) as made:
-        _, waiting = made.submit(endless(1), endless(2), timeout=5)
-        made.gate.wait_until_held()
-        made.engine.cancel([waiting])
-        made.gate.allow(2)
-        made.clock.now += 6
-        made.gate.open()
-        failed = made.outcomes.failed(tuple(endless(1)))
-        assert isinstance(failed.error, DeadlineExceeded)
-        assert str(failed.error) == "deadline passed while decoding"
+    made = Running(max_rows=1)
+    _, waiting = made.submit(endless(1), endless(2), timeout=5)
+    made.turn()
+    made.engine.cancel([waiting])
+    made.turn(2)
+    made.clock.now += 6
+    made.run()
+    failed = made.outcomes.failed(tuple(endless(1)))
+    assert isinstance(failed.error, DeadlineExceeded)
+    assert str(failed.error) == "deadline passed while decoding"
 
 
 def test_reserved_rows_follow_who_runs() -> None:
-    with running(max_rows=4) as made:
-        [first] = made.submit(endless(1))
-        made.gate.wait_until_held()
-        made.gate.allow(1)
-        assert made.metric("reserved_rows") == 1
-        made.engine.cancel([first])
-        options = dataclasses.replace(greedy(LIMIT), num_samples=3)
-        made.engine.submit([Sentence(endless(2), options, made.outcomes.listener(tuple(endless(2))))])
-        made.gate.allow(2)
-        assert made.metric("reserved_rows") == 3
-        made.gate.open()
-        made.outcomes.wait(tuple(endless(2)))
+    made = Running(max_rows=4)
+    [first] = made.submit(endless(1))
+    made.turn()
+    assert made.metric("reserved_rows") == 1
+    made.engine.cancel([first])
+    options = dataclasses.replace(greedy(LIMIT), num_samples=3)
+    made.engine.submit([Sentence(endless(2), options, made.outcomes.listener(tuple(endless(2))))])
+    made.turn()
+    assert made.metric("reserved_rows") == 3
+    made.run()
     assert made.metric("reserved_rows") == made.metric("active_rows") == 0
 
 
 def test_closing_finishes_what_is_in_and_refuses_what_comes() -> None:
-    with running(max_rows=1) as made:
-        made.submit(endless(1), endless(2), [3, 4, EOS])
-        made.gate.wait_until_held()
-        closing = threading.Thread(target=made.engine.close)
-        closing.start()
-        wait_until_refused(made.engine)
-        with pytest.raises(NotServing):
-            made.submit(endless(3))
-        made.gate.open()
-        closing.join(PATIENCE)
-        assert not closing.is_alive()
-        made.assert_translated(endless(1), endless(2), [3, 4, EOS])
-        assert not made.has_failed.is_set()
+    made = Running(max_rows=1)
+    made.submit(endless(1), endless(2), [3, 4, EOS])
+    made.turn()
+    made.engine.begin_closing()
+    with pytest.raises(NotServing):
+        made.submit(endless(3))
+    made.run()
+    made.assert_translated(endless(1), endless(2), [3, 4, EOS])
+
+
+def nothing() -> None:
+    """Is fetched."""
+
+
+class Fetching:
+    """An engine, and what it fetches."""
+
+    def __init__(self, *brought: Callable[[], object]) -> None:
+        """`brought` by one call of `fetch` after the other; any more break the loop."""
+        self._brought = iter(brought)
+        self.waits: list[bool] = []
+        """What `fetch` was told."""
+        self.made = Running(fetch=self._fetch)
+
+    def _fetch(self, wait: bool) -> None:
+        self.waits.append(wait)
+        next(self._brought)()
+
+
+def test_it_fetches_before_every_step_and_waits_where_there_is_nothing_to_do() -> None:
+    fetching = Fetching(
+        lambda: fetching.made.submit([1, 5, EOS]),  # two steps
+        nothing,
+        nothing,
+        lambda: fetching.made.submit([0, 6, EOS]),
+        lambda: fetching.made.engine.begin_closing(),
+    )
+    assert fetching.made.engine.run()
+    assert fetching.waits == [True, False, True, True, True]
+    fetching.made.assert_translated([1, 5, EOS], [0, 6, EOS])
+
+
+def test_while_it_closes_it_fetches_without_waiting() -> None:
+    fetching = Fetching(
+        lambda: fetching.made.submit([1, 5, EOS]),
+        lambda: fetching.made.engine.begin_closing(),
+        nothing,
+    )
+    assert fetching.made.engine.run()
+    assert fetching.waits == [True, False, False]
+    fetching.made.assert_translated([1, 5, EOS])
 
 
 def test_an_idle_engine_closes_at_once_and_may_be_closed_again() -> None:
-    with running() as made:
-        made.engine.close()
-        made.engine.close()
-        with pytest.raises(NotServing):
-            made.submit(endless(1))
+    fetching = Fetching(nothing, nothing)
+    for _ in range(2):
+        fetching.made.engine.begin_closing()
+        assert fetching.made.engine.run()
+    assert fetching.waits == [False, False]
+    with pytest.raises(NotServing):
+        fetching.made.submit(endless(1))
 
 
 @pytest.mark.parametrize("where", ["encode", "step"])
 def test_a_broken_backend_fails_every_open_sentence_then_reports_and_refuses(
     where: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    with running(max_rows=1) as made:
-        made.submit([2, 7, EOS], [ENDLESS, 1, 1, EOS])  # of two lengths, so that they are not encoded together
-        made.gate.wait_until_held()
-        made.submit(endless(2))
-        setattr(made.backend, f"{where}_error", RuntimeError("secret of the backend"))
-        made.gate.open()
-        assert made.has_failed.wait(PATIENCE)
-        opened = [(2, 7, EOS), (ENDLESS, 1, 1, EOS), tuple(endless(2))]
-        if where == "encode":  # the first sentence was encoded before
-            made.assert_translated([2, 7, EOS])
-            opened.pop(0)
-        for key in opened:
-            [event] = made.outcomes.events(key)
-            assert not isinstance(event, Finished | Written)
-            assert isinstance(event.error, EngineFailed)
-            assert "secret" not in str(event.error)
-        with pytest.raises(NotServing):
-            made.submit(endless(3))
+    made = Running(max_rows=1)
+    ids = made.submit([2, 7, EOS], [ENDLESS, 1, 1, EOS])  # of two lengths, so that they are not encoded together
+    made.turn()
+    ids += made.submit(endless(2))
+    setattr(made.backend, f"{where}_error", RuntimeError("secret of the backend"))
+    assert not made.engine.run()
+    opened = [(2, 7, EOS), (ENDLESS, 1, 1, EOS), tuple(endless(2))]
+    if where == "encode":  # the first sentence was encoded before
+        made.assert_translated([2, 7, EOS])
+        opened.pop(0)
+    for key in opened:
+        [event] = made.outcomes.events(key)
+        assert not isinstance(event, Finished | Written)
+        assert isinstance(event.error, EngineFailed)
+        assert "secret" not in str(event.error)
+    with pytest.raises(NotServing):
+        made.submit(endless(3))
+    num_left = made.metric("rows_left_total")
+    made.engine.cancel(ids)
+    assert made.metric("rows_left_total") == num_left, "all have ended"
     assert "secret of the backend" in caplog.text
 
 
 def test_counts_of_rows_and_tokens_add_up() -> None:
-    with running(max_rows=2) as made:
-        made.gate.open()
-        made.submit([2, 7, EOS], [3, 7, 7, EOS], endless(1), limit=5)
-        made.assert_translated([2, 7, EOS], [3, 7, 7, EOS], endless(1), limit=5)
+    made = Running(max_rows=2)
+    made.submit([2, 7, EOS], [3, 7, 7, EOS], endless(1), limit=5)
+    made.run()
+    made.assert_translated([2, 7, EOS], [3, 7, 7, EOS], endless(1), limit=5)
     tokens = {
         direction: made.registry.get_sample_value("seq2serve_tokens_total", {"model": "fake", "direction": direction})
         for direction in ("source", "output")

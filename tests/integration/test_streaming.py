@@ -17,7 +17,7 @@ from server.scheduler import Limits
 from server.sentence import Event, Finished, Listener
 from server.service import TranslationService
 from server.text import Tokenizer
-from tests.fakes import MANIFEST, PATIENCE, FakeBackend, Gate
+from tests.fakes import MANIFEST, PATIENCE, FakeBackend, post
 
 
 class NoDeadline:
@@ -28,14 +28,12 @@ class NoDeadline:
 
 
 class Streaming:
-    """The service's generator, driven by hand, over an engine behind a gate."""
+    """The service's generator over an engine, both driven by hand."""
 
     def __init__(self, tokenizer: Tokenizer) -> None:
-        self.gate = Gate()
-        self.num_finished = asyncio.Semaphore(0)
-        self._loop = asyncio.get_running_loop()
+        self.num_finished = 0
         metrics = DecodingMetrics().engine("fake")
-        self.engine = Engine(MANIFEST, FakeBackend(4, self.gate), Limits(4, 1000), 100, self._post, metrics)
+        self.engine = Engine(MANIFEST, FakeBackend(4), Limits(4, 1000), 100, self._post, metrics)
         model = ServedModel(MANIFEST, tokenizer, self.engine)
         models = Models([Bundle(Path("fake"), MANIFEST)], "fake", lambda _: model)
         self._service = TranslationService(
@@ -48,23 +46,22 @@ class Streaming:
         request = pb.TranslateRequest(contents=contents, decoding=pb.DecodingOptions(max_output_tokens=9))
         return self._service.StreamTranslate(request, NoDeadline())  # type: ignore[arg-type]
 
-    def _post(self, events: list[tuple[Listener, Event]]) -> None:
-        self._loop.call_soon_threadsafe(self._deliver, events)
+    async def first(self, messages: AsyncIterator[pb.StreamTranslateResponse]) -> pb.StreamTranslateResponse:
+        """Of what three steps write."""
+        first = asyncio.ensure_future(anext(messages))
+        await asyncio.sleep(0)  # it has submitted then
+        for _ in range(3):
+            assert self.engine.turn()
+        return await asyncio.wait_for(first, PATIENCE)
 
-    def _deliver(self, events: list[tuple[Listener, Event]]) -> None:
-        for listener, event in events:
-            listener(event)
-            if isinstance(event, Finished):
-                self.num_finished.release()
+    def _post(self, events: list[tuple[Listener, Event]]) -> None:
+        post(events)
+        self.num_finished += sum(isinstance(event, Finished) for _, event in events)
 
 
 @pytest.fixture
-async def streaming(tokenizer: Tokenizer) -> AsyncIterator[Streaming]:
-    made = Streaming(tokenizer)
-    made.engine.start()
-    yield made
-    made.gate.open()
-    await asyncio.to_thread(made.engine.close)
+def streaming(tokenizer: Tokenizer) -> Streaming:
+    return Streaming(tokenizer)
 
 
 @pytest.mark.parametrize("contents", [["She smiled."], ["She smiled.", "He left."]])
@@ -72,13 +69,9 @@ async def test_what_finishes_while_a_message_is_being_sent_is_still_sent_in_orde
     streaming: Streaming, contents: list[str]
 ) -> None:
     messages = streaming.start(*contents)
-    first = asyncio.ensure_future(anext(messages))
-    await asyncio.to_thread(streaming.gate.wait_until_held)
-    await asyncio.to_thread(streaming.gate.allow, 3)
-    received = [await asyncio.wait_for(first, PATIENCE)]
-    streaming.gate.open()
-    for _ in contents:
-        await asyncio.wait_for(streaming.num_finished.acquire(), PATIENCE)
+    received = [await streaming.first(messages)]
+    assert streaming.engine.run()
+    assert streaming.num_finished == len(contents)
     received += [message async for message in messages]
     for index in range(len(contents)):
         own = [message for message in received if message.content_index == index]
@@ -88,11 +81,7 @@ async def test_what_finishes_while_a_message_is_being_sent_is_still_sent_in_orde
 
 async def test_a_stream_that_is_closed_frees_its_rows(streaming: Streaming) -> None:
     messages = streaming.start("She smiled.")
-    first = asyncio.ensure_future(anext(messages))
-    await asyncio.to_thread(streaming.gate.wait_until_held)
-    await asyncio.to_thread(streaming.gate.allow, 3)
-    await asyncio.wait_for(first, PATIENCE)
+    await streaming.first(messages)
     await messages.aclose()  # type: ignore[attr-defined]
-    streaming.gate.open()
-    await asyncio.to_thread(streaming.engine.close)
-    assert streaming.num_finished.locked(), "nothing was finished"
+    assert not streaming.engine.turn(), "nothing is left to do"
+    assert streaming.num_finished == 0

@@ -81,8 +81,7 @@ def decode(exported: SmallModel) -> list[Finished]:
             for index, (source, options) in enumerate(sentences(exported))
         ]
     )
-    engine.start()
-    engine.close()
+    engine.run()
     return [outcomes.finished(index) for index in range(NUM_SENTENCES)]
 
 

@@ -21,7 +21,7 @@ from server.request import Segment, TranslationRequest
 from server.scheduler import Limits
 from server.sentence import Finished, Written
 from server.text import Tokenizer
-from tests.fakes import EOS, MANIFEST, PATIENCE, FakeBackend, greedy
+from tests.fakes import EOS, MANIFEST, PATIENCE, FakeBackend, greedy, post
 
 
 class Words(Tokenizer):
@@ -120,11 +120,6 @@ class Unreadable(Tokenizer):
 async def test_what_cannot_be_read_fails_its_own_request_alone(
     small_tokenizer: Path, tokenizer: Tokenizer, caplog: pytest.LogCaptureFixture
 ) -> None:
-    loop = asyncio.get_running_loop()
-
-    def post(events: list) -> None:  # type: ignore[type-arg]
-        loop.call_soon_threadsafe(lambda: [listener(event) for listener, event in events])
-
     metrics = Metrics()
     engine = Engine(MANIFEST, FakeBackend(4), Limits(4, 100), 10, post, DecodingMetrics().engine("fake"))
 
@@ -136,10 +131,9 @@ async def test_what_cannot_be_read_fails_its_own_request_alone(
     with opened(Unreadable(small_tokenizer, EOS), [3, 5, EOS]) as bad, opened(tokenizer, [3, 6, EOS]) as good:
         bad.submit()
         good.submit()
-        engine.start()
+        engine.run()
         with pytest.raises(EngineFailed):
             await asyncio.wait_for(bad.news(), PATIENCE)
         assert await asyncio.wait_for(good.news(), PATIENCE) == [0]
         assert good.is_finished
-    await asyncio.to_thread(engine.close)
     assert "secret of the tokenizer" in caplog.text
