@@ -65,6 +65,8 @@ class RunningBatch:
         self._owners: list[OpenSentence | None] = []  # by row; None where it was freed
         self._vacant: list[int] = []
         self._greedy: dict[OpenSentence, Greedy] = {}
+        self._streaming_greedy: dict[OpenSentence, Greedy] = {}
+        """Those of them that are told of every token."""
         self._searched: dict[OpenSentence, Search] = {}
         self._beams: dict[OpenSentence, Beam] = {}
         self._beams_of_size: dict[int, Beams] = {}
@@ -87,7 +89,9 @@ class RunningBatch:
         number = options.beam_size if options.is_plain_beam else 1
         rows = joining.rows = sorted([self._take_row(joining) for _ in range(number)])
         if options.is_plain_greedy:
-            self._greedy[joining] = Greedy(options, rows[0])
+            greedy = self._greedy[joining] = Greedy(options, rows[0])
+            if joining.sentence.streams:
+                self._streaming_greedy[joining] = greedy
         elif options.is_plain_beam:
             self._beams[joining] = self._beams_like(joining).join(options, rows)
         else:
@@ -123,6 +127,7 @@ class RunningBatch:
 
     def leave(self, leaving: OpenSentence) -> None:
         self._greedy.pop(leaving, None)
+        self._streaming_greedy.pop(leaving, None)
         self._searched.pop(leaving, None)
         beam = self._beams.pop(leaving, None)
         if beam:
@@ -136,11 +141,12 @@ class RunningBatch:
             return
         backend = self._backend
         log_probs = backend.log_probs[: len(self._owners)]
-        advance_greedy(self._greedy.values(), self._special_ids, log_probs, backend.previous_ids)
-        for opened, greedy in self._greedy.items():
-            if greedy.hypothesis.ending:
-                result.finished.append((opened, Finished([greedy.finished()])))
-            elif opened.sentence.streams:
+        for greedy in advance_greedy(self._greedy.values(), self._special_ids, log_probs, backend.previous_ids):
+            ended = self._owners[greedy.row]
+            assert ended
+            result.finished.append((ended, Finished([greedy.finished()])))
+        for opened, greedy in self._streaming_greedy.items():
+            if not greedy.hypothesis.ending:
                 result.written.append((opened, Written(Hypothesis(greedy.hypothesis.output_ids[-1:]))))
 
     # Plain beams.

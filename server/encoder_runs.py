@@ -10,6 +10,9 @@ _MOST_PADDING = 8
 """Tokens that a source may be shorter than the longest of its run. A run by itself would cost more: beside what it
 takes for each token, it takes what some ten tokens do (measured at d 128 and at d 512)."""
 
+_COMPANIONS_PADDING = 2
+"""Likewise, of a sentence that need not be encoded yet: as little as a larger run spares for each of its tokens."""
+
 _LOOK_AHEAD = 256
 """Waiting sentences among which companions are looked for."""
 
@@ -26,21 +29,21 @@ class EncoderRun(NamedTuple):
 def encoder_runs(joining: Sequence[OpenSentence], waiting: Iterable[OpenSentence], max_tokens: int) -> list[EncoderRun]:
     """Runs of similar length, with all of `joining` that are not encoded yet.
 
-    As companions they take sentences that wait and are as long as the longest, because a run of many sentences takes
-    less time for each: as far as all runs together have at most `max_tokens` tokens, padding included.
+    As companions they take sentences that wait and are about as long as the longest, because a run of many sentences
+    takes less time for each: as far as all runs together have at most `max_tokens` tokens, padding included.
     """
     groups = _by_similar_length([joiner for joiner in joining if not joiner.encoded])
     if not groups:
         return []
     room = max_tokens - sum(len(group) * _num_source_tokens(group[0]) for group in groups)
-    candidates = [
-        opened for opened in itertools.islice(waiting, _LOOK_AHEAD) if not opened.encoded and opened.may_wait_encoded
-    ]
+    looked_at = list(itertools.islice(waiting, _LOOK_AHEAD))
     runs = []
     for group in groups:
         length = _num_source_tokens(group[0])
-        as_long = (opened for opened in candidates if _num_source_tokens(opened) == length and opened not in group)
-        companions = list(itertools.islice(as_long, max(room, 0) // length))
+        # Their length first: it is what most of them are passed over for.
+        as_long = (one for one in looked_at if 0 <= length - one.ticket.num_source_tokens <= _COMPANIONS_PADDING)
+        possible = (one for one in as_long if not one.encoded and one.may_wait_encoded and one not in group)
+        companions = list(itertools.islice(possible, max(room, 0) // length))
         room -= len(companions) * length
         runs.append(EncoderRun(group, companions))
     return runs

@@ -175,9 +175,11 @@ class Engine:
         now = self._clock()
         for joiner in joined:
             self._metrics.first_token_seconds.observe(now - joiner.submitted)
-        for ended, finished in result.finished:
-            self._end(ended)
-            self._metrics.output_tokens.inc(finished.hypotheses[0].num_scored)
+        if result.finished:
+            for ended, _ in result.finished:
+                self._end(ended)
+            self._metrics.left.inc(len(result.finished))
+            self._metrics.output_tokens.inc(sum(finished.hypotheses[0].num_scored for _, finished in result.finished))
         self._events += [(writing.sentence.listener, written) for writing, written in result.written]
         self._events += [(ended.sentence.listener, finished) for ended, finished in result.finished]
         self._metrics.step_seconds.observe(now - started)
@@ -202,13 +204,13 @@ class Engine:
         if running:
             self._batch.leave(running)
             self._end(running)
+            self._metrics.left.inc()
         return running
 
     def _end(self, ended: OpenSentence) -> None:
         """It has left the batch."""
         del self._running[ended.ticket.id]
         self._num_reserved -= ended.ticket.num_rows
-        self._metrics.left.inc()
 
     def _fail_everything(self) -> None:
         self._is_closing = True

@@ -37,8 +37,8 @@ def advance_greedy(
     special_ids: SpecialIds,
     log_probs: npt.NDArray[np.float32],
     previous_ids: npt.NDArray[np.int64],
-) -> None:
-    """Write the most probable token of each; those that end have an `ending` then.
+) -> list[Greedy]:
+    """Write the most probable token of each; returns those that end with it.
 
     log_probs: float32 [rows of the batch, vocabulary], changed in place; previous_ids: int64 [rows of the batch],
     written for these rows.
@@ -46,17 +46,23 @@ def advance_greedy(
     A loop over rows, because after a step ONNX Runtime has the processor's caches to itself: one call of a NumPy
     function that is not in them takes as long as the loop does for many rows.
     """
-    forbid(log_probs, special_ids)
     ids = log_probs.argmax(axis=1).tolist()
+    if not set(ids).isdisjoint(special_ids.never_written):  # hardly ever, of a trained model
+        forbid(log_probs, special_ids)
+        ids = log_probs.argmax(axis=1).tolist()
     log_prob_of, eos = log_probs.item, special_ids.eos
+    ended = []
     for greedy in rows:
         row, hypothesis = greedy.row, greedy.hypothesis
         id_ = ids[row]
         hypothesis.log_prob += log_prob_of(row, id_)
         if id_ == eos:
             hypothesis.ending = Ending.EOS
+            ended.append(greedy)
             continue
         hypothesis.output_ids.append(id_)
         previous_ids[row] = id_
         if len(hypothesis.output_ids) >= greedy.options.max_output_tokens:
             hypothesis.ending = Ending.LIMIT
+            ended.append(greedy)
+    return ended

@@ -1,7 +1,9 @@
 """What is asked of the decoding of one sentence: valid, and in token ids."""
 
-import functools
+from collections.abc import Callable
 from dataclasses import dataclass, fields
+from operator import attrgetter
+from typing import Any, NamedTuple
 
 from server.decoding.constraints import ForbiddenPhrases
 from server.decoding.required import RequiredTerms
@@ -60,27 +62,32 @@ class DecodingOptions:
     def needs_attention(self) -> bool:
         return self.alignment or self.guided or self.coverage_penalty > 0
 
-    @functools.cached_property
-    def _asked(self) -> set[str]:
-        """Names of those that are not as they are by default."""
-        return {name for name, default in _DEFAULTS.items() if getattr(self, name) != default}
-
     @property
     def is_plain_greedy(self) -> bool:
         """The most probable token at each step and nothing else, so that a loop over rows can do it."""
-        return self._asked <= {"max_output_tokens", "length_penalty", "patience", "use_shortlist", "seed"}
+        return _none_but(self, _GREEDY)
 
     @property
     def is_plain_beam(self) -> bool:
         """A beam without constraints, over the whole vocabulary, so that arrays of beams can do it."""
-        return not self.is_plain_greedy and self._asked <= {
-            "max_output_tokens",
-            "beam_size",
-            "length_penalty",
-            "patience",
-            "seed",
-            "token_log_probs",
-        }
+        return _none_but(self, _BEAM) and not self.is_plain_greedy
 
 
-_DEFAULTS = {field.name: field.default for field in fields(DecodingOptions)}
+class _Others(NamedTuple):
+    """Options but for some, to be looked at all at once: every sentence that joins a batch is asked for them."""
+
+    of: Callable[[DecodingOptions], tuple[Any, ...]]
+    by_default: tuple[Any, ...]
+
+
+def _all_but(*names: str) -> _Others:
+    others = [field for field in fields(DecodingOptions) if field.name not in names]
+    return _Others(attrgetter(*(field.name for field in others)), tuple(field.default for field in others))
+
+
+_GREEDY = _all_but("max_output_tokens", "length_penalty", "patience", "use_shortlist", "seed")
+_BEAM = _all_but("max_output_tokens", "beam_size", "length_penalty", "patience", "seed", "token_log_probs")
+
+
+def _none_but(options: DecodingOptions, others: _Others) -> bool:
+    return others.of(options) == others.by_default

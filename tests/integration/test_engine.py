@@ -55,17 +55,17 @@ def test_source_tokens_encoded_between_two_steps_are_bounded() -> None:
     assert made.backend.batch_sizes == [2, 3]
 
 
-def test_waiting_sentences_are_encoded_with_joiners_of_their_length_as_far_as_there_is_room() -> None:
-    made = Running(max_rows=1, max_joining_tokens=10)
+def test_waiting_sentences_are_encoded_with_joiners_about_as_long_as_far_as_there_is_room() -> None:
+    made = Running(max_rows=1, max_joining_tokens=12)
     made.submit(endless(1))
     made.turn()
-    longer = [[2, 5, 6, 7, EOS], [2, 5, 6, 8, EOS]]
-    short = [[1, 5, EOS], [1, 6, EOS], [1, 7, EOS], [1, 8, EOS]]
+    longer = [[2, 5, 6, 7, 8, EOS], [2, 5, 6, 8, EOS]]
+    short = [[1, 5, EOS], [1, 6, EOS], [1, 7, EOS], [1, 8, EOS], [1, 9, EOS]]
     made.submit(short[0], longer[0], *short[1:], longer[1])
     made.run()
     made.assert_translated(endless(1), *short, *longer)
-    # 3 tokens of the joiner leave room for two of its companions; the last one is a joiner by itself.
-    assert made.backend.encoded == [[3], [3, 3, 3], [5, 5], [3]]
+    # 3 tokens of the joiner leave room for three companions as long; the last one is a joiner by itself.
+    assert made.backend.encoded == [[3], [3, 3, 3, 3], [6, 5], [3]]
 
 
 def test_joiners_of_similar_length_are_encoded_together_and_others_by_themselves() -> None:

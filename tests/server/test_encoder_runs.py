@@ -25,12 +25,19 @@ def test_joiners_share_a_run_as_far_as_padding_costs_less_than_another_run() -> 
     assert [ids(run.joining) for run in runs] == [[1, 3], [4, 2], [0]]
 
 
-def test_companions_are_as_long_as_the_longest_and_not_encoded_yet() -> None:
+def test_companions_are_about_as_long_as_the_longest_and_not_encoded_yet() -> None:
     joining = [opened(0, 9), opened(1, 7)]
-    waiting = [opened(2, 7), opened(3, 9), opened(4, 9, encoded=True), opened(5, 9)]
+    waiting = [opened(2, 6), opened(3, 9), opened(4, 9, encoded=True), opened(5, 10), opened(6, 7), opened(7, 9)]
     [run] = encoder_runs(joining, [*joining, *waiting], 1000)
     assert ids(run.joining) == [0, 1]
-    assert ids(run.companions) == [3, 5]
+    assert ids(run.companions) == [3, 6, 7]
+
+
+def test_a_sentence_is_the_companion_of_one_run_only() -> None:
+    joining = [opened(0, 20), opened(1, 11)]
+    waiting = [opened(2, 11), opened(3, 20), opened(4, 10)]
+    runs = encoder_runs(joining, [*joining, *waiting], 1000)
+    assert [ids(run.companions) for run in runs] == [[3], [2, 4]]
 
 
 def test_who_is_encoded_already_needs_no_run() -> None:
