@@ -15,7 +15,7 @@ from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 
-from loadtest.bench import ideas, offline, sentence_latency, serving_process, under_load
+from loadtest.bench import ideas, offline, operators, sentence_latency, serving_process, under_load
 from loadtest.bench.findings import Cell, Findings
 from loadtest.bench.html_report import goals_table, text_table, write_html
 from loadtest.bench.plan import Plan
@@ -28,6 +28,7 @@ SECTIONS: dict[str, Callable[[Plan], Findings]] = {
     "sentence_latency": sentence_latency.measure,
     "under_load": under_load.measure,
     "ideas": ideas.measure,
+    "operators": operators.measure,
     "serving_process": serving_process.measure,
 }
 

@@ -4,10 +4,12 @@ import json
 from pathlib import Path
 
 import grpc
+import onnx
+import onnxruntime as ort
 import pytest
 from sentencepiece import SentencePieceProcessor
 
-from loadtest.bench import made, offline, under_load
+from loadtest.bench import made, offline, operators, under_load
 from loadtest.bench.plan import Plan
 from loadtest.bench.process import BenchError
 from loadtest.running_server import running_server, serve_command
@@ -71,6 +73,19 @@ def test_the_peer_answers_as_our_server_does_and_no_call_of_the_open_loop_is_los
     assert len(ours) == len(theirs) == len(TEXTS)
     equal = [one.translated_text == other.translated_text for one, other in zip(ours, theirs, strict=True)]
     assert sum(equal) >= len(TEXTS) / 2  # int8 of two kinds
+
+
+def test_the_profile_has_what_takes_time_and_sessions_after_it_are_as_before() -> None:
+    before = ort.InferenceSession
+    spent = operators.operator_microseconds(operators.SHIPPED, 2)
+    assert ort.InferenceSession is before
+    for graph in spent:
+        in_graph = {node.op_type for node in onnx.load(operators.SHIPPED / f"{graph}.onnx").graph.node}
+        profiled = {name for name, microseconds in spent[graph].items() if microseconds > 0}
+        assert {"MatMulIntegerToFloat", "QuantizeLinear", "LayerNormalization"} <= profiled & in_graph
+    assert spent["step"]["GroupQueryAttention"] > 0
+    assert spent["encoder"]["Attention"] > 0
+    assert list(spent["step"].values()) == sorted(spent["step"].values(), reverse=True)
 
 
 def test_a_section_is_reported_with_its_goals(tmp_path: Path) -> None:
