@@ -86,16 +86,18 @@ class RunningBatch:
         """Give an encoded sentence its rows: one, or, to a plain beam, all that it will have."""
         backend, options = self._backend, joining.sentence.options
         assert joining.encoded
-        number = options.beam_size if options.is_plain_beam else 1
-        rows = joining.rows = sorted([self._take_row(joining) for _ in range(number)])
         if options.is_plain_greedy:
+            rows = self._take_rows(joining, 1)
             greedy = self._greedy[joining] = Greedy(options, rows[0])
             if joining.sentence.streams:
                 self._streaming_greedy[joining] = greedy
         elif options.is_plain_beam:
+            rows = self._take_rows(joining, options.beam_size)
             self._beams[joining] = self._beams_like(joining).join(options, rows)
         else:
+            rows = self._take_rows(joining, 1)
             self._searched[joining] = open_search(options, self._special_ids)
+        joining.rows = rows
         index = _index(rows)
         backend.state.write(index, *joining.encoded, joining.ticket.num_source_tokens)
         joining.encoded = None
@@ -115,7 +117,7 @@ class RunningBatch:
         backend = self._backend
         backend.step(len(self._owners))
         result = StepResult([], [])
-        # Searches first: the others change the log-probabilities in place.
+        # Searches first: the others may change the log-probabilities in place.
         surplus = self._step_searched(result)
         self._step_beams(result)
         self._step_greedy(result)
@@ -233,19 +235,22 @@ class RunningBatch:
 
     def _branch(self, owner: OpenSentence, source_row: int, number: int) -> list[int]:
         """New rows for other hypotheses of a sentence, at the position of its row `source_row`."""
-        rows = [self._take_row(owner) for _ in range(number)]
+        rows = self._take_rows(owner, number)
         if rows:
             self._backend.state.share_source(source_row, rows, owner.ticket.num_source_tokens)
             self._backend.positions[rows] = self._backend.positions[source_row]
         return rows
 
-    def _take_row(self, owner: OpenSentence) -> int:
-        if self._vacant:
-            row = self._vacant.pop()
+    def _take_rows(self, owner: OpenSentence, number: int) -> list[int]:
+        """Freed ones first; in ascending order."""
+        rows = [self._vacant.pop() for _ in range(min(number, len(self._vacant)))]
+        for row in rows:
             self._owners[row] = owner
-            return row
-        self._owners.append(owner)
-        return len(self._owners) - 1
+        rows.sort()
+        num_new = number - len(rows)
+        rows += range(len(self._owners), len(self._owners) + num_new)
+        self._owners += [owner] * num_new
+        return rows
 
     def _free(self, rows: Iterable[int]) -> None:
         """Rows that no hypothesis has any more."""

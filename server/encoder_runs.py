@@ -11,7 +11,8 @@ _MOST_PADDING = 8
 takes for each token, it takes what some ten tokens do (measured at d 128 and at d 512)."""
 
 _COMPANIONS_PADDING = 2
-"""Likewise, of a sentence that need not be encoded yet: as little as a larger run spares for each of its tokens."""
+"""Likewise, of a sentence that need not be encoded yet. Less than `_MOST_PADDING`, so that whoever could be a companion
+of one run is neither a companion nor a joiner of another."""
 
 _LOOK_AHEAD = 256
 """Waiting sentences among which companions are looked for."""
@@ -29,8 +30,9 @@ class EncoderRun(NamedTuple):
 def encoder_runs(joining: Sequence[OpenSentence], waiting: Iterable[OpenSentence], max_tokens: int) -> list[EncoderRun]:
     """Runs of similar length, with all of `joining` that are not encoded yet.
 
-    As companions they take sentences that wait and are about as long as the longest, because a run of many sentences
-    takes less time for each: as far as all runs together have at most `max_tokens` tokens, padding included.
+    As companions they take sentences that wait and are about as long as the longest: a run of many takes less time for
+    each of them, by more than so little padding costs. They are taken as far as all runs together have at most
+    `max_tokens` tokens, padding included.
     """
     groups = _by_similar_length([joiner for joiner in joining if not joiner.encoded])
     if not groups:

@@ -217,5 +217,6 @@ class Engine:
         opened = [*self._waiting.values(), *self._running.values()]
         self._waiting.clear()
         self._running.clear()
+        self._num_reserved = 0
         self._events += [(sentence.sentence.listener, Failed(EngineFailed())) for sentence in opened]
-        self._post(self._events)
+        self._publish()

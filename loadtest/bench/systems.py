@@ -58,8 +58,8 @@ class OurEngine(System):
                 for index, source in enumerate(sources)
             ]
         )
-        while len(self._outputs) < len(sources):
-            engine.turn()
+        while engine.turn():
+            pass
         return [self._outputs[index] for index in range(len(sources))]
 
     def _post(self, events: list[tuple[int, Event]]) -> None:

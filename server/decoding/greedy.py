@@ -40,14 +40,14 @@ def advance_greedy(
 ) -> list[Greedy]:
     """Write the most probable token of each; returns those that end with it.
 
-    log_probs: float32 [rows of the batch, vocabulary], changed in place; previous_ids: int64 [rows of the batch],
-    written for these rows.
+    log_probs: float32 [rows of the batch, vocabulary], which may be changed in place; previous_ids: int64 [rows of the
+    batch], written for these rows.
 
     A loop over rows, because after a step ONNX Runtime has the processor's caches to itself: one call of a NumPy
     function that is not in them takes as long as the loop does for many rows.
     """
     ids = log_probs.argmax(axis=1).tolist()
-    if not set(ids).isdisjoint(special_ids.never_written):  # hardly ever, of a trained model
+    if not set(ids).isdisjoint(special_ids.never_written):  # hardly ever; a row that is not greedy may cause it
         forbid(log_probs, special_ids)
         ids = log_probs.argmax(axis=1).tolist()
     log_prob_of, eos = log_probs.item, special_ids.eos

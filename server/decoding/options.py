@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from operator import attrgetter
-from typing import Any, NamedTuple
+from typing import Any
 
 from server.decoding.constraints import ForbiddenPhrases
 from server.decoding.required import RequiredTerms
@@ -65,29 +65,22 @@ class DecodingOptions:
     @property
     def is_plain_greedy(self) -> bool:
         """The most probable token at each step and nothing else, so that a loop over rows can do it."""
-        return _none_but(self, _GREEDY)
+        return _suits_greedy(self)
 
     @property
     def is_plain_beam(self) -> bool:
         """A beam without constraints, over the whole vocabulary, so that arrays of beams can do it."""
-        return _none_but(self, _BEAM) and not self.is_plain_greedy
+        return _suits_beam(self) and not self.is_plain_greedy
 
 
-class _Others(NamedTuple):
-    """Options but for some, to be looked at all at once: every sentence that joins a batch is asked for them."""
-
-    of: Callable[[DecodingOptions], tuple[Any, ...]]
-    by_default: tuple[Any, ...]
-
-
-def _all_but(*names: str) -> _Others:
+def _asks_only_for(*names: str) -> Callable[[DecodingOptions], bool]:
+    """Whether options are the default in all but these. All are compared at once: every sentence that joins a batch is
+    looked at."""
     others = [field for field in fields(DecodingOptions) if field.name not in names]
-    return _Others(attrgetter(*(field.name for field in others)), tuple(field.default for field in others))
+    values: Callable[[DecodingOptions], tuple[Any, ...]] = attrgetter(*(field.name for field in others))
+    defaults = tuple(field.default for field in others)
+    return lambda options: values(options) == defaults
 
 
-_GREEDY = _all_but("max_output_tokens", "length_penalty", "patience", "use_shortlist", "seed")
-_BEAM = _all_but("max_output_tokens", "beam_size", "length_penalty", "patience", "seed", "token_log_probs")
-
-
-def _none_but(options: DecodingOptions, others: _Others) -> bool:
-    return others.of(options) == others.by_default
+_suits_greedy = _asks_only_for("max_output_tokens", "length_penalty", "patience", "use_shortlist", "seed")
+_suits_beam = _asks_only_for("max_output_tokens", "beam_size", "length_penalty", "patience", "seed", "token_log_probs")

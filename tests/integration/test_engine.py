@@ -300,6 +300,8 @@ def test_a_broken_backend_fails_every_open_sentence_then_reports_and_refuses(
     ids += made.submit(endless(2))
     setattr(made.backend, f"{where}_error", RuntimeError("secret of the backend"))
     assert not made.engine.run()
+    assert made.engine.run(), "nothing is left that could fail once more"
+    assert made.metric("waiting") == made.metric("reserved_rows") == 0
     opened = [(2, 7, EOS), (ENDLESS, 1, 1, EOS), tuple(endless(2))]
     if where == "encode":  # the first sentence was encoded before
         made.assert_translated([2, 7, EOS])

@@ -1,12 +1,14 @@
 """The engine under any sequence of arrivals, cancellations, steps and passing time: nothing lost, nothing mixed up."""
 
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from server.decoding.hypothesis import Ending
 from server.errors import DeadlineExceeded, QueueFull
-from server.sentence import Failed, Sentence
+from server.sentence import Failed, Finished, Sentence, Written
 from tests.fakes import ENDLESS, EOS, MAX_OUTPUT_TOKENS, greedy, translate
 from tests.integration.running_engine import Running
 
@@ -15,8 +17,8 @@ MAX_WAITING = 6
 
 @dataclass(frozen=True)
 class Submit:
-    sentences: list[tuple[list[int], int, float]]
-    """Sources, their output limits, and after how many seconds they expire."""
+    sentences: list[tuple[list[int], int, float, bool]]
+    """Sources, their output limits, after how many seconds they expire, and whether they stream."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,8 @@ sources = st.builds(
     st.one_of(st.integers(0, 12), st.just(ENDLESS)),
     st.lists(st.integers(4, 90), max_size=4),
 )
-sentences = st.tuples(sources, st.integers(1, MAX_OUTPUT_TOKENS), st.sampled_from([2.0, 10.0, 1e9, 1e9]))
+timeouts = st.sampled_from([2.0, 10.0, 1e9, 1e9])
+sentences = st.tuples(sources, st.integers(1, MAX_OUTPUT_TOKENS), timeouts, st.booleans())
 actions = st.one_of(
     st.builds(Submit, st.lists(sentences, min_size=1, max_size=4)),
     st.builds(Cancel, st.integers(0, 50)),
@@ -51,49 +54,69 @@ actions = st.one_of(
 
 @dataclass
 class Ledger:
-    """What was asked of the engine."""
+    """What was asked of the engine. A sentence's number is its index, and the key of its outcome."""
 
     made: Running
-    accepted: dict[int, Sentence] = field(default_factory=dict)
-    cancelled: set[int] = field(default_factory=set)
+    sentences: list[Sentence] = field(default_factory=list)
+    ids: dict[int, int] = field(default_factory=dict)
+    """The engine's, of the accepted ones, by number."""
+    cancelled: dict[int, int] = field(default_factory=dict)
+    """How many events there were before, by number."""
 
     def perform(self, action: Submit | Cancel | Steps | Pass) -> None:
         match action:
             case Submit(sentences):
                 self.submit(sentences)
-            case Cancel(which) if self.accepted:
-                id_ = list(self.accepted)[which % len(self.accepted)]
-                self.cancelled.add(id_)
-                self.made.engine.cancel([id_])
+            case Cancel(which) if self.ids:
+                number = list(self.ids)[which % len(self.ids)]
+                self.cancelled.setdefault(number, len(self.made.outcomes.events(number)))
+                self.made.engine.cancel([self.ids[number]])
             case Steps(number):
                 self.made.turn(number)
             case Pass(seconds):
                 self.made.clock.now += seconds
 
-    def submit(self, sentences: list[tuple[list[int], int, float]]) -> None:
-        first = len(self.accepted)
+    def submit(self, sentences: list[tuple[list[int], int, float, bool]]) -> None:
+        first, now = len(self.sentences), self.made.clock()
         submitted = [
-            Sentence(source, greedy(limit), self.made.outcomes.listener(first + index), self.made.clock() + timeout)
-            for index, (source, limit, timeout) in enumerate(sentences)
+            Sentence(source, greedy(limit), self.made.outcomes.listener(number), now + timeout, streams)
+            for number, (source, limit, timeout, streams) in enumerate(sentences, first)
         ]
-        try:
+        self.sentences += submitted
+        with suppress(QueueFull):
             ids = self.made.engine.submit(submitted)
-        except QueueFull:
-            for index in range(len(submitted)):
-                assert self.made.outcomes.events(first + index) == []
-        else:
-            assert ids == list(range(first, first + len(ids)))
-            self.accepted.update(zip(ids, submitted, strict=True))
+            self.ids.update(enumerate(ids, first))
 
-    def check(self, id_: int) -> None:
-        sentence, ends = self.accepted[id_], self.made.outcomes.ends(id_)
-        assert len(ends) == 1 or (id_ in self.cancelled and not ends)
-        for end in ends:
-            if isinstance(end, Failed):
-                assert isinstance(end.error, DeadlineExceeded)
-                assert sentence.deadline <= self.made.clock()
+    def check(self) -> None:
+        """Once all is done."""
+        assert len(set(self.ids.values())) == len(self.ids)
+        for number in range(len(self.sentences)):
+            if number in self.ids:
+                self.check_accepted(number)
             else:
-                assert end == translate(sentence.source_ids, sentence.options.max_output_tokens)
+                assert self.made.outcomes.events(number) == []
+
+    def check_accepted(self, number: int) -> None:
+        sentence, events = self.sentences[number], self.made.outcomes.events(number)
+        whole = translate(sentence.source_ids, sentence.options.max_output_tokens)
+        output_ids = whole.hypotheses[0].output_ids
+        written = [event for event in events if isinstance(event, Written)]
+        told_of = [id_ for event in written for id_ in event.part.output_ids]
+        assert told_of == output_ids[: len(told_of)]
+        assert sentence.streams or not written
+        assert len(events) == self.cancelled.get(number, len(events)), "nothing is told of a cancelled one"
+        match events[len(written) :]:
+            case []:
+                assert number in self.cancelled
+            case [Finished() as finished]:
+                assert finished == whole
+                if sentence.streams:  # a last token that is not EOS comes with the end
+                    assert len(told_of) == len(output_ids) - (whole.hypotheses[0].ending is Ending.LIMIT)
+            case [Failed(error)]:
+                assert isinstance(error, DeadlineExceeded)
+                assert sentence.deadline <= self.made.clock()
+            case others:
+                raise AssertionError(f"told more than one end, or more after it: {others}")
 
 
 @settings(max_examples=60)
@@ -108,8 +131,7 @@ def test_every_accepted_sentence_ends_in_its_own_translation_or_its_own_error(
     made.run()
     fill_the_queue(made)
     assert made.metric("active_rows") == made.metric("waiting") == 0
-    for id_ in ledger.accepted:
-        ledger.check(id_)
+    ledger.check()
     assert made.metric("rows_joined_total") == made.metric("rows_left_total")
     assert max(made.backend.batch_sizes) <= max_rows
 

@@ -29,7 +29,8 @@ class Batch:
 
     def advance_with(self, log_probs: np.ndarray) -> None:
         running = [greedy for greedy in self.greedy if not greedy.hypothesis.ending]
-        advance_greedy(running, SPECIAL_IDS, log_probs, self.previous_ids)
+        ended = advance_greedy(running, SPECIAL_IDS, log_probs, self.previous_ids)
+        assert ended == [greedy for greedy in running if greedy.hypothesis.ending]
 
     @property
     def outputs(self) -> list[list[int]]:
