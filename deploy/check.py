@@ -23,7 +23,7 @@ from ruamel.yaml import YAML
 
 from deploy.dockerfile import Stage, read_dockerfile
 from server.config import ServerConfig
-from server.metrics import DecodingMetrics, Metrics
+from server.metrics import EngineMetrics, Metrics
 
 COMPOSE = Path("docker-compose.yml")
 DOCKERFILE = Path("deploy/Dockerfile")
@@ -144,12 +144,11 @@ def check_expression(expression: str, series: dict[str, set[str]]) -> list[str]:
 
 def server_series() -> dict[str, set[str]]:
     """The labels of every series that the server exposes, by name."""
-    metrics, decoding = Metrics(), DecodingMetrics()
-    decoding.engine("model")
+    metrics = Metrics()
     for rpc in (metrics.rpc_started, metrics.rpc_seconds):
         rpc.labels("type", "service", "method")
     metrics.rpc_handled.labels("type", "service", "method", "code")
-    families = (*metrics.registry.collect(), *decoding.registry.collect())
+    families = (*metrics.registry.collect(), *EngineMetrics("model").registry.collect())
     samples = [sample for family in families for sample in family.samples]
     return {sample.name: set(sample.labels) for sample in samples}
 

@@ -36,6 +36,7 @@ class Backend:
         self._step = _session(bundle.step, options)
         self._encoder_outputs = [output.name for output in self._encoder.get_outputs()]
         self._listed: ListedOutput | None = None
+        self._has_lists = False
         specs = manifest.state
         if manifest.has_shortlist:
             self._listed = ListedOutput(bundle, _session(bundle.path(OUTPUT_STEP), options), options.max_rows)
@@ -69,6 +70,7 @@ class Backend:
         if self._listed:
             running = {name: self.state.current[name][:num_running] for name in (LISTED_IDS, LIST_WIDTH)}
             encoded |= self._listed.encode(lists or [None] * len(sources), running)
+            self._has_lists |= LISTED_IDS in encoded
         return encoded
 
     def shortlist(self, source_ids: Sequence[int], further: Sequence[int]) -> Int64:
@@ -78,7 +80,7 @@ class Backend:
 
     def step(self, num_rows: int) -> None:
         """One token for the first `num_rows` rows."""
-        num_listed = np.count_nonzero(self.state.current[LIST_WIDTH][:num_rows]) if self._listed else 0
+        num_listed = self._num_listed(num_rows)
         # Where all rows have lists, nobody needs the whole vocabulary.
         session = self._features_step if num_listed == num_rows else self._step
         key = (session, num_rows, id(self.state.current))
@@ -92,6 +94,14 @@ class Backend:
             # A slice spares copies.
             rows = slice(num_rows) if num_listed == num_rows else np.flatnonzero(state[LIST_WIDTH][:num_rows])
             self._listed.write(rows, state, self.log_probs)
+
+    def _num_listed(self, num_rows: int) -> int:
+        """Rows that have a list; looked for from the first sentence with one on, until no row has any."""
+        if not self._has_lists:
+            return 0
+        num_listed = int(np.count_nonzero(self.state.current[LIST_WIDTH][:num_rows]))
+        self._has_lists = num_listed > 0
+        return num_listed
 
     def attention(self, rows: Sequence[int], num_source: int) -> Float32:
         """Of the last step, of rows of one sentence: float32 [rows, source], each summing to 1."""

@@ -62,6 +62,7 @@ class RunningBatch:
         self._special_ids = manifest.special_ids
         self._max_output_tokens = manifest.max_output_tokens
         self._backend = backend
+        self._positions = backend.positions.data
         self._owners: list[OpenSentence | None] = []  # by row; None where it was freed
         self._vacant: list[int] = []
         self._greedy: dict[OpenSentence, Greedy] = {}
@@ -121,7 +122,8 @@ class RunningBatch:
         surplus = self._step_searched(result)
         self._step_beams(result)
         self._step_greedy(result)
-        backend.positions[: len(self._owners)] += 1
+        for row in range(len(self._owners)):  # a loop for the reason that `advance_greedy` is one
+            self._positions[row] += 1
         self._free(surplus)
         for finished, _ in result.finished:
             self.leave(finished)

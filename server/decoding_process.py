@@ -31,7 +31,7 @@ from server.messages import (
     Unframed,
     framed,
 )
-from server.metrics import DecodingMetrics
+from server.metrics import EngineMetrics
 from server.scheduler import Limits
 from server.sentence import Event, Failed, Written
 from server.text import pieces_of
@@ -50,7 +50,6 @@ class EngineConnection:
         self._connection = connection
         self._open_backend = open_backend
         self._unframed = Unframed()
-        self._metrics = DecodingMetrics()
         self._ids: dict[int, int] = {}
         """Of the engine, by the numbers of the sentences that have not ended."""
         self._was_told_to_close = False
@@ -94,7 +93,7 @@ class EngineConnection:
             Limits(config.max_rows, config.max_joining_tokens),
             config.max_waiting,
             self._tell,
-            self._metrics.engine(manifest.name),
+            EngineMetrics(manifest.name),
             fetch=self._fetch,
         )
 
@@ -116,7 +115,7 @@ class EngineConnection:
         elif isinstance(message, Cancel):
             self._engine.cancel([self._ids.pop(number) for number in message.numbers if number in self._ids])
         elif isinstance(message, Collect):
-            self._send(Collected(list(self._metrics.registry.collect())))
+            self._send(Collected(self._engine.collect()))
         elif isinstance(message, Close):
             self._was_told_to_close = True
             self._engine.begin_closing()

@@ -12,6 +12,8 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
+from prometheus_client import Metric
+
 from server.backend import Backend
 from server.batch import OpenSentence, RunningBatch
 from server.bundle import Manifest
@@ -62,8 +64,6 @@ class Engine:
         self._events: list[tuple[Any, Event]] = []
         self._num_reserved = 0
         """Rows that running sentences may come to hold."""
-        self._published = (0, 0, 0)
-        """Active and reserved rows and waiting sentences, as the gauges show them."""
 
     # From `fetch` and `post`, or between two turns: never in the middle of a step, so that rows may leave at once.
 
@@ -90,6 +90,13 @@ class Engine:
     def begin_closing(self) -> None:
         """Refuse new sentences; once those that are in are finished, the loop ends."""
         self._is_closing = True
+
+    def collect(self) -> list[Metric]:
+        """Its series, as they are now."""
+        self._metrics.active_rows.set(self._batch.num_rows)
+        self._metrics.reserved_rows.set(self._num_reserved)
+        self._metrics.waiting.set(len(self._waiting))
+        return list(self._metrics.registry.collect())
 
     def _ticket(self, sentence: Sentence) -> Ticket:
         return Ticket(next(self._ids), len(sentence.source_ids), sentence.deadline, sentence.options.num_rows)
@@ -184,14 +191,9 @@ class Engine:
         self._events += [(ended.sentence.listener, finished) for ended, finished in result.finished]
         self._metrics.step_seconds.observe(now - started)
         self._metrics.batch_rows.observe(num_rows)
+        self._metrics.keep_up()
 
     def _publish(self) -> None:
-        gauges = (self._batch.num_rows, self._num_reserved, len(self._waiting))
-        if gauges != self._published:
-            self._published = gauges
-            self._metrics.active_rows.set(gauges[0])
-            self._metrics.reserved_rows.set(gauges[1])
-            self._metrics.waiting.set(gauges[2])
         if self._events:
             events, self._events = self._events, []
             self._post(events)

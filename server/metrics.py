@@ -1,8 +1,14 @@
 """The Prometheus series. Labels come from closed sets: models, methods, status codes; never text or ids."""
 
+from bisect import bisect_left
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Metric
+from prometheus_client.core import HistogramMetricFamily
+from prometheus_client.registry import Collector
+from prometheus_client.utils import floatToGoString
 
 _SECONDS = (0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 """A sentence takes 5 ms to 5 s."""
@@ -11,26 +17,10 @@ _STEP_SECONDS = (0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 
 
 _ROWS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 
+_COUNTED_AT_ONCE = 100
+"""Steps."""
 
 _PREFIX = "seq2serve"
-
-
-@dataclass(frozen=True)
-class EngineMetrics:
-    """One model's series."""
-
-    queue_seconds: Histogram
-    first_token_seconds: Histogram
-    encode_seconds: Histogram
-    step_seconds: Histogram
-    batch_rows: Histogram
-    active_rows: Gauge
-    reserved_rows: Gauge
-    waiting: Gauge
-    joined: Counter
-    left: Counter
-    source_tokens: Counter
-    output_tokens: Counter
 
 
 @dataclass(frozen=True)
@@ -70,56 +60,77 @@ class Metrics:
         )
 
 
-class DecodingMetrics:
-    """Of the decoding process."""
+class Distribution(Collector):
+    """A histogram of one thread's, as the library's but for its time: that counts each value at once, under a lock, and
+    took a fiftieth of an engine's time. Values are kept, and counted many together, amid which one takes far less: what
+    runs once a step has left the processor's caches by the next."""
 
-    def __init__(self) -> None:
-        self.registry = registry = CollectorRegistry()
-        model = ("model",)
-        self._queue_seconds = Histogram(
-            f"{_PREFIX}_queue_seconds", "Wait for a row.", model, buckets=_SECONDS, registry=registry
-        )
-        self._first_token_seconds = Histogram(
-            f"{_PREFIX}_time_to_first_token_seconds",
-            "From submission to the first output token.",
-            model,
-            buckets=_SECONDS,
-            registry=registry,
-        )
-        self._encode_seconds = Histogram(
-            f"{_PREFIX}_encode_seconds", "One encoder run.", model, buckets=_STEP_SECONDS, registry=registry
-        )
-        self._step_seconds = Histogram(
-            f"{_PREFIX}_step_seconds", "One decoder step of all rows.", model, buckets=_STEP_SECONDS, registry=registry
-        )
-        rows = f"{_PREFIX}_batch_rows"
-        self._batch_rows = Histogram(rows, "Rows in a step.", model, buckets=_ROWS, registry=registry)
-        self._active_rows = Gauge(f"{_PREFIX}_active_rows", "Rows of the running batch.", model, registry=registry)
-        self._reserved_rows = Gauge(
-            f"{_PREFIX}_reserved_rows", "Rows kept for the hypotheses of running sentences.", model, registry=registry
-        )
-        self._waiting = Gauge(f"{_PREFIX}_waiting", "Sentences that wait for a row.", model, registry=registry)
-        self._rows_joined = Counter(f"{_PREFIX}_rows_joined_total", "Sentences given a row.", model, registry=registry)
-        self._rows_left = Counter(f"{_PREFIX}_rows_left_total", "Sentences that left.", model, registry=registry)
-        self._tokens = Counter(
-            f"{_PREFIX}_tokens_total",
-            "Tokens read, and of finished translations.",
-            (*model, "direction"),
-            registry=registry,
-        )
+    def __init__(self, name: str, documentation: str, model: str, bounds: Sequence[float]) -> None:
+        self._name = name
+        self._documentation = documentation
+        self._model = model
+        self._bounds = bounds
+        self._counts = [0] * (len(bounds) + 1)
+        """Of values up to each bound, and of larger ones."""
+        self._sum = 0.0
+        self._observed: list[float] = []
+        self.observe = self._observed.append
 
-    def engine(self, model: str) -> EngineMetrics:
-        return EngineMetrics(
-            queue_seconds=self._queue_seconds.labels(model),
-            first_token_seconds=self._first_token_seconds.labels(model),
-            encode_seconds=self._encode_seconds.labels(model),
-            step_seconds=self._step_seconds.labels(model),
-            batch_rows=self._batch_rows.labels(model),
-            active_rows=self._active_rows.labels(model),
-            reserved_rows=self._reserved_rows.labels(model),
-            waiting=self._waiting.labels(model),
-            joined=self._rows_joined.labels(model),
-            left=self._rows_left.labels(model),
-            source_tokens=self._tokens.labels(model, "source"),
-            output_tokens=self._tokens.labels(model, "output"),
+    def __len__(self) -> int:
+        """Of values that are not counted yet."""
+        return len(self._observed)
+
+    def count(self) -> None:
+        for value in self._observed:
+            self._counts[bisect_left(self._bounds, value)] += 1
+        self._sum += sum(self._observed)
+        self._observed.clear()
+
+    def collect(self) -> Iterable[Metric]:
+        self.count()
+        family = HistogramMetricFamily(self._name, self._documentation, labels=("model",))
+        bounds = [*map(floatToGoString, self._bounds), "+Inf"]
+        family.add_metric((self._model,), list(zip(bounds, accumulate(self._counts), strict=True)), self._sum)
+        yield family
+
+
+class EngineMetrics:
+    """Of one model's engine, in the decoding process. All of it is the engine's thread's."""
+
+    def __init__(self, model: str) -> None:
+        self.registry = CollectorRegistry()
+        self._model = model
+        self._distributions: list[Distribution] = []
+        self.queue_seconds = self._distribution("queue_seconds", "Wait for a row.", _SECONDS)
+        self.first_token_seconds = self._distribution(
+            "time_to_first_token_seconds", "From submission to the first output token.", _SECONDS
         )
+        self.encode_seconds = self._distribution("encode_seconds", "One encoder run.", _STEP_SECONDS)
+        self.step_seconds = self._distribution("step_seconds", "One decoder step of all rows.", _STEP_SECONDS)
+        self.batch_rows = self._distribution("batch_rows", "Rows in a step.", _ROWS)
+        self.active_rows = self._gauge("active_rows", "Rows of the running batch.")
+        self.reserved_rows = self._gauge("reserved_rows", "Rows kept for the hypotheses of running sentences.")
+        self.waiting = self._gauge("waiting", "Sentences that wait for a row.")
+        self.joined = self._counter("rows_joined_total", "Sentences given a row.").labels(model)
+        self.left = self._counter("rows_left_total", "Sentences that left.").labels(model)
+        tokens = self._counter("tokens_total", "Tokens read, and of finished translations.", "direction")
+        self.source_tokens = tokens.labels(model, "source")
+        self.output_tokens = tokens.labels(model, "output")
+
+    def keep_up(self) -> None:
+        """To be called after every step: no more is left to be counted than takes a fraction of one."""
+        if len(self.step_seconds) >= _COUNTED_AT_ONCE:
+            for distribution in self._distributions:
+                distribution.count()
+
+    def _distribution(self, name: str, documentation: str, bounds: Sequence[float]) -> Distribution:
+        distribution = Distribution(f"{_PREFIX}_{name}", documentation, self._model, bounds)
+        self.registry.register(distribution)
+        self._distributions.append(distribution)
+        return distribution
+
+    def _gauge(self, name: str, documentation: str) -> Gauge:
+        return Gauge(f"{_PREFIX}_{name}", documentation, ("model",), registry=self.registry).labels(self._model)
+
+    def _counter(self, name: str, documentation: str, *further_labels: str) -> Counter:
+        return Counter(f"{_PREFIX}_{name}", documentation, ("model", *further_labels), registry=self.registry)

@@ -18,10 +18,10 @@ Rows = int | slice | Sequence[int] | npt.NDArray[np.int64]
 
 
 class _Extent(NamedTuple):
-    """Along which dimension a tensor is as long as its source or its target is."""
+    """How far a tensor is real: along one dimension, it is as long as its source or its target is."""
 
-    before: tuple[slice, ...]
-    """Indices of the dimensions between the rows and that one."""
+    num_before: int
+    """Dimensions between the rows and that one."""
     dimension: str | None
     """None: it is always full."""
 
@@ -29,7 +29,11 @@ class _Extent(NamedTuple):
         """Index of the part of one row, or of several, that holds something."""
         if self.dimension is None:
             return rows
-        return rows, *self.before, slice(num_source if self.dimension == "source" else num_target)
+        return rows, *[slice(None)] * self.num_before, slice(num_source if self.dimension == "source" else num_target)
+
+
+_ByExtent = Sequence[tuple[_Extent, Sequence[str]]]
+"""Names of tensors, those together that need one index."""
 
 
 class StateBuffers:
@@ -39,15 +43,15 @@ class StateBuffers:
         """What the next step reads: name -> [max_rows, ...]."""
         self.following: dict[str, Array] = {}
         """Where the next step writes: a second buffer for a replaced tensor, the same one for all others."""
-        self._extents: dict[str, _Extent] = {}
         for spec in specs:
             shape = [sizes[dimension] if isinstance(dimension, str) else dimension for dimension in spec.shape]
             buffer = np.zeros((max_rows, *shape), spec.dtype)
             self.current[spec.name] = buffer
             self.following[spec.name] = np.zeros(buffer.shape, spec.dtype) if spec.kind == "replace" else buffer
-            self._extents[spec.name] = _extent(spec)
-        self._constant = [spec.name for spec in specs if spec.kind == "constant"]
-        self._growing = [spec.name for spec in specs if spec.kind != "constant"]
+        self._all = _by_extent(specs)
+        self._constant = _by_extent([spec for spec in specs if spec.kind == "constant"])
+        self._encoded = _by_extent([spec for spec in specs if spec.kind != "append"])
+        self._growing = _by_extent([spec for spec in specs if spec.kind != "constant"])
 
     def flip(self) -> None:
         """After a step: what was written is now current."""
@@ -55,35 +59,50 @@ class StateBuffers:
 
     def write(self, rows: Rows, encoded: Mapping[str, Array], index: int, num_source: int) -> None:
         """A sentence joins: sentence `index` of an encoder batch, `num_source` tokens long, becomes row `rows`, or each
-        of them."""
-        for name, tensor in encoded.items():
-            real = self._extents[name].real
-            self.current[name][real(rows, num_source, 0)] = tensor[real(index, num_source, 0)]
+        of them. What the batch does not have, nobody will read."""
+        self._copy(self._encoded, encoded, index, rows, num_source)
 
     def copy(self, sources: Rows, targets: Rows, num_target: int) -> None:
         """What has been written in rows `sources`, at most `num_target` tokens, goes on in rows `targets` as well.
 
         Of one sentence each: the constant tensors of a target row are there already. No row is both.
         """
-        for name in self._growing:
-            buffer, real = self.current[name], self._extents[name].real
-            buffer[real(targets, 0, num_target)] = buffer[real(sources, 0, num_target)]
+        self._copy(self._growing, self.current, sources, targets, num_target=num_target)
 
     def share_source(self, source_row: int, target_rows: Rows, num_source: int) -> None:
         """Rows `target_rows`, which are new, belong to the sentence of row `source_row`."""
-        for name in self._constant:
-            buffer, real = self.current[name], self._extents[name].real
-            buffer[real(target_rows, num_source, 0)] = buffer[real(source_row, num_source, 0)]
+        self._copy(self._constant, self.current, source_row, target_rows, num_source)
 
     def move(self, source_row: int, target_row: int, num_source: int, num_target: int) -> None:
         """Row `source_row` takes the place of row `target_row`, which has left."""
-        for name, buffer in self.current.items():
-            real = self._extents[name].real
-            buffer[real(target_row, num_source, num_target)] = buffer[real(source_row, num_source, num_target)]
+        self._copy(self._all, self.current, source_row, target_row, num_source, num_target)
+
+    def _copy(
+        self,
+        names: _ByExtent,
+        tensors: Mapping[str, Array],
+        sources: Rows,
+        targets: Rows,
+        num_source: int = 0,
+        num_target: int = 0,
+    ) -> None:
+        """What is real of rows `sources` of `tensors`, of these names, to rows `targets`."""
+        for extent, alike in names:
+            source, target = (extent.real(rows, num_source, num_target) for rows in (sources, targets))
+            for name in alike:
+                if name in tensors:
+                    self.current[name][target] = tensors[name][source]
+
+
+def _by_extent(specs: Sequence[StateSpec]) -> _ByExtent:
+    names: dict[_Extent, list[str]] = {}
+    for spec in specs:
+        names.setdefault(_extent(spec), []).append(spec.name)
+    return list(names.items())
 
 
 def _extent(spec: StateSpec) -> _Extent:
     for axis, dimension in enumerate(spec.shape):
         if isinstance(dimension, str):
-            return _Extent((slice(None),) * axis, dimension)
-    return _Extent((), None)
+            return _Extent(axis, dimension)
+    return _Extent(0, None)

@@ -8,7 +8,7 @@ from server.backend import Backend, BackendOptions
 from server.bundle import read_bundle
 from server.decoding.options import DecodingOptions
 from server.engine import Engine
-from server.metrics import DecodingMetrics
+from server.metrics import EngineMetrics
 from server.scheduler import Limits
 from server.sentence import Event, Finished, Sentence
 
@@ -79,7 +79,7 @@ class OurEngine(System):
             Limits(max_rows, max_joining_tokens=512),
             MAX_WAITING,
             self._post,
-            DecodingMetrics().engine(self._bundle.manifest.name),
+            EngineMetrics(self._bundle.manifest.name),
         )
         self._engine = max_rows, engine
         return engine

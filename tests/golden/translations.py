@@ -9,7 +9,7 @@ from pathlib import Path
 from server.backend import Backend, BackendOptions
 from server.bundle import Bundle
 from server.engine import Engine
-from server.metrics import DecodingMetrics
+from server.metrics import EngineMetrics
 from server.repository import read_repository
 from server.scheduler import Limits
 from server.sentence import Sentence
@@ -45,7 +45,7 @@ def translate(bundle: Bundle, max_rows: int = len(SENTENCES)) -> dict[str, str]:
         Limits(max_rows, max_joining_tokens=512),
         len(SENTENCES),
         post,
-        DecodingMetrics().engine(manifest.name),
+        EngineMetrics(manifest.name),
     )
     engine.submit([Sentence(tokenizer.encode(source), greedy(60), outcomes.listener(source)) for source in SENTENCES])
     engine.run()

@@ -1,9 +1,7 @@
 """An engine over a backend of integers, whose steps and clock the test moves by hand."""
 
-from prometheus_client import CollectorRegistry
-
 from server.engine import Engine, Fetch
-from server.metrics import DecodingMetrics
+from server.metrics import EngineMetrics
 from server.scheduler import Limits
 from server.sentence import Sentence
 from tests.fakes import ENDLESS, EOS, MANIFEST, FakeBackend, FakeClock, Outcomes, greedy, post, translate
@@ -26,16 +24,13 @@ class Running:
         self.clock = FakeClock()
         self.backend = FakeBackend(max_rows)
         self.outcomes = Outcomes()
-        self.registry: CollectorRegistry
-        metrics = DecodingMetrics()
-        self.registry = metrics.registry
         self.engine = Engine(
             MANIFEST,
             self.backend,
             Limits(max_rows, max_joining_tokens),
             max_waiting,
             post,
-            metrics.engine("fake"),
+            EngineMetrics("fake"),
             self.clock,
             fetch,
         )
@@ -64,8 +59,14 @@ class Running:
         for source in sources:
             assert self.outcomes.ends(tuple(source)) == [translate(source, limit)]
 
-    def metric(self, name: str) -> float | None:
-        return self.registry.get_sample_value(f"seq2serve_{name}", {"model": "fake"})
+    def metric(self, name: str, **labels: str) -> float:
+        [value] = [
+            sample.value
+            for series in self.engine.collect()
+            for sample in series.samples
+            if sample.name == f"seq2serve_{name}" and sample.labels == labels | {"model": "fake"}
+        ]
+        return value
 
 
 def endless(name: int) -> list[int]:

@@ -17,7 +17,7 @@ from server.decoding.hypothesis import Ending
 from server.decoding.options import DecodingOptions
 from server.decoding.required import RequiredTerm, RequiredTerms
 from server.engine import Engine
-from server.metrics import DecodingMetrics
+from server.metrics import EngineMetrics
 from server.scheduler import Limits
 from server.sentence import Finished, Sentence
 from server.text import WORD_START, Tokenizer
@@ -63,7 +63,7 @@ def each_alone(served: SmallModel) -> list[Finished]:
 def engine_of(served: SmallModel, max_rows: int) -> Engine:
     manifest, backend = served.bundle.manifest, Backend(served.bundle, BackendOptions(max_rows, num_threads=1))
     limits = Limits(max_rows, max_joining_tokens=100)
-    return Engine(manifest, backend, limits, 2 * NUM_SENTENCES, post, DecodingMetrics().engine(manifest.name))
+    return Engine(manifest, backend, limits, 2 * NUM_SENTENCES, post, EngineMetrics(manifest.name))
 
 
 def random_sources() -> list[list[int]]:

@@ -8,7 +8,7 @@ import pytest
 
 from server.bundle import Bundle
 from server.engine import Engine
-from server.metrics import DecodingMetrics, Metrics
+from server.metrics import EngineMetrics, Metrics
 from server.pb import translation_pb2 as pb
 from server.repository import Models, ServedModel
 from server.request import RequestLimits
@@ -32,7 +32,7 @@ class Streaming:
 
     def __init__(self, tokenizer: Tokenizer) -> None:
         self.num_finished = 0
-        metrics = DecodingMetrics().engine("fake")
+        metrics = EngineMetrics("fake")
         self.engine = Engine(MANIFEST, FakeBackend(4), Limits(4, 1000), 100, self._post, metrics)
         model = ServedModel(MANIFEST, tokenizer, self.engine)
         models = Models([Bundle(Path("fake"), MANIFEST)], "fake", lambda _: model)

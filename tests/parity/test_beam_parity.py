@@ -16,7 +16,7 @@ from server.bundle import Bundle
 from server.decoding.hypothesis import Ending
 from server.decoding.options import DecodingOptions
 from server.engine import Engine
-from server.metrics import DecodingMetrics
+from server.metrics import EngineMetrics
 from server.scheduler import Limits
 from server.sentence import Finished, Sentence
 from tests.conftest import SmallModels
@@ -62,9 +62,7 @@ def decode(exported: SmallModel) -> list[Finished]:
     bundle = Bundle(exported.fp32, manifest)
     outcomes = Outcomes()
     backend = Backend(bundle, BackendOptions(MAX_ROWS, num_threads=1))
-    engine = Engine(
-        bundle.manifest, backend, Limits(MAX_ROWS, 60), NUM_SENTENCES, post, DecodingMetrics().engine("parity")
-    )
+    engine = Engine(bundle.manifest, backend, Limits(MAX_ROWS, 60), NUM_SENTENCES, post, EngineMetrics("parity"))
     engine.submit(
         [
             Sentence(

@@ -13,7 +13,7 @@ from server.decoding.hypothesis import Ending, Hypothesis
 from server.decoding.options import DecodingOptions
 from server.engine import Engine
 from server.errors import EngineFailed
-from server.metrics import DecodingMetrics, Metrics
+from server.metrics import EngineMetrics, Metrics
 from server.open_request import OpenRequest
 from server.pb import translation_pb2 as pb
 from server.repository import ServedModel
@@ -121,7 +121,7 @@ async def test_what_cannot_be_read_fails_its_own_request_alone(
     small_tokenizer: Path, tokenizer: Tokenizer, caplog: pytest.LogCaptureFixture
 ) -> None:
     metrics = Metrics()
-    engine = Engine(MANIFEST, FakeBackend(4), Limits(4, 100), 10, post, DecodingMetrics().engine("fake"))
+    engine = Engine(MANIFEST, FakeBackend(4), Limits(4, 100), 10, post, EngineMetrics("fake"))
 
     def opened(own: Tokenizer, source: list[int]) -> OpenRequest:
         request = TranslationRequest(ServedModel(MANIFEST, own, engine), [[Segment(source, greedy(9))]], 1, True)

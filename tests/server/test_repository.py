@@ -6,7 +6,7 @@ import pytest
 from server.bundle import ENCODER, STEP, TOKENIZER, Bundle, BundleError, Manifest, write_manifest
 from server.engine import Engine
 from server.errors import InvalidRequest, UnknownModel
-from server.metrics import DecodingMetrics
+from server.metrics import EngineMetrics
 from server.repository import Models, ServedModel, check_default, read_repository
 from server.scheduler import Limits
 from server.text import Tokenizer
@@ -68,7 +68,7 @@ def models(small_tokenizer: Path) -> Models:
     ]
 
     def load(bundle: Bundle) -> ServedModel:
-        engine = Engine(MANIFEST, FakeBackend(1), Limits(1, 1), 1, post, DecodingMetrics().engine("fake"))
+        engine = Engine(MANIFEST, FakeBackend(1), Limits(1, 1), 1, post, EngineMetrics("fake"))
         return ServedModel(bundle.manifest, Tokenizer(small_tokenizer, eos=3), engine)
 
     return Models(bundles, "gamma", load)

@@ -6,7 +6,7 @@ import pytest
 from server.bundle import Bundle
 from server.engine import Engine
 from server.errors import InvalidRequest, UnknownModel
-from server.metrics import DecodingMetrics
+from server.metrics import EngineMetrics
 from server.pb import translation_pb2 as pb
 from server.repository import Models, ServedModel
 from server.request import RequestLimits, parse_request
@@ -24,7 +24,7 @@ def models(tokenizer: Tokenizer) -> Models:
     manifest = dataclasses.replace(MANIFEST, max_source_tokens=MAX_SOURCE_TOKENS, max_output_tokens=MAX_OUTPUT_TOKENS)
 
     def load(bundle: Bundle) -> ServedModel:
-        engine = Engine(manifest, FakeBackend(1), Limits(1, 1), 1, post, DecodingMetrics().engine("fake"))
+        engine = Engine(manifest, FakeBackend(1), Limits(1, 1), 1, post, EngineMetrics("fake"))
         return ServedModel(manifest, tokenizer, engine)
 
     return Models([Bundle(Path("fake"), manifest)], "fake", load)
