@@ -148,7 +148,7 @@ def server_series() -> dict[str, set[str]]:
     for rpc in (metrics.rpc_started, metrics.rpc_seconds):
         rpc.labels("type", "service", "method")
     metrics.rpc_handled.labels("type", "service", "method", "code")
-    families = (*metrics.registry.collect(), *EngineMetrics("model").registry.collect())
+    families = (*metrics.registry.collect(), *EngineMetrics("model").collect())
     samples = [sample for family in families for sample in family.samples]
     return {sample.name: set(sample.labels) for sample in samples}
 

@@ -32,7 +32,7 @@ class Encoded(NamedTuple):
     number: int
 
 
-@dataclass(eq=False)
+@dataclass(slots=True, eq=False)
 class OpenSentence:
     """A sentence inside the engine."""
 
@@ -88,15 +88,15 @@ class RunningBatch:
         backend, options = self._backend, joining.sentence.options
         assert joining.encoded
         if options.is_plain_greedy:
-            rows = self._take_rows(joining, 1)
+            rows = [self._take_row(joining)]
             greedy = self._greedy[joining] = Greedy(options, rows[0])
             if joining.sentence.streams:
                 self._streaming_greedy[joining] = greedy
         elif options.is_plain_beam:
-            rows = self._take_rows(joining, options.beam_size)
+            rows = sorted([self._take_row(joining) for _ in range(options.beam_size)])
             self._beams[joining] = self._beams_like(joining).join(options, rows)
         else:
-            rows = self._take_rows(joining, 1)
+            rows = [self._take_row(joining)]
             self._searched[joining] = open_search(options, self._special_ids)
         joining.rows = rows
         index = _index(rows)
@@ -237,22 +237,19 @@ class RunningBatch:
 
     def _branch(self, owner: OpenSentence, source_row: int, number: int) -> list[int]:
         """New rows for other hypotheses of a sentence, at the position of its row `source_row`."""
-        rows = self._take_rows(owner, number)
+        rows = [self._take_row(owner) for _ in range(number)]
         if rows:
             self._backend.state.share_source(source_row, rows, owner.ticket.num_source_tokens)
             self._backend.positions[rows] = self._backend.positions[source_row]
         return rows
 
-    def _take_rows(self, owner: OpenSentence, number: int) -> list[int]:
-        """Freed ones first; in ascending order."""
-        rows = [self._vacant.pop() for _ in range(min(number, len(self._vacant)))]
-        for row in rows:
+    def _take_row(self, owner: OpenSentence) -> int:
+        if self._vacant:
+            row = self._vacant.pop()
             self._owners[row] = owner
-        rows.sort()
-        num_new = number - len(rows)
-        rows += range(len(self._owners), len(self._owners) + num_new)
-        self._owners += [owner] * num_new
-        return rows
+            return row
+        self._owners.append(owner)
+        return len(self._owners) - 1
 
     def _free(self, rows: Iterable[int]) -> None:
         """Rows that no hypothesis has any more."""

@@ -93,10 +93,10 @@ class Engine:
 
     def collect(self) -> list[Metric]:
         """Its series, as they are now."""
-        self._metrics.active_rows.set(self._batch.num_rows)
-        self._metrics.reserved_rows.set(self._num_reserved)
-        self._metrics.waiting.set(len(self._waiting))
-        return list(self._metrics.registry.collect())
+        self._metrics.active_rows = self._batch.num_rows
+        self._metrics.reserved_rows = self._num_reserved
+        self._metrics.waiting = len(self._waiting)
+        return self._metrics.collect()
 
     def _ticket(self, sentence: Sentence) -> Ticket:
         return Ticket(next(self._ids), len(sentence.source_ids), sentence.deadline, sentence.options.num_rows)
@@ -161,14 +161,13 @@ class Engine:
             self._encode([*run.joining, *run.companions])
             for joiner in run.joining:
                 self._give_row(joiner)
-        if joining:
-            self._metrics.joined.inc(len(joining))
+        self._metrics.joined += len(joining)
 
     def _encode(self, group: list[OpenSentence]) -> None:
         started = self._clock()
         self._batch.encode(group)
         self._metrics.encode_seconds.observe(self._clock() - started)
-        self._metrics.source_tokens.inc(sum(opened.ticket.num_source_tokens for opened in group))
+        self._metrics.source_tokens += sum(opened.ticket.num_source_tokens for opened in group)
 
     def _give_row(self, joiner: OpenSentence) -> None:
         self._batch.join(joiner)
@@ -182,11 +181,9 @@ class Engine:
         now = self._clock()
         for joiner in joined:
             self._metrics.first_token_seconds.observe(now - joiner.submitted)
-        if result.finished:
-            for ended, _ in result.finished:
-                self._end(ended)
-            self._metrics.left.inc(len(result.finished))
-            self._metrics.output_tokens.inc(sum(finished.hypotheses[0].num_scored for _, finished in result.finished))
+        for ended, finished in result.finished:
+            self._end(ended)
+            self._metrics.output_tokens += finished.hypotheses[0].num_scored
         self._events += [(writing.sentence.listener, written) for writing, written in result.written]
         self._events += [(ended.sentence.listener, finished) for ended, finished in result.finished]
         self._metrics.step_seconds.observe(now - started)
@@ -206,12 +203,12 @@ class Engine:
         if running:
             self._batch.leave(running)
             self._end(running)
-            self._metrics.left.inc()
         return running
 
     def _end(self, ended: OpenSentence) -> None:
         """It has left the batch."""
         del self._running[ended.ticket.id]
+        self._metrics.left += 1
         self._num_reserved -= ended.ticket.num_rows
 
     def _fail_everything(self) -> None:

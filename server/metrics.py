@@ -1,13 +1,12 @@
 """The Prometheus series. Labels come from closed sets: models, methods, status codes; never text or ids."""
 
 from bisect import bisect_left
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Metric
-from prometheus_client.core import HistogramMetricFamily
-from prometheus_client.registry import Collector
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.utils import floatToGoString
 
 _SECONDS = (0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
@@ -60,15 +59,11 @@ class Metrics:
         )
 
 
-class Distribution(Collector):
-    """A histogram of one thread's, as the library's but for its time: that counts each value at once, under a lock, and
-    took a fiftieth of an engine's time. Values are kept, and counted many together, amid which one takes far less: what
-    runs once a step has left the processor's caches by the next."""
+class Distribution:
+    """What becomes a histogram. Values are kept, and counted many together, amid which one takes far less: what runs
+    once a step has left the processor's caches by the next."""
 
-    def __init__(self, name: str, documentation: str, model: str, bounds: Sequence[float]) -> None:
-        self._name = name
-        self._documentation = documentation
-        self._model = model
+    def __init__(self, bounds: Sequence[float]) -> None:
         self._bounds = bounds
         self._counts = [0] * (len(bounds) + 1)
         """Of values up to each bound, and of larger ones."""
@@ -86,51 +81,77 @@ class Distribution(Collector):
         self._sum += sum(self._observed)
         self._observed.clear()
 
-    def collect(self) -> Iterable[Metric]:
+    def histogram(self, name: str, documentation: str, model: str) -> Metric:
         self.count()
-        family = HistogramMetricFamily(self._name, self._documentation, labels=("model",))
         bounds = [*map(floatToGoString, self._bounds), "+Inf"]
-        family.add_metric((self._model,), list(zip(bounds, accumulate(self._counts), strict=True)), self._sum)
-        yield family
+        buckets = list(zip(bounds, accumulate(self._counts), strict=True))
+        series = HistogramMetricFamily(name, documentation, labels=("model",))
+        series.add_metric((model,), buckets, self._sum)
+        return series
 
 
 class EngineMetrics:
-    """Of one model's engine, in the decoding process. All of it is the engine's thread's."""
+    """Of one model's engine, and of its thread alone: plain numbers, which become series when somebody asks for them.
+
+    The library counts under a lock, which took a fortieth of an engine's time.
+    """
 
     def __init__(self, model: str) -> None:
-        self.registry = CollectorRegistry()
         self._model = model
-        self._distributions: list[Distribution] = []
-        self.queue_seconds = self._distribution("queue_seconds", "Wait for a row.", _SECONDS)
-        self.first_token_seconds = self._distribution(
-            "time_to_first_token_seconds", "From submission to the first output token.", _SECONDS
-        )
-        self.encode_seconds = self._distribution("encode_seconds", "One encoder run.", _STEP_SECONDS)
-        self.step_seconds = self._distribution("step_seconds", "One decoder step of all rows.", _STEP_SECONDS)
-        self.batch_rows = self._distribution("batch_rows", "Rows in a step.", _ROWS)
-        self.active_rows = self._gauge("active_rows", "Rows of the running batch.")
-        self.reserved_rows = self._gauge("reserved_rows", "Rows kept for the hypotheses of running sentences.")
-        self.waiting = self._gauge("waiting", "Sentences that wait for a row.")
-        self.joined = self._counter("rows_joined_total", "Sentences given a row.").labels(model)
-        self.left = self._counter("rows_left_total", "Sentences that left.").labels(model)
-        tokens = self._counter("tokens_total", "Tokens read, and of finished translations.", "direction")
-        self.source_tokens = tokens.labels(model, "source")
-        self.output_tokens = tokens.labels(model, "output")
+        self.queue_seconds = Distribution(_SECONDS)
+        self.first_token_seconds = Distribution(_SECONDS)
+        self.encode_seconds = Distribution(_STEP_SECONDS)
+        self.step_seconds = Distribution(_STEP_SECONDS)
+        self.batch_rows = Distribution(_ROWS)
+        self.active_rows = 0
+        self.reserved_rows = 0
+        self.waiting = 0
+        self.joined = 0
+        self.left = 0
+        self.source_tokens = 0
+        self.output_tokens = 0
 
     def keep_up(self) -> None:
         """To be called after every step: no more is left to be counted than takes a fraction of one."""
-        if len(self.step_seconds) >= _COUNTED_AT_ONCE:
-            for distribution in self._distributions:
-                distribution.count()
+        if len(self.step_seconds) < _COUNTED_AT_ONCE:
+            return
+        for value in vars(self).values():
+            if isinstance(value, Distribution):
+                value.count()
 
-    def _distribution(self, name: str, documentation: str, bounds: Sequence[float]) -> Distribution:
-        distribution = Distribution(f"{_PREFIX}_{name}", documentation, self._model, bounds)
-        self.registry.register(distribution)
-        self._distributions.append(distribution)
-        return distribution
+    def collect(self) -> list[Metric]:
+        tokens = CounterMetricFamily(
+            f"{_PREFIX}_tokens", "Tokens read, and of finished translations.", labels=("model", "direction")
+        )
+        tokens.add_metric((self._model, "source"), self.source_tokens)
+        tokens.add_metric((self._model, "output"), self.output_tokens)
+        return [
+            self._histogram("queue_seconds", "Wait for a row.", self.queue_seconds),
+            self._histogram(
+                "time_to_first_token_seconds",
+                "From submission to the first output token.",
+                self.first_token_seconds,
+            ),
+            self._histogram("encode_seconds", "One encoder run.", self.encode_seconds),
+            self._histogram("step_seconds", "One decoder step of all rows.", self.step_seconds),
+            self._histogram("batch_rows", "Rows in a step.", self.batch_rows),
+            self._gauge("active_rows", "Rows of the running batch.", self.active_rows),
+            self._gauge("reserved_rows", "Rows kept for the hypotheses of running sentences.", self.reserved_rows),
+            self._gauge("waiting", "Sentences that wait for a row.", self.waiting),
+            self._counter("rows_joined", "Sentences given a row.", self.joined),
+            self._counter("rows_left", "Sentences that left.", self.left),
+            tokens,
+        ]
 
-    def _gauge(self, name: str, documentation: str) -> Gauge:
-        return Gauge(f"{_PREFIX}_{name}", documentation, ("model",), registry=self.registry).labels(self._model)
+    def _histogram(self, name: str, documentation: str, values: Distribution) -> Metric:
+        return values.histogram(f"{_PREFIX}_{name}", documentation, self._model)
 
-    def _counter(self, name: str, documentation: str, *further_labels: str) -> Counter:
-        return Counter(f"{_PREFIX}_{name}", documentation, ("model", *further_labels), registry=self.registry)
+    def _gauge(self, name: str, documentation: str, value: int) -> Metric:
+        series = GaugeMetricFamily(f"{_PREFIX}_{name}", documentation, labels=("model",))
+        series.add_metric((self._model,), value)
+        return series
+
+    def _counter(self, name: str, documentation: str, value: int) -> Metric:
+        series = CounterMetricFamily(f"{_PREFIX}_{name}", documentation, labels=("model",))
+        series.add_metric((self._model,), value)
+        return series

@@ -88,7 +88,7 @@ class StateBuffers:
     ) -> None:
         """What is real of rows `sources` of `tensors`, of these names, to rows `targets`."""
         for extent, alike in names:
-            source, target = (extent.real(rows, num_source, num_target) for rows in (sources, targets))
+            source, target = extent.real(sources, num_source, num_target), extent.real(targets, num_source, num_target)
             for name in alike:
                 if name in tensors:
                     self.current[name][target] = tensors[name][source]

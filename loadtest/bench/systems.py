@@ -1,5 +1,6 @@
 """What is compared: each translates all sentences at once, greedy or with a beam, as fast as it can."""
 
+import gc
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
@@ -82,4 +83,5 @@ class OurEngine(System):
             EngineMetrics(self._bundle.manifest.name),
         )
         self._engine = max_rows, engine
+        gc.freeze()  # as the process that decodes does
         return engine

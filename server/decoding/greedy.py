@@ -60,9 +60,10 @@ def advance_greedy(
             hypothesis.ending = Ending.EOS
             ended.append(greedy)
             continue
-        hypothesis.output_ids.append(id_)
+        output_ids = hypothesis.output_ids
+        output_ids.append(id_)
         previous_ids[row] = id_
-        if len(hypothesis.output_ids) >= greedy.options.max_output_tokens:
+        if len(output_ids) >= greedy.options.max_output_tokens:
             hypothesis.ending = Ending.LIMIT
             ended.append(greedy)
     return ended
