@@ -14,13 +14,13 @@ help: ## list the targets
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
 $(VENV)/serving: pyproject.toml | $(BIN)/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[serve]'
 	touch $@
 $(VENV)/everything: pyproject.toml | $(BIN)/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[train,loadtest,bench,dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[serve,train,loadtest,bench,dev]'
 	touch $@ $(VENV)/serving $(VENV)/loadtest
 $(VENV)/loadtest: pyproject.toml | $(BIN)/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[loadtest]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[serve,loadtest]'
 	touch $@ $(VENV)/serving
 
 serve: $(VENV)/serving ## install what serving needs, and serve the shipped models
@@ -37,24 +37,24 @@ check: $(VENV)/everything ## lint, types, import rules, the contract, container 
 	$(BIN)/buf lint
 	$(BIN)/python -m deploy.check
 	$(MAKE) --no-print-directory proto
-	git diff --exit-code server/pb
+	git diff --exit-code seq2serve/pb
 
 format: $(VENV)/everything ## put all code into the project's format
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-proto: $(VENV)/everything ## write server/pb from proto/
-	$(BIN)/python -m grpc_tools.protoc -Iserver/pb=proto/translation/v1 \
+proto: $(VENV)/everything ## write seq2serve/pb from proto/
+	$(BIN)/python -m grpc_tools.protoc -Iseq2serve/pb=proto/translation/v1 \
 		--python_out=. --pyi_out=. --grpc_python_out=. proto/translation/v1/translation.proto
 
 load: $(VENV)/loadtest ## load every model alike, and compare latency and throughput
 	$(BIN)/python -m loadtest $(ARGS)
 
 bench: $(VENV)/everything ## compare with CTranslate2 and PyTorch, offline and under load: build/bench.html
-	$(BIN)/python -m loadtest.bench $(ARGS)
+	$(BIN)/python -m bench $(ARGS)
 
 bench-quick: $(VENV)/everything ## a part of it, in five minutes
-	$(BIN)/python -m loadtest.bench --quick $(ARGS)
+	$(BIN)/python -m bench --quick $(ARGS)
 
 ARCHITECTURES := rnn lstm lstm_attention transformer
 
@@ -73,4 +73,4 @@ export: $(VENV)/everything ## make the shipped bundles from the shipped checkpoi
 
 evaluate: $(VENV)/everything ## score every model on every test set, as a running server translates
 	$(BIN)/python -m models.evaluate $(foreach name,$(ARCHITECTURES),\
-		$(name)="$(BIN)/python -m client --model $(subst _,-,$(name))-en-fr $(DECODING)")
+		$(name)="$(BIN)/python -m seq2serve --model $(subst _,-,$(name))-en-fr $(DECODING)")

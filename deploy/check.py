@@ -23,7 +23,8 @@ from ruamel.yaml import YAML
 
 from deploy.dockerfile import Stage, read_dockerfile
 from server.config import ServerConfig
-from server.metrics import EngineMetrics, Metrics
+from server.decoding.metrics import EngineMetrics
+from server.serving.metrics import Metrics
 
 COMPOSE = Path("docker-compose.yml")
 DOCKERFILE = Path("deploy/Dockerfile")

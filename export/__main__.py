@@ -43,7 +43,7 @@ from models.corpora import (
 from models.greedy import translate
 from models.metrics import bleu, cased_bleu
 from models.seq2seq import BOS, EOS, PAD, UNKNOWN, Seq2SeqModel
-from server.bundle import (
+from server.bundle.manifest import (
     ENCODER,
     FEATURES_STEP,
     FORMAT_VERSION,
@@ -59,7 +59,7 @@ from server.bundle import (
     StateSpec,
     write_manifest,
 )
-from server.shortlist import Shortlist, write_shortlist
+from server.bundle.shortlist import Shortlist, write_shortlist
 
 MAX_BLEU_LOSS = 0.5
 """What int8 may cost on each validation set."""

@@ -14,7 +14,7 @@ from export.graphs import MIN_POSITIONS
 from models.batches import pad_sources
 from models.greedy import NEVER_WRITTEN, max_output
 from models.seq2seq import BOS, EOS, PAD, StateTensor
-from server.shortlist import Shortlist
+from server.bundle.shortlist import Shortlist
 
 Array = npt.NDArray[np.generic]
 

@@ -10,8 +10,8 @@ from onnx import GraphProto, ModelProto, NodeProto, helper, numpy_helper
 from export.lexicon import train_lexicon
 from export.quantize import copied, drop_unused, rename
 from models.seq2seq import EOS
-from server.bundle import FEATURES
-from server.shortlist import Shortlist
+from server.bundle.manifest import FEATURES
+from server.bundle.shortlist import Shortlist
 
 NUM_FREQUENT = 200
 """The most frequent tokens of the corpus' target side, which are on every list."""

@@ -24,8 +24,8 @@ from locust.env import Environment
 from loadtest.locustfile import SENTENCES, TranslationUser, read_decoding
 from loadtest.report import Round, merge, plot, table
 from loadtest.running_server import STOP_SECONDS, ServerError, running_server, serve_command
-from server.pb import translation_pb2 as pb
-from server.pb import translation_pb2_grpc as pb_grpc
+from seq2serve.pb import translation_pb2 as pb
+from seq2serve.pb import translation_pb2_grpc as pb_grpc
 
 _WARM_UP_SECONDS = 1.0
 """At the start of each measurement, not counted: the users connect."""

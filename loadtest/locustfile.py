@@ -19,8 +19,8 @@ from grpc.experimental import gevent as grpc_gevent
 from locust import User, constant, events, task
 from locust.env import Environment
 
-from server.pb import translation_pb2 as pb
-from server.pb import translation_pb2_grpc as pb_grpc
+from seq2serve.pb import translation_pb2 as pb
+from seq2serve.pb import translation_pb2_grpc as pb_grpc
 
 grpc_gevent.init_gevent()  # before any channel: a call would block all users otherwise
 

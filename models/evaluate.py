@@ -1,7 +1,7 @@
 """Score translation systems on every test set.
 
     python -m models.evaluate checkpoints/transformer checkpoints/lstm
-    python -m models.evaluate transformer="python -m client --model transformer-en-fr"
+    python -m models.evaluate transformer="python -m seq2serve --model transformer-en-fr"
     python -m models.evaluate --by-length checkpoints/lstm checkpoints/lstm_attention
 
 A system is a checkpoint's folder, which PyTorch decodes, or `NAME=COMMAND`: a command that reads one sentence

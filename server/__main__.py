@@ -4,8 +4,8 @@ import asyncio
 import logging
 import sys
 
-from server.app import serve
 from server.config import parse_config
+from server.serving.app import serve
 
 if __name__ == "__main__":
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")

@@ -8,7 +8,7 @@
     |- DeadlineExceeded   the client's deadline passed, in the queue or while decoding
     '- EngineFailed       the decode loop broke, or its process ended; the message says nothing of its inside
 
-`interceptors.py` maps them to gRPC status codes.
+`serving/rpc/status.py` maps them to gRPC status codes.
 """
 
 from typing import Any

@@ -10,7 +10,8 @@ from hypothesis import HealthCheck, settings
 
 from models.registry import ARCHITECTURES
 from models.seq2seq import EOS
-from server.text import Tokenizer
+from server.text.sentencepieces import SentencePieceTokenizer
+from server.text.tokenizer import Tokenizer
 from tests.small_models import SmallModel, export_small_model, train_small_tokenizer
 
 # How fast an example runs says nothing on a machine that does other things beside.
@@ -29,7 +30,7 @@ def small_tokenizer(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def tokenizer(small_tokenizer: Path) -> Tokenizer:
-    return Tokenizer(small_tokenizer, EOS)
+    return SentencePieceTokenizer(small_tokenizer, EOS)
 
 
 @pytest.fixture(scope="session")

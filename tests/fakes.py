@@ -8,13 +8,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from server.backend import Backend, BackendOptions
-from server.bundle import FORMAT_VERSION, Bundle, Manifest, SpecialIds, StateSpec
-from server.decoding.hypothesis import Ending, Hypothesis
-from server.decoding.options import DecodingOptions
-from server.sentence import Event, Failed, Finished, Listener, Written
-from server.shortlist import Int64
-from server.state import Array, StateBuffers
+from server.bundle.manifest import FORMAT_VERSION, Bundle, Manifest, SpecialIds, StateSpec
+from server.bundle.shortlist import Int64
+from server.decoding.graphs.backend import Backend, BackendOptions
+from server.decoding.graphs.state import Array, StateBuffers
+from server.messages.hypothesis import Ending, Hypothesis
+from server.messages.options import DecodingOptions
+from server.messages.sentence import Event, Failed, Finished, Listener, Written
 
 PATIENCE = 30.0
 """Seconds after which a test gives up on something that has to happen; none waits for the time to pass."""

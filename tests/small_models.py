@@ -18,7 +18,7 @@ from export.shortlist import build_shortlist, split_output
 from models.registry import architecture
 from models.seq2seq import BOS, EOS, PAD, UNKNOWN, Seq2SeqModel
 from models.tokenizer import load_tokenizer, train_tokenizer
-from server.bundle import (
+from server.bundle.manifest import (
     ENCODER,
     FEATURES_STEP,
     FORMAT_VERSION,
@@ -33,7 +33,7 @@ from server.bundle import (
     read_bundle,
     write_manifest,
 )
-from server.shortlist import write_shortlist
+from server.bundle.shortlist import write_shortlist
 
 SENTENCES = (Path(__file__).parent / "sentences.txt").read_text(encoding="utf-8").splitlines()
 """What the small tokenizer is trained on, and what the graphs are calibrated with."""

@@ -40,11 +40,11 @@ def test_a_wrong_service_is_named(service: str, key: str, value: object, problem
 def test_a_copied_file_that_is_not_there_or_is_ignored_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    text = check.DOCKERFILE.read_text().replace("COPY client client", "COPY clients clients\nCOPY docs docs")
+    text = check.DOCKERFILE.read_text().replace("COPY seq2serve seq2serve", "COPY seq2served clients\nCOPY docs docs")
     shutil.copytree("docs", tmp_path / "docs")
     (tmp_path / "Dockerfile").write_text(text)
     found = list(check.check_dockerfile(read_dockerfile(tmp_path / "Dockerfile")))
-    assert any("COPY clients: no such file" in problem for problem in found)
+    assert any("COPY seq2served: no such file" in problem for problem in found)
     assert any("COPY docs: .dockerignore leaves it out" in problem for problem in found)
 
 

@@ -1,4 +1,4 @@
-"""`python -m server` and `python -m client` as a user starts them."""
+"""`python -m server` and `python -m seq2serve` as a user starts them."""
 
 import re
 import subprocess
@@ -27,7 +27,7 @@ class ServerProcess:
         """The command that it suggests."""
 
     def client(self, *arguments: str, stdin: str = "") -> Completed:
-        return run("client", "--server", self.address, *arguments, stdin=stdin)
+        return run("seq2serve", "--server", self.address, *arguments, stdin=stdin)
 
     def end(self, signal: int) -> tuple[int, str]:
         """Exit code and what it wrote to standard error."""

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from client.__main__ import LINES_PER_CALL
 from export.session import GraphSession
 from models.registry import ARCHITECTURES
-from server.pb import translation_pb2 as pb
-from server.text import Tokenizer
+from seq2serve.__main__ import LINES_PER_CALL
+from seq2serve.pb import translation_pb2 as pb
+from server.text.tokenizer import Tokenizer
 from tests.conftest import SmallModels
 from tests.e2e.processes import DEFAULT_MODEL, ROOT, Completed, ServerProcess, run, server_process
 from tests.fakes import PATIENCE
@@ -64,7 +64,7 @@ def test_streamed_lines_are_the_same_in_the_end(server: ServerProcess, french: d
 
 def test_what_is_typed_is_answered_line_by_line(server: ServerProcess, french: dict[str, str]) -> None:
     keyboard, terminal = os.openpty()
-    command = [sys.executable, "-m", "client", "--server", server.address]
+    command = [sys.executable, "-m", "seq2serve", "--server", server.address]
     with subprocess.Popen(command, cwd=ROOT, text=True, stdin=terminal, stdout=subprocess.PIPE) as process:
         assert process.stdout
         for sentence in SENTENCES[:2]:
@@ -77,7 +77,7 @@ def test_what_is_typed_is_answered_line_by_line(server: ServerProcess, french: d
 def test_a_reader_that_has_had_enough_ends_it_quietly(server: ServerProcess, tmp_path: Path) -> None:
     many = tmp_path / "many.txt"
     many.write_text("\n".join(SENTENCES * 30))
-    command = [sys.executable, "-m", "client", "--server", server.address, "--file", str(many)]
+    command = [sys.executable, "-m", "seq2serve", "--server", server.address, "--file", str(many)]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         assert process.stdout
         assert process.stderr
@@ -136,7 +136,7 @@ def test_what_goes_wrong_is_one_line_and_exit_code_1(server: ServerProcess, argu
 
 
 def test_a_server_that_is_not_there_is_one_line_and_exit_code_1() -> None:
-    ended = run("client", "--server", "127.0.0.1:1", "a")
+    ended = run("seq2serve", "--server", "127.0.0.1:1", "a")
     assert ended.returncode == 1
     assert ended.stderr.startswith("error: UNAVAILABLE: ")
     assert "Traceback" not in ended.stderr
@@ -150,13 +150,13 @@ def test_a_server_that_is_not_there_is_one_line_and_exit_code_1() -> None:
     ],
 )
 def test_contradicting_arguments_are_a_usage_error(arguments: list[str], message: str) -> None:
-    ended = run("client", *arguments)
+    ended = run("seq2serve", *arguments)
     assert ended.returncode == 2
     assert message in ended.stderr
 
 
 def test_every_decoding_option_has_a_flag() -> None:
-    help_text = run("client", "--help").stdout
+    help_text = run("seq2serve", "--help").stdout
     for field in pb.DecodingOptions.DESCRIPTOR.fields:
         assert (
             f"--{field.name.removesuffix('s' if field.name == 'forbidden_phrases' else '').replace('_', '-')}"
@@ -210,7 +210,7 @@ def test_pairs_of_lines_are_scored(server: ServerProcess, french: dict[str, str]
     ],
 )
 def test_wrong_options_are_named(arguments: list[str], problem: str) -> None:
-    done = run("client", *arguments)
+    done = run("seq2serve", *arguments)
     assert done.returncode == 2
     assert problem in done.stderr
     assert "Traceback" not in done.stderr

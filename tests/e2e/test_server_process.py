@@ -10,9 +10,9 @@ from pathlib import Path
 import grpc
 import pytest
 
-from server.bundle import STEP, TOKENIZER, read_bundle, write_manifest
-from server.pb import translation_pb2 as pb
-from server.pb import translation_pb2_grpc as pb_grpc
+from seq2serve.pb import translation_pb2 as pb
+from seq2serve.pb import translation_pb2_grpc as pb_grpc
+from server.bundle.manifest import STEP, TOKENIZER, read_bundle, write_manifest
 from tests.e2e.processes import DEFAULT_MODEL, ROOT, children, is_running, run, server_arguments, server_process
 from tests.fakes import PATIENCE
 from tests.small_models import SENTENCES
@@ -20,7 +20,7 @@ from tests.small_models import SENTENCES
 TRAINING = {"torch", "onnx", "onnxscript", "models", "export", "loadtest", "sacrebleu", "matplotlib"}
 
 
-@pytest.mark.parametrize("module", ["server.app", "client.__main__"])
+@pytest.mark.parametrize("module", ["server.serving.app", "seq2serve.__main__"])
 def test_serving_and_its_client_import_nothing_of_training(module: str) -> None:
     code = f"import sys, {module}; print(*sorted({{name.partition('.')[0] for name in sys.modules}}))"
     imported = subprocess.run([sys.executable, "-c", code], cwd=ROOT, text=True, capture_output=True, check=True)
@@ -34,9 +34,9 @@ def test_a_server_that_has_translated_has_imported_nothing_of_training(model_rep
 import asyncio, sys
 from pathlib import Path
 import grpc
-from server.app import App
+from server.serving.app import App
 from server.config import ServerConfig
-from server.pb import translation_pb2 as pb, translation_pb2_grpc as pb_grpc
+from seq2serve.pb import translation_pb2 as pb, translation_pb2_grpc as pb_grpc
 
 async def main():
     app = App(ServerConfig(model_repository=Path({str(model_repository)!r}), default_model={DEFAULT_MODEL!r},

@@ -11,7 +11,7 @@ from export.__main__ import ExportError, check_parity, commit, export, main, qua
 from export.graphs import export_encoder, export_step
 from models.checkpoint import load_checkpoint
 from models.corpora import CorpusError
-from server.bundle import ENCODER, STEP, read_bundle
+from server.bundle.manifest import ENCODER, STEP, read_bundle
 from tests.models.test_train import Workplace
 
 

@@ -9,7 +9,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from export import quantize
-from server.bundle import STEP
+from server.bundle.manifest import STEP
 from tests.conftest import SmallModels
 
 ROWS, WIDTH = 40, 8

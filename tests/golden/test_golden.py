@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from server.bundle import Bundle
+from server.bundle.manifest import Bundle
 from tests.golden.translations import GOLDEN, shipped_bundles, translate
 
 EXPECTED = json.loads(GOLDEN.read_text(encoding="utf-8"))

@@ -6,14 +6,14 @@ The file is written anew when the shipped models change, and only then.
 import json
 from pathlib import Path
 
-from server.backend import Backend, BackendOptions
-from server.bundle import Bundle
-from server.engine import Engine
-from server.metrics import EngineMetrics
-from server.repository import read_repository
-from server.scheduler import Limits
-from server.sentence import Sentence
-from server.text import Tokenizer
+from server.bundle.manifest import Bundle
+from server.decoding.engine import Engine
+from server.decoding.graphs.backend import Backend, BackendOptions
+from server.decoding.metrics import EngineMetrics
+from server.decoding.scheduler import Limits
+from server.messages.sentence import Sentence
+from server.serving.models.repository import read_repository
+from server.text.sentencepieces import SentencePieceTokenizer
 from tests.fakes import Outcomes, greedy, post
 
 ROOT = Path(__file__).parents[2]
@@ -37,7 +37,7 @@ def shipped_bundles() -> list[Bundle]:
 def translate(bundle: Bundle, max_rows: int = len(SENTENCES)) -> dict[str, str]:
     """Source -> translation; `max_rows` sentences share a batch."""
     manifest = bundle.manifest
-    tokenizer = Tokenizer(bundle.tokenizer, manifest.special_ids.eos)
+    tokenizer = SentencePieceTokenizer(bundle.tokenizer, manifest.special_ids.eos)
     outcomes = Outcomes()
     engine = Engine(
         manifest,

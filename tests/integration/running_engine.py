@@ -1,9 +1,9 @@
 """An engine over a backend of integers, whose steps and clock the test moves by hand."""
 
-from server.engine import Engine, Fetch
-from server.metrics import EngineMetrics
-from server.scheduler import Limits
-from server.sentence import Sentence
+from server.decoding.engine import Engine, Fetch
+from server.decoding.metrics import EngineMetrics
+from server.decoding.scheduler import Limits
+from server.messages.sentence import Sentence
 from tests.fakes import ENDLESS, EOS, MANIFEST, FakeBackend, FakeClock, Outcomes, greedy, post, translate
 
 LIMIT = 20

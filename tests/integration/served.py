@@ -16,12 +16,12 @@ from google.rpc.error_details_pb2 import BadRequest, ErrorInfo, RequestInfo, Ret
 from grpc_status import rpc_status
 from prometheus_client.parser import text_string_to_metric_families
 
-from server.app import App
+from seq2serve.pb import translation_pb2 as pb
+from seq2serve.pb import translation_pb2_grpc as pb_grpc
 from server.config import ServerConfig
-from server.decoding_process import OpenBackend, decode
-from server.engines import Launch
-from server.pb import translation_pb2 as pb
-from server.pb import translation_pb2_grpc as pb_grpc
+from server.decoding.connection import OpenBackend, decode
+from server.serving.app import App
+from server.serving.engines.processes import Launch
 from tests.fakes import PATIENCE, Gate, GatedBackend
 
 DEFAULT_MODEL = "rnn-en-fr"

@@ -11,16 +11,17 @@ import pytest
 from export.session import GraphSession
 from models.registry import ARCHITECTURES
 from models.seq2seq import EOS
-from server.backend import Backend, BackendOptions
-from server.decoding.constraints import ForbiddenPhrases
-from server.decoding.hypothesis import Ending
-from server.decoding.options import DecodingOptions
-from server.decoding.required import RequiredTerm, RequiredTerms
-from server.engine import Engine
-from server.metrics import EngineMetrics
-from server.scheduler import Limits
-from server.sentence import Finished, Sentence
-from server.text import WORD_START, Tokenizer
+from server.decoding.engine import Engine
+from server.decoding.graphs.backend import Backend, BackendOptions
+from server.decoding.metrics import EngineMetrics
+from server.decoding.scheduler import Limits
+from server.decoding.search.constraints import ForbiddenPhrases
+from server.decoding.search.required import RequiredTerm, RequiredTerms
+from server.messages.hypothesis import Ending
+from server.messages.options import DecodingOptions
+from server.messages.sentence import Finished, Sentence
+from server.text.pieces import WORD_START
+from server.text.sentencepieces import SentencePieceTokenizer
 from tests.conftest import SmallModels
 from tests.fakes import Outcomes, greedy, post
 from tests.small_models import VOCABULARY_SIZE, SmallModel
@@ -84,7 +85,7 @@ def greedy_requests() -> list[Request]:
 
 def mixed_requests(served: SmallModel) -> list[Request]:
     """Sentences that ask for different things, of every kind that there is."""
-    pieces = Tokenizer(served.bundle.tokenizer, EOS).pieces
+    pieces = SentencePieceTokenizer(served.bundle.tokenizer, EOS).pieces
     has_list = served.bundle.manifest.has_shortlist
     attends = served.model.alignment is not None
     phrase = ForbiddenPhrases([pieces.texts[30].strip(WORD_START) or "a"], pieces)

@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 import pytest_asyncio
 
-from server.backend import Backend, BackendOptions
-from server.bundle import read_bundle
-from server.pb import translation_pb2 as pb
-from server.text import Tokenizer
+from seq2serve.pb import translation_pb2 as pb
+from server.bundle.manifest import read_bundle
+from server.decoding.graphs.backend import Backend, BackendOptions
+from server.text.tokenizer import Tokenizer
 from tests.fakes import PATIENCE
 from tests.integration.served import Served, serving
 from tests.small_models import SENTENCES

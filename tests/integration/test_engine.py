@@ -5,9 +5,9 @@ from collections.abc import Callable
 
 import pytest
 
-from server.decoding.hypothesis import Ending, Hypothesis
 from server.errors import DeadlineExceeded, EngineFailed, NotServing, QueueFull
-from server.sentence import Finished, Sentence, Written
+from server.messages.hypothesis import Ending, Hypothesis
+from server.messages.sentence import Finished, Sentence, Written
 from tests.fakes import ENDLESS, EOS, greedy, translate
 from tests.integration.running_engine import LIMIT, Running, endless
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from server.decoding.hypothesis import Ending
 from server.errors import DeadlineExceeded, QueueFull
-from server.sentence import Failed, Finished, Sentence, Written
+from server.messages.hypothesis import Ending
+from server.messages.sentence import Failed, Finished, Sentence, Written
 from tests.fakes import ENDLESS, EOS, MAX_OUTPUT_TOKENS, greedy, translate
 from tests.integration.running_engine import Running
 

@@ -10,12 +10,13 @@ from typing import Any
 
 import pytest
 
-from server.backend import BackendOptions
-from server.bundle import Bundle, BundleError
+from server.bundle.manifest import Bundle, BundleError
 from server.config import ServerConfig
-from server.engines import Engines, RemoteEngine
+from server.decoding.graphs.backend import BackendOptions
 from server.errors import EngineFailed, NotServing, QueueFull
-from server.sentence import Event, Failed, Finished, Listener, Sentence
+from server.messages.sentence import Event, Failed, Finished, Listener, Sentence
+from server.serving.engines.processes import Engines
+from server.serving.engines.remote import RemoteEngine
 from tests.fakes import EOS, MANIFEST, PATIENCE, FakeBackend, Gate, greedy, translate
 from tests.integration.running_engine import endless
 from tests.integration.served import launched_here
@@ -219,7 +220,7 @@ async def test_a_bundle_that_cannot_be_loaded_is_named_and_nothing_else_is_said(
 
 
 async def test_a_decoding_process_that_does_not_end_is_killed(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("server.engines._CLOSE_SECONDS", 0.1)
+    monkeypatch.setattr("server.serving.engines.processes._CLOSE_SECONDS", 0.1)
     processes = []
 
     def launch(connections: object) -> subprocess.Popen[bytes]:

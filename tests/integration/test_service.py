@@ -9,9 +9,9 @@ import pytest
 
 from export.session import GraphSession
 from models.registry import ARCHITECTURES
-from server.pb import translation_pb2 as pb
-from server.pb import translation_pb2_grpc as pb_grpc
-from server.text import Tokenizer
+from seq2serve.pb import translation_pb2 as pb
+from seq2serve.pb import translation_pb2_grpc as pb_grpc
+from server.text.tokenizer import Tokenizer
 from tests.conftest import SmallModels
 from tests.integration.served import DEFAULT_MODEL, Served, request, serving
 from tests.small_models import MAX_OUTPUT_TOKENS, MAX_SOURCE_TOKENS, SENTENCES, SmallModel

@@ -12,11 +12,11 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
 from models.tokenizer import train_tokenizer
-from server.app import SERVICE, App
-from server.bundle import TOKENIZER, BundleError, read_bundle, write_manifest
+from seq2serve.pb import translation_pb2 as pb
+from seq2serve.pb import translation_pb2_grpc as pb_grpc
+from server.bundle.manifest import TOKENIZER, BundleError, read_bundle, write_manifest
 from server.config import ServerConfig
-from server.pb import translation_pb2 as pb
-from server.pb import translation_pb2_grpc as pb_grpc
+from server.serving.app import SERVICE, App
 from tests.fakes import PATIENCE
 from tests.integration.served import DEFAULT_MODEL, Served, eventually, refusal, request, serving
 from tests.small_models import SENTENCES

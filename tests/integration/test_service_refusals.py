@@ -12,9 +12,9 @@ import pytest_asyncio
 from google.protobuf.duration_pb2 import Duration
 from google.rpc.error_details_pb2 import BadRequest, ErrorInfo, RequestInfo, RetryInfo
 
-from server.backend import Backend
-from server.bundle import BundleError
-from server.pb import translation_pb2 as pb
+from seq2serve.pb import translation_pb2 as pb
+from server.bundle.manifest import BundleError
+from server.decoding.graphs.backend import Backend
 from tests.fakes import PATIENCE
 from tests.integration.served import DEFAULT_MODEL, Served, refusal, request, serving
 from tests.small_models import MAX_OUTPUT_TOKENS, MAX_SOURCE_TOKENS, SENTENCES

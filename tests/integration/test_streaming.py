@@ -6,17 +6,18 @@ from pathlib import Path
 
 import pytest
 
-from server.bundle import Bundle
-from server.engine import Engine
-from server.metrics import EngineMetrics, Metrics
-from server.pb import translation_pb2 as pb
-from server.repository import Models, ServedModel
-from server.request import RequestLimits
-from server.request_options import OptionLimits
-from server.scheduler import Limits
-from server.sentence import Event, Finished, Listener
-from server.service import TranslationService
-from server.text import Tokenizer
+from seq2serve.pb import translation_pb2 as pb
+from server.bundle.manifest import Bundle
+from server.decoding.engine import Engine
+from server.decoding.metrics import EngineMetrics
+from server.decoding.scheduler import Limits
+from server.messages.sentence import Event, Finished, Listener
+from server.serving.metrics import Metrics
+from server.serving.models.catalogue import Models, ServedModel
+from server.serving.requests.options import OptionLimits
+from server.serving.requests.parse import RequestLimits
+from server.serving.rpc.translation import TranslationService
+from server.text.tokenizer import Tokenizer
 from tests.fakes import MANIFEST, PATIENCE, FakeBackend, post
 
 

@@ -11,14 +11,14 @@ from models.beam_search import BeamOptions, beam_search
 from models.greedy import max_output
 from models.registry import ARCHITECTURES
 from models.seq2seq import EOS
-from server.backend import Backend, BackendOptions
-from server.bundle import Bundle
-from server.decoding.hypothesis import Ending
-from server.decoding.options import DecodingOptions
-from server.engine import Engine
-from server.metrics import EngineMetrics
-from server.scheduler import Limits
-from server.sentence import Finished, Sentence
+from server.bundle.manifest import Bundle
+from server.decoding.engine import Engine
+from server.decoding.graphs.backend import Backend, BackendOptions
+from server.decoding.metrics import EngineMetrics
+from server.decoding.scheduler import Limits
+from server.messages.hypothesis import Ending
+from server.messages.options import DecodingOptions
+from server.messages.sentence import Finished, Sentence
 from tests.conftest import SmallModels
 from tests.fakes import Outcomes, post
 from tests.small_models import VOCABULARY_SIZE, SmallModel

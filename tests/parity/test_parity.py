@@ -13,8 +13,8 @@ from export.session import GraphSession
 from models.greedy import greedy_decode
 from models.registry import ARCHITECTURES
 from models.seq2seq import ALIGNMENT_QUERY, BOS, EOS
-from server.backend import Backend, BackendOptions
-from server.bundle import ENCODER, STEP
+from server.bundle.manifest import ENCODER, STEP
+from server.decoding.graphs.backend import Backend, BackendOptions
 from tests.conftest import SmallModels
 from tests.small_models import VOCABULARY_SIZE, SmallModel, build_random_model
 

@@ -1,0 +1,95 @@
+"""The engine beside its peers: `make bench`, or `make bench-quick` for a part of it.
+
+Everything is measured in one run, on the same weights, sentences and machine; what is compared is measured in turns,
+so that a slow minute of the machine meets all. Writes `build/bench.json`, whose flat `ratios` are the sum of it, and
+`build/bench.html`.
+"""
+
+import argparse
+import json
+import os
+import platform
+import sys
+import time
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+
+from bench import ideas, offline, operators, sentence_latency, serving_process, under_load
+from bench.findings import Cell, Findings
+from bench.html_report import goals_table, text_table, write_html
+from bench.plan import Plan
+from bench.process import BenchError
+from loadtest.running_server import ServerError
+from models.corpora import CorpusError
+
+SECTIONS: dict[str, Callable[[Plan], Findings]] = {
+    "offline": offline.measure,
+    "sentence_latency": sentence_latency.measure,
+    "under_load": under_load.measure,
+    "ideas": ideas.measure,
+    "operators": operators.measure,
+    "serving_process": serving_process.measure,
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m bench", description="Compare with other engines.")
+    parser.add_argument("--quick", action="store_true", help="fewer sizes, rates and repetitions: five minutes")
+    parser.add_argument("--section", action="append", choices=SECTIONS, help="one of several (default: all)")
+    parser.add_argument("--rounds", type=int, help="measurements of each (default: 7, or 5 if quick)")
+    parser.add_argument("--sentences", type=int, help="of each test set (default: all, or 300 if quick)")
+    parser.add_argument("--file", type=Path, help="translate the lines of a file, and no test set")
+    parser.add_argument("--data", type=Path, help="the corpora's folder (default: $SEQ2SERVE_DATA, else data)")
+    parser.add_argument("--output", type=Path, default=Path("build/bench.json"))
+    arguments = parser.parse_args()
+    output: Path = arguments.output
+    output.parent.mkdir(parents=True, exist_ok=True)
+    quick = arguments.quick
+    plan = Plan(
+        quick=quick,
+        rounds=arguments.rounds or (5 if quick else 7),
+        sentences=arguments.sentences or (300 if quick else 0),
+        file=arguments.file,
+        data=arguments.data,
+        folder=output.parent / "bench",
+    )
+    findings: dict[str, Findings] = {}
+    try:
+        for name in arguments.section or SECTIONS:
+            started = time.monotonic()
+            findings[name] = SECTIONS[name](plan)
+            print("\n\n".join(map(text_table, findings[name].tables)), flush=True)
+            print(f"\n{name}: {time.monotonic() - started:.0f} s\n", flush=True)
+    except (BenchError, CorpusError, ServerError, OSError) as error:
+        sys.exit(f"error: {error}")
+    about: dict[str, Cell] = machine()
+    report = {
+        "ratios": {ratio: value for found in findings.values() for ratio, value in found.ratios.items()},
+        "machine": about,
+        "quick": quick,
+        "rounds": plan.rounds,
+        **{name: found.raw for name, found in findings.items()},
+    }
+    output.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+    write_html(output.with_suffix(".html"), about, [*findings.values()])
+    print(text_table(goals_table(findings.values())))
+    print(f"\nwritten to {output} and {output.with_suffix('.html')}")
+
+
+def machine() -> dict[str, Cell]:
+    """What it was measured on."""
+    lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines() if Path("/proc/cpuinfo").exists() else []
+    facts = {name.strip(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
+    return {
+        "processor": facts.get("model name", platform.machine()),
+        "VNNI": "yes" if "vnni" in facts.get("flags", "") else "no",
+        "cores": os.cpu_count() or 0,
+        "memory, GB": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9, 1),
+        "Python": platform.python_version(),
+        **{package: version(package) for package in ("ctranslate2", "grpcio", "numpy", "onnxruntime", "torch")},
+    }
+
+
+if __name__ == "__main__":
+    main()

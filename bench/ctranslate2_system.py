@@ -1,0 +1,40 @@
+"""CTranslate2, with a model that `ctranslate2_model.py` wrote; without PyTorch, whose memory is not CTranslate2's."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import ctranslate2
+
+from bench.systems import LENGTH_PENALTY, System
+
+
+def open_translator(folder: Path, quantization: str, threads: int) -> ctranslate2.Translator:
+    """`threads` translators of one thread each: faster on few cores than one of several threads."""
+    return ctranslate2.Translator(
+        str(folder), device="cpu", compute_type=quantization, inter_threads=threads, intra_threads=1
+    )
+
+
+class CTranslate2(System):
+    settings = (16, 32, 64, -512, -1024)
+    """Sentences of a batch, or, below 0, tokens."""
+
+    def __init__(self, folder: Path, quantization: str, threads: int) -> None:
+        self._translator = open_translator(folder, quantization, threads)
+        self._pieces: list[str] = json.loads((folder / "shared_vocabulary.json").read_text(encoding="utf-8"))
+        self._ids = {piece: id_ for id_, piece in enumerate(self._pieces)}
+
+    def translate(
+        self, sources: Sequence[list[int]], beam_size: int, setting: int, num_output: int | None = None
+    ) -> list[list[int]]:
+        results = self._translator.translate_batch(
+            [[self._pieces[id_] for id_ in source[:-1]] for source in sources],
+            beam_size=beam_size,
+            length_penalty=LENGTH_PENALTY if beam_size > 1 else 0.0,
+            max_batch_size=abs(setting),
+            batch_type="tokens" if setting < 0 else "examples",
+            min_decoding_length=num_output or 1,
+            max_decoding_length=num_output or 256,
+        )
+        return [[self._ids[piece] for piece in result.hypotheses[0]] for result in results]

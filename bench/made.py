@@ -1,0 +1,62 @@
+"""Models that the benchmark makes for itself, once; they are kept until what they are made from changes."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+from bench.process import BenchError
+
+SOURCES = (
+    "checkpoints/transformer",
+    "models",
+    "export",
+    "server/bundle",
+    "bench/ctranslate2_model.py",
+    "bench/opus_size.py",
+)
+"""What all of them are made from."""
+
+
+def float32_repository(folder: Path) -> Path:
+    """A model repository with the shipped Transformer in fp32."""
+    return _exported(folder / "float32")
+
+
+def without_cache_repository(folder: Path) -> Path:
+    """The same, whose step recomputes what the KV cache would hold."""
+    return _exported(folder / "without-cache", "--without-cache")
+
+
+def ctranslate2(folder: Path, precision: str) -> Path:
+    """The shipped Transformer for CTranslate2, "int8" or "float32"."""
+    made = folder / f"ctranslate2-{precision}"
+    if not _is_fresh(made / "config.json"):
+        _run("bench.ctranslate2_model", precision, str(made))
+    return made
+
+
+def opus_size(folder: Path) -> Path:
+    """Random models of OPUS-MT's size, see `opus_size.py`."""
+    made = folder / "opus-size"
+    if not _is_fresh(made / "seq2serve" / "model.json"):
+        _run("bench.opus_size", str(made))
+    return made
+
+
+def _exported(repository: Path, *flags: str) -> Path:
+    bundle = repository / "transformer-en-fr" / "1"
+    if not _is_fresh(bundle / "model.json"):
+        _run("export", "checkpoints/transformer", str(bundle), "--precision", "fp32", *flags)
+    return repository
+
+
+def _is_fresh(made: Path) -> bool:
+    files = [file for source in map(Path, SOURCES) for file in (source, *source.rglob("*")) if file.is_file()]
+    return made.exists() and made.stat().st_mtime > max(file.stat().st_mtime for file in files)
+
+
+def _run(module: str, *arguments: str) -> None:
+    print(f"once: python -m {module} {' '.join(arguments)}", flush=True)
+    done = subprocess.run([sys.executable, "-m", module, *arguments], capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise BenchError(f"{module}: {done.stderr.strip()[-500:]}")

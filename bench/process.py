@@ -1,0 +1,82 @@
+"""What is measured runs in processes of its own, which wait, and take no time, while others are measured."""
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+
+class BenchError(Exception):
+    """A system that ended, or does not translate as ours does."""
+
+
+class Child:
+    """A Python module, spoken to in lines of JSON."""
+
+    def __init__(self, name: str, command: Sequence[str], environment: Mapping[str, str] | None = None) -> None:
+        """`command`: a module and its arguments."""
+        self._name = name
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", *command],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env=os.environ | (environment or {}),
+        )
+
+    def ask(self, **order: Any) -> dict[str, Any]:
+        """What it answers to an order. Raises BenchError if it ends instead."""
+        assert self._process.stdin
+        self._process.stdin.write(json.dumps(order) + "\n")
+        self._process.stdin.flush()
+        return self.read()
+
+    def read(self) -> dict[str, Any]:
+        assert self._process.stdout
+        line = self._process.stdout.readline()
+        if not line:
+            raise BenchError(f"{self._name}: ended with status {self._process.wait()}")
+        answer: dict[str, Any] = json.loads(line)
+        return answer
+
+    def close(self) -> None:
+        with self._process:  # closes its pipes, at which it ends, and waits
+            pass
+
+
+class Worker(Child):
+    """A system, see `worker.py`."""
+
+    def __init__(self, name: str, threads: int, folder: Path) -> None:
+        """`name`: of `worker.open_system`; `threads`: cores that it may use; `folder`: of models that were made."""
+        command = ["bench.worker", name, str(threads), str(folder)]
+        super().__init__(name, command, {"OMP_NUM_THREADS": str(threads)})
+        self.settings: list[int] = self.read()["settings"]
+
+
+def forget_peak() -> None:
+    """The most memory that this process has held begins with what it holds now (Linux: clear_refs)."""
+    with contextlib.suppress(OSError):
+        Path("/proc/self/clear_refs").write_text("5", encoding="utf-8")
+
+
+def family(pid: int) -> list[int]:
+    """A process and those that it has started."""
+    lists = Path(f"/proc/{pid}/task").glob("*/children")
+    return [pid, *(int(child) for children in lists for child in children.read_text(encoding="utf-8").split())]
+
+
+def memory_megabytes(pid: int) -> dict[str, float]:
+    """Of a process and those that it has started, as Linux names it: VmRSS is resident now, VmHWM the most that was.
+    What they share is counted in each."""
+    megabytes = {"VmRSS": 0.0, "VmHWM": 0.0}
+    for member in family(pid):
+        status = Path(f"/proc/{member}/status").read_text(encoding="utf-8")
+        values = dict(line.split(":", 1) for line in status.splitlines())
+        for name in megabytes:
+            megabytes[name] += int(values[name].split()[0]) * 1024 / 1e6
+    return megabytes

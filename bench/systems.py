@@ -1,0 +1,87 @@
+"""What is compared: each translates all sentences at once, greedy or with a beam, as fast as it can."""
+
+import gc
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from pathlib import Path
+
+from server.bundle.manifest import read_bundle
+from server.decoding.engine import Engine
+from server.decoding.graphs.backend import Backend, BackendOptions
+from server.decoding.metrics import EngineMetrics
+from server.decoding.scheduler import Limits
+from server.messages.options import DecodingOptions
+from server.messages.sentence import Event, Finished, Sentence
+
+LENGTH_PENALTY = 0.6
+MAX_WAITING = 100_000
+
+
+class System(ABC):
+    settings: Sequence[int]
+    """Rows, or sentences of a batch, to choose the fastest from."""
+
+    @abstractmethod
+    def translate(
+        self, sources: Sequence[list[int]], beam_size: int, setting: int, num_output: int | None = None
+    ) -> list[list[int]]:
+        """Token ids without EOS, of sources that end with EOS; `num_output`: so many of each sentence."""
+
+
+class OurEngine(System):
+    settings = (32, 48, 64, 128)
+
+    def __init__(self, bundle: Path, threads: int) -> None:
+        self._bundle = read_bundle(bundle)
+        self._threads = threads
+        self._engine: tuple[int, Engine] | None = None
+        """The one that is loaded, and its rows."""
+        self._outputs: dict[int, list[int]] = {}
+        """By index, of the sentences that are translated now."""
+
+    def translate(
+        self, sources: Sequence[list[int]], beam_size: int, setting: int, num_output: int | None = None
+    ) -> list[list[int]]:
+        limit = self._bundle.manifest.max_output_tokens
+        self._outputs.clear()
+        engine = self._with_rows(setting)
+        engine.submit(
+            [
+                Sentence(
+                    source,
+                    DecodingOptions(
+                        max_output_tokens=num_output or min(2 * len(source) + 10, limit),
+                        beam_size=beam_size,
+                        length_penalty=LENGTH_PENALTY,
+                    ),
+                    index,
+                )
+                for index, source in enumerate(sources)
+            ]
+        )
+        while engine.turn():
+            pass
+        return [self._outputs[index] for index in range(len(sources))]
+
+    def _post(self, events: list[tuple[int, Event]]) -> None:
+        for index, event in events:
+            assert isinstance(event, Finished)
+            self._outputs[index] = event.hypotheses[0].output_ids
+
+    def _with_rows(self, max_rows: int) -> Engine:
+        """With its graphs loaded, as in a server; another takes its place for another number of rows."""
+        if self._engine and self._engine[0] == max_rows:
+            return self._engine[1]
+        self._engine = None
+        backend = Backend(self._bundle, BackendOptions(max_rows, self._threads))
+        engine = Engine(
+            self._bundle.manifest,
+            backend,
+            Limits(max_rows, max_joining_tokens=512),
+            MAX_WAITING,
+            self._post,
+            EngineMetrics(self._bundle.manifest.name),
+        )
+        self._engine = max_rows, engine
+        gc.freeze()  # as the process that decodes does
+        return engine

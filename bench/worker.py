@@ -1,0 +1,54 @@
+"""One system in a process of its own, so that its memory is its own: lines of JSON in, lines of JSON out."""
+
+import json
+import os
+import sys
+import time
+from pathlib import Path
+
+from bench.process import forget_peak, memory_megabytes
+from bench.systems import OurEngine, System
+
+
+def open_system(name: str, threads: int, folder: Path) -> System:
+    """`name` is <engine>:<model>:<precision>; `folder` holds what the benchmark has made."""
+    engine, model, precision = name.split(":")
+    # Each is imported where it is needed: the others are no part of the process in which one is measured.
+    if engine == "ctranslate2":
+        from bench.ctranslate2_system import CTranslate2
+
+        made = folder / model / "ctranslate2" if model == "opus-size" else folder / f"ctranslate2-{precision}"
+        return CTranslate2(made, precision, threads)
+    if engine == "pytorch":
+        from bench.pytorch_system import PyTorch
+
+        without = model.endswith("-without-cache")
+        return PyTorch(Path("checkpoints") / model.removesuffix("-without-cache"), not without, threads)
+    if model == "opus-size":
+        return OurEngine(folder / model / "seq2serve", threads)
+    repository = Path("model_repository") if precision == "int8" else folder / precision
+    return OurEngine(repository / f"{model.replace('_', '-')}-en-fr" / "1", threads)
+
+
+def main() -> None:
+    system = open_system(sys.argv[1], int(sys.argv[2]), Path(sys.argv[3]))
+    print(json.dumps({"settings": list(system.settings)}), flush=True)
+    for line in sys.stdin:
+        order = json.loads(line)
+        sources, one_by_one = order.pop("sources"), order.pop("one_by_one", False)
+        taken, outputs = [], []
+        forget_peak()
+        for batch in [[source] for source in sources] if one_by_one else [sources]:
+            started = time.perf_counter()
+            outputs += system.translate(batch, **order)
+            taken.append(time.perf_counter() - started)
+        answer = {
+            "seconds": taken if one_by_one else sum(taken),
+            "outputs": outputs,
+            "peak_megabytes": memory_megabytes(os.getpid())["VmHWM"],
+        }
+        print(json.dumps(answer), flush=True)
+
+
+if __name__ == "__main__":
+    main()

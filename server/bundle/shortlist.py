@@ -1,0 +1,52 @@
+"""The vocabulary shortlist of a model: which target tokens are likely for a source, and the weights that score them.
+
+`shortlist.npz`, the part of a bundle that says it:
+    frequent     int64 [frequent]: target ids that are on every list
+    candidates   int64 [vocabulary, candidates]: of each source id, likely target ids, -1 behind the last
+    weights      int8 [vocabulary, features], scales float32 [vocabulary]: the output layer, by token
+
+A sentence's list is the union of those of its tokens. It depends on the sentence alone, and so do the log-probabilities
+that are normalised over it, whatever the lists of its neighbours are.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+Int64 = npt.NDArray[np.int64]
+
+WIDTH_STEP = 128
+"""Lists are padded to a multiple of it: sums over them are then made in the same order, however long they are."""
+
+
+@dataclass(frozen=True)
+class Shortlist:
+    frequent: Int64
+    candidates: Int64
+    weights: npt.NDArray[np.int8]
+    scales: npt.NDArray[np.float32]
+
+    def of(self, ids: Sequence[int], further: Sequence[int] = ()) -> Int64:
+        """The list of a source, ordered: int64 [width]. `further`: ids that have to be on it."""
+        is_listed = np.zeros(len(self.weights) + 1, bool)
+        is_listed[self.frequent] = True
+        is_listed[self.candidates[list(ids)]] = True  # -1, which is none, is the last
+        is_listed[list(further)] = True
+        return np.flatnonzero(is_listed[:-1])
+
+
+def read_shortlist(path: Path) -> Shortlist:
+    """Raises OSError, ValueError or KeyError for a damaged file."""
+    with np.load(path, allow_pickle=False) as arrays:
+        return Shortlist(*(arrays[name] for name in ("frequent", "candidates", "weights", "scales")))
+
+
+def write_shortlist(path: Path, shortlist: Shortlist) -> None:
+    np.savez_compressed(path, **vars(shortlist))
+
+
+def padded(width: int) -> int:
+    return -(-width // WIDTH_STEP) * WIDTH_STEP

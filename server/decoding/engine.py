@@ -1,0 +1,221 @@
+"""The continuous batch: sentences join and leave the running rows at every step, whatever the architecture.
+
+All of an engine is one thread's: what others want of it, the loop fetches by itself between two steps. What happens to
+a sentence is told to its listener, through `post`, once a step for all of them.
+The engine knows ids and deadlines, and nothing of text, protobuf or gRPC.
+"""
+
+import itertools
+import logging
+import math
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
+
+from prometheus_client import Metric
+
+from server.bundle.manifest import Manifest
+from server.decoding.batch import OpenSentence, RunningBatch
+from server.decoding.encoder_runs import encoder_runs
+from server.decoding.graphs.backend import Backend
+from server.decoding.metrics import EngineMetrics
+from server.decoding.scheduler import Limits, Ticket, plan
+from server.errors import DeadlineExceeded, EngineFailed, NotServing, QueueFull
+from server.messages.sentence import Event, Failed, Sentence
+
+_logger = logging.getLogger(__name__)
+
+Post = Callable[[list[tuple[Any, Event]]], None]
+"""Brings events to their listeners, wherever those live; called between two steps."""
+
+
+class Fetch(Protocol):
+    def __call__(self, wait: bool) -> None:
+        """Submit and cancel what has been asked for; `wait` until there is something."""
+
+
+class Engine:
+    def __init__(
+        self,
+        manifest: Manifest,
+        backend: Backend,
+        limits: Limits,
+        max_waiting: int,
+        post: Post,
+        metrics: EngineMetrics,
+        clock: Callable[[], float] = time.monotonic,
+        fetch: Fetch | None = None,
+    ) -> None:
+        """`fetch`, called at the start of every turn, brings what others have to say; without it the loop ends where
+        there is nothing to do."""
+        self._limits = limits
+        self._max_waiting = max_waiting
+        self._post = post
+        self._metrics = metrics
+        self._clock = clock
+        self._fetch = fetch
+        self._ids = itertools.count()
+        self._is_closing = False
+        self._waiting: dict[int, OpenSentence] = {}  # in order of arrival
+        self._running: dict[int, OpenSentence] = {}
+        self._next_deadline = math.inf
+        """Of the running ones, where none wait; it is too early once that one has left."""
+        self._batch = RunningBatch(manifest, backend)
+        self._events: list[tuple[Any, Event]] = []
+        self._num_reserved = 0
+        """Rows that running sentences may come to hold."""
+
+    # From `fetch` and `post`, or between two turns: never in the middle of a step, so that rows may leave at once.
+
+    def submit(self, sentences: Sequence[Sentence]) -> list[int]:
+        """Queue all of the sentences, or none. Returns their ids, for `cancel`.
+
+        Every sentence ends in exactly one Finished or Failed, unless it is cancelled.
+        Raises QueueFull, or NotServing once the engine is closing.
+        """
+        if self._is_closing:
+            raise NotServing
+        if len(self._waiting) + len(sentences) > self._max_waiting:
+            raise QueueFull(len(self._waiting), len(sentences), self._max_waiting)
+        now = self._clock()
+        opened = [OpenSentence(one, self._ticket(one), one.submitted or now) for one in sentences]
+        self._waiting.update((sentence.ticket.id, sentence) for sentence in opened)
+        return [sentence.ticket.id for sentence in opened]
+
+    def cancel(self, ids: Sequence[int]) -> None:
+        """Nobody waits for these any more: their rows are free. Ended ones are passed over."""
+        for id_ in ids:
+            self._remove(id_)
+
+    def begin_closing(self) -> None:
+        """Refuse new sentences; once those that are in are finished, the loop ends."""
+        self._is_closing = True
+
+    def collect(self) -> list[Metric]:
+        """Its series, as they are now."""
+        self._metrics.active_rows = self._batch.num_rows
+        self._metrics.reserved_rows = self._num_reserved
+        self._metrics.waiting = len(self._waiting)
+        return self._metrics.collect()
+
+    def _ticket(self, sentence: Sentence) -> Ticket:
+        return Ticket(next(self._ids), len(sentence.source_ids), sentence.deadline, sentence.options.num_rows)
+
+    # The loop.
+
+    def run(self) -> bool:
+        """Turn until all is done. Returns whether the loop has not broken; if it has, every open sentence is told."""
+        try:
+            while self.turn():
+                pass
+        except Exception:
+            _logger.exception("the decode loop broke")
+            self._fail_everything()
+            return False
+        return True
+
+    def turn(self) -> bool:
+        """One turn of the loop: what has been asked for, who joins, a step. Waits where there is nothing to do and more
+        may be fetched.
+
+        Returns False if nothing was to be done, and nothing more can come.
+        """
+        if self._fetch:
+            self._fetch(wait=not (self._running or self._waiting or self._is_closing))
+        had_work = bool(self._running or self._waiting)
+        joined = self._admit_and_expire()
+        if self._running:
+            self._step(joined)
+        self._publish()
+        return had_work or (self._fetch is not None and not self._is_closing)
+
+    def _admit_and_expire(self) -> list[OpenSentence]:
+        """Those whose time is over leave; returns those that join."""
+        if not self._waiting and self._clock() < self._next_deadline:
+            return []  # nobody joins, and nobody is late
+        decision = plan(
+            self._clock(),
+            (waiting.ticket for waiting in self._waiting.values()),
+            (running.ticket for running in self._running.values()),
+            self._limits,
+        )
+        for id_ in decision.expired:
+            where = "while decoding" if id_ in self._running else "in the queue"
+            expired = self._remove(id_)
+            if expired:
+                self._events.append((expired.sentence.listener, Failed(DeadlineExceeded(where))))
+        joining = [self._waiting[id_] for id_ in decision.joining]
+        self._join(joining)
+        deadlines = (running.ticket.deadline for running in self._running.values())
+        # The waiting may be cancelled, after which the running ones have to be looked at.
+        self._next_deadline = -math.inf if self._waiting else min(deadlines, default=math.inf)
+        return joining
+
+    def _join(self, joining: list[OpenSentence]) -> None:
+        """Those of a run have their rows before others are encoded: shortlists keep what running rows need."""
+        runs = encoder_runs(joining, self._waiting.values(), self._limits.max_joining_tokens)
+        for joiner in joining:
+            if joiner.encoded:
+                self._give_row(joiner)
+        for run in runs:
+            self._encode([*run.joining, *run.companions])
+            for joiner in run.joining:
+                self._give_row(joiner)
+        self._metrics.joined += len(joining)
+
+    def _encode(self, group: list[OpenSentence]) -> None:
+        started = self._clock()
+        self._batch.encode(group)
+        self._metrics.encode_seconds.observe(self._clock() - started)
+        self._metrics.source_tokens += sum(opened.ticket.num_source_tokens for opened in group)
+
+    def _give_row(self, joiner: OpenSentence) -> None:
+        self._batch.join(joiner)
+        self._running[joiner.ticket.id] = self._waiting.pop(joiner.ticket.id)
+        self._num_reserved += joiner.ticket.num_rows
+        self._metrics.queue_seconds.observe(self._clock() - joiner.submitted)
+
+    def _step(self, joined: list[OpenSentence]) -> None:
+        started, num_rows = self._clock(), self._batch.num_rows
+        result = self._batch.step()
+        now = self._clock()
+        for joiner in joined:
+            self._metrics.first_token_seconds.observe(now - joiner.submitted)
+        for ended, finished in result.finished:
+            self._end(ended)
+            self._metrics.output_tokens += finished.hypotheses[0].num_scored
+        self._events += [(writing.sentence.listener, written) for writing, written in result.written]
+        self._events += [(ended.sentence.listener, finished) for ended, finished in result.finished]
+        self._metrics.step_seconds.observe(now - started)
+        self._metrics.batch_rows.observe(num_rows)
+        self._metrics.keep_up()
+
+    def _publish(self) -> None:
+        if self._events:
+            events, self._events = self._events, []
+            self._post(events)
+
+    def _remove(self, id_: int) -> OpenSentence | None:
+        """Take a sentence out, wherever it is; None if it has ended already."""
+        if id_ in self._waiting:
+            return self._waiting.pop(id_)
+        running = self._running.get(id_)
+        if running:
+            self._batch.leave(running)
+            self._end(running)
+        return running
+
+    def _end(self, ended: OpenSentence) -> None:
+        """It has left the batch."""
+        del self._running[ended.ticket.id]
+        self._metrics.left += 1
+        self._num_reserved -= ended.ticket.num_rows
+
+    def _fail_everything(self) -> None:
+        self._is_closing = True
+        opened = [*self._waiting.values(), *self._running.values()]
+        self._waiting.clear()
+        self._running.clear()
+        self._num_reserved = 0
+        self._events += [(sentence.sentence.listener, Failed(EngineFailed())) for sentence in opened]
+        self._publish()

@@ -1,0 +1,176 @@
+"""ONNX Runtime: the encoder over a batch, and one step over the first rows of the buffers, in place."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import onnxruntime as ort
+
+from server.bundle.manifest import ALIGNMENT_QUERY, FEATURES, FEATURES_STEP, OUTPUT_STEP, Bundle, BundleError
+from server.bundle.shortlist import Int64
+from server.decoding.graphs.listed_output import LIST_WIDTH, LISTED_IDS, ListedOutput
+from server.decoding.graphs.state import Array, StateBuffers
+
+Float32 = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class BackendOptions:
+    max_rows: int
+    num_threads: int
+    """Of each of the two sessions; they never run at the same time."""
+
+
+class Backend:
+    """One model's two sessions, and the buffers of its running batch.
+
+    Before a step the engine fills `previous_ids[:n]` and `positions[:n]`; after it, `log_probs[:n]` is filled, and
+    `attention` says what the rows attended to.
+    """
+
+    def __init__(self, bundle: Bundle, options: BackendOptions) -> None:
+        """Raises BundleError for graphs that ONNX Runtime refuses, or that the manifest does not describe."""
+        manifest = bundle.manifest
+        self._encoder = _session(bundle.encoder, options)
+        self._step = _session(bundle.step, options)
+        self._encoder_outputs = [output.name for output in self._encoder.get_outputs()]
+        self._listed: ListedOutput | None = None
+        self._has_lists = False
+        specs = manifest.state
+        if manifest.has_shortlist:
+            self._listed = ListedOutput(bundle, _session(bundle.path(OUTPUT_STEP), options), options.max_rows)
+            self._features_step = _session(bundle.path(FEATURES_STEP), options)
+            specs += self._listed.state
+        self.state = StateBuffers(specs, options.max_rows, manifest.max_source_tokens, manifest.max_output_tokens)
+        self.previous_ids = np.zeros(options.max_rows, np.int64)
+        self.positions = np.zeros(options.max_rows, np.int32)
+        self.log_probs = np.zeros((options.max_rows, manifest.vocabulary_size), np.float32)
+        self._pad = manifest.special_ids.pad
+        self._alignment = manifest.alignment
+        if manifest.alignment:
+            heads, _, size = self.state.current[manifest.alignment.keys].shape[1:]
+            self._query = np.zeros((options.max_rows, 1, heads * size), np.float32)
+        self._check(bundle)
+        self._bindings: dict[tuple[ort.InferenceSession, int, int], ort.IOBinding] = {}
+
+    def encode(
+        self, sources: Sequence[Sequence[int]], lists: Sequence[Int64 | None] = (), num_running: int = 0
+    ) -> dict[str, Array]:
+        """Sources, each ending with EOS -> state tensors by name, [batch, ...], padded to the longest source.
+
+        A source's values do not depend on its padding, bit by bit. `lists`: the tokens that each may write, None for
+        all; `num_running`: rows that are decoded already, whose lists count.
+        """
+        source_lengths = np.array([len(source) for source in sources], np.int64)
+        longest = int(source_lengths.max())
+        source_ids = np.array([[*source, *[self._pad] * (longest - len(source))] for source in sources], np.int64)
+        outputs = self._encoder.run(self._encoder_outputs, {"source_ids": source_ids, "source_lengths": source_lengths})
+        encoded = dict(zip(self._encoder_outputs, outputs, strict=True))
+        if self._listed:
+            running = {name: self.state.current[name][:num_running] for name in (LISTED_IDS, LIST_WIDTH)}
+            encoded |= self._listed.encode(lists or [None] * len(sources), running)
+            self._has_lists |= LISTED_IDS in encoded
+        return encoded
+
+    def shortlist(self, source_ids: Sequence[int], further: Sequence[int]) -> Int64:
+        """What a sentence may write, for `encode`. `further`: tokens that it has to write."""
+        assert self._listed
+        return self._listed.shortlist.of(source_ids, further)
+
+    def step(self, num_rows: int) -> None:
+        """One token for the first `num_rows` rows."""
+        num_listed = self._num_listed(num_rows)
+        # Where all rows have lists, nobody needs the whole vocabulary.
+        session = self._features_step if num_listed == num_rows else self._step
+        key = (session, num_rows, id(self.state.current))
+        binding = self._bindings.get(key)
+        if binding is None:
+            binding = self._bindings[key] = self._bind(session, num_rows)
+        session.run_with_iobinding(binding)
+        self.state.flip()
+        if self._listed and num_listed:
+            state = self.state.current
+            # A slice spares copies.
+            rows = slice(num_rows) if num_listed == num_rows else np.flatnonzero(state[LIST_WIDTH][:num_rows])
+            self._listed.write(rows, state, self.log_probs)
+
+    def _num_listed(self, num_rows: int) -> int:
+        """Rows that have a list; looked for from the first sentence with one on, until no row has any."""
+        if not self._has_lists:
+            return 0
+        num_listed = int(np.count_nonzero(self.state.current[LIST_WIDTH][:num_rows]))
+        self._has_lists = num_listed > 0
+        return num_listed
+
+    def attention(self, rows: Sequence[int], num_source: int) -> Float32:
+        """Of the last step, of rows of one sentence: float32 [rows, source], each summing to 1."""
+        assert self._alignment
+        keys = self.state.current[self._alignment.keys][rows[0], :, :num_source]  # [heads, source, size]
+        heads, _, size = keys.shape
+        queries = self._query[rows].reshape(-1, heads, size).swapaxes(0, 1)
+        scores = queries @ keys.swapaxes(1, 2) * self._alignment.scale  # [heads, rows, source]
+        weights = np.exp(scores - scores.max(axis=2, keepdims=True))
+        weights /= weights.sum(axis=2, keepdims=True)
+        attention: Float32 = weights.mean(axis=0, dtype=np.float32)
+        return attention
+
+    def warm_up(self, source: list[int]) -> None:
+        """One encoder run and one step, so that the first request does not pay for what ONNX Runtime does once."""
+        self.state.write(0, self.encode([source]), 0, len(source))
+        self.step(1)
+
+    def _bind(self, session: ort.InferenceSession, num_rows: int) -> ort.IOBinding:
+        """Every input and output of a step at its place; made once for each number of rows and side of the flip."""
+        binding = session.io_binding()
+        inputs: dict[str, Array] = {"previous_ids": self.previous_ids, "positions": self.positions}
+        inputs |= self.state.current
+        outputs: dict[str, Array] = {"log_probs": self.log_probs}
+        outputs |= {f"next_{name}": buffer for name, buffer in self.state.following.items()}
+        if self._alignment:
+            outputs[ALIGNMENT_QUERY] = self._query
+        if self._listed:
+            outputs[FEATURES] = self._listed.features
+        for value in session.get_inputs():
+            buffer = inputs[value.name]
+            binding.bind_input(value.name, "cpu", 0, buffer.dtype, _shape(buffer, num_rows), buffer.ctypes.data)
+        for value in session.get_outputs():
+            buffer = outputs[value.name]
+            binding.bind_output(value.name, "cpu", 0, buffer.dtype, _shape(buffer, num_rows), buffer.ctypes.data)
+        return binding
+
+    def _check(self, bundle: Bundle) -> None:
+        """The graphs' names are those that the manifest promises."""
+        state = {spec.name for spec in bundle.manifest.state}
+        fixed = {spec.name for spec in bundle.manifest.state if spec.kind != "append"}
+        encoded = set(self._encoder_outputs)
+        if encoded != fixed:
+            raise BundleError(f"{bundle.encoder}: outputs {sorted(encoded)}, the manifest's state is {sorted(fixed)}")
+        outputs = {value.name for value in self._step.get_outputs()}
+        unknown = {value.name for value in self._step.get_inputs()} - state - {"previous_ids", "positions"}
+        expected = {"log_probs"}
+        expected |= {ALIGNMENT_QUERY} if self._alignment else set()
+        expected |= {FEATURES} if self._listed else set()
+        unknown |= outputs - {f"next_{n}" for n in state} - expected
+        if unknown:
+            raise BundleError(f"{bundle.step}: inputs or outputs that the manifest does not name: {sorted(unknown)}")
+        changing = {f"next_{spec.name}" for spec in bundle.manifest.state if spec.kind != "constant"}
+        missing = (changing | expected) - outputs
+        if missing:
+            raise BundleError(f"{bundle.step}: outputs are missing that the manifest promises: {sorted(missing)}")
+
+
+def _session(path: object, options: BackendOptions) -> ort.InferenceSession:
+    settings = ort.SessionOptions()
+    settings.intra_op_num_threads = options.num_threads
+    settings.inter_op_num_threads = 1
+    settings.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    settings.log_severity_level = 3
+    try:
+        return ort.InferenceSession(path, settings, providers=["CPUExecutionProvider"])
+    except Exception as error:  # ONNX Runtime's exceptions have no common base of their own
+        raise BundleError(f"{path}: {error}") from error
+
+
+def _shape(buffer: npt.NDArray[np.generic], num_rows: int) -> list[int]:
+    return [num_rows, *buffer.shape[1:]]

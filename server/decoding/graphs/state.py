@@ -1,0 +1,108 @@
+"""The state tensors of the running batch, in buffers that live as long as the engine.
+
+Rows are the leading dimension and stay compact at the front, so that the first `n` rows of a buffer are the batch.
+Memory is reserved for the limits, but the operating system provides only what is touched: real lengths are copied,
+never capacities.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from server.bundle.manifest import StateSpec
+
+Array = npt.NDArray[np.generic]
+Rows = int | slice | Sequence[int] | npt.NDArray[np.int64]
+
+
+class _Extent(NamedTuple):
+    """How far a tensor is real: along one dimension, it is as long as its source or its target is."""
+
+    num_before: int
+    """Dimensions between the rows and that one."""
+    dimension: str | None
+    """None: it is always full."""
+
+    def real(self, rows: Rows, num_source: int, num_target: int) -> Any:
+        """Index of the part of one row, or of several, that holds something."""
+        if self.dimension is None:
+            return rows
+        return rows, *[slice(None)] * self.num_before, slice(num_source if self.dimension == "source" else num_target)
+
+
+_ByExtent = Sequence[tuple[_Extent, Sequence[str]]]
+"""Names of tensors, those together that need one index."""
+
+
+class StateBuffers:
+    def __init__(self, specs: Sequence[StateSpec], max_rows: int, max_source: int, max_target: int) -> None:
+        sizes = {"source": max_source, "target": max_target}
+        self.current: dict[str, Array] = {}
+        """What the next step reads: name -> [max_rows, ...]."""
+        self.following: dict[str, Array] = {}
+        """Where the next step writes: a second buffer for a replaced tensor, the same one for all others."""
+        for spec in specs:
+            shape = [sizes[dimension] if isinstance(dimension, str) else dimension for dimension in spec.shape]
+            buffer = np.zeros((max_rows, *shape), spec.dtype)
+            self.current[spec.name] = buffer
+            self.following[spec.name] = np.zeros(buffer.shape, spec.dtype) if spec.kind == "replace" else buffer
+        self._all = _by_extent(specs)
+        self._constant = _by_extent([spec for spec in specs if spec.kind == "constant"])
+        self._encoded = _by_extent([spec for spec in specs if spec.kind != "append"])
+        self._growing = _by_extent([spec for spec in specs if spec.kind != "constant"])
+
+    def flip(self) -> None:
+        """After a step: what was written is now current."""
+        self.current, self.following = self.following, self.current
+
+    def write(self, rows: Rows, encoded: Mapping[str, Array], index: int, num_source: int) -> None:
+        """A sentence joins: sentence `index` of an encoder batch, `num_source` tokens long, becomes row `rows`, or each
+        of them. What the batch does not have, nobody will read."""
+        self._copy(self._encoded, encoded, index, rows, num_source)
+
+    def copy(self, sources: Rows, targets: Rows, num_target: int) -> None:
+        """What has been written in rows `sources`, at most `num_target` tokens, goes on in rows `targets` as well.
+
+        Of one sentence each: the constant tensors of a target row are there already. No row is both.
+        """
+        self._copy(self._growing, self.current, sources, targets, num_target=num_target)
+
+    def share_source(self, source_row: int, target_rows: Rows, num_source: int) -> None:
+        """Rows `target_rows`, which are new, belong to the sentence of row `source_row`."""
+        self._copy(self._constant, self.current, source_row, target_rows, num_source)
+
+    def move(self, source_row: int, target_row: int, num_source: int, num_target: int) -> None:
+        """Row `source_row` takes the place of row `target_row`, which has left."""
+        self._copy(self._all, self.current, source_row, target_row, num_source, num_target)
+
+    def _copy(
+        self,
+        names: _ByExtent,
+        tensors: Mapping[str, Array],
+        sources: Rows,
+        targets: Rows,
+        num_source: int = 0,
+        num_target: int = 0,
+    ) -> None:
+        """What is real of rows `sources` of `tensors`, of these names, to rows `targets`."""
+        for extent, alike in names:
+            source, target = extent.real(sources, num_source, num_target), extent.real(targets, num_source, num_target)
+            for name in alike:
+                if name in tensors:
+                    self.current[name][target] = tensors[name][source]
+
+
+def _by_extent(specs: Sequence[StateSpec]) -> _ByExtent:
+    names: dict[_Extent, list[str]] = {}
+    for spec in specs:
+        names.setdefault(_extent(spec), []).append(spec.name)
+    return list(names.items())
+
+
+def _extent(spec: StateSpec) -> _Extent:
+    for axis, dimension in enumerate(spec.shape):
+        if isinstance(dimension, str):
+            return _Extent(axis, dimension)
+    return _Extent(0, None)

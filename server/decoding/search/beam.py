@@ -1,0 +1,102 @@
+"""Beam search, for one sentence, over the rows that it has; with a beam of one it is greedy decoding.
+
+Beams without constraints need none of this: `plain_beams.py` has them all together.
+
+`models/beam_search.py` is the same in PyTorch, plain and slow; its comment states the rules.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from server.bundle.manifest import SpecialIds
+from server.decoding.search.base import Continuation, Search, best
+from server.decoding.search.constraints import Constraints
+from server.decoding.search.required import Progress, RequiredTerms, in_turns
+from server.messages.hypothesis import Ending, Float32
+from server.messages.options import DecodingOptions
+
+
+class Candidate(NamedTuple):
+    total: float
+    parent: int
+    id: int
+    log_prob: float
+    """The model's own, of this token."""
+    progress: Progress | None = None
+    """With it, where terms are required."""
+
+
+class BeamSearch(Search):
+    def __init__(self, options: DecodingOptions, special_ids: SpecialIds) -> None:
+        super().__init__(options, special_ids)
+        self._constraints = Constraints(options, special_ids)
+        self._required = options.required
+        self._progress = [options.required.start if options.required else None]
+        """Of each hypothesis that lives."""
+
+    def advance(self, log_probs: Float32, attention: Float32 | None) -> list[Continuation]:
+        candidates, size = self._candidates(log_probs, attention), self.options.beam_size
+        continuations: list[Continuation] = []
+        live, progress = [], []
+        for rank, (total, parent, id_, log_prob, next_progress) in enumerate(candidates):
+            hypothesis = self.live[parent]
+            attended = attention[parent].copy() if attention is not None else None
+            if id_ == self.eos:
+                if rank < size:
+                    self.finish(hypothesis.ended_by_eos(id_, log_prob, total, attended))
+            elif len(continuations) < size:
+                continuations.append(Continuation(parent, id_))
+                live.append(hypothesis.extended(id_, log_prob, total, attended))
+                progress.append(next_progress)
+        if not continuations and not self.finished:
+            self.cut_all(Ending.CONSTRAINTS)
+        self.live, self._progress = live, progress
+        if len(self.finished) >= self.options.num_enough:
+            self.live = []
+        return [] if self.cut_at_limit() else continuations
+
+    def _candidates(self, log_probs: Float32, attention: Float32 | None) -> list[Candidate]:
+        """In the order in which they get a place. Twice as many as the beam has, so that those which end leave enough
+        of the others, and more where terms are required."""
+        scores = log_probs.copy()
+        promoted: list[int] = []
+        for row, hypothesis in enumerate(self.live):
+            self._constraints.apply(scores[row], hypothesis.output_ids)
+            for id_ in self._promoted(row, scores[row], log_probs[row], attention):
+                promoted.append(row * scores.shape[1] + id_)
+        # Scores are compared beside the best, as its size would cost them precision; and a beam of one adds nothing, so
+        # that it is exactly greedy.
+        best_total = max(hypothesis.total for hypothesis in self.live)
+        scores += np.array([[hypothesis.total - best_total] for hypothesis in self.live], np.float32)
+        flat = scores.reshape(-1)
+        indices = best(flat, 2 * self.options.beam_size)
+        if promoted:
+            indices = np.unique([*indices, *promoted])
+            indices = indices[np.argsort(-flat[indices], kind="stable")]
+        parents, ids = np.divmod(indices, scores.shape[1])
+        totals = flat[indices].astype(np.float64) + best_total
+        found = list(map(Candidate, totals.tolist(), parents.tolist(), ids.tolist(), log_probs[parents, ids].tolist()))
+        return self._allocated(found, self._required) if self._required else found
+
+    def _promoted(self, row: int, scores: Float32, log_probs: Float32, attention: Float32 | None) -> list[int]:
+        """Tokens of one hypothesis that are candidates whatever their scores: what required terms begin or go on with,
+        and, so that its bank does not run empty, its most probable one."""
+        hypothesis, options, progress = self.live[row], self.options, self._progress[row]
+        if not self._required or not progress or len(hypothesis.output_ids) < len(options.prefix):
+            return []
+        num_places = options.max_output_tokens - len(hypothesis.output_ids)
+        attended = attention[row] if attention is not None and options.guided else None
+        ids = self._required.apply(scores, log_probs, attended, progress, num_places, self.eos)
+        return [id_ for id_ in (*ids, int(scores.argmax())) if scores[id_] > -np.inf]
+
+    def _allocated(self, candidates: list[Candidate], required: RequiredTerms) -> list[Candidate]:
+        """In the order in which the banks give them places."""
+        progressed, banks = [], []
+        for candidate in candidates:
+            before = self._progress[candidate.parent]
+            assert before
+            after = required.advance(before, candidate.id)
+            progressed.append(candidate._replace(progress=after))
+            banks.append(-required.num_left(after))
+        return [progressed[index] for index in in_turns(banks)]

@@ -1,0 +1,71 @@
+"""The best continuations of many beams, found in one pass over their log-probabilities."""
+
+import functools
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from server.messages.hypothesis import Float32
+
+Int64 = npt.NDArray[np.int64]
+
+_MAX_BLOCK = 128
+"""Columns of a block: wider ones take longer to look through, narrower ones to find the largest of."""
+_MIN_BLOCKS = 16
+"""In a row that is wide enough, so that they bound the best well."""
+
+
+class Candidates(NamedTuple):
+    """Continuations of hypotheses; one array each."""
+
+    scores: Float32
+    """The log-probability of the token and what its hypothesis has already; minus infinity: it is no continuation."""
+    parents: Int64
+    """The hypotheses, counted through all beams."""
+    ids: Int64
+    log_probs: Float32
+
+    def at(self, index: Int64) -> "Candidates":
+        """Some of them, of one-dimensional arrays, in arrays of the index's shape."""
+        scores, parents, ids, log_probs = self
+        return Candidates(scores.take(index), parents.take(index), ids.take(index), log_probs.take(index))
+
+
+def find_candidates(log_probs: Float32, rows: Int64, ahead: Float32, number: int) -> Candidates:
+    """Of each beam the `number` best, the best first, equals by hypothesis and id: [beams * number], beam by beam.
+
+    log_probs: [rows of the batch, vocabulary], none positive; rows: [beams, size], of their hypotheses; ahead: [beams,
+    size], what these have already; `number`: at most 2 * size.
+
+    The largest log-probabilities of blocks of columns bound the best scores from below. Only blocks that reach the
+    bound are looked through.
+    """
+    num_beams, size = rows.shape
+    num_rows, width = log_probs.shape
+    block = _block_width(width)
+    num_blocks = width // block
+    # Of numbers that are not positive the largest is the smallest integer, and integers compare twice as fast.
+    integers = np.minimum.reduceat(log_probs.reshape(-1).view(np.uint32), np.arange(0, num_rows * width, block))
+    largest = integers.view(np.float32).reshape(num_rows, num_blocks)
+    reached = (largest.take(rows, axis=0) + ahead[:, :, None]).reshape(num_beams, size * num_blocks)
+    bounds = np.partition(reached, -number)[:, -number, None]  # [beams, 1]
+    parent, number_of_block = np.divmod(np.flatnonzero(reached >= bounds), num_blocks)
+    beam = parent // size
+    values = log_probs.reshape(-1, block)[rows.reshape(-1)[parent] * num_blocks + number_of_block]  # [hits, block]
+    scores = values + ahead.reshape(-1)[parent, None]
+    found = np.flatnonzero(scores >= bounds[beam])
+    hit, column = np.divmod(found, block)
+    ids = number_of_block[hit] * block + column
+    candidates = Candidates(scores.reshape(-1)[found], parent[hit], ids, values.reshape(-1)[found])
+    beam = beam[hit]
+    ordered = np.lexsort((-candidates.scores, beam))
+    firsts = beam.searchsorted(np.arange(num_beams))
+    return candidates.at(ordered[(firsts[:, None] + np.arange(number)).reshape(-1)])
+
+
+@functools.cache
+def _block_width(width: int) -> int:
+    """So that blocks divide a row evenly, at least two of them; of a prime width each column is a block."""
+    widest = max(1, min(_MAX_BLOCK, width // _MIN_BLOCKS))
+    return next(block for block in range(widest, 0, -1) if width % block == 0)

@@ -1,0 +1,26 @@
+"""No search at all: the model scores a translation that is given."""
+
+from server.bundle.manifest import SpecialIds
+from server.decoding.search.base import Continuation, Search
+from server.messages.hypothesis import Float32
+from server.messages.options import DecodingOptions
+
+
+class Forced(Search):
+    def __init__(self, options: DecodingOptions, special_ids: SpecialIds) -> None:
+        super().__init__(options, special_ids)
+        assert options.forced_ids is not None
+        self._ids = options.forced_ids
+
+    def advance(self, log_probs: Float32, attention: Float32 | None) -> list[Continuation]:
+        [hypothesis] = self.live
+        position = len(hypothesis.output_ids)
+        id_ = self._ids[position] if position < len(self._ids) else self.eos
+        log_prob = float(log_probs[0, id_])
+        attended = attention[0].copy() if attention is not None else None
+        if position == len(self._ids):
+            self.finish(hypothesis.ended_by_eos(id_, log_prob, hypothesis.total + log_prob, attended))
+            self.live = []
+            return []
+        self.live = [hypothesis.extended(id_, log_prob, hypothesis.total + log_prob, attended)]
+        return [Continuation(0, id_)]

@@ -1,0 +1,203 @@
+"""Plain beams: all of one size, without constraints, as arrays that a step advances together.
+
+Each finds what it would by itself (`beam.py`), whichever are beside it.
+"""
+
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import numpy as np
+
+from server.bundle.manifest import SpecialIds
+from server.decoding.search.base import agreed
+from server.decoding.search.candidates import Candidates, Int64, find_candidates
+from server.decoding.search.greedy import forbid
+from server.messages.hypothesis import Ending, Float32, Hypothesis, length_penalty
+from server.messages.options import DecodingOptions
+
+
+@dataclass(slots=True, eq=False)
+class Beam:
+    """One sentence: what of it is not in arrays."""
+
+    options: DecodingOptions
+    index: int
+    """In the arrays."""
+    finished: list[Hypothesis] = field(default_factory=list)
+    has_ended: bool = False
+    num_told: int = 0
+    """Tokens that were told, see `take_agreed`."""
+
+    def ranked(self) -> list[Hypothesis]:
+        """The finished hypotheses, the best first."""
+        return sorted(self.finished, key=lambda hypothesis: -hypothesis.score)
+
+    def finish(self, hypothesis: Hypothesis) -> None:
+        """It has an ending; give it its score."""
+        hypothesis.score = hypothesis.total / length_penalty(hypothesis.num_scored, self.options.length_penalty)
+        self.finished.append(hypothesis)
+
+
+class Advanced(NamedTuple):
+    """What a step makes of the rows of the batch."""
+
+    rows: Int64
+    """[beams, size], of the hypotheses that live on."""
+    ids: Int64
+    """[beams, size], what they have written."""
+    sources: Int64
+    """[copies], rows whose hypotheses live on in others as well."""
+    targets: Int64
+    """[copies], those others."""
+
+
+class Beams:
+    """The arrays begin with beams, and go on with their hypotheses, the best first.
+
+    A hypothesis that is not there has a total of minus infinity: when a beam begins, all but one.
+    """
+
+    def __init__(self, size: int, max_beams: int, max_output_tokens: int, special_ids: SpecialIds) -> None:
+        self._size = size
+        self._special_ids = special_ids
+        self._beams: list[Beam] = []
+        self._rows = np.zeros((max_beams, size), np.int64)
+        self._totals = np.zeros((max_beams, size))
+        self._output_ids = np.zeros((max_beams, size, max_output_tokens), np.int32)
+        self._token_log_probs = np.zeros((max_beams, size, max_output_tokens), np.float32)
+        self._num_written = np.zeros(max_beams, np.int64)
+        self._limits = np.zeros(max_beams, np.int64)
+        self._arrays = (
+            self._rows,
+            self._totals,
+            self._output_ids,
+            self._token_log_probs,
+            self._num_written,
+            self._limits,
+        )
+
+    def __len__(self) -> int:
+        return len(self._beams)
+
+    def join(self, options: DecodingOptions, rows: list[int]) -> Beam:
+        """Begin a beam in as many rows as it has hypotheses, all of them at its start."""
+        beam = Beam(options, len(self._beams))
+        self._beams.append(beam)
+        self._rows[beam.index] = rows
+        self._totals[beam.index] = -np.inf
+        self._totals[beam.index, 0] = 0.0
+        self._num_written[beam.index] = 0
+        self._limits[beam.index] = options.max_output_tokens
+        return beam
+
+    def leave(self, beam: Beam) -> None:
+        """The last beam takes its place in the arrays."""
+        last = self._beams.pop()
+        if last is not beam:
+            for array in self._arrays:
+                array[beam.index] = array[last.index]
+            self._beams[beam.index] = last
+            last.index = beam.index
+
+    def move(self, source_row: int, target_row: int) -> None:
+        """What was in one row of the batch is now in the other."""
+        self._rows[self._rows == source_row] = target_row
+
+    def take_agreed(self, beam: Beam) -> Hypothesis | None:
+        """Tokens that have become certain since the last call, as `Search.take_agreed`."""
+        live = [self._hypothesis(beam, rank) for rank in self._living(beam)]
+        part = agreed([*live, *beam.finished], beam.num_told)
+        beam.num_told += len(part.output_ids)
+        return part if part.output_ids else None
+
+    def advance(self, log_probs: Float32) -> Advanced:
+        """One step, of log_probs [rows of the batch, vocabulary], changed in place. Beams that end are told so."""
+        num_beams, size = len(self._beams), self._size
+        totals = self._totals[:num_beams]
+        best_totals = totals[:, :1].copy()
+        # Scores are compared beside the best total, see `beam.py`.
+        found = self._candidates(log_probs, (totals - best_totals).astype(np.float32))
+        ends = (found.ids == self._special_ids.eos).reshape(num_beams, 2 * size)
+        self._finish(found, ends, best_totals)
+        places = ends.argsort(axis=1, kind="stable")[:, :size] + np.arange(0, len(found.ids), 2 * size)[:, None]
+        chosen = found.at(places)
+        totals[:] = chosen.scores + best_totals
+        self._write(chosen)
+        self._cut()
+        sources, targets = self._place(chosen.parents)
+        return Advanced(self._rows[:num_beams], chosen.ids, sources, targets)
+
+    def _candidates(self, log_probs: Float32, ahead: Float32) -> Candidates:
+        rows = self._rows[: len(self._beams)]
+        if rows.size < len(log_probs):  # the batch has others, too
+            log_probs, rows = log_probs[rows.reshape(-1)], np.arange(rows.size).reshape(rows.shape)
+        forbid(log_probs, self._special_ids)
+        return find_candidates(log_probs, rows, ahead, 2 * self._size)
+
+    def _finish(self, found: Candidates, ends: np.ndarray, best_totals: np.ndarray) -> None:
+        """Hypotheses whose end is among the best candidates, as many as the beam has hypotheses."""
+        places, size = np.flatnonzero(ends), self._size
+        indices, ranks = np.divmod(places, 2 * size)
+        ended = found.at(places)
+        totals = ended.scores + best_totals.take(indices)
+        columns = (column.tolist() for column in (indices, ranks, ended.parents, totals, ended.log_probs))
+        for index, rank, parent, total, log_prob in zip(*columns, strict=True):
+            if rank < size and total > -np.inf:
+                beam = self._beams[index]
+                hypothesis = self._hypothesis(beam, parent % size)
+                beam.finish(hypothesis.ended_by_eos(self._special_ids.eos, log_prob, total, None))
+                beam.has_ended = len(beam.finished) >= beam.options.num_enough
+
+    def _write(self, chosen: Candidates) -> None:
+        """What the parents have written, and one token more."""
+        num_beams, size = chosen.ids.shape
+        num_written = self._num_written[:num_beams]
+        longest = int(np.maximum.reduce(num_written))
+        hypotheses, parents, ends = np.arange(num_beams * size), chosen.parents.reshape(-1), num_written.repeat(size)
+        for array, new in (self._output_ids, chosen.ids), (self._token_log_probs, chosen.log_probs):
+            written = array.reshape(-1, array.shape[2])  # [hypotheses, max_output_tokens]
+            written[: len(hypotheses), :longest] = written[parents, :longest]
+            written[hypotheses, ends] = new.reshape(-1)
+        num_written += 1
+
+    def _cut(self) -> None:
+        """Beams that are at their limit, or of which nothing lives on."""
+        num_beams = len(self._beams)
+        is_over = (self._num_written[:num_beams] >= self._limits[:num_beams]) | (self._totals[:num_beams, 0] == -np.inf)
+        for index in np.flatnonzero(is_over).tolist():
+            beam = self._beams[index]
+            if not beam.has_ended:
+                for rank in self._living(beam):
+                    beam.finish(self._hypothesis(beam, rank).cut(Ending.LIMIT))
+                beam.has_ended = True
+
+    def _place(self, parents: Int64) -> tuple[Int64, Int64]:
+        """The first continuation of a parent stays in its row, the others get those of hypotheses without any. Returns
+        from which rows to which is copied."""
+        before = self._rows[: len(parents)].reshape(-1)
+        in_order = parents.reshape(-1)
+        order = np.arange(len(in_order))
+        first = np.full(len(in_order), -1)
+        first[in_order[::-1]] = order[::-1]  # of those with one parent the first is written last
+        branches = np.flatnonzero(first.take(in_order) != order)
+        rows = before.take(in_order)
+        sources = rows.take(branches)
+        targets = rows[branches] = before[first < 0]
+        self._rows[: len(parents)] = rows.reshape(parents.shape)
+        # After its first step all rows of a beam hold the same.
+        copied = (self._num_written > 1).take(branches // self._size)
+        return sources[copied], targets[copied]
+
+    def _living(self, beam: Beam) -> list[int]:
+        ranks: list[int] = np.flatnonzero(self._totals[beam.index] > -np.inf).tolist()
+        return ranks
+
+    def _hypothesis(self, beam: Beam, rank: int) -> Hypothesis:
+        written = beam.index, rank, slice(self._num_written[beam.index])
+        token_log_probs = self._token_log_probs[written].tolist()
+        return Hypothesis(
+            self._output_ids[written].tolist(),
+            sum(token_log_probs),
+            self._totals[beam.index, rank].item(),
+            token_log_probs,
+        )

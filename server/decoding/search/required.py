@@ -1,0 +1,151 @@
+"""Terms that a hypothesis has to contain before it may end, after Post and Vilar 2018 (dynamic beam allocation).
+
+A hypothesis is told apart by how many tokens of its terms it has met. Each number has a bank; the places of the beam
+are given to the banks in turn, so that those which have met more are not driven out by those which have met less and
+are, for that, more probable.
+
+Where the model attends to the source, it is also known where a term belongs: a hypothesis may begin it where it attends
+most to what the term translates, has to where it attends to little else or would end, and then has to write all of it.
+"""
+
+import functools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from server.decoding.search.constraints import keep_only
+from server.messages.hypothesis import Float32
+from server.text.pieces import Pieces
+
+FORCING_ATTENTION = 0.7
+"""On a term's source tokens. The words before it, an article say, attend there as well, but less."""
+
+
+MISPLACED_PENALTY = 10.0
+"""Nats that a hypothesis loses by a term that it could only append, so that one which has it in its place wins."""
+
+
+class RequiredTerm(NamedTuple):
+    ids: tuple[int, ...]
+    source: range
+    """Positions of the source tokens that it translates."""
+
+
+class Progress(NamedTuple):
+    """How far one hypothesis has come."""
+
+    unmet: tuple[int, ...]
+    """Indices of the terms that are not yet written."""
+    pending: tuple[int, ...]
+    """The first tokens of an unmet term, if the hypothesis has just written them."""
+    just_met: int | None = None
+    """The term that it ends with, which the next token must not make a longer word."""
+
+
+@dataclass(frozen=True, eq=False)
+class RequiredTerms:
+    terms: tuple[RequiredTerm, ...]
+    """One that is required twice is there twice."""
+    pieces: Pieces
+
+    def __repr__(self) -> str:
+        return repr(self.terms)
+
+    @functools.cached_property
+    def _first_ids(self) -> frozenset[int]:
+        return frozenset(term.ids[0] for term in self.terms)
+
+    @property
+    def start(self) -> Progress:
+        return Progress(tuple(range(len(self.terms))), ())
+
+    def num_left(self, progress: Progress) -> int:
+        """Tokens that are still to be written."""
+        return sum(len(self.terms[index].ids) for index in progress.unmet) - len(progress.pending)
+
+    def next_ids(self, progress: Progress) -> list[int]:
+        """Tokens that go on with a pending term, or begin one."""
+        num_pending = len(progress.pending)
+        terms = (self.terms[index].ids for index in progress.unmet)
+        return list({ids[num_pending]: None for ids in terms if ids[:num_pending] == progress.pending})
+
+    def advance(self, progress: Progress, id_: int) -> Progress:
+        """After one more token. A pending term that it does not go on with is given up; so is one that has become a
+        part of a longer word, as a prefix that is forced may have it."""
+        if progress.just_met is not None and self.pieces.continues_word[id_]:
+            return Progress(tuple(sorted((*progress.unmet, progress.just_met))), ())
+        if not progress.pending and id_ not in self._first_ids:
+            return Progress(progress.unmet, ())
+        for pending in ((*progress.pending, id_), (id_,)):
+            for index in progress.unmet:
+                if self.terms[index].ids == pending:
+                    return Progress(tuple(other for other in progress.unmet if other != index), (), index)
+            if any(self.terms[index].ids[: len(pending)] == pending for index in progress.unmet):
+                return Progress(progress.unmet, pending)
+        return Progress(progress.unmet, ())
+
+    def apply(
+        self,
+        scores: Float32,
+        log_probs: Float32,
+        attention: Float32 | None,
+        progress: Progress,
+        num_places: int,
+        eos: int,
+    ) -> list[int]:
+        """Keep a hypothesis from what would leave a term out. Returns the tokens that get a place in the beam for what
+        they begin or go on with, however improbable they are.
+
+        scores, log_probs: float32 [vocabulary]; attention: float32 [source]; `num_places`: tokens that it may still
+        write. What its terms demand is allowed, whatever forbids it.
+        """
+        if progress.just_met is not None:
+            scores[self.pieces.continues_word] = -np.inf
+        if not progress.unmet:
+            return []
+        scores[eos] = -np.inf
+        next_ids = self.next_ids(progress)
+        scores[next_ids] = np.maximum(scores[next_ids], log_probs[next_ids])
+        is_last_chance = num_places <= self.num_left(Progress(progress.unmet, ()))
+        if is_last_chance:
+            keep_only(scores, next_ids)
+        elif attention is not None:
+            return self._write_in_place(scores, log_probs.argmax() == eos, attention, progress)
+        return next_ids
+
+    def _write_in_place(self, scores: Float32, would_end: bool, attention: Float32, progress: Progress) -> list[int]:
+        """Where the model attends to a term's source, or there will be no other place for it. Returns as `apply`."""
+        next_ids = self.next_ids(progress)
+        if not progress.pending:
+            term = self._attended(progress, attention)
+            if would_end:
+                scores[next_ids] -= MISPLACED_PENALTY
+            elif term is None:
+                return []
+            else:
+                next_ids = [term.ids[0]]
+                if attention[term.source].sum() < FORCING_ATTENTION:
+                    return next_ids
+        keep_only(scores, next_ids)
+        return next_ids
+
+    def _attended(self, progress: Progress, attention: Float32) -> RequiredTerm | None:
+        """The unmet term whose source is attended to most; None where most attention is elsewhere."""
+        position = int(attention.argmax())
+        terms = (self.terms[index] for index in progress.unmet)
+        return next((term for term in terms if position in term.source), None)
+
+
+def in_turns(banks: Sequence[int]) -> list[int]:
+    """Of candidates, the best first, and the bank of each: their indices in the order in which they get a place.
+
+    The best of every bank, those which have met most tokens first; then the second best of every bank; and so on.
+    """
+    seen: dict[int, int] = {}
+    turns = []
+    for bank in banks:
+        turns.append(seen.get(bank, 0))
+        seen[bank] = turns[-1] + 1
+    return sorted(range(len(banks)), key=lambda index: (turns[index], -banks[index]))

@@ -1,0 +1,93 @@
+"""What the serving process and an engine in the decoding process tell each other, over a socket that only they have.
+
+Each message is pickled, behind its length: both ends run the same code, and trust each other.
+"""
+
+import pickle
+from typing import Any, NamedTuple
+
+from prometheus_client import Metric
+
+from server.bundle.manifest import Bundle
+from server.config import ServerConfig
+from server.messages.sentence import Event, Sentence
+
+_LENGTH_BYTES = 4
+
+
+# To the engine.
+
+
+class Load(NamedTuple):
+    """The first message; answered by `Loaded`."""
+
+    config: ServerConfig
+    bundle: Bundle
+
+
+class Submit(NamedTuple):
+    """Each sentence's listener is a number, by which it is told of and cancelled."""
+
+    sentences: list[Sentence]
+
+
+class Cancel(NamedTuple):
+    numbers: list[int]
+
+
+class Collect(NamedTuple):
+    """Answered by `Collected`."""
+
+
+class Close(NamedTuple):
+    """Finish what is in, and end."""
+
+
+ToEngine = Load | Submit | Cancel | Collect | Close
+
+
+# From it.
+
+
+class Loaded(NamedTuple):
+    problem: str = ""
+    """Why the bundle cannot be served; empty where it can."""
+
+
+class Told(NamedTuple):
+    events: list[tuple[int, Event]]
+
+
+class Collected(NamedTuple):
+    series: list[Metric]
+
+
+FromEngine = Loaded | Told | Collected
+
+
+def framed(message: ToEngine | FromEngine) -> bytes:
+    """As `Unframed` takes it."""
+    payload = pickle.dumps(message, pickle.HIGHEST_PROTOCOL)
+    return len(payload).to_bytes(_LENGTH_BYTES, "little") + payload
+
+
+class Unframed:
+    """Messages from bytes that come in pieces of any size."""
+
+    def __init__(self) -> None:
+        self._bytes = bytearray()
+
+    def feed(self, received: bytes) -> list[Any]:
+        """Those that are complete now, in order."""
+        self._bytes += received
+        messages = []
+        start = 0
+        while len(self._bytes) >= start + _LENGTH_BYTES:
+            first = start + _LENGTH_BYTES
+            end = first + int.from_bytes(self._bytes[start:first], "little")
+            if len(self._bytes) < end:
+                break
+            messages.append(pickle.loads(self._bytes[first:end]))
+            start = end
+        del self._bytes[:start]
+        return messages

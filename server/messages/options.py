@@ -1,0 +1,86 @@
+"""What is asked of the decoding of one sentence: valid, and in token ids."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from operator import attrgetter
+from typing import Any
+
+from server.decoding.search.constraints import ForbiddenPhrases
+from server.decoding.search.required import RequiredTerms
+
+
+@dataclass(frozen=True, kw_only=True)
+class DecodingOptions:
+    """`translation.proto` says what each option means. Equal options have the same `repr`."""
+
+    max_output_tokens: int
+    min_output_tokens: int = 0
+    beam_size: int = 1
+    patience: float = 1.0
+    length_penalty: float = 0.0
+    coverage_penalty: float = 0.0
+    num_samples: int = 0
+    """Sampled hypotheses, each with a row; 0 is no sampling."""
+    temperature: float = 1.0
+    top_k: int = 0
+    """0: all."""
+    top_p: float = 1.0
+    seed: int = 0
+    prefix: tuple[int, ...] = ()
+    """What every hypothesis begins with."""
+    no_repeat_ngram_size: int = 0
+    """0: whatever repeats."""
+    repetition_penalty: float = 1.0
+    forbidden: ForbiddenPhrases | None = None
+    required: RequiredTerms | None = None
+    forced_ids: tuple[int, ...] | None = None
+    """The translation that is to be scored, without EOS; no other is searched for."""
+    use_shortlist: bool = False
+    """Write only what is likely for the source, of models that can say so."""
+    token_log_probs: bool = False
+    alignment: bool = False
+    guided: bool = False
+    """Whether required terms are written where the model attends to their source."""
+
+    @property
+    def num_rows(self) -> int:
+        """Rows of the running batch that the sentence may come to hold."""
+        return max(self.beam_size, self.num_samples)
+
+    @property
+    def num_enough(self) -> float:
+        """Finished hypotheses with which a beam search ends; a beam of one has no patience: it is greedy decoding."""
+        return self.patience * self.beam_size if self.beam_size > 1 else 1
+
+    @property
+    def demanded_ids(self) -> list[int]:
+        """Tokens that have to be written."""
+        terms = self.required.terms if self.required else ()
+        return [*self.prefix, *(id_ for term in terms for id_ in term.ids)]
+
+    @property
+    def needs_attention(self) -> bool:
+        return self.alignment or self.guided or self.coverage_penalty > 0
+
+    @property
+    def is_plain_greedy(self) -> bool:
+        """The most probable token at each step and nothing else, so that a loop over rows can do it."""
+        return _suits_greedy(self)
+
+    @property
+    def is_plain_beam(self) -> bool:
+        """A beam without constraints, over the whole vocabulary, so that arrays of beams can do it."""
+        return _suits_beam(self) and not self.is_plain_greedy
+
+
+def _asks_only_for(*names: str) -> Callable[[DecodingOptions], bool]:
+    """Whether options are the default in all but these. All are compared at once: every sentence that joins a batch is
+    looked at."""
+    others = [field for field in fields(DecodingOptions) if field.name not in names]
+    values: Callable[[DecodingOptions], tuple[Any, ...]] = attrgetter(*(field.name for field in others))
+    defaults = tuple(field.default for field in others)
+    return lambda options: values(options) == defaults
+
+
+_suits_greedy = _asks_only_for("max_output_tokens", "length_penalty", "patience", "use_shortlist", "seed")
+_suits_beam = _asks_only_for("max_output_tokens", "beam_size", "length_penalty", "patience", "seed", "token_log_probs")

@@ -1,0 +1,50 @@
+"""Translations that were made before, by exactly what made them: an optional cache of bounded size."""
+
+import hashlib
+from collections.abc import Hashable, Sequence
+
+import cachetools
+
+from server.bundle.manifest import Manifest
+from server.messages.options import DecodingOptions
+from server.messages.sentence import Finished
+from server.serving.metrics import CacheMetrics
+
+_BYTES_PER_TOKEN = 100
+"""Of Python's lists and numbers, about."""
+
+
+_BYTES_OF_AN_ENTRY = 500
+"""Its key, and what the cache keeps of it."""
+
+
+class TranslationCache:
+    """The least recently used translations make room. Used on the event loop's thread alone."""
+
+    def __init__(self, max_bytes: int, metrics: CacheMetrics) -> None:
+        self._kept: cachetools.LRUCache[Hashable, Finished] = cachetools.LRUCache(max_bytes, size_of)
+        self._metrics = metrics
+
+    def get(self, key: Hashable) -> Finished | None:
+        found = self._kept.get(key)
+        (self._metrics.misses if found is None else self._metrics.hits).inc()
+        return found
+
+    def put(self, key: Hashable, finished: Finished) -> None:
+        if size_of(finished) <= self._kept.maxsize:
+            self._kept[key] = finished
+            self._metrics.bytes.set(self._kept.currsize)
+
+
+def key_of(manifest: Manifest, source_ids: Sequence[int], options: DecodingOptions) -> bytes:
+    """All that a translation depends on, in a few bytes whatever its size."""
+    return hashlib.blake2b(repr((manifest.name, manifest.version, source_ids, options)).encode()).digest()
+
+
+def size_of(finished: Finished) -> int:
+    """About how many bytes it takes."""
+    num_bytes = _BYTES_OF_AN_ENTRY
+    for hypothesis in finished.hypotheses:
+        num_bytes += _BYTES_PER_TOKEN * (2 + len(hypothesis.output_ids))
+        num_bytes += sum(weights.nbytes + _BYTES_PER_TOKEN for weights in hypothesis.attention)
+    return num_bytes

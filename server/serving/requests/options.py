@@ -1,0 +1,269 @@
+"""The options of a request: from protobuf, checked, to what the engine is asked for each segment of a content."""
+
+import bisect
+import dataclasses
+import itertools
+import secrets
+from dataclasses import dataclass
+
+from seq2serve.pb import translation_pb2 as pb
+from server.decoding.search.constraints import ForbiddenPhrases, contains
+from server.decoding.search.required import RequiredTerm, RequiredTerms
+from server.errors import InvalidRequest, shown
+from server.messages.options import DecodingOptions
+from server.serving.models.catalogue import ServedModel
+from server.text.glossary import Glossary, words
+from server.text.pieces import WORD_START
+
+DEFAULT_LENGTH_PENALTY = 0.6
+GLOSSARY_BEAM_SIZE = 4
+"""Least beam of a sentence with required terms: with one row they would be written at once, wherever that is."""
+MAX_TERM_CHARACTERS = 200
+"""Of a forbidden phrase, and of a term of a glossary."""
+
+_NUM_SEEDS = 2**64
+
+_CHARACTERS_PER_TOKEN = 50
+"""More than any piece has."""
+
+_UNKNOWN = "\N{REPLACEMENT CHARACTER}"
+"""What stands for characters that the vocabulary does not have: no word, so that it parts those beside it."""
+
+
+@dataclass(frozen=True)
+class OptionLimits:
+    max_beam_size: int
+    max_forbidden_phrases: int
+    max_glossary_entries: int
+
+    @property
+    def glossary_beam_size(self) -> int:
+        return min(GLOSSARY_BEAM_SIZE, self.max_beam_size)
+
+
+@dataclass(frozen=True)
+class RequestedOptions:
+    """Valid, and the same for all contents; `for_segment` adds what depends on the source."""
+
+    model: ServedModel
+    common: DecodingOptions
+    """Of a segment without prefix and terms; its `max_output_tokens` is 0 where the server chooses."""
+    num_hypotheses: int
+    glossary: Glossary | None
+    glossary_beam_size: int
+    is_repeatable: bool
+    """Whether the same request has the same answer."""
+
+    def for_segment(self, source_ids: list[int], is_first: bool, field: str) -> DecodingOptions:
+        """Raises InvalidRequest where what is required is forbidden, or the output limit leaves no room for it."""
+        prefix = self.common.prefix if is_first else ()
+        required = self._required_terms(source_ids) if self.glossary else None
+        num_forced = len(prefix) + (sum(len(term.ids) for term in required.terms) if required else 0)
+        most = self.model.manifest.max_output_tokens
+        wanted = max(2 * len(source_ids) + 10 + num_forced, self.common.min_output_tokens)
+        limit = self.common.max_output_tokens or min(wanted, most)
+        if num_forced > limit:
+            expected = f"prefix and terms of at most {limit} tokens, the output limit, expected"
+            raise InvalidRequest("decoding.glossary", f"{expected}, got {num_forced} for {field}")
+        return dataclasses.replace(
+            self.common,
+            max_output_tokens=limit,
+            prefix=prefix,
+            required=required,
+            guided=required is not None and self.model.manifest.alignment is not None,
+            beam_size=max(self.common.beam_size, self.glossary_beam_size) if required else self.common.beam_size,
+        )
+
+    def _required_terms(self, source_ids: list[int]) -> RequiredTerms | None:
+        """Those of the glossary that the source has. Raises InvalidRequest for one that is forbidden."""
+        assert self.glossary
+        tokenizer = self.model.tokenizer
+        texts = [tokenizer.pieces.texts[id_] or _UNKNOWN for id_ in source_ids]
+        ends = list(itertools.accumulate(map(len, texts)))
+        terms = []
+        for term, start, end in self.glossary.terms_in("".join(texts).replace(WORD_START, " ")):
+            _check_allowed(term, "decoding.glossary", self.common.forbidden, self.model)
+            first, last = bisect.bisect_right(ends, start), bisect.bisect_left(ends, end)
+            terms.append(RequiredTerm(tuple(tokenizer.encode(term)[:-1]), range(first, last + 1)))
+        return RequiredTerms(tuple(terms), tokenizer.pieces) if terms else None
+
+
+def parse_options(message: pb.DecodingOptions, model: ServedModel, limits: OptionLimits) -> RequestedOptions:
+    """Raises InvalidRequest, naming the field, the limit and the value."""
+    most = model.manifest.max_output_tokens
+    _check_range(message, "max_output_tokens", 1, most, "the server's own")
+    _check_range(message, "min_output_tokens", 0, message.max_output_tokens or most)
+    _check_range(message, "beam_size", 1, limits.max_beam_size, "1")
+    _check_range(message, "length_penalty", 0, 10)
+    _check_range(message, "coverage_penalty", 0, 10)
+    _check_range(message, "temperature", 0, 10)
+    _check_range(message, "top_k", 1, model.manifest.vocabulary_size, "all")
+    _check_range(message, "top_p", 0, 1)
+    _check_range(message, "no_repeat_ngram_size", 1, most, "none")
+    _check_range(message, "repetition_penalty", 1, 10, "1")
+    _check_patience(message.patience)
+    beam_size = message.beam_size or 1
+    samples = message.temperature > 0
+    most_hypotheses = limits.max_beam_size if samples else beam_size
+    _check_range(message, "num_hypotheses", 1, most_hypotheses, "1", "" if samples else ", the beam_size,")
+    num_hypotheses = message.num_hypotheses or 1
+    _check_sampling(message, samples)
+    _check_alignment(message, model)
+    if message.use_shortlist and not model.manifest.has_shortlist:
+        problem = f"a model that has a shortlist expected, got {model.manifest.name}"
+        raise InvalidRequest("decoding.use_shortlist", problem)
+    prefix = _prefix(message, model, most)
+    forbidden = _forbidden_phrases(message, model, limits)
+    options = DecodingOptions(
+        max_output_tokens=message.max_output_tokens,
+        min_output_tokens=message.min_output_tokens,
+        beam_size=beam_size,
+        patience=message.patience or 1.0,
+        length_penalty=message.length_penalty if message.HasField("length_penalty") else DEFAULT_LENGTH_PENALTY,
+        coverage_penalty=message.coverage_penalty,
+        num_samples=num_hypotheses if samples else 0,
+        temperature=message.temperature if samples else 1.0,
+        top_k=message.top_k,
+        top_p=message.top_p or 1.0,
+        seed=(message.seed if message.HasField("seed") else secrets.randbelow(_NUM_SEEDS)) if samples else 0,
+        prefix=prefix,
+        no_repeat_ngram_size=message.no_repeat_ngram_size,
+        repetition_penalty=message.repetition_penalty or 1.0,
+        forbidden=forbidden,
+        use_shortlist=message.use_shortlist,
+        token_log_probs=message.return_token_scores,
+        alignment=message.return_alignment,
+    )
+    _check_allowed(message.target_prefix, "decoding.target_prefix", forbidden, model)
+    return RequestedOptions(
+        model,
+        options,
+        num_hypotheses,
+        _glossary(message.glossary, model, limits),
+        limits.glossary_beam_size,
+        is_repeatable=not samples or message.HasField("seed"),
+    )
+
+
+def _check_range(
+    message: pb.DecodingOptions, name: str, least: float, most: float, meaning_of_0: str = "", why: str = ""
+) -> None:
+    """`meaning_of_0`: what 0, which is not in the range, stands for."""
+    value = getattr(message, name)
+    if not least <= value <= most and not (value == 0 and meaning_of_0):
+        or_0 = f", or 0 for {meaning_of_0}" if meaning_of_0 else ""
+        raise InvalidRequest(f"decoding.{name}", f"{least} to {most}{why} expected{or_0}, got {value:g}")
+
+
+def _check_patience(patience: float) -> None:
+    if not 0 <= patience <= 10:
+        raise InvalidRequest("decoding.patience", f"above 0 to 10 expected, or 0 for 1, got {patience:g}")
+
+
+def _check_sampling(message: pb.DecodingOptions, samples: bool) -> None:
+    """What goes only with a temperature, and what does not go with one."""
+    if not samples:
+        for name in ("top_k", "top_p", "seed"):
+            if getattr(message, name) or (name == "seed" and message.HasField("seed")):
+                raise InvalidRequest(f"decoding.{name}", "a temperature above 0 beside it expected, got 0")
+        return
+    with_glossary = bool(message.glossary.name or message.glossary.entries)
+    for name, given in (
+        ("beam_size", message.beam_size > 1),
+        ("coverage_penalty", message.coverage_penalty > 0),
+        ("glossary", with_glossary),
+    ):
+        if given:
+            raise InvalidRequest(f"decoding.{name}", f"no temperature beside it expected, got {message.temperature:g}")
+
+
+def _check_alignment(message: pb.DecodingOptions, model: ServedModel) -> None:
+    if model.manifest.alignment is None:
+        for name in ("coverage_penalty", "return_alignment"):
+            if getattr(message, name):
+                raise no_alignment(f"decoding.{name}", model)
+
+
+def no_alignment(field: str, model: ServedModel) -> InvalidRequest:
+    return InvalidRequest(field, f"a model that has alignments expected, got {model.manifest.name}")
+
+
+def _prefix(message: pb.DecodingOptions, model: ServedModel, most: int) -> tuple[int, ...]:
+    """Its token ids. A text of more characters than a model has tokens for is refused before it is tokenised."""
+    field, text = "decoding.target_prefix", message.target_prefix
+    if not text:
+        return ()
+    most = message.max_output_tokens or most
+    if len(text) > most * _CHARACTERS_PER_TOKEN:
+        raise InvalidRequest(field, f"at most {most * _CHARACTERS_PER_TOKEN} characters expected, got {len(text)}")
+    _check_pieces(text, field, model)
+    ids = model.tokenizer.encode(text)[:-1]
+    if len(ids) > most:
+        raise InvalidRequest(field, f"at most {most} tokens, the output limit, expected, got {len(ids)}")
+    return tuple(ids)
+
+
+def _check_pieces(text: str, field: str, model: ServedModel) -> None:
+    if not model.tokenizer.has_pieces_for(text):
+        raise InvalidRequest(field, f"a text that the model has pieces for expected, got {shown(text)}")
+
+
+def _forbidden_phrases(
+    message: pb.DecodingOptions, model: ServedModel, limits: OptionLimits
+) -> ForbiddenPhrases | None:
+    phrases = message.forbidden_phrases
+    if len(phrases) > limits.max_forbidden_phrases:
+        raise InvalidRequest(
+            "decoding.forbidden_phrases", f"at most {limits.max_forbidden_phrases} expected, got {len(phrases)}"
+        )
+    forbidden = []
+    for index, phrase in enumerate(phrases):
+        field = f"decoding.forbidden_phrases[{index}]"
+        _check_term(phrase, field)
+        forbidden.append(model.tokenizer.surface(phrase).lstrip(WORD_START))
+        if not forbidden[-1]:
+            raise InvalidRequest(field, f"a text that has something to forbid expected, got {shown(phrase)}")
+    return ForbiddenPhrases(forbidden, model.tokenizer.pieces) if forbidden else None
+
+
+def _check_term(text: str, field: str) -> None:
+    if not text.strip():
+        raise InvalidRequest(field, f"a text that is not blank expected, got {shown(text)}")
+    if len(text) > MAX_TERM_CHARACTERS:
+        raise InvalidRequest(field, f"at most {MAX_TERM_CHARACTERS} characters expected, got {len(text)}")
+
+
+def _glossary(message: pb.Glossary, model: ServedModel, limits: OptionLimits) -> Glossary | None:
+    if not message.name and not message.entries:
+        return None
+    if len(message.entries) > limits.max_glossary_entries:
+        raise InvalidRequest(
+            "decoding.glossary.entries", f"at most {limits.max_glossary_entries} expected, got {len(message.entries)}"
+        )
+    glossary = Glossary()
+    if message.name:
+        if message.name not in model.glossaries:
+            served = ", ".join(model.glossaries) or "none"
+            raise InvalidRequest(
+                "decoding.glossary.name",
+                f"one of the model's glossaries ({served}) expected, got {shown(message.name)}",
+            )
+        glossary = model.glossaries[message.name]
+    for index, entry in enumerate(message.entries):
+        field = f"decoding.glossary.entries[{index}]"
+        _check_term(entry.source_term, f"{field}.source_term")
+        _check_term(entry.target_term, f"{field}.target_term")
+        if not words(entry.source_term):
+            raise InvalidRequest(f"{field}.source_term", f"a word expected, got {shown(entry.source_term)}")
+        _check_pieces(entry.source_term, f"{field}.source_term", model)
+        _check_pieces(entry.target_term, f"{field}.target_term", model)
+    return glossary | Glossary((entry.source_term, entry.target_term) for entry in message.entries)
+
+
+def _check_allowed(text: str, field: str, forbidden: ForbiddenPhrases | None, model: ServedModel) -> None:
+    """What has to be written is not forbidden."""
+    for index, phrase in enumerate(forbidden.phrases if text and forbidden else ()):
+        if contains(model.tokenizer.surface(text), phrase):
+            raise InvalidRequest(
+                f"decoding.forbidden_phrases[{index}]", f"a text that is not in {field} expected, got {shown(phrase)}"
+            )

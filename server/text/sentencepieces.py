@@ -1,0 +1,54 @@
+"""SentencePiece (Kudo and Richardson 2018) as a tokenizer."""
+
+import functools
+from pathlib import Path
+
+import sentencepiece
+
+from server.text.pieces import Pieces
+
+
+class SentencePieceTokenizer:
+    """A bundle's SentencePiece model."""
+
+    def __init__(self, path: Path, eos: int) -> None:
+        """Raises OSError or RuntimeError for a file that is no SentencePiece model."""
+        self._processor = sentencepiece.SentencePieceProcessor(model_file=str(path))
+        self.eos = eos
+        self.names: list[str] = [self._processor.id_to_piece(id_) for id_ in range(self.vocabulary_size)]
+        """Of every id, special ones included."""
+        self.pieces = Pieces(["" if self._is_special(id_) else name for id_, name in enumerate(self.names)], path)
+
+    @property
+    def vocabulary_size(self) -> int:
+        size: int = self._processor.get_piece_size()
+        return size
+
+    def _is_special(self, id_: int) -> bool:
+        return bool(self._processor.is_control(id_) or self._processor.is_unknown(id_))
+
+    def encode(self, text: str) -> list[int]:
+        """Ids, ending with EOS."""
+        ids: list[int] = self._processor.encode(text)
+        return [*ids, self.eos]
+
+    def has_pieces_for(self, text: str) -> bool:
+        """Whether it can be read and written as it is; texts of which nothing is left cannot."""
+        *ids, _ = self.encode(text)
+        return bool(ids) and not any(map(self._is_special, ids))
+
+    def surface(self, text: str) -> str:
+        """The text as pieces write it: normalised, with SentencePiece's sign for each space and one before the first
+        word."""
+        pieces: list[str] = self._processor.encode(text, out_type=str)
+        return "".join(pieces)
+
+    def decode(self, ids: list[int]) -> str:
+        text: str = self._processor.decode(ids)
+        return text
+
+
+@functools.cache
+def pieces_of(file: Path) -> Pieces:
+    """Of a SentencePiece model, which is read once."""
+    return SentencePieceTokenizer(file, eos=-1).pieces

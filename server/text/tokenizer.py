@@ -1,0 +1,27 @@
+"""What every tokenizer offers, whatever its file format."""
+
+from typing import Protocol
+
+from server.text.pieces import Pieces
+
+
+class Tokenizer(Protocol):
+    eos: int
+    names: list[str]
+    """The piece of every id, special ones included."""
+    pieces: Pieces
+
+    @property
+    def vocabulary_size(self) -> int: ...
+
+    def encode(self, text: str) -> list[int]:
+        """Ids, ending with EOS."""
+
+    def decode(self, ids: list[int]) -> str: ...
+
+    def has_pieces_for(self, text: str) -> bool:
+        """Whether the text can be read and written as it is; a text of which nothing is left cannot."""
+
+    def surface(self, text: str) -> str:
+        """The text as pieces write it: normalised, with SentencePiece's sign for each space and one before the first
+        word."""

@@ -1,0 +1,78 @@
+from pathlib import Path
+
+import pytest
+
+from bench.findings import Findings, Line, Plot, Table
+from bench.goals import GOALS, Goal
+from bench.html_report import goals_table, text_table, write_html
+from bench.under_load import GROWTH, MAX_P99_MS, NEARNESS, Climb
+
+
+def findings(**ratios: float) -> Findings:
+    plot = Plot("A < B", "x", "y", [Line("one", [1, 2], [3.0, 4.0])], limit=3.5)
+    return Findings("Section", "What & how", ratios, {}, [Table("T", ["name", "value"], [["<a>", 1.0]])], [plot])
+
+
+@pytest.mark.parametrize(
+    ("goal", "value", "met"),
+    [
+        (Goal("", 1.5, at_least=True), 1.5, True),
+        (Goal("", 1.5, at_least=True), 1.49, False),
+        (Goal("", 0.9, at_least=False), 0.9, True),
+        (Goal("", 0.9, at_least=False), 0.91, False),
+    ],
+)
+def test_a_goal_is_met_at_its_bound(goal: Goal, value: float, met: bool) -> None:
+    assert goal.met(value) is met
+
+
+def test_every_ratio_stands_beside_its_goal() -> None:
+    rows = goals_table([findings(resident_mb=100.0), findings(offline_greedy_int8=1.0, other=3.0)]).rows
+    assert [list(row[:4]) for row in rows] == [
+        ["resident_mb", 100.0, "at most 350", "met"],
+        ["offline_greedy_int8", 1.0, "at least 1.5", "missed"],
+        ["other", 3.0, "", ""],
+    ]
+
+
+def test_the_page_has_everything_and_escapes_it(tmp_path: Path) -> None:
+    write_html(tmp_path / "page.html", {"cores": 2}, [findings(resident_mb=400.0)])
+    page = (tmp_path / "page.html").read_text()
+    for part in ("cores: 2", "<svg", "What &amp; how", "&lt;a&gt;", "class='missed'", GOALS["resident_mb"].text):
+        assert part in page
+    assert "<a>" not in page
+
+
+def test_columns_of_the_console_are_aligned() -> None:
+    lines = text_table(Table("T", ["", "value"], [["short", 12345.6], ["much longer", 0.5]])).splitlines()
+    assert lines == ["T", "             value", "short        12346", "much longer  0.500"]
+
+
+@pytest.mark.parametrize("capacity", [100.0, 151.0, 400.0, 2000.0])
+def test_the_climb_ends_just_below_what_a_server_holds(capacity: float) -> None:
+    climb = Climb()
+    while not climb.is_done:
+        rate = climb.next_rate
+        climb.record({"rate": rate, "p99": 10.0 if rate <= capacity else 2 * MAX_P99_MS, "error_share": 0.0})
+    assert capacity / NEARNESS <= climb.held <= capacity < climb.missed <= climb.held * NEARNESS
+    assert max(float(step["rate"]) for step in climb.steps) <= capacity * GROWTH or capacity < 150
+
+
+def test_a_step_with_errors_has_not_held() -> None:
+    climb = Climb()
+    for _ in range(2):
+        climb.record({"rate": climb.next_rate, "p99": 1.0, "error_share": 0.02})
+    assert climb.missed
+    assert not climb.held
+
+
+def test_a_rate_that_was_not_held_is_tried_once_more() -> None:
+    climb = Climb()
+    slow, fast = 2 * MAX_P99_MS, 1.0
+    rates = []
+    for p99 in (fast, slow, fast, slow, slow):
+        rates.append(climb.next_rate)
+        climb.record({"rate": rates[-1], "p99": p99, "error_share": 0.0})
+    first, second, third = 150.0, 150.0 * GROWTH, 150.0 * GROWTH**2
+    assert rates == [first, second, second, third, third]
+    assert (climb.held, climb.missed) == (second, third)

@@ -1,0 +1,154 @@
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from server.bundle.manifest import (
+    ENCODER,
+    MANIFEST,
+    STEP,
+    TOKENIZER,
+    Bundle,
+    BundleError,
+    Quality,
+    read_bundle,
+    write_manifest,
+)
+from tests.fakes import MANIFEST as FAKE_MANIFEST
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A bundle whose files are anything: `read_bundle` looks at their hashes alone."""
+    for name in (ENCODER, STEP, TOKENIZER):
+        (tmp_path / name).write_bytes(name.encode())
+    quality = (Quality(test_set="multi30k/test", metric="BLEU", value=33.5),)
+    write_manifest(tmp_path, dataclasses.replace(FAKE_MANIFEST, quality=quality, provenance={"seed": "1"}))
+    return tmp_path
+
+
+def change(folder: Path, **fields: Any) -> None:
+    """Write fields over those of the manifest."""
+    path = folder / MANIFEST
+    path.write_text(json.dumps(json.loads(path.read_text()) | fields))
+
+
+def test_what_is_written_is_read(folder: Path) -> None:
+    bundle = read_bundle(folder)
+    assert bundle.manifest.sha256.keys() == {ENCODER, STEP, TOKENIZER}
+    quality = (Quality(test_set="multi30k/test", metric="BLEU", value=33.5),)
+    expected = dataclasses.replace(
+        FAKE_MANIFEST, quality=quality, provenance={"seed": "1"}, sha256=bundle.manifest.sha256
+    )
+    assert bundle == Bundle(folder, expected)
+
+
+def test_paths_are_those_of_the_folder(folder: Path) -> None:
+    bundle = read_bundle(folder)
+    assert [bundle.encoder, bundle.step, bundle.tokenizer] == [folder / ENCODER, folder / STEP, folder / TOKENIZER]
+
+
+@pytest.mark.parametrize("name", [ENCODER, STEP, TOKENIZER])
+def test_a_file_that_was_changed_is_refused_by_name(folder: Path, name: str) -> None:
+    (folder / name).write_bytes(b"something else")
+    with pytest.raises(BundleError, match=rf"{name}: SHA-256 is [0-9a-f]{{64}}, {MANIFEST} says [0-9a-f]{{64}}"):
+        read_bundle(folder)
+
+
+@pytest.mark.parametrize("name", [ENCODER, STEP, TOKENIZER, MANIFEST])
+def test_a_file_that_is_missing_is_refused_by_name(folder: Path, name: str) -> None:
+    (folder / name).unlink()
+    with pytest.raises(BundleError, match=rf"{name}: .*No such file"):
+        read_bundle(folder)
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "3", "null", "\N{LATIN SMALL LETTER E WITH ACUTE}"])
+def test_a_manifest_that_is_no_json_object_is_refused(folder: Path, text: str) -> None:
+    (folder / MANIFEST).write_text(text, encoding="latin-1")
+    with pytest.raises(BundleError, match=MANIFEST):
+        read_bundle(folder)
+
+
+def test_a_format_of_another_version_is_named_before_anything_else(folder: Path) -> None:
+    change(folder, format_version=9, beams=4)
+    with pytest.raises(BundleError, match="format_version: 3 expected, got 9"):
+        read_bundle(folder)
+
+
+def test_unknown_and_missing_fields_are_all_named(folder: Path) -> None:
+    path = folder / MANIFEST
+    fields = json.loads(path.read_text())
+    del fields["precision"]
+    path.write_text(json.dumps(fields | {"colour": "red"}))
+    with pytest.raises(BundleError, match="colour, precision"):
+        read_bundle(folder)
+
+
+STATE = {"name": "h", "kind": "replace", "shape": [4], "dtype": "float32"}
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"kind": "stack"}, r"state\[0\]\.kind: one of constant, replace, append expected, got 'stack'"),
+        ({"shape": ["width"]}, r"state\[0\]\.shape: source, target or a size expected, got 'width'"),
+        ({"shape": ["source", "target"]}, r"state\[0\]\.shape: at most one of source and target expected, got"),
+        ({"shape": [0]}, r"state\[0\]\.shape: source, target or a size expected, got 0"),
+        ({"shape": [1.5]}, r"state\[0\]\.shape\[0\]: integer or text expected, got 1\.5"),
+        ({"dtype": "float16"}, r"state\[0\]\.dtype: one of float32, int8, int32, int64 expected, got 'float16'"),
+        ({"colour": "red"}, r"missing or unknown fields: state\[0\]\.colour"),
+    ],
+)
+def test_a_state_tensor_that_is_declared_wrongly_is_refused(
+    folder: Path, changed: dict[str, Any], message: str
+) -> None:
+    change(folder, state=[STATE | changed])
+    with pytest.raises(BundleError, match=message):
+        read_bundle(folder)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("format_version", "1"),
+        ("name", 3),
+        ("name", ""),
+        ("version", 1),
+        ("architecture", None),
+        ("source_language", ["en"]),
+        ("precision", "fp8"),
+        ("vocabulary_size", "4000"),
+        ("vocabulary_size", 0),
+        ("vocabulary_size", True),
+        ("special_ids", {"pad": 0}),
+        ("special_ids", {"pad": 0, "unknown": 1, "bos": 2, "eos": "3"}),
+        ("special_ids", {"pad": 0, "unknown": 1, "bos": 2, "eos": 101}),
+        ("special_ids", {"pad": -1, "unknown": 1, "bos": 2, "eos": 3}),
+        ("special_ids", [0, 1, 2, 3]),
+        ("max_source_tokens", 12.5),
+        ("max_source_tokens", -1),
+        ("max_output_tokens", 0),
+        ("state", {}),
+        ("state", [3]),
+        ("quality", [{"test_set": "x"}]),
+        ("quality", [{"test_set": "x", "metric": "BLEU", "value": "high"}]),
+        ("quality", 7),
+        ("provenance", "unknown"),
+        ("provenance", {"seed": 1}),
+        ("sha256", []),
+    ],
+)
+def test_a_value_of_a_wrong_type_or_range_is_refused_by_the_field_s_name(
+    folder: Path, field: str, value: object
+) -> None:
+    change(folder, **{field: value})
+    with pytest.raises(BundleError, match=rf"{MANIFEST}: .*{field}"):
+        read_bundle(folder)
+
+
+def test_two_state_tensors_of_one_name_are_refused(folder: Path) -> None:
+    change(folder, state=[STATE, STATE])
+    with pytest.raises(BundleError, match=r"state\[1\]\.name: 'h' is declared twice"):
+        read_bundle(folder)

@@ -1,0 +1,61 @@
+"""Graphs that are not what the manifest says are refused before they serve anything, and padding changes nothing."""
+
+import dataclasses
+import shutil
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+
+from models.registry import ARCHITECTURES
+from server.bundle.manifest import STEP, Bundle, BundleError
+from server.decoding.graphs.backend import Backend, BackendOptions
+from tests.conftest import SmallModels
+
+OPTIONS = BackendOptions(max_rows=2, num_threads=1)
+
+
+@pytest.fixture
+def bundle(small_model: SmallModels, tmp_path: Path) -> Bundle:
+    original = small_model("lstm").bundle
+    folder = tmp_path / "1"
+    shutil.copytree(original.folder, folder)
+    return Bundle(folder, original.manifest)
+
+
+def test_a_state_that_is_never_written_is_refused(bundle: Bundle) -> None:
+    model = onnx.load(bundle.step)
+    outputs = model.graph.output
+    outputs.remove(next(output for output in outputs if output.name == "next_cell"))
+    onnx.save(model, bundle.folder / STEP)
+    with pytest.raises(BundleError, match=r"step\.onnx: outputs are missing that the manifest promises: \['next_cell'"):
+        Backend(bundle, OPTIONS)
+
+
+def test_a_state_that_the_manifest_does_not_name_is_refused(bundle: Bundle) -> None:
+    state = tuple(spec for spec in bundle.manifest.state if spec.name != "cell")
+    with pytest.raises(BundleError, match=r"encoder\.onnx: outputs \['cell', 'hidden'\]"):
+        Backend(Bundle(bundle.folder, dataclasses.replace(bundle.manifest, state=state)), OPTIONS)
+
+
+def test_a_file_that_is_no_graph_is_refused_by_name(bundle: Bundle) -> None:
+    bundle.step.write_bytes(b"nonsense")
+    with pytest.raises(BundleError, match=r"step\.onnx: "):
+        Backend(bundle, OPTIONS)
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_a_source_is_encoded_alike_alone_and_padded(small_model: SmallModels, architecture: str) -> None:
+    backend = Backend(small_model(architecture).bundle, OPTIONS)
+    generator = np.random.default_rng(0)
+    for _ in range(10):
+        lengths = generator.integers(2, 30, 6)
+        sources = [generator.integers(4, 60, length).tolist() for length in lengths]
+        together = backend.encode(sources)
+        for number, source in enumerate(sources):
+            backend.state.write(0, together, number, len(source))
+            padded = {name: buffer[0].copy() for name, buffer in backend.state.current.items()}
+            backend.state.write(0, backend.encode([source]), 0, len(source))
+            for name, buffer in backend.state.current.items():
+                assert np.array_equal(padded[name], buffer[0]), name

@@ -1,0 +1,388 @@
+import itertools
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from server.bundle.manifest import SpecialIds
+from server.decoding.search.base import Search, best
+from server.decoding.search.beam import BeamSearch
+from server.decoding.search.constraints import ForbiddenPhrases
+from server.messages.hypothesis import Ending, Float32, Hypothesis
+from server.messages.options import DecodingOptions
+from server.text.pieces import Pieces
+
+EOS = 3
+SPECIAL_IDS = SpecialIds(pad=0, unknown=1, bos=2, eos=EOS)
+VOCABULARY_SIZE = 9
+WRITABLE = range(EOS + 1, VOCABULARY_SIZE)
+NUM_SOURCE_TOKENS = 3
+MAX_OUTPUT = 7
+
+Model = Callable[[Sequence[int]], Float32]
+"""Log-probabilities [vocabulary] of the token behind those that are written."""
+
+seeds = st.integers(0, 100_000)
+beams = st.builds(
+    DecodingOptions,
+    max_output_tokens=st.integers(1, MAX_OUTPUT),
+    beam_size=st.integers(1, 5),
+    patience=st.sampled_from([0.5, 1.0, 2.0]),
+    length_penalty=st.sampled_from([0.0, 0.6, 2.0]),
+)
+
+
+def random_model(seed: int, vocabulary_size: int = VOCABULARY_SIZE, spread: float = 1.0) -> Model:
+    def log_probs(output_ids: Sequence[int]) -> Float32:
+        scores = np.random.default_rng([seed, *output_ids]).normal(size=vocabulary_size) * spread
+        return (scores - np.log(np.exp(scores).sum())).astype(np.float32)
+
+    return log_probs
+
+
+def sure_model(*wishes: dict[int, float]) -> Model:
+    """At position i, `wishes[i]` are the log-probabilities; all others are impossible."""
+
+    def log_probs(output_ids: Sequence[int]) -> Float32:
+        scores = np.full(VOCABULARY_SIZE, -np.inf, np.float32)
+        for id_, log_prob in wishes[len(output_ids)].items():
+            scores[id_] = log_prob
+        return scores
+
+    return log_probs
+
+
+def attention_behind(output_ids: Sequence[int]) -> Float32:
+    return np.random.default_rng([1, *output_ids]).dirichlet(np.ones(NUM_SOURCE_TOKENS)).astype(np.float32)
+
+
+def run(search: Search, model: Model) -> list[list[Hypothesis]]:
+    """Until the end, as the engine does: rows are the last continuations, and its arrays are overwritten. Returns what
+    lived after every step."""
+    lived = [search.live]
+    while True:
+        before = [list(hypothesis.output_ids) for hypothesis in search.live]
+        log_probs = np.stack([model(output_ids) for output_ids in before])
+        attention = np.stack([attention_behind(output_ids) for output_ids in before])
+        shown = log_probs.copy()
+        continuations = search.advance(shown, attention)
+        assert np.array_equal(shown, log_probs), "the engine's array is not the search's to change"
+        shown.fill(np.nan)
+        attention.fill(np.nan)
+        if not continuations:
+            return lived
+        assert len(continuations) <= search.options.num_rows
+        assert [hypothesis.output_ids for hypothesis in search.live] == [
+            [*before[parent], id_] for parent, id_ in continuations
+        ]
+        lived.append(search.live)
+
+
+def translate(model: Model, options: DecodingOptions) -> list[Hypothesis]:
+    search = BeamSearch(options, SPECIAL_IDS)
+    run(search, model)
+    return search.ranked()
+
+
+def reference(model: Model, options: DecodingOptions) -> list[tuple[list[int], float, Ending]]:
+    """Output, score and ending of every hypothesis that a plain beam search finishes, by the rules of the project's
+    reference in PyTorch."""
+
+    def score(total: np.float32, length: int) -> float:
+        return float(total / ((5 + length) / 6) ** options.length_penalty)
+
+    size = options.beam_size
+    live: list[tuple[list[int], np.float32]] = [([], np.float32(0))]
+    finished: list[tuple[list[int], float, Ending]] = []
+    for _ in range(options.max_output_tokens):
+        every = [
+            (output, id_, total + log_prob)
+            for output, total in live
+            for id_, log_prob in enumerate(model(output))
+            if id_ >= EOS
+        ]
+        candidates = sorted(every, key=lambda candidate: -candidate[2])[: 2 * size]
+        for output, id_, total in candidates[:size]:
+            if id_ == EOS:
+                finished.append((output, score(total, len(output) + 1), Ending.EOS))
+        live = [([*output, id_], total) for output, id_, total in candidates if id_ != EOS][:size]
+        if len(finished) >= (options.patience * size if size > 1 else 1):
+            live = []
+            break
+    finished += [(output, score(total, len(output)), Ending.LIMIT) for output, total in live]
+    return sorted(finished, key=lambda one: -one[1])
+
+
+def naive_best(scores: Float32, number: int) -> list[int]:
+    order = sorted(range(len(scores)), key=lambda index: (-scores[index], index))
+    return [index for index in order if scores[index] > -np.inf][:number]
+
+
+@given(
+    size=st.one_of(st.integers(1, 40), st.integers(500, 530), st.integers(1000, 1100)),
+    number=st.one_of(st.integers(1, 12), st.integers(250, 300)),
+    num_levels=st.sampled_from([1, 2, 5, 10_000]),
+    impossible=st.sampled_from([0.0, 0.5, 0.99, 1.0]),
+    seed=seeds,
+)
+def test_the_best_are_those_of_a_stable_sort(
+    size: int, number: int, num_levels: int, impossible: float, seed: int
+) -> None:
+    """With few levels most are equal; some, most or all are minus infinity."""
+    generator = np.random.default_rng(seed)
+    scores = -generator.integers(num_levels, size=size).astype(np.float32)
+    scores[generator.random(size) < impossible] = -np.inf
+    assert best(scores, number).tolist() == naive_best(scores, number)
+
+
+@pytest.mark.parametrize("size", [255, 256, 511, 512, 513, 767, 768, 10_000])
+@pytest.mark.parametrize("place", [0, -1])
+def test_the_best_is_found_at_either_end_whatever_the_size(size: int, place: int) -> None:
+    scores = np.full(size, -2.0, np.float32)
+    scores[place] = -1.0
+    assert best(scores, 2).tolist() == naive_best(scores, 2)
+
+
+@given(seed=seeds, limit=st.integers(1, MAX_OUTPUT))
+def test_a_beam_of_one_writes_the_most_probable_token_at_each_step(seed: int, limit: int) -> None:
+    model = random_model(seed)
+    output: list[int] = []
+    log_prob, ending = 0.0, Ending.LIMIT
+    while len(output) < limit:
+        scores = model(output)
+        id_ = EOS + int(scores[EOS:].argmax())
+        log_prob += float(scores[id_])
+        if id_ == EOS:
+            ending = Ending.EOS
+            break
+        output.append(id_)
+    [hypothesis] = translate(model, DecodingOptions(max_output_tokens=limit))
+    assert (hypothesis.output_ids, hypothesis.ending) == (output, ending)
+    assert hypothesis.log_prob == pytest.approx(log_prob, rel=1e-6)
+
+
+@given(seed=seeds, options=beams)
+def test_a_beam_finishes_what_a_plain_beam_search_finishes(seed: int, options: DecodingOptions) -> None:
+    model = random_model(seed)
+    found, expected = translate(model, options), reference(model, options)
+    assert [(one.output_ids, one.ending) for one in found] == [(output, ending) for output, _, ending in expected]
+    assert [one.score for one in found] == pytest.approx([score for _, score, _ in expected], rel=1e-5)
+
+
+@given(seed=seeds, alpha=st.sampled_from([0.0, 0.6, 2.0]))
+def test_a_beam_that_loses_nothing_finds_the_best_of_all_translations(seed: int, alpha: float) -> None:
+    model, limit = random_model(seed, vocabulary_size=6), 3
+    every = {}
+    for length in range(limit + 1):
+        for output in itertools.product((4, 5), repeat=length):
+            ids = [*output, EOS] if length < limit else [*output]
+            total = sum(float(model(ids[:at])[id_]) for at, id_ in enumerate(ids))
+            every[output] = total / ((5 + len(ids)) / 6) ** alpha
+    options = DecodingOptions(max_output_tokens=limit, beam_size=20, patience=10.0, length_penalty=alpha)
+    found = {tuple(hypothesis.output_ids): hypothesis.score for hypothesis in translate(model, options)}
+    assert found == pytest.approx(every, rel=1e-5)
+
+
+@given(seed=seeds, options=beams)
+def test_hypotheses_are_sorted_and_none_has_the_tokens_of_another(seed: int, options: DecodingOptions) -> None:
+    hypotheses = translate(random_model(seed), options)
+    scores = [hypothesis.score for hypothesis in hypotheses]
+    assert scores == sorted(scores, reverse=True)
+    assert len({tuple(hypothesis.output_ids) for hypothesis in hypotheses}) == len(hypotheses)
+
+
+@given(seed=seeds, options=beams)
+def test_every_token_has_its_own_log_probability_and_attention(seed: int, options: DecodingOptions) -> None:
+    """Whichever rows its hypothesis was in."""
+    model = random_model(seed)
+    for hypothesis in translate(model, options):
+        ids = hypothesis.output_ids + [EOS] * (hypothesis.ending is Ending.EOS)
+        assert hypothesis.token_log_probs == [float(model(ids[:at])[id_]) for at, id_ in enumerate(ids)]
+        assert hypothesis.log_prob == pytest.approx(sum(hypothesis.token_log_probs))
+        assert len(hypothesis.attention) == len(ids)
+        for at, weights in enumerate(hypothesis.attention):
+            assert np.array_equal(weights, attention_behind(ids[:at]))
+
+
+def test_a_beam_finds_what_greedy_decoding_misses() -> None:
+    def model(output_ids: Sequence[int]) -> Float32:
+        return sure_model({4: -0.5, 5: -0.9}, {EOS: -0.1} if output_ids == [5] else {EOS: -3.0})(output_ids)
+
+    [greedy] = translate(model, DecodingOptions(max_output_tokens=5))
+    found = translate(model, DecodingOptions(max_output_tokens=5, beam_size=2))
+    assert greedy.output_ids == [4]
+    assert [hypothesis.output_ids for hypothesis in found] == [[5], [4]]
+
+
+def test_an_empty_translation_is_one_that_ended() -> None:
+    [hypothesis] = translate(sure_model({EOS: -0.25}), DecodingOptions(max_output_tokens=5, beam_size=3))
+    assert (hypothesis.output_ids, hypothesis.ending) == ([], Ending.EOS)
+    assert hypothesis.log_prob == -0.25
+
+
+def test_an_end_that_is_not_among_the_best_is_passed_over() -> None:
+    model = sure_model({4: -0.5, 5: -1.0, EOS: -1.5}, {EOS: -0.1})
+    hypotheses = translate(model, DecodingOptions(max_output_tokens=5, beam_size=2))
+    assert [hypothesis.output_ids for hypothesis in hypotheses] == [[4], [5]]
+
+
+def test_ends_take_no_place_from_those_that_live_on() -> None:
+    model = sure_model({EOS: -0.5, 4: -1.0, 5: -1.5}, {EOS: -0.1})
+    hypotheses = translate(model, DecodingOptions(max_output_tokens=5, beam_size=2, patience=5.0))
+    assert sorted(hypothesis.output_ids for hypothesis in hypotheses) == [[], [4], [5]]
+
+
+@pytest.mark.parametrize(("patience", "number"), [(0.5, 1), (1.0, 2), (1.5, 3), (2.0, 4)])
+def test_the_search_stops_when_enough_have_ended(patience: float, number: int) -> None:
+    """One ends at every step, and one goes on."""
+    model = sure_model(*[{4: -1.0, EOS: -1.1}] * 20)
+    hypotheses = translate(model, DecodingOptions(max_output_tokens=20, beam_size=2, patience=patience))
+    assert len(hypotheses) == number
+    assert {hypothesis.ending for hypothesis in hypotheses} == {Ending.EOS}
+
+
+def test_what_lives_at_the_limit_is_cut_and_ranked_with_what_ended() -> None:
+    model = sure_model(*[{4: -0.1, EOS: -2.0}] * 3)
+    hypotheses = translate(model, DecodingOptions(max_output_tokens=3, beam_size=2, patience=10.0))
+    assert [(len(hypothesis.output_ids), hypothesis.ending) for hypothesis in hypotheses] == [
+        (3, Ending.LIMIT),
+        (0, Ending.EOS),
+        (1, Ending.EOS),
+        (2, Ending.EOS),
+    ]
+
+
+@pytest.mark.parametrize(("alpha", "length"), [(0.0, 1), (2.0, 4)])
+def test_the_length_penalty_prefers_longer_hypotheses(alpha: float, length: int) -> None:
+    model = sure_model({4: -0.1}, {EOS: -0.9, 5: -0.6}, {5: -0.25}, {5: -0.1}, {EOS: -0.1})
+    options = DecodingOptions(max_output_tokens=9, beam_size=2, patience=5.0, length_penalty=alpha)
+    assert len(translate(model, options)[0].output_ids) == length
+
+
+def test_the_coverage_penalty_prefers_what_attends_to_all_of_the_source() -> None:
+    """The more probable hypothesis attends to one token alone."""
+    attention = {4: [1.0, 0.0], 5: [0.0, 1.0]}
+    outputs = []
+    for beta in (0.0, 1.0):
+        search = BeamSearch(DecodingOptions(max_output_tokens=3, beam_size=2, coverage_penalty=beta), SPECIAL_IDS)
+        model = sure_model({4: -0.5, 5: -1.0}, {EOS: -0.1})
+        search.advance(model([])[None], np.array([[1.0, 0.0]], np.float32))
+        ids = [hypothesis.output_ids for hypothesis in search.live]
+        search.advance(np.stack(list(map(model, ids))), np.array([attention[id_] for [id_] in ids], np.float32))
+        outputs.append(search.ranked()[0].output_ids)
+    assert outputs == [[4], [5]]
+
+
+@pytest.mark.parametrize("beam_size", [1, 3])
+def test_without_any_allowed_token_the_hypotheses_are_cut_as_they_are(beam_size: int) -> None:
+    """Two tokens, each of which may be written once, and no end before three."""
+    model = sure_model(*[{4: -0.5, 5: -1.0, EOS: -2.0}] * 9)
+    options = DecodingOptions(max_output_tokens=9, beam_size=beam_size, min_output_tokens=3, no_repeat_ngram_size=1)
+    hypotheses = translate(model, options)
+    assert {hypothesis.ending for hypothesis in hypotheses} == {Ending.CONSTRAINTS}
+    assert hypotheses[0].output_ids == [4, 5]
+    assert hypotheses[0].log_prob == -1.5
+
+
+def test_a_sentence_whose_first_token_is_forbidden_is_empty() -> None:
+    pieces = Pieces(["", "", "", "", *["▁x"] * (VOCABULARY_SIZE - 4)])
+    options = DecodingOptions(max_output_tokens=9, min_output_tokens=1, forbidden=ForbiddenPhrases(["x"], pieces))
+    [hypothesis] = translate(random_model(1), options)
+    assert (hypothesis.output_ids, hypothesis.ending, hypothesis.log_prob) == ([], Ending.CONSTRAINTS, 0.0)
+
+
+def test_a_hypothesis_without_an_allowed_token_gives_way_to_others() -> None:
+    def model(output_ids: Sequence[int]) -> Float32:
+        behind = {5: {5: -0.1}, 4: {6: -1.0}}.get(output_ids[-1] if output_ids else 0, {EOS: -1.0})
+        return sure_model({5: -0.1, 4: -3.0}, behind, {EOS: -1.0})(output_ids)
+
+    options = DecodingOptions(max_output_tokens=9, beam_size=2, no_repeat_ngram_size=1, min_output_tokens=2)
+    assert [hypothesis.output_ids for hypothesis in translate(model, options)] == [[4, 6]]
+
+
+@given(
+    seed=seeds,
+    options=beams,
+    prefix=st.lists(st.sampled_from(WRITABLE), max_size=4).map(tuple),
+    min_output_tokens=st.integers(0, 4),
+    size=st.integers(2, 3),
+)
+def test_every_hypothesis_of_a_beam_keeps_its_constraints(
+    seed: int, options: DecodingOptions, prefix: tuple[int, ...], min_output_tokens: int, size: int
+) -> None:
+    constrained = DecodingOptions(
+        max_output_tokens=MAX_OUTPUT,
+        beam_size=options.beam_size,
+        prefix=prefix,
+        min_output_tokens=min_output_tokens,
+        no_repeat_ngram_size=size,
+    )
+    hypotheses = translate(random_model(seed), constrained)
+    assert hypotheses
+    for hypothesis in hypotheses:
+        output = hypothesis.output_ids
+        assert tuple(output[: len(prefix)]) == prefix
+        assert len(output) >= min_output_tokens
+        ngrams = [tuple(output[at : at + size]) for at in range(len(output) - size + 1)]
+        later = ngrams[max(len(prefix) - size + 1, 0) :]
+        assert all(ngrams.count(ngram) == 1 for ngram in later)
+
+
+def test_a_repetition_penalty_changes_the_ranking_but_not_the_log_probability() -> None:
+    model = sure_model({4: -0.5}, {4: -1.0, 5: -1.5}, {EOS: -0.1})
+    options = DecodingOptions(max_output_tokens=5, beam_size=2, repetition_penalty=2.0)
+    first, second = translate(model, options)
+    assert (first.output_ids, second.output_ids) == ([4, 5], [4, 4])
+    assert [first.log_prob, second.log_prob] == pytest.approx([-2.1, -1.6])
+    assert [first.total, second.total] == pytest.approx([-2.1, -2.6])
+
+
+@given(seed=seeds, options=beams, spread=st.sampled_from([1.0, 4.0]))
+def test_what_was_told_is_what_the_best_hypothesis_begins_with(
+    seed: int, options: DecodingOptions, spread: float
+) -> None:
+    """Whichever it will be, and whenever one asks."""
+    model = random_model(seed, spread=spread)
+    search = BeamSearch(options, SPECIAL_IDS)
+    told = Hypothesis()
+    while search.live:
+        ids = [hypothesis.output_ids for hypothesis in search.live]
+        search.advance(np.stack(list(map(model, ids))), np.stack(list(map(attention_behind, ids))))
+        part = search.take_agreed()
+        if part:
+            assert part.output_ids
+            told.output_ids += part.output_ids
+            told.token_log_probs += part.token_log_probs
+            told.attention += part.attention
+        assert search.take_agreed() is None, "nothing is told twice"
+    final, number = search.ranked()[0], len(told.output_ids)
+    assert final.output_ids[:number] == told.output_ids
+    assert final.token_log_probs[:number] == told.token_log_probs
+    assert len(told.attention) == number
+    for kept, sent in zip(final.attention, told.attention, strict=False):
+        assert np.array_equal(kept, sent)
+
+
+def test_what_all_hypotheses_agree_on_is_told_while_they_live() -> None:
+    model = sure_model({4: -0.1}, {5: -0.1, 6: -0.2}, {7: -0.1}, {EOS: -0.1})
+    search = BeamSearch(DecodingOptions(max_output_tokens=9, beam_size=2), SPECIAL_IDS)
+    told = []
+    while search.live:
+        ids = [hypothesis.output_ids for hypothesis in search.live]
+        search.advance(np.stack(list(map(model, ids))), None)
+        part = search.take_agreed()
+        told.append(part.output_ids if part else [])
+    assert told == [[4], [], [], []]
+
+
+def test_a_beam_of_one_tells_every_token_at_once() -> None:
+    model = sure_model({4: -0.1}, {5: -0.1}, {EOS: -0.1})
+    search = BeamSearch(DecodingOptions(max_output_tokens=9), SPECIAL_IDS)
+    told = []
+    while search.live:
+        search.advance(model(search.live[0].output_ids)[None], None)
+        part = search.take_agreed()
+        told.append(part.output_ids if part else [])
+    assert told == [[4], [5], []]

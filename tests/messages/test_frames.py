@@ -1,0 +1,76 @@
+"""What goes between the two processes comes out as it went in."""
+
+import pickle
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from server.decoding.search.constraints import ForbiddenPhrases
+from server.errors import DeadlineExceeded, EngineFailed, NotServing, QueueFull, TranslationError
+from server.messages.frames import Cancel, Collect, Submit, Told, Unframed, framed
+from server.messages.hypothesis import Ending, Hypothesis
+from server.messages.options import DecodingOptions
+from server.messages.sentence import Failed, Finished, Sentence, Written
+from server.text.pieces import Pieces
+from server.text.tokenizer import Tokenizer
+
+MESSAGES: list[Any] = [
+    Cancel([1, 2]),
+    Collect(),
+    Submit([Sentence([5, 3], DecodingOptions(max_output_tokens=9, prefix=(4, 5)), 17, 1.5, True)]),
+    Told([(17, Written(Hypothesis([4])))]),
+    Told([(17, Finished([Hypothesis([4, 5], -1.0, -1.5, [-0.5, -0.5], ending=Ending.EOS, score=-2.0)]))]),
+]
+
+
+@given(st.lists(st.sampled_from(range(len(MESSAGES))), max_size=9), st.lists(st.integers(1, 40), min_size=1))
+def test_messages_come_out_in_order_whatever_pieces_their_bytes_come_in(chosen: list[int], sizes: list[int]) -> None:
+    sent = [MESSAGES[index] for index in chosen]
+    left = b"".join(map(framed, sent))
+    unframed, received = Unframed(), []
+    number = 0
+    while left:
+        size = sizes[number % len(sizes)]
+        received += unframed.feed(left[:size])
+        left, number = left[size:], number + 1
+    assert received == sent
+
+
+def test_attention_comes_out_as_it_went_in() -> None:
+    attention = [np.array([0.25, 0.75], np.float32), np.array([1.0, 0.0], np.float32)]
+    [told] = Unframed().feed(framed(Told([(1, Finished([Hypothesis([4, 5], attention=attention)]))])))
+    [(_, finished)] = told.events
+    assert np.array_equal(finished.hypotheses[0].attention, attention)
+
+
+def test_constraints_hold_on_the_other_side() -> None:
+    forbidden = ForbiddenPhrases(["ab"], Pieces(["a", "b", "ab", "c"]))
+    sent = Sentence([3], DecodingOptions(max_output_tokens=9, forbidden=forbidden), 1)
+    [submit] = Unframed().feed(framed(Submit([sent])))
+    scores = np.zeros(4, np.float32)
+    submit.sentences[0].options.forbidden.apply(scores, [0])
+    assert scores.tolist() == [0, -np.inf, 0, 0]
+
+
+def test_a_vocabulary_goes_by_the_name_of_its_file(tokenizer: Tokenizer) -> None:
+    forbidden = ForbiddenPhrases(["a"], tokenizer.pieces)
+    sent = framed(Submit([Sentence([3], DecodingOptions(max_output_tokens=9, forbidden=forbidden), 1)]))
+    assert all(name.encode() not in sent for name in tokenizer.names[-20:] if len(name) > 1)
+    [submit] = Unframed().feed(sent)
+    received = submit.sentences[0].options.forbidden._pieces
+    assert received is not tokenizer.pieces
+    assert received.texts == tokenizer.pieces.texts
+
+
+@pytest.mark.parametrize(
+    "error", [QueueFull(3, 2, 4), NotServing(), DeadlineExceeded("in the queue"), EngineFailed()], ids=repr
+)
+def test_an_error_keeps_its_kind_and_its_message(error: TranslationError) -> None:
+    [told] = Unframed().feed(framed(Told([(1, Failed(error))])))
+    [(_, failed)] = told.events
+    assert type(failed.error) is type(error)
+    assert str(failed.error) == str(error)
+    assert pickle.loads(pickle.dumps(error)).__dict__ == error.__dict__
