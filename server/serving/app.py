@@ -8,11 +8,13 @@ import shlex
 import signal
 import sys
 from collections.abc import Mapping
+from typing import cast
 from wsgiref.simple_server import WSGIServer
 
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
-from grpc_reflection.v1alpha import reflection
+from grpc_reflection.v1alpha import reflection, reflection_pb2_grpc
+from grpc_reflection.v1alpha._async import ReflectionServicer
 from prometheus_client import start_http_server
 
 from seq2serve.pb import translation_pb2, translation_pb2_grpc
@@ -20,13 +22,16 @@ from server.bundle.manifest import Bundle, BundleError
 from server.config import ServerConfig
 from server.errors import shown
 from server.serving.engines.processes import Engines, EngineSeries, Launch, launch_process
-from server.serving.metrics import Metrics
+from server.serving.metrics import Metrics, watch_lag
+from server.serving.models.backlog import Backlog
 from server.serving.models.catalogue import Models, ServedModel
 from server.serving.models.repository import check_default, read_glossaries, read_repository
+from server.serving.requests.admission import Admission
 from server.serving.requests.cache import TranslationCache
 from server.serving.requests.options import MAX_TERM_CHARACTERS, OptionLimits
 from server.serving.requests.parse import RequestLimits
-from server.serving.rpc.calls import RpcInterceptor
+from server.serving.rpc.calls import Calls
+from server.serving.rpc.listen import TransportLimits, channel_options
 from server.serving.rpc.translation import TranslationService
 from server.text.glossary import Glossary
 from server.text.sentencepieces import SentencePieceTokenizer
@@ -37,7 +42,7 @@ _logger = logging.getLogger("server")
 SERVICE = translation_pb2.DESCRIPTOR.services_by_name["TranslationService"].full_name
 
 _OTHER_BYTES = 1_000_000
-"""Of a request besides its texts."""
+"""Bytes of a request other than its texts."""
 
 _FLUSH_SECONDS = 0.5
 """Time at shutdown for the last answers to reach the wire, and for calls that were just accepted to begin."""
@@ -89,17 +94,21 @@ class App:
             if config.cache_megabytes
             else None
         )
-        self._interceptor = RpcInterceptor(self._metrics, SERVICE)
-        self._server = grpc.aio.server(interceptors=[self._interceptor], options=_channel_options(limits))
+        admission = Admission(config.max_calls, config.max_request_megabytes * 1_000_000)
+        calls = self._calls = Calls(self._metrics, admission, SERVICE, config.max_call_seconds)
         translation_pb2_grpc.add_TranslationServiceServicer_to_server(
-            TranslationService(self._models, limits, self._metrics.request_seconds, cache), self._server
+            TranslationService(self._models, limits, self._metrics.request_seconds, cache), calls
         )
-        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
-        reflection.enable_server_reflection((SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME), self._server)
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, cast(grpc.Server, calls))
+        described = ReflectionServicer((SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME))
+        reflection_pb2_grpc.add_ServerReflectionServicer_to_server(described, calls)
+        transport = TransportLimits(_largest_request(limits), config.max_streams, config.max_connection_age_seconds)
+        self._server = grpc.aio.server(handlers=[calls], options=channel_options(transport))
         try:
             self.port = self._server.add_insecure_port(config.listen)
         except RuntimeError as error:
             raise OSError(f"listen: cannot listen on {config.listen}: {error}") from error
+        self._lag = asyncio.create_task(watch_lag(self._metrics.event_loop_lag))
         self._metrics.registry.register(EngineSeries(self._engines, asyncio.get_running_loop()))
         self._metrics_server = self._serve_metrics()
         await self._server.start()
@@ -115,12 +124,13 @@ class App:
         """Drain: no new request, running ones get the grace to end. Returns whether all was well."""
         await self._set_health(health_pb2.HealthCheckResponse.NOT_SERVING)
         stopped = asyncio.ensure_future(self._server.stop(self._config.grace_seconds))
-        idle = asyncio.ensure_future(self._interceptor.wait_until_idle(_FLUSH_SECONDS))
+        idle = asyncio.ensure_future(self._calls.wait_until_idle(_FLUSH_SECONDS))
         await asyncio.wait({stopped, idle}, return_when=asyncio.FIRST_COMPLETED)
         idle.cancel()
         await self._server.stop(None)  # who only watches the health, or reflects, is not waited for
         await stopped
         self._has_failed |= not await self._engines.close()
+        self._lag.cancel()
         if self._metrics_server:
             await asyncio.to_thread(self._metrics_server.shutdown)
             self._metrics_server.server_close()
@@ -132,7 +142,8 @@ class App:
         tokenizer = _open_tokenizer(bundle)
         glossaries = read_glossaries(bundle)
         _check_glossaries(glossaries, tokenizer, bundle)
-        return ServedModel(manifest, tokenizer, self._engines[manifest.name], glossaries)
+        backlog = Backlog(self._config.max_delay_milliseconds / 1000)
+        return ServedModel(manifest, tokenizer, self._engines[manifest.name], backlog, glossaries)
 
     def _on_engine_failure(self) -> None:
         self._has_failed = True
@@ -155,21 +166,13 @@ class App:
         return server
 
 
-def _channel_options(limits: RequestLimits) -> list[tuple[str, int]]:
+def _largest_request(limits: RequestLimits) -> int:
+    """Bytes of the largest request that the limits allow, so that it is they that refuse one, by name."""
     options = limits.options
     # Of contents, and of translations of them that are to be scored.
     num_characters = 2 * limits.max_contents * limits.max_content_characters
     num_characters += (options.max_forbidden_phrases + 2 * options.max_glossary_entries) * MAX_TERM_CHARACTERS
-    largest_texts = 4 * num_characters  # bytes, in UTF-8
-    return [
-        # Else a second server on the same port would start without an error, and take half of the calls.
-        ("grpc.so_reuseport", 0),
-        # As large as the limits allow, so that it is they that refuse a request, by name. An answer may be longer.
-        ("grpc.max_receive_message_length", largest_texts + _OTHER_BYTES),
-        ("grpc.max_send_message_length", -1),
-        # A client whose machine or network is gone says nothing; its calls would stay open.
-        ("grpc.keepalive_time_ms", 60_000),
-    ]
+    return 4 * num_characters + _OTHER_BYTES  # a character has at most 4 bytes in UTF-8
 
 
 def _open_tokenizer(bundle: Bundle) -> Tokenizer:
