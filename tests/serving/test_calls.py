@@ -120,7 +120,7 @@ async def test_a_request_without_an_id_is_given_one(surrounded: Surrounded) -> N
     _, message, details = await refusal(surrounded.call("Translate"))
     request_info = details["RequestInfo"]
     assert isinstance(request_info, RequestInfo)
-    assert len(request_info.request_id) == 36
+    assert len(request_info.request_id) == 32
     assert message == f"internal error; request id {request_info.request_id}"
 
 
@@ -181,7 +181,7 @@ async def test_an_overlong_request_id_is_replaced(surrounded: Surrounded) -> Non
     _, _, details = await refusal(surrounded.call("Translate", "x" * 2000))
     request_info = details["RequestInfo"]
     assert isinstance(request_info, RequestInfo)
-    assert len(request_info.request_id) == 36
+    assert len(request_info.request_id) == 32
 
 
 @methods

@@ -7,11 +7,13 @@ cannot be parsed is an error like any other.
 """
 
 import asyncio
+import contextlib
 import logging
 import math
+import secrets
 import time
-import uuid
 from collections.abc import AsyncIterator, Mapping
+from contextlib import AbstractAsyncContextManager
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
@@ -120,7 +122,7 @@ class _Method:
     async def _answer(self, _: Any, context: "_Context") -> bytes:
         with _Running(self, context) as running:
             try:
-                async with asyncio.timeout(running.max_seconds):
+                async with running.limited():
                     request = await self._request(running, context)
                     response = await (self._inner.unary_unary or self._inner.stream_unary)(request, context)
                     answer: bytes = self._inner.response_serializer(response)
@@ -132,7 +134,7 @@ class _Method:
     async def _answer_with_stream(self, _: Any, context: "_Context") -> AsyncIterator[bytes]:
         with _Running(self, context) as running:
             try:
-                async with asyncio.timeout(running.max_seconds):
+                async with running.limited():
                     request = await self._request(running, context)
                     serialize = self._inner.response_serializer
                     # A method may also write to the context by itself, as health's Watch does.
@@ -206,16 +208,20 @@ class _Running:
         self._method = method
         self.started = time.monotonic()
         remaining = context.time_remaining()
-        self.max_seconds = method.calls.max_seconds if remaining is None and method.is_bounded else None
-        """After which the server itself ends the call; None where gRPC does, or nobody."""
+        self._max_seconds = method.calls.max_seconds if remaining is None and method.is_bounded else None
+        # None where gRPC ends the call at its deadline, or nobody does.
         if remaining is None:
-            remaining = math.inf if self.max_seconds is None else self.max_seconds
+            remaining = math.inf if self._max_seconds is None else self._max_seconds
         self.call = Call(_request_id(context), context.peer(), self.started + remaining)
         self.code = grpc.StatusCode.OK
         self.num_bytes: int | None = None
         """Of its message, once it is admitted."""
         self._context = context
         context.set_trailing_metadata(((REQUEST_ID, self.call.request_id),))
+
+    def limited(self) -> AbstractAsyncContextManager[object]:
+        """In which the server's own deadline holds, if the client has brought none."""
+        return contextlib.nullcontext() if self._max_seconds is None else asyncio.timeout(self._max_seconds)
 
     def __enter__(self) -> Self:
         current_call.set(self.call)
@@ -238,8 +244,8 @@ class _Running:
         if self._context.done():
             return
         request_id = self.call.request_id
-        status = status_of(error, request_id)
-        await self._context.abort(status.code, status.details, ((REQUEST_ID, request_id), *status.trailing_metadata))
+        code, message, details = status_of(error, request_id)
+        await self._context.abort(code, message, ((REQUEST_ID, request_id), details))
 
     def _translated(self, error: Exception) -> Exception:
         """One of the project's own, where it is another's that has the same meaning; what is unexpected is logged."""
@@ -273,4 +279,4 @@ def _request_id(context: "_Context") -> str:
     for name, value in context.invocation_metadata() or ():
         if name == REQUEST_ID and 1 <= len(value) <= _LONGEST_REQUEST_ID:
             return str(value)
-    return str(uuid.uuid4())
+    return secrets.token_hex(16)
