@@ -13,7 +13,8 @@ from server.errors import DeadlineExceeded, EngineFailed, NotServing, QueueFull,
 from server.messages.sentence import Event, Failed, Finished, Sentence
 from server.serving.requests.cache import TranslationCache, key_of
 from server.serving.requests.content_result import ContentResult
-from server.serving.requests.parse import Segment, TranslationRequest
+from server.serving.requests.parse import TranslationRequest
+from server.text.steps import Steps
 
 _logger = logging.getLogger(__name__)
 
@@ -46,6 +47,8 @@ class OpenRequest:
         self._seconds = seconds
         self._cache = cache if request.is_repeatable else None
         self._ids: list[int] = []
+        self._keys: dict[tuple[int, int], bytes] = {}
+        """Of the cache, where there is one: by content, and segment of it."""
         self._num_open = sum(map(len, request.contents))
         self._news: dict[int, None] = {}  # contents with news, in order
         self._error: TranslationError | None = None
@@ -67,13 +70,18 @@ class OpenRequest:
             outcome = _OUTCOMES[DeadlineExceeded]
         self._seconds.labels(self._request.model.manifest.name, outcome).observe(ended - self._started)
 
-    def submit(self) -> None:
+    def submit(self) -> Steps[None]:
         """Raises QueueFull or NotServing."""
         sentences = []
         for index, segments in enumerate(self._request.contents):
             for number, segment in enumerate(segments):
+                yield
                 listener = self._listener(index, number)
-                known = self._cache.get(self._key(segment)) if self._cache else None
+                known = None
+                if self._cache:
+                    key = key_of(self._request.model.manifest, segment.source_ids, segment.options)
+                    self._keys[index, number] = key
+                    known = self._cache.get(key)
                 if known:
                     listener(known)
                 else:
@@ -82,9 +90,6 @@ class OpenRequest:
                     )
         if sentences:
             self._ids = self._request.model.engine.submit(sentences)
-
-    def _key(self, segment: Segment) -> bytes:
-        return key_of(self._request.model.manifest, segment.source_ids, segment.options)
 
     @property
     def is_finished(self) -> bool:
@@ -119,4 +124,4 @@ class OpenRequest:
         if isinstance(event, Finished):
             self._num_open -= 1
             if self._cache:
-                self._cache.put(self._key(self._request.contents[index][number]), event)
+                self._cache.put(self._keys[index, number], event)
