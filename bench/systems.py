@@ -12,6 +12,7 @@ from server.decoding.metrics import EngineMetrics
 from server.decoding.scheduler import Limits
 from server.messages.options import DecodingOptions
 from server.messages.sentence import Event, Finished, Sentence
+from server.text.pieces import Pieces
 
 LENGTH_PENALTY = 0.6
 MAX_WAITING = 100_000
@@ -77,6 +78,7 @@ class OurEngine(System):
         engine = Engine(
             self._bundle.manifest,
             backend,
+            Pieces(()),
             Limits(max_rows, max_joining_tokens=512),
             MAX_WAITING,
             self._post,

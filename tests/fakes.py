@@ -5,6 +5,7 @@ import math
 import threading
 import time
 from collections.abc import Sequence
+from typing import TypeVar
 
 import numpy as np
 
@@ -15,6 +16,8 @@ from server.decoding.graphs.state import Array, StateBuffers
 from server.messages.hypothesis import Ending, Hypothesis
 from server.messages.options import DecodingOptions
 from server.messages.sentence import Event, Failed, Finished, Listener, Written
+from server.text.pieces import Pieces
+from server.text.steps import Steps
 
 PATIENCE = 30.0
 """Seconds after which a test gives up on something that has to happen; none waits for the time to pass."""
@@ -28,6 +31,23 @@ ENDLESS = 99
 
 _LOG_PROB = -0.5
 _FIRST_WORD = 4
+
+
+NO_PIECES = Pieces(())
+"""Of an engine whose sentences have no forbidden phrases and no required terms."""
+
+
+_Result = TypeVar("_Result")
+
+
+def all_at_once(steps: Steps[_Result]) -> _Result:
+    """What the steps return, without a turn for anybody else."""
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            result: _Result = end.value
+            return result
 
 
 class Gate:

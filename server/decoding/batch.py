@@ -22,6 +22,7 @@ from server.decoding.search.opened import open_search
 from server.decoding.search.plain_beams import Beam, Beams
 from server.messages.hypothesis import Hypothesis
 from server.messages.sentence import Finished, Sentence, Written
+from server.text.pieces import Pieces
 
 
 class Encoded(NamedTuple):
@@ -58,10 +59,11 @@ class StepResult(NamedTuple):
 
 
 class RunningBatch:
-    def __init__(self, manifest: Manifest, backend: Backend) -> None:
+    def __init__(self, manifest: Manifest, backend: Backend, pieces: Pieces) -> None:
         self._special_ids = manifest.special_ids
         self._max_output_tokens = manifest.max_output_tokens
         self._backend = backend
+        self._pieces = pieces
         self._positions = backend.positions.data
         self._owners: list[OpenSentence | None] = []  # by row; None where it was freed
         self._vacant: list[int] = []
@@ -97,7 +99,7 @@ class RunningBatch:
             self._beams[joining] = self._beams_like(joining).join(options, rows)
         else:
             rows = [self._take_row(joining)]
-            self._searched[joining] = open_search(options, self._special_ids)
+            self._searched[joining] = open_search(options, self._special_ids, self._pieces)
         joining.rows = rows
         index = _index(rows)
         backend.state.write(index, *joining.encoded, joining.ticket.num_source_tokens)

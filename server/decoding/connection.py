@@ -26,7 +26,8 @@ from server.messages.frames import (
     framed,
 )
 from server.messages.sentence import Event, Failed, Written
-from server.text.sentencepieces import pieces_of
+from server.text.pieces import Pieces
+from server.text.sentencepieces import SentencePieceTokenizer
 
 _RECEIVED_AT_ONCE = 1 << 18
 """Bytes."""
@@ -74,7 +75,7 @@ class EngineConnection:
     def _load(self, load: Load) -> Engine:
         config, manifest = load.config, load.bundle.manifest
         try:
-            pieces_of(load.bundle.tokenizer)  # now, and not by the first request that needs them
+            pieces = Pieces(SentencePieceTokenizer(load.bundle.tokenizer, manifest.special_ids.eos).texts)
         except (OSError, RuntimeError) as error:
             raise BundleError(f"{load.bundle.tokenizer}: {error}") from error
         backend = self._open_backend(load.bundle, BackendOptions(config.max_rows, config.threads))
@@ -82,6 +83,7 @@ class EngineConnection:
         return Engine(
             manifest,
             backend,
+            pieces,
             Limits(config.max_rows, config.max_joining_tokens),
             config.max_waiting,
             self._tell,

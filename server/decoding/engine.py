@@ -22,6 +22,7 @@ from server.decoding.metrics import EngineMetrics
 from server.decoding.scheduler import Limits, Ticket, plan
 from server.errors import DeadlineExceeded, EngineFailed, NotServing, QueueFull
 from server.messages.sentence import Event, Failed, Sentence
+from server.text.pieces import Pieces
 
 _logger = logging.getLogger(__name__)
 
@@ -39,6 +40,7 @@ class Engine:
         self,
         manifest: Manifest,
         backend: Backend,
+        pieces: Pieces,
         limits: Limits,
         max_waiting: int,
         post: Post,
@@ -60,7 +62,7 @@ class Engine:
         self._running: dict[int, OpenSentence] = {}
         self._next_deadline = math.inf
         """Of the running ones, where none wait; it is too early once that one has left."""
-        self._batch = RunningBatch(manifest, backend)
+        self._batch = RunningBatch(manifest, backend, pieces)
         self._events: list[tuple[Any, Event]] = []
         self._num_reserved = 0
         """Rows that running sentences may come to hold."""

@@ -1,9 +1,10 @@
 """One hypothesis, from its first token to its end, and what it is ranked by."""
 
 import enum
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import takewhile
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -58,10 +59,28 @@ class Hypothesis:
     def cut(self, ending: Ending) -> "Hypothesis":
         return replace(self, ending=ending)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Attention as one array: many small ones take far longer to send to another process."""
+        attention = np.concatenate(self.attention).reshape(len(self.attention), -1) if self.attention else ()
+        fields = self.output_ids, self.log_prob, self.total, self.token_log_probs, attention, self.ending, self.score
+        return _received, fields
+
     @property
     def num_scored(self) -> int:
         """Tokens, EOS included where it was written."""
         return len(self.output_ids) + (self.ending is Ending.EOS)
+
+
+def _received(
+    output_ids: list[int],
+    log_prob: float,
+    total: float,
+    token_log_probs: list[float],
+    attention: Iterable[Float32],
+    ending: Ending | None,
+    score: float,
+) -> Hypothesis:
+    return Hypothesis(output_ids, log_prob, total, token_log_probs, list(attention), ending, score)
 
 
 def length_penalty(length: int, alpha: float) -> float:

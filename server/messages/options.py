@@ -1,12 +1,17 @@
-"""What is asked of the decoding of one sentence: valid, and in token ids."""
+"""What is asked of the decoding of one sentence: valid, in token ids and texts as pieces write them, and plain data."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from operator import attrgetter
-from typing import Any
+from typing import Any, NamedTuple
 
-from server.decoding.search.constraints import ForbiddenPhrases
-from server.decoding.search.required import RequiredTerms
+
+class RequiredTerm(NamedTuple):
+    """A term that a translation has to contain."""
+
+    ids: tuple[int, ...]
+    source: range
+    """Positions of the source tokens that it translates."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,8 +36,10 @@ class DecodingOptions:
     no_repeat_ngram_size: int = 0
     """0: whatever repeats."""
     repetition_penalty: float = 1.0
-    forbidden: ForbiddenPhrases | None = None
-    required: RequiredTerms | None = None
+    forbidden_phrases: tuple[str, ...] = ()
+    """With SentencePiece's sign for their spaces, and none before them; none is empty."""
+    required_terms: tuple[RequiredTerm, ...] = ()
+    """A term that is required twice is there twice."""
     forced_ids: tuple[int, ...] | None = None
     """The translation that is to be scored, without EOS; no other is searched for."""
     use_shortlist: bool = False
@@ -55,8 +62,7 @@ class DecodingOptions:
     @property
     def demanded_ids(self) -> list[int]:
         """Tokens that have to be written."""
-        terms = self.required.terms if self.required else ()
-        return [*self.prefix, *(id_ for term in terms for id_ in term.ids)]
+        return [*self.prefix, *(id_ for term in self.required_terms for id_ in term.ids)]
 
     @property
     def needs_attention(self) -> bool:

@@ -2,6 +2,7 @@
 
 import re
 
+from server.text.steps import Steps
 from server.text.tokenizer import Tokenizer
 
 _SENTENCE_END = re.compile(r"(?<=[.!?…。！？])[\"'»”’)\]]*\s+|\n+")
@@ -14,19 +15,22 @@ def split_sentences(text: str) -> list[str]:
     return [piece for piece in pieces if piece]
 
 
-def segment(text: str, tokenizer: Tokenizer, max_tokens: int) -> list[list[int]]:
+def segment(text: str, tokenizer: Tokenizer, max_tokens: int) -> Steps[list[list[int]]]:
     """The token ids of a text in as few segments of at most `max_tokens` as its sentence ends allow.
 
     Each segment ends with EOS; one is longer than `max_tokens` if a single sentence is, and one that is EOS alone
     says that the text has nothing to translate.
     """
     whole = tokenizer.encode(text)
+    yield
     if len(whole) <= max_tokens:
         return [whole]
     # Pieces of the vocabulary end at white space: the ids of sentences, put together, are the ids of the text.
     segments: list[list[int]] = [[]]
-    for *ids, _ in map(tokenizer.encode, split_sentences(text)):
+    for sentence in split_sentences(text):
+        *ids, _ = tokenizer.encode(sentence)
         if segments[-1] and len(segments[-1]) + len(ids) + 1 > max_tokens:
             segments.append([])
         segments[-1] += ids
+        yield
     return [[*ids, whole[-1]] for ids in segments]

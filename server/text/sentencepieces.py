@@ -1,11 +1,8 @@
 """SentencePiece (Kudo and Richardson 2018) as a tokenizer."""
 
-import functools
 from pathlib import Path
 
 import sentencepiece
-
-from server.text.pieces import Pieces
 
 
 class SentencePieceTokenizer:
@@ -17,7 +14,8 @@ class SentencePieceTokenizer:
         self.eos = eos
         self.names: list[str] = [self._processor.id_to_piece(id_) for id_ in range(self.vocabulary_size)]
         """Of every id, special ones included."""
-        self.pieces = Pieces(["" if self._is_special(id_) else name for id_, name in enumerate(self.names)], path)
+        self.texts = ["" if self._is_special(id_) else name for id_, name in enumerate(self.names)]
+        """What every id writes; empty for special ids."""
 
     @property
     def vocabulary_size(self) -> int:
@@ -46,9 +44,3 @@ class SentencePieceTokenizer:
     def decode(self, ids: list[int]) -> str:
         text: str = self._processor.decode(ids)
         return text
-
-
-@functools.cache
-def pieces_of(file: Path) -> Pieces:
-    """Of a SentencePiece model, which is read once."""
-    return SentencePieceTokenizer(file, eos=-1).pieces

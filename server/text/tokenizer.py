@@ -2,14 +2,13 @@
 
 from typing import Protocol
 
-from server.text.pieces import Pieces
-
 
 class Tokenizer(Protocol):
     eos: int
     names: list[str]
     """The piece of every id, special ones included."""
-    pieces: Pieces
+    texts: list[str]
+    """What every id writes, with SentencePiece's sign for each space; empty for special ids, which write nothing."""
 
     @property
     def vocabulary_size(self) -> int: ...

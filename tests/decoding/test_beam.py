@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 from server.bundle.manifest import SpecialIds
 from server.decoding.search.base import Search, best
 from server.decoding.search.beam import BeamSearch
-from server.decoding.search.constraints import ForbiddenPhrases
 from server.messages.hypothesis import Ending, Float32, Hypothesis
 from server.messages.options import DecodingOptions
 from server.text.pieces import Pieces
@@ -17,6 +16,7 @@ from server.text.pieces import Pieces
 EOS = 3
 SPECIAL_IDS = SpecialIds(pad=0, unknown=1, bos=2, eos=EOS)
 VOCABULARY_SIZE = 9
+PIECES = Pieces(["", "", "", "", *["▁x"] * (VOCABULARY_SIZE - 4)])
 WRITABLE = range(EOS + 1, VOCABULARY_SIZE)
 NUM_SOURCE_TOKENS = 3
 MAX_OUTPUT = 7
@@ -81,7 +81,7 @@ def run(search: Search, model: Model) -> list[list[Hypothesis]]:
 
 
 def translate(model: Model, options: DecodingOptions) -> list[Hypothesis]:
-    search = BeamSearch(options, SPECIAL_IDS)
+    search = BeamSearch(options, SPECIAL_IDS, PIECES)
     run(search, model)
     return search.ranked()
 
@@ -266,7 +266,9 @@ def test_the_coverage_penalty_prefers_what_attends_to_all_of_the_source() -> Non
     attention = {4: [1.0, 0.0], 5: [0.0, 1.0]}
     outputs = []
     for beta in (0.0, 1.0):
-        search = BeamSearch(DecodingOptions(max_output_tokens=3, beam_size=2, coverage_penalty=beta), SPECIAL_IDS)
+        search = BeamSearch(
+            DecodingOptions(max_output_tokens=3, beam_size=2, coverage_penalty=beta), SPECIAL_IDS, PIECES
+        )
         model = sure_model({4: -0.5, 5: -1.0}, {EOS: -0.1})
         search.advance(model([])[None], np.array([[1.0, 0.0]], np.float32))
         ids = [hypothesis.output_ids for hypothesis in search.live]
@@ -287,8 +289,7 @@ def test_without_any_allowed_token_the_hypotheses_are_cut_as_they_are(beam_size:
 
 
 def test_a_sentence_whose_first_token_is_forbidden_is_empty() -> None:
-    pieces = Pieces(["", "", "", "", *["▁x"] * (VOCABULARY_SIZE - 4)])
-    options = DecodingOptions(max_output_tokens=9, min_output_tokens=1, forbidden=ForbiddenPhrases(["x"], pieces))
+    options = DecodingOptions(max_output_tokens=9, min_output_tokens=1, forbidden_phrases=("x",))
     [hypothesis] = translate(random_model(1), options)
     assert (hypothesis.output_ids, hypothesis.ending, hypothesis.log_prob) == ([], Ending.CONSTRAINTS, 0.0)
 
@@ -345,7 +346,7 @@ def test_what_was_told_is_what_the_best_hypothesis_begins_with(
 ) -> None:
     """Whichever it will be, and whenever one asks."""
     model = random_model(seed, spread=spread)
-    search = BeamSearch(options, SPECIAL_IDS)
+    search = BeamSearch(options, SPECIAL_IDS, PIECES)
     told = Hypothesis()
     while search.live:
         ids = [hypothesis.output_ids for hypothesis in search.live]
@@ -367,7 +368,7 @@ def test_what_was_told_is_what_the_best_hypothesis_begins_with(
 
 def test_what_all_hypotheses_agree_on_is_told_while_they_live() -> None:
     model = sure_model({4: -0.1}, {5: -0.1, 6: -0.2}, {7: -0.1}, {EOS: -0.1})
-    search = BeamSearch(DecodingOptions(max_output_tokens=9, beam_size=2), SPECIAL_IDS)
+    search = BeamSearch(DecodingOptions(max_output_tokens=9, beam_size=2), SPECIAL_IDS, PIECES)
     told = []
     while search.live:
         ids = [hypothesis.output_ids for hypothesis in search.live]
@@ -379,7 +380,7 @@ def test_what_all_hypotheses_agree_on_is_told_while_they_live() -> None:
 
 def test_a_beam_of_one_tells_every_token_at_once() -> None:
     model = sure_model({4: -0.1}, {5: -0.1}, {EOS: -0.1})
-    search = BeamSearch(DecodingOptions(max_output_tokens=9), SPECIAL_IDS)
+    search = BeamSearch(DecodingOptions(max_output_tokens=9), SPECIAL_IDS, PIECES)
     told = []
     while search.live:
         search.advance(model(search.live[0].output_ids)[None], None)

@@ -9,11 +9,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from server.bundle.manifest import SpecialIds
-from server.decoding.search.constraints import Constraints, ForbiddenPhrases, contains
+from server.decoding.search.constraints import Constraints, ForbiddenPhrases
 from server.messages.hypothesis import Float32
 from server.messages.options import DecodingOptions
-from server.text.pieces import WORD_START, Pieces
+from server.text.pieces import WORD_START, Pieces, contains
 from server.text.tokenizer import Tokenizer
+from tests.fakes import NO_PIECES
 from tests.small_models import SENTENCES
 
 PAD, UNKNOWN, BOS, EOS = 0, 1, 2, 3
@@ -40,17 +41,21 @@ def allowed(scores: Float32) -> list[int]:
     return np.flatnonzero(scores > -np.inf).tolist()
 
 
-def constrained(output_ids: Sequence[int], scores: Float32 | None = None, **options: Any) -> Float32:
+def constrained(
+    output_ids: Sequence[int], scores: Float32 | None = None, pieces: Pieces = NO_PIECES, **options: Any
+) -> Float32:
     """The scores after all constraints of the options."""
     changed = scores_of() if scores is None else scores
-    Constraints(DecodingOptions(max_output_tokens=MAX_OUTPUT, **options), SPECIAL_IDS).apply(changed, output_ids)
+    Constraints(DecodingOptions(max_output_tokens=MAX_OUTPUT, **options), SPECIAL_IDS, pieces).apply(
+        changed, output_ids
+    )
     return changed
 
 
 def written_at_random(seed: int, **options: Any) -> list[int]:
     """Greedily, from random scores that like to repeat themselves."""
     generator = np.random.default_rng(seed)
-    constraints = Constraints(DecodingOptions(max_output_tokens=MAX_OUTPUT, **options), SPECIAL_IDS)
+    constraints = Constraints(DecodingOptions(max_output_tokens=MAX_OUTPUT, **options), SPECIAL_IDS, NO_PIECES)
     favourites = generator.normal(size=VOCABULARY_SIZE) * 3
     output: list[int] = []
     while len(output) < MAX_OUTPUT:
@@ -64,11 +69,17 @@ def written_at_random(seed: int, **options: Any) -> list[int]:
 
 def occurs(phrase: str, text: str) -> bool:
     """At the beginning of a word, if it begins with one."""
+    return bool(ends_of(phrase, text))
+
+
+def ends_of(phrase: str, text: str) -> list[int]:
+    """Where the phrase ends in the text."""
     starts_anywhere = not phrase[0].isalnum()
-    return any(
-        text.startswith(phrase, at) and (starts_anywhere or at == 0 or not text[at - 1].isalnum())
+    return [
+        at + len(phrase)
         for at in range(len(text))
-    )
+        if text.startswith(phrase, at) and (starts_anywhere or at == 0 or not text[at - 1].isalnum())
+    ]
 
 
 def after(text: list[str], pieces: Pieces, phrase: str) -> list[str]:
@@ -100,10 +111,10 @@ def test_a_prefix_wins_over_all_that_is_forbidden() -> None:
         "min_output_tokens": 9,
         "no_repeat_ngram_size": 1,
         "repetition_penalty": 5.0,
-        "forbidden": ForbiddenPhrases(["pain"], pieces),
+        "forbidden_phrases": ("pain",),
     }
     for position, id_ in enumerate((5, 5, EOS, UNKNOWN)):
-        scores = constrained((5, 5, EOS, UNKNOWN)[:position], **options)
+        scores = constrained((5, 5, EOS, UNKNOWN)[:position], pieces=pieces, **options)
         assert allowed(scores) == [id_]
         assert scores[id_] == -1.0, "what is forced costs what the model says"
 
@@ -165,9 +176,10 @@ def test_all_that_is_forbidden_is_forbidden_at_once() -> None:
     pieces = Pieces(["", "", "", "", "▁a", "▁b", "▁c", "▁d", "▁e"])
     scores = constrained(
         [4, 5, 4],
+        pieces=pieces,
         min_output_tokens=4,
         no_repeat_ngram_size=2,
-        forbidden=ForbiddenPhrases(["c", "d▁e"], pieces),
+        forbidden_phrases=("c", "d▁e"),
     )
     assert allowed(scores) == [4, 7, 8]
 
@@ -217,23 +229,52 @@ def test_a_phrase_is_found_behind_its_own_beginning() -> None:
     assert after(["▁a", "'", "a", "'", "a", "'"], pieces, "a'a'b") == ["▁a", "a", "'"]
 
 
-@given(pieces=vocabularies, phrase=phrases, data=st.data())
-def test_a_forbidden_phrase_never_begins_a_word_and_nothing_else_is_forbidden(
-    pieces: Pieces, phrase: str, data: st.DataObject
+@given(pieces=vocabularies, forbidden=st.lists(phrases, min_size=1, max_size=4), data=st.data())
+def test_forbidden_phrases_never_begin_a_word_and_nothing_else_is_forbidden(
+    pieces: Pieces, forbidden: list[str], data: st.DataObject
 ) -> None:
-    """However the vocabulary cuts it, whatever is written of what is allowed."""
-    constraint = ForbiddenPhrases([phrase], pieces)
+    """However the vocabulary cuts them, whatever is written of what is allowed."""
+    constraint = ForbiddenPhrases(forbidden, pieces)
     output: list[int] = []
     for _ in range(12):
         written = "".join(pieces.texts[id_] for id_ in output)
         scores = scores_of(size=len(pieces.texts))
         constraint.apply(scores, output)
-        harmless = [id_ for id_, text in enumerate(pieces.texts) if not text or not occurs(phrase, written + text)]
+        harmless = [
+            id_
+            for id_, text in enumerate(pieces.texts)
+            if not text or not any(occurs(phrase, written + text) for phrase in forbidden)
+        ]
         assert allowed(scores) == harmless
         visible = [id_ for id_ in harmless if pieces.texts[id_]]
         if not visible:
             break
         output.append(data.draw(st.sampled_from(visible)))
+
+
+@given(pieces=vocabularies, phrase=phrases, output=st.lists(st.integers(0, 24), max_size=12))
+def test_a_piece_is_forbidden_if_it_completes_a_phrase_whatever_stands_before_it(
+    pieces: Pieces, phrase: str, output: list[int]
+) -> None:
+    """Even the phrase, as a prefix may have it: what is written counts, as far as the phrase reaches back."""
+    written_ids = [id_ for id_ in output if id_ < len(pieces.texts) and pieces.texts[id_]]
+    written = "".join(pieces.texts[id_] for id_ in written_ids)
+    scores = scores_of(size=len(pieces.texts))
+    ForbiddenPhrases([phrase], pieces).apply(scores, written_ids)
+    expected = [
+        id_
+        for id_, text in enumerate(pieces.texts)
+        if not any(end > len(written) for end in ends_of(phrase, written + text))
+    ]
+    assert allowed(scores) == expected
+
+
+def test_the_same_phrases_are_prepared_once_and_others_anew() -> None:
+    pieces = Pieces(["", "", "", "", "▁a", "▁b", "▁c", "▁d", "▁e"])
+    for phrase, writable in (("a", [EOS, 5, 6, 7, 8]), ("b", [EOS, 4, 6, 7, 8]), ("a", [EOS, 5, 6, 7, 8])):
+        assert allowed(constrained([], pieces=pieces, forbidden_phrases=(phrase,))) == writable
+    others = Pieces(["", "", "", "", "▁b", "▁a", "▁c", "▁d", "▁e"])
+    assert allowed(constrained([], pieces=others, forbidden_phrases=("a",))) == [EOS, 4, 6, 7, 8]
 
 
 @given(text=st.text("pain▁'", max_size=12), phrase=phrases)
@@ -248,8 +289,8 @@ def test_a_word_of_a_sentence_is_not_in_the_text_that_a_real_vocabulary_writes(
 ) -> None:
     """Its own pieces are preferred, so that it is about to be written most of the time."""
     word = data.draw(st.sampled_from(re.findall(r"\w+", sentence)))
-    constraint = ForbiddenPhrases([tokenizer.surface(word).lstrip(WORD_START)], tokenizer.pieces)
-    own = sorted({id_ for id_, text in enumerate(tokenizer.pieces.texts) if text and text.strip(WORD_START) in word})
+    constraint = ForbiddenPhrases([tokenizer.surface(word).lstrip(WORD_START)], Pieces(tokenizer.texts))
+    own = sorted({id_ for id_, text in enumerate(tokenizer.texts) if text and text.strip(WORD_START) in word})
     output: list[int] = []
     for _ in range(10):
         scores = scores_of(size=tokenizer.vocabulary_size)
@@ -265,7 +306,7 @@ queries = st.text("abé▁'😀", min_size=1, max_size=3)
 @given(texts=vocabulary_texts, query=queries)
 def test_pieces_that_begin_with_a_text_are_those_that_a_plain_scan_finds(texts: list[str], query: str) -> None:
     expected = [id_ for id_, text in enumerate(texts) if text.startswith(query)]
-    assert sorted(Pieces(texts).beginning_with(query)) == expected
+    assert sorted(Pieces(texts).beginning_with(query).tolist()) == expected
 
 
 @given(texts=vocabulary_texts, query=queries)
@@ -276,7 +317,7 @@ def test_pieces_that_contain_a_text_inside_are_those_that_a_plain_scan_finds(tex
         for at in range(1, len(text))
         if text.startswith(query, at) and not (query[0].isalnum() and text[at - 1].isalnum())
     }
-    assert set(Pieces(texts).containing(query)) == expected
+    assert set(Pieces(texts).containing(query).tolist()) == expected
 
 
 def test_letters_and_digits_make_a_word_longer_and_nothing_else_does() -> None:
@@ -285,13 +326,13 @@ def test_letters_and_digits_make_a_word_longer_and_nothing_else_does() -> None:
 
 
 def test_special_ids_of_a_tokenizer_write_nothing(tokenizer: Tokenizer) -> None:
-    assert [tokenizer.pieces.texts[id_] for id_ in (PAD, UNKNOWN, BOS, EOS)] == [""] * 4
-    assert all(tokenizer.pieces.texts[EOS + 1 :])
+    assert [tokenizer.texts[id_] for id_ in (PAD, UNKNOWN, BOS, EOS)] == [""] * 4
+    assert all(tokenizer.texts[EOS + 1 :])
 
 
 @pytest.mark.parametrize("sentence", SENTENCES)
 def test_the_surface_is_what_the_pieces_of_a_text_write(tokenizer: Tokenizer, sentence: str) -> None:
-    written = "".join(tokenizer.pieces.texts[id_] for id_ in tokenizer.encode(sentence)[:-1])
+    written = "".join(tokenizer.texts[id_] for id_ in tokenizer.encode(sentence)[:-1])
     assert tokenizer.surface(sentence) == written
     assert tokenizer.surface(sentence).replace(WORD_START, " ").strip() == sentence
 

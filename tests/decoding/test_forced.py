@@ -9,6 +9,7 @@ from server.decoding.search.forced import Forced
 from server.decoding.search.opened import open_search
 from server.messages.hypothesis import Ending, Float32, Hypothesis
 from server.messages.options import DecodingOptions
+from tests.fakes import NO_PIECES
 
 EOS = 3
 SPECIAL_IDS = SpecialIds(pad=0, unknown=1, bos=2, eos=EOS)
@@ -67,6 +68,6 @@ def test_the_attention_of_every_token_is_kept_eos_included() -> None:
 
 
 def test_only_a_given_translation_is_scored_so() -> None:
-    assert isinstance(open_search(options((5, 6)), SPECIAL_IDS), Forced)
-    assert isinstance(open_search(options(()), SPECIAL_IDS), Forced)
-    assert not isinstance(open_search(DecodingOptions(max_output_tokens=20), SPECIAL_IDS), Forced)
+    assert isinstance(open_search(options((5, 6)), SPECIAL_IDS, NO_PIECES), Forced)
+    assert isinstance(open_search(options(()), SPECIAL_IDS, NO_PIECES), Forced)
+    assert not isinstance(open_search(DecodingOptions(max_output_tokens=20), SPECIAL_IDS, NO_PIECES), Forced)

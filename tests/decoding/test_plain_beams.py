@@ -23,6 +23,7 @@ from tests.decoding.test_beam import (
     seeds,
     sure_model,
 )
+from tests.fakes import NO_PIECES
 
 
 @given(
@@ -61,7 +62,7 @@ class Running:
     def __init__(self, options: DecodingOptions, model: Model, beam: Beam) -> None:
         self.beam = beam
         self.model = model
-        self.alone = BeamSearch(options, SPECIAL_IDS)
+        self.alone = BeamSearch(options, SPECIAL_IDS, NO_PIECES)
 
     @property
     def outputs(self) -> list[list[int]]:

@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 
 from server.bundle.manifest import SpecialIds
 from server.decoding.search.beam import BeamSearch
-from server.decoding.search.required import Progress, RequiredTerm, RequiredTerms, in_turns
+from server.decoding.search.required import Progress, RequiredTerms, in_turns
 from server.messages.hypothesis import Ending, Float32, Hypothesis
-from server.messages.options import DecodingOptions
+from server.messages.options import DecodingOptions, RequiredTerm
 from server.text.pieces import Pieces
 
 EOS = 3
@@ -43,8 +43,12 @@ attentions = st.one_of(
 
 
 def required(*terms: tuple[int, ...]) -> RequiredTerms:
+    return RequiredTerms(numbered(terms), PIECES)
+
+
+def numbered(terms: Terms) -> tuple[RequiredTerm, ...]:
     """The term number i translates the source's token i."""
-    return RequiredTerms(tuple(RequiredTerm(ids, range(i, i + 1)) for i, ids in enumerate(terms)), PIECES)
+    return tuple(RequiredTerm(ids, range(i, i + 1)) for i, ids in enumerate(terms))
 
 
 def progress_after(terms: RequiredTerms, *ids: int) -> Progress:
@@ -108,7 +112,7 @@ def random_attention(seed: int, output_ids: Sequence[int]) -> Float32:
 
 
 def translate(seed: int, options: DecodingOptions) -> list[Hypothesis]:
-    search = BeamSearch(options, SPECIAL_IDS)
+    search = BeamSearch(options, SPECIAL_IDS, PIECES)
     while search.live:
         ids = [hypothesis.output_ids for hypothesis in search.live]
         attention = np.stack([random_attention(seed, one) for one in ids]) if options.needs_attention else None
@@ -170,7 +174,7 @@ def test_every_hypothesis_of_a_beam_has_all_terms_whatever_forbids_them(
     options = DecodingOptions(
         max_output_tokens=num_tokens(terms) + num_more,
         beam_size=beam_size,
-        required=required(*terms),
+        required_terms=numbered(terms),
         no_repeat_ngram_size=no_repeat_ngram_size,
         repetition_penalty=repetition_penalty,
         guided=guided,
@@ -191,7 +195,7 @@ def test_a_prefix_comes_first_and_the_terms_behind_it(terms: Terms, prefix: list
         max_output_tokens=len(prefix) + num_tokens(terms),
         beam_size=3,
         prefix=tuple(prefix),
-        required=required(*terms),
+        required_terms=numbered(terms),
     )
     for hypothesis in translate(seed, options):
         assert hypothesis.output_ids[: len(prefix)] == prefix
@@ -199,13 +203,17 @@ def test_a_prefix_comes_first_and_the_terms_behind_it(terms: Terms, prefix: list
 
 
 def test_a_term_that_the_prefix_has_is_not_written_again() -> None:
-    options = DecodingOptions(max_output_tokens=4, prefix=(LE, PA, IN), required=required((PA, IN)), beam_size=2)
+    options = DecodingOptions(
+        max_output_tokens=4, prefix=(LE, PA, IN), required_terms=numbered(((PA, IN),)), beam_size=2
+    )
     endings = {(tuple(one.output_ids), one.ending) for seed in range(30) for one in translate(seed, options)}
     assert ((LE, PA, IN), Ending.EOS) in endings
 
 
 def test_a_longer_word_of_the_prefix_is_not_the_term() -> None:
-    options = DecodingOptions(max_output_tokens=9, prefix=(LE, PAIN, S), required=required((PAIN,)), beam_size=2)
+    options = DecodingOptions(
+        max_output_tokens=9, prefix=(LE, PAIN, S), required_terms=numbered(((PAIN,),)), beam_size=2
+    )
     for seed in range(10):
         for hypothesis in translate(seed, options):
             assert_written(((PAIN,),), hypothesis.output_ids)
@@ -220,7 +228,9 @@ def test_a_term_is_not_put_off_until_the_limit_because_everything_else_is_more_p
         scores[EOS] = -0.1 if PAIN in output_ids else -9.0
         return scores
 
-    search = BeamSearch(DecodingOptions(max_output_tokens=12, beam_size=3, required=required((PAIN,))), SPECIAL_IDS)
+    search = BeamSearch(
+        DecodingOptions(max_output_tokens=12, beam_size=3, required_terms=numbered(((PAIN,),))), SPECIAL_IDS, PIECES
+    )
     while search.live:
         search.advance(np.stack([log_probs(hypothesis.output_ids) for hypothesis in search.live]), None)
     assert (search.ranked()[0].output_ids, search.ranked()[0].ending) == ([PAIN], Ending.EOS)
@@ -322,7 +332,7 @@ def test_attention_on_other_words_and_on_a_term_that_is_written_demands_nothing(
 
 
 def test_attention_on_all_tokens_of_a_terms_source_counts() -> None:
-    terms = RequiredTerms((RequiredTerm((CHAT,), range(1, 3)),), PIECES)
+    terms = RequiredTerms([RequiredTerm((CHAT,), range(1, 3))], PIECES)
     assert allowed(terms, terms.start, 20, attention=[0.1, 0.5, 0.4]) == [CHAT]
     assert LE in allowed(terms, terms.start, 20, attention=[0.4, 0.5, 0.1])
 
@@ -347,8 +357,8 @@ def test_a_term_in_its_place_wins_over_one_that_was_appended() -> None:
             scores[PAIN] = -1.0 if output_ids else -4.0
         return scores
 
-    options = DecodingOptions(max_output_tokens=7, beam_size=3, required=required((PAIN,)), guided=True)
-    search = BeamSearch(options, SPECIAL_IDS)
+    options = DecodingOptions(max_output_tokens=7, beam_size=3, required_terms=numbered(((PAIN,),)), guided=True)
+    search = BeamSearch(options, SPECIAL_IDS, PIECES)
     while search.live:
         attention = np.array([[0.6, 0.4] for _ in search.live], np.float32)
         search.advance(np.stack([log_probs(hypothesis.output_ids) for hypothesis in search.live]), attention)

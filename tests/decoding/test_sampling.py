@@ -10,7 +10,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from server.bundle.manifest import SpecialIds
-from server.decoding.search.constraints import ForbiddenPhrases
 from server.decoding.search.sampling import Sampling, restricted
 from server.messages.hypothesis import Ending, Float32, Hypothesis
 from server.messages.options import DecodingOptions
@@ -19,6 +18,7 @@ from server.text.pieces import Pieces
 EOS = 3
 SPECIAL_IDS = SpecialIds(pad=0, unknown=1, bos=2, eos=EOS)
 VOCABULARY_SIZE = 9
+PIECES = Pieces(["", "", "", "", "▁a", "▁b", "▁c", "▁d", "▁e"])
 MAX_OUTPUT = 6
 
 Model = Callable[[Sequence[int]], Float32]
@@ -51,7 +51,7 @@ def step(search: Sampling, log_probs: Model = model) -> None:
 
 
 def sample(asked: DecodingOptions, log_probs: Model = model) -> list[Hypothesis]:
-    search = Sampling(asked, SPECIAL_IDS)
+    search = Sampling(asked, SPECIAL_IDS, PIECES)
     while search.live:
         step(search, log_probs)
     return search.ranked()
@@ -64,7 +64,7 @@ def outputs(hypotheses: Sequence[Hypothesis]) -> list[tuple[int, ...]]:
 def first_tokens(number: int, log_probs: Float32, **others: Any) -> Counter[int]:
     """How often each token was the first of `number` samples."""
     asked = DecodingOptions(max_output_tokens=1, num_samples=number, seed=3, **others)
-    search = Sampling(asked, SPECIAL_IDS)
+    search = Sampling(asked, SPECIAL_IDS, PIECES)
     search.advance(log_probs[None], None)
     return Counter(hypothesis.output_ids[0] if hypothesis.output_ids else EOS for hypothesis in search.finished)
 
@@ -152,7 +152,7 @@ def test_the_same_seed_gives_the_same_samples(seed: int) -> None:
 
 def test_samples_do_not_depend_on_what_is_drawn_beside_them() -> None:
     alone = [sample(options(seed=seed)) for seed in (1, 2)]
-    searches = [Sampling(options(seed=seed), SPECIAL_IDS) for seed in (2, 1)]
+    searches = [Sampling(options(seed=seed), SPECIAL_IDS, PIECES) for seed in (2, 1)]
     while any(search.live for search in searches):
         for search in searches:
             if search.live:
@@ -210,14 +210,13 @@ def test_every_sample_keeps_its_constraints(
     seed: int, prefix: tuple[int, ...], min_output_tokens: int, top_k: int
 ) -> None:
     """What is forbidden takes no place among the `top_k`."""
-    pieces = Pieces(["", "", "", "", "▁a", "▁b", "▁c", "▁d", "▁e"])
     asked = options(
         seed=seed,
         prefix=prefix,
         min_output_tokens=min_output_tokens,
         top_k=top_k,
         no_repeat_ngram_size=2,
-        forbidden=ForbiddenPhrases(["b"], pieces),
+        forbidden_phrases=("b",),
     )
     for hypothesis in sample(asked):
         output, own = hypothesis.output_ids, hypothesis.output_ids[len(prefix) :]

@@ -13,6 +13,7 @@ from server.decoding.metrics import EngineMetrics
 from server.decoding.scheduler import Limits
 from server.messages.sentence import Sentence
 from server.serving.models.repository import read_repository
+from server.text.pieces import Pieces
 from server.text.sentencepieces import SentencePieceTokenizer
 from tests.fakes import Outcomes, greedy, post
 
@@ -42,6 +43,7 @@ def translate(bundle: Bundle, max_rows: int = len(SENTENCES)) -> dict[str, str]:
     engine = Engine(
         manifest,
         Backend(bundle, BackendOptions(max_rows, num_threads=1)),
+        Pieces(tokenizer.texts),
         Limits(max_rows, max_joining_tokens=512),
         len(SENTENCES),
         post,

@@ -4,7 +4,7 @@ from server.decoding.engine import Engine, Fetch
 from server.decoding.metrics import EngineMetrics
 from server.decoding.scheduler import Limits
 from server.messages.sentence import Sentence
-from tests.fakes import ENDLESS, EOS, MANIFEST, FakeBackend, FakeClock, Outcomes, greedy, post, translate
+from tests.fakes import ENDLESS, EOS, MANIFEST, NO_PIECES, FakeBackend, FakeClock, Outcomes, greedy, post, translate
 
 LIMIT = 20
 MANY_TURNS = 10_000
@@ -27,6 +27,7 @@ class Running:
         self.engine = Engine(
             MANIFEST,
             self.backend,
+            NO_PIECES,
             Limits(max_rows, max_joining_tokens),
             max_waiting,
             post,

@@ -15,12 +15,10 @@ from server.decoding.engine import Engine
 from server.decoding.graphs.backend import Backend, BackendOptions
 from server.decoding.metrics import EngineMetrics
 from server.decoding.scheduler import Limits
-from server.decoding.search.constraints import ForbiddenPhrases
-from server.decoding.search.required import RequiredTerm, RequiredTerms
 from server.messages.hypothesis import Ending
-from server.messages.options import DecodingOptions
+from server.messages.options import DecodingOptions, RequiredTerm
 from server.messages.sentence import Finished, Sentence
-from server.text.pieces import WORD_START
+from server.text.pieces import WORD_START, Pieces
 from server.text.sentencepieces import SentencePieceTokenizer
 from tests.conftest import SmallModels
 from tests.fakes import Outcomes, greedy, post
@@ -64,7 +62,8 @@ def each_alone(served: SmallModel) -> list[Finished]:
 def engine_of(served: SmallModel, max_rows: int) -> Engine:
     manifest, backend = served.bundle.manifest, Backend(served.bundle, BackendOptions(max_rows, num_threads=1))
     limits = Limits(max_rows, max_joining_tokens=100)
-    return Engine(manifest, backend, limits, 2 * NUM_SENTENCES, post, EngineMetrics(manifest.name))
+    pieces = Pieces(SentencePieceTokenizer(served.bundle.tokenizer, EOS).texts)
+    return Engine(manifest, backend, pieces, limits, 2 * NUM_SENTENCES, post, EngineMetrics(manifest.name))
 
 
 def random_sources() -> list[list[int]]:
@@ -85,11 +84,11 @@ def greedy_requests() -> list[Request]:
 
 def mixed_requests(served: SmallModel) -> list[Request]:
     """Sentences that ask for different things, of every kind that there is."""
-    pieces = SentencePieceTokenizer(served.bundle.tokenizer, EOS).pieces
+    texts = SentencePieceTokenizer(served.bundle.tokenizer, EOS).texts
     has_list = served.bundle.manifest.has_shortlist
     attends = served.model.alignment is not None
-    phrase = ForbiddenPhrases([pieces.texts[30].strip(WORD_START) or "a"], pieces)
-    terms = RequiredTerms((RequiredTerm((40, 41), range(2)), RequiredTerm((50,), range(2, 3))), pieces)
+    phrase = texts[30].strip(WORD_START) or "a"
+    terms = (RequiredTerm((40, 41), range(2)), RequiredTerm((50,), range(2, 3)))
     kinds: list[dict[str, Any]] = [
         {},
         {"beam_size": 4, "length_penalty": 0.6},
@@ -98,8 +97,8 @@ def mixed_requests(served: SmallModel) -> list[Request]:
         {"num_samples": 1, "top_k": 20, "top_p": 0.9, "seed": 8},
         {"prefix": (20, 21, 22), "token_log_probs": True},
         {"no_repeat_ngram_size": 2, "repetition_penalty": 1.3, "min_output_tokens": 6},
-        {"beam_size": 2, "forbidden": phrase},
-        {"beam_size": 4, "required": terms, "guided": attends},
+        {"beam_size": 2, "forbidden_phrases": (phrase,)},
+        {"beam_size": 4, "required_terms": terms, "guided": attends},
         {"use_shortlist": has_list},
         {"use_shortlist": has_list, "beam_size": 3, "prefix": (20, 250)},
         {"forced_ids": (30, 31, 32, 33), "token_log_probs": True},

@@ -22,7 +22,7 @@ from server.serving.requests.parse import RequestLimits
 from server.serving.rpc.call import Call, current_call
 from server.serving.rpc.translation import TranslationService
 from server.text.tokenizer import Tokenizer
-from tests.fakes import MANIFEST, PATIENCE, FakeBackend, post
+from tests.fakes import MANIFEST, NO_PIECES, PATIENCE, FakeBackend, post
 
 
 class Streaming:
@@ -31,7 +31,7 @@ class Streaming:
     def __init__(self, tokenizer: Tokenizer) -> None:
         self.num_finished = 0
         metrics = EngineMetrics("fake")
-        self.engine = Engine(MANIFEST, FakeBackend(4), Limits(4, 1000), 100, self._post, metrics)
+        self.engine = Engine(MANIFEST, FakeBackend(4), NO_PIECES, Limits(4, 1000), 100, self._post, metrics)
         model = ServedModel(MANIFEST, tokenizer, self.engine, Backlog(1.0))
         models = Models([Bundle(Path("fake"), MANIFEST)], "fake", lambda _: model)
         self._service = TranslationService(
@@ -48,8 +48,9 @@ class Streaming:
     async def first(self, messages: AsyncIterator[pb.StreamTranslateResponse]) -> pb.StreamTranslateResponse:
         """Of what three steps write."""
         first = asyncio.ensure_future(anext(messages))
-        await asyncio.sleep(0)  # it has submitted then
-        for _ in range(3):
+        while not self.engine.turn():  # until it has submitted
+            await asyncio.sleep(0)
+        for _ in range(2):
             assert self.engine.turn()
         return await asyncio.wait_for(first, PATIENCE)
 

@@ -8,14 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server.decoding.search.constraints import ForbiddenPhrases
 from server.errors import DeadlineExceeded, EngineFailed, NotServing, QueueFull, TranslationError
 from server.messages.frames import Cancel, Collect, Submit, Told, Unframed, framed
 from server.messages.hypothesis import Ending, Hypothesis
-from server.messages.options import DecodingOptions
+from server.messages.options import DecodingOptions, RequiredTerm
 from server.messages.sentence import Failed, Finished, Sentence, Written
-from server.text.pieces import Pieces
-from server.text.tokenizer import Tokenizer
 
 MESSAGES: list[Any] = [
     Cancel([1, 2]),
@@ -46,23 +43,25 @@ def test_attention_comes_out_as_it_went_in() -> None:
     assert np.array_equal(finished.hypotheses[0].attention, attention)
 
 
-def test_constraints_hold_on_the_other_side() -> None:
-    forbidden = ForbiddenPhrases(["ab"], Pieces(["a", "b", "ab", "c"]))
-    sent = Sentence([3], DecodingOptions(max_output_tokens=9, forbidden=forbidden), 1)
-    [submit] = Unframed().feed(framed(Submit([sent])))
-    scores = np.zeros(4, np.float32)
-    submit.sentences[0].options.forbidden.apply(scores, [0])
-    assert scores.tolist() == [0, -np.inf, 0, 0]
+def test_options_come_out_as_they_went_in() -> None:
+    options = DecodingOptions(
+        max_output_tokens=9,
+        prefix=(4, 5),
+        forbidden_phrases=("ab", "c▁d"),
+        required_terms=(RequiredTerm((7, 8), range(2, 4)),),
+        guided=True,
+    )
+    [submit] = Unframed().feed(framed(Submit([Sentence([3], options, 1)])))
+    received = submit.sentences[0].options
+    assert received == options
+    assert repr(received) == repr(options)
 
 
-def test_a_vocabulary_goes_by_the_name_of_its_file(tokenizer: Tokenizer) -> None:
-    forbidden = ForbiddenPhrases(["a"], tokenizer.pieces)
-    sent = framed(Submit([Sentence([3], DecodingOptions(max_output_tokens=9, forbidden=forbidden), 1)]))
-    assert all(name.encode() not in sent for name in tokenizer.names[-20:] if len(name) > 1)
-    [submit] = Unframed().feed(sent)
-    received = submit.sentences[0].options.forbidden._pieces
-    assert received is not tokenizer.pieces
-    assert received.texts == tokenizer.pieces.texts
+def test_what_the_sentences_of_a_request_share_is_sent_once() -> None:
+    phrases = tuple(f"{number:0200}" for number in range(64))
+    options = DecodingOptions(max_output_tokens=9, forbidden_phrases=phrases)
+    one, many = (len(framed(Submit([Sentence([3], options, 1)] * number))) for number in (1, 1000))
+    assert many < one + 1000 * 100
 
 
 @pytest.mark.parametrize(

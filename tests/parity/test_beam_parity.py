@@ -20,7 +20,7 @@ from server.messages.hypothesis import Ending
 from server.messages.options import DecodingOptions
 from server.messages.sentence import Finished, Sentence
 from tests.conftest import SmallModels
-from tests.fakes import Outcomes, post
+from tests.fakes import NO_PIECES, Outcomes, post
 from tests.small_models import VOCABULARY_SIZE, SmallModel
 
 NUM_SENTENCES = 200
@@ -62,7 +62,9 @@ def decode(exported: SmallModel) -> list[Finished]:
     bundle = Bundle(exported.fp32, manifest)
     outcomes = Outcomes()
     backend = Backend(bundle, BackendOptions(MAX_ROWS, num_threads=1))
-    engine = Engine(bundle.manifest, backend, Limits(MAX_ROWS, 60), NUM_SENTENCES, post, EngineMetrics("parity"))
+    engine = Engine(
+        bundle.manifest, backend, NO_PIECES, Limits(MAX_ROWS, 60), NUM_SENTENCES, post, EngineMetrics("parity")
+    )
     engine.submit(
         [
             Sentence(

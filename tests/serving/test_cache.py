@@ -6,14 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server.decoding.search.constraints import ForbiddenPhrases
-from server.decoding.search.required import RequiredTerm, RequiredTerms
 from server.messages.hypothesis import Hypothesis
-from server.messages.options import DecodingOptions
+from server.messages.options import DecodingOptions, RequiredTerm
 from server.messages.sentence import Finished
 from server.serving.metrics import Metrics
 from server.serving.requests.cache import TranslationCache, key_of, size_of
-from server.text.pieces import Pieces
 from tests.fakes import MANIFEST
 
 
@@ -141,10 +138,11 @@ def test_no_more_bytes_are_kept_than_are_allowed(max_bytes: int, puts: list[tupl
 
 def options(phrase: str = "a", term: int = 4, **others: Any) -> DecodingOptions:
     """Made anew, as every request's are."""
-    pieces = Pieces(["", "", "", "", "▁a", "▁b"])
-    required = RequiredTerms((RequiredTerm((term,), range(1)),), pieces)
     return DecodingOptions(
-        max_output_tokens=9, forbidden=ForbiddenPhrases([phrase], pieces), required=required, **others
+        max_output_tokens=9,
+        forbidden_phrases=(phrase,),
+        required_terms=(RequiredTerm((term,), range(1)),),
+        **others,
     )
 
 

@@ -24,7 +24,7 @@ from server.serving.requests.open_request import OpenRequest
 from server.serving.requests.parse import Segment, TranslationRequest
 from server.text.sentencepieces import SentencePieceTokenizer
 from server.text.tokenizer import Tokenizer
-from tests.fakes import EOS, MANIFEST, PATIENCE, FakeBackend, greedy, post
+from tests.fakes import EOS, MANIFEST, NO_PIECES, PATIENCE, FakeBackend, all_at_once, greedy, post
 
 
 class Words(SentencePieceTokenizer):
@@ -47,26 +47,39 @@ def finished(*hypotheses: tuple[list[int], float], ending: Ending = Ending.EOS) 
     return Finished([Hypothesis(ids, log_prob, ending=ending, score=log_prob) for ids, log_prob in hypotheses])
 
 
+def translation_of(content: ContentResult) -> pb.Translation:
+    translation = pb.Translation()
+    all_at_once(content.write_translation(translation))
+    return translation
+
+
+def tokens_of(content: ContentResult) -> list[pb.OutputToken]:
+    """Those that were not told before."""
+    answer = pb.StreamTranslateResponse()
+    all_at_once(content.write_tokens(content.take_delta(), answer))
+    return list(answer.tokens)
+
+
 def test_empty_segments_leave_no_space_behind() -> None:
     content = result(4)
     deltas = []
     for segment, output in enumerate(([], [5, 6], [], [7])):
         content.update(segment, finished((output, -1.0)))
-        deltas.append(content.take_delta()[0])
-    assert content.translation().translated_text == "".join(deltas) == "5 6 7"
+        deltas.append(content.take_delta().text)
+    assert translation_of(content).translated_text == "".join(deltas) == "5 6 7"
 
 
 def test_text_of_a_later_segment_waits_for_those_before() -> None:
     content = result(2)
     content.update(1, Written(Hypothesis([7])))
-    assert content.take_delta()[0] == ""
+    assert content.take_delta().text == ""
     content.update(0, Written(Hypothesis([5])))
-    assert content.take_delta()[0] == "5"
+    assert content.take_delta().text == "5"
     content.update(0, finished(([5, 6], -1.0)))
-    assert content.take_delta()[0] == " 6 7"
+    assert content.take_delta().text == " 6 7"
     content.update(1, finished(([7], -0.5), ending=Ending.LIMIT))
-    assert content.take_delta()[0] == ""
-    translation = content.translation()
+    assert content.take_delta().text == ""
+    translation = translation_of(content)
     assert translation.score == pytest.approx(-1.5 / (3 + 1))
     assert translation.finish_reason == pb.FINISH_REASON_MAX_OUTPUT_TOKENS
 
@@ -75,7 +88,7 @@ def test_hypotheses_of_segments_are_combined_by_the_sum_of_their_scores() -> Non
     content = result(2, num_hypotheses=3)
     content.update(0, finished(([5], -1.0), ([6], -1.5)))
     content.update(1, finished(([7], -2.0), ([8], -2.25), ([9], -9.0)))
-    translation = content.translation()
+    translation = translation_of(content)
     assert [hypothesis.translated_text for hypothesis in translation.hypotheses] == ["5 7", "5 8", "6 7"]
     assert [hypothesis.score for hypothesis in translation.hypotheses] == [-3.0, -3.25, -3.5]
 
@@ -84,7 +97,7 @@ def test_of_combinations_with_one_text_the_best_counts() -> None:
     content = result(2, num_hypotheses=3)
     content.update(0, finished(([5], -1.0), ([5, 6], -1.3)))
     content.update(1, finished(([6, 7], -1.0), ([7], -1.2)))
-    hypotheses = content.translation().hypotheses
+    hypotheses = translation_of(content).hypotheses
     assert [hypothesis.translated_text for hypothesis in hypotheses] == ["5 6 7", "5 7", "5 6 6 7"]
     assert [hypothesis.score for hypothesis in hypotheses] == pytest.approx([-2.0, -2.2, -2.3])
 
@@ -92,7 +105,7 @@ def test_of_combinations_with_one_text_the_best_counts() -> None:
 def test_a_text_that_two_hypotheses_share_is_there_once_with_the_better_score() -> None:
     content = result(1, num_hypotheses=3)
     content.update(0, finished(([], -1.0), ([5], -1.5), ([5], -2.0), ([6], -3.0)))
-    hypotheses = content.translation().hypotheses
+    hypotheses = translation_of(content).hypotheses
     assert [(hypothesis.translated_text, hypothesis.score) for hypothesis in hypotheses] == [
         ("", -1.0),
         ("5", -1.5),
@@ -105,10 +118,10 @@ def test_tokens_are_told_once_and_stand_over_their_own_segment_s_source() -> Non
     rows = [np.array([0.75, 0.25], np.float32), np.array([0.5, 0.5], np.float32)]
     content.update(1, Written(Hypothesis([7], token_log_probs=[-3.0], attention=[rows[1]])))
     content.update(0, Written(Hypothesis([5], token_log_probs=[-1.0], attention=[rows[0]])))
-    first = content.take_delta()[1]
+    first = tokens_of(content)
     whole = Hypothesis([5], -3.0, token_log_probs=[-1.0, -2.0], attention=rows, ending=Ending.EOS)
     content.update(0, Finished([whole]))
-    second = content.take_delta()[1]
+    second = tokens_of(content)
     assert [(token.token, token.log_prob) for token in first] == [("f", -1.0)]
     assert [(token.token, token.log_prob) for token in second] == [("d", -2.0), ("h", -3.0)]
     assert (list(first[0].alignment), first[0].alignment_start) == ([0.75, 0.25], 0)
@@ -124,7 +137,7 @@ async def test_what_cannot_be_read_fails_its_own_request_alone(
     small_tokenizer: Path, tokenizer: Tokenizer, caplog: pytest.LogCaptureFixture
 ) -> None:
     metrics = Metrics()
-    engine = Engine(MANIFEST, FakeBackend(4), Limits(4, 100), 10, post, EngineMetrics("fake"))
+    engine = Engine(MANIFEST, FakeBackend(4), NO_PIECES, Limits(4, 100), 10, post, EngineMetrics("fake"))
 
     def opened(own: Tokenizer, source: list[int]) -> OpenRequest:
         request = TranslationRequest(
@@ -134,8 +147,8 @@ async def test_what_cannot_be_read_fails_its_own_request_alone(
 
     # Of one length, so that they end in the same step.
     with opened(Unreadable(small_tokenizer, EOS), [3, 5, EOS]) as bad, opened(tokenizer, [3, 6, EOS]) as good:
-        bad.submit()
-        good.submit()
+        all_at_once(bad.submit())
+        all_at_once(good.submit())
         engine.run()
         with pytest.raises(EngineFailed):
             await asyncio.wait_for(bad.news(), PATIENCE)

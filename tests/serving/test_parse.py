@@ -12,9 +12,9 @@ from server.errors import InvalidRequest, UnknownModel
 from server.serving.models.backlog import Backlog
 from server.serving.models.catalogue import Models, ServedModel
 from server.serving.requests.options import OptionLimits
-from server.serving.requests.parse import RequestLimits, parse_request
+from server.serving.requests.parse import RequestLimits, TranslationRequest, parse_request
 from server.text.tokenizer import Tokenizer
-from tests.fakes import MANIFEST, FakeBackend, post
+from tests.fakes import MANIFEST, NO_PIECES, FakeBackend, all_at_once, post
 
 MAX_SOURCE_TOKENS, MAX_OUTPUT_TOKENS = 40, 60
 LIMITS = RequestLimits(max_contents=3, max_content_characters=400, max_segments=5, options=OptionLimits(6, 3, 2))
@@ -25,10 +25,14 @@ def models(tokenizer: Tokenizer) -> Models:
     manifest = dataclasses.replace(MANIFEST, max_source_tokens=MAX_SOURCE_TOKENS, max_output_tokens=MAX_OUTPUT_TOKENS)
 
     def load(bundle: Bundle) -> ServedModel:
-        engine = Engine(manifest, FakeBackend(1), Limits(1, 1), 1, post, EngineMetrics("fake"))
+        engine = Engine(manifest, FakeBackend(1), NO_PIECES, Limits(1, 1), 1, post, EngineMetrics("fake"))
         return ServedModel(manifest, tokenizer, engine, Backlog(1.0))
 
     return Models([Bundle(Path("fake"), manifest)], "fake", load)
+
+
+def parse(request: pb.TranslateRequest, models: Models, limits: RequestLimits) -> TranslationRequest:
+    return all_at_once(parse_request(request, models, limits))
 
 
 def message(*contents: str, max_output_tokens: int = 0, model: str = "") -> pb.TranslateRequest:
@@ -37,7 +41,7 @@ def message(*contents: str, max_output_tokens: int = 0, model: str = "") -> pb.T
 
 
 def test_contents_become_ids_in_their_order(models: Models, tokenizer: Tokenizer) -> None:
-    parsed = parse_request(message("The cat sleeps.", "She smiled."), models, LIMITS)
+    parsed = parse(message("The cat sleeps.", "She smiled."), models, LIMITS)
     assert [[segment.source_ids for segment in content] for content in parsed.contents] == [
         [tokenizer.encode("The cat sleeps.")],
         [tokenizer.encode("She smiled.")],
@@ -45,26 +49,24 @@ def test_contents_become_ids_in_their_order(models: Models, tokenizer: Tokenizer
 
 
 def test_the_default_output_limit_is_twice_the_source_and_ten_more(models: Models) -> None:
-    [content] = parse_request(message("She smiled."), models, LIMITS).contents
+    [content] = parse(message("She smiled."), models, LIMITS).contents
     assert content[0].options.max_output_tokens == 2 * len(content[0].source_ids) + 10
 
 
 def test_the_default_output_limit_stays_within_the_model_s(models: Models) -> None:
-    [content] = parse_request(
-        message("The boy with the blue cap is riding his bicycle downhill."), models, LIMITS
-    ).contents
+    [content] = parse(message("The boy with the blue cap is riding his bicycle downhill."), models, LIMITS).contents
     assert 2 * len(content[0].source_ids) + 10 > MAX_OUTPUT_TOKENS
     assert content[0].options.max_output_tokens == MAX_OUTPUT_TOKENS
 
 
 @pytest.mark.parametrize("requested", [1, MAX_OUTPUT_TOKENS])
 def test_a_requested_output_limit_is_taken(models: Models, requested: int) -> None:
-    [content] = parse_request(message("She smiled.", max_output_tokens=requested), models, LIMITS).contents
+    [content] = parse(message("She smiled.", max_output_tokens=requested), models, LIMITS).contents
     assert content[0].options.max_output_tokens == requested
 
 
 def test_an_overlong_content_is_split_and_each_segment_has_an_output_limit(models: Models) -> None:
-    [content] = parse_request(message("The cat sleeps on the roof of the car. " * 4), models, LIMITS).contents
+    [content] = parse(message("The cat sleeps on the roof of the car. " * 4), models, LIMITS).contents
     assert len(content) > 1
     for segment in content:
         assert segment.options.max_output_tokens == min(2 * len(segment.source_ids) + 10, MAX_OUTPUT_TOKENS)
@@ -94,18 +96,18 @@ def test_what_is_wrong_is_refused_with_field_limit_and_value(
     models: Models, request_message: pb.TranslateRequest, field: str, problem: str
 ) -> None:
     with pytest.raises(InvalidRequest) as raised:
-        parse_request(request_message, models, LIMITS)
+        parse(request_message, models, LIMITS)
     assert (raised.value.field, raised.value.problem) == (field, problem)
 
 
 def test_more_segments_than_could_ever_be_queued_are_refused(models: Models) -> None:
     text = "The cat sleeps on the roof of the car. " * 10
-    [content] = parse_request(message(text), models, dataclasses.replace(LIMITS, max_segments=100)).contents
+    [content] = parse(message(text), models, dataclasses.replace(LIMITS, max_segments=100)).contents
     num_segments = len(content)
     assert num_segments > 1
-    parse_request(message(text), models, dataclasses.replace(LIMITS, max_segments=num_segments))
+    parse(message(text), models, dataclasses.replace(LIMITS, max_segments=num_segments))
     with pytest.raises(InvalidRequest) as raised:
-        parse_request(message(text, "She smiled."), models, dataclasses.replace(LIMITS, max_segments=num_segments))
+        parse(message(text, "She smiled."), models, dataclasses.replace(LIMITS, max_segments=num_segments))
     assert raised.value.field == "contents"
     assert raised.value.problem == (
         f"at most {num_segments} segments of the model's length expected, "
@@ -116,7 +118,7 @@ def test_more_segments_than_could_ever_be_queued_are_refused(models: Models) -> 
 def test_an_overlong_sentence_is_refused_with_its_number_of_tokens(models: Models, tokenizer: Tokenizer) -> None:
     long = "the cat " * 20 + "sleeps."
     with pytest.raises(InvalidRequest) as raised:
-        parse_request(message("She smiled. " + long), models, LIMITS)
+        parse(message("She smiled. " + long), models, LIMITS)
     assert raised.value.field == "contents[0]"
     assert raised.value.problem == (
         f"sentences of at most 40 tokens expected, got one of {len(tokenizer.encode(long))}"
@@ -125,4 +127,4 @@ def test_an_overlong_sentence_is_refused_with_its_number_of_tokens(models: Model
 
 def test_the_model_is_looked_for_before_the_contents(models: Models) -> None:
     with pytest.raises(UnknownModel, match="no model 'x' is served here; served: fake"):
-        parse_request(message(model="x"), models, LIMITS)
+        parse(message(model="x"), models, LIMITS)

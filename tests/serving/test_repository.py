@@ -12,7 +12,7 @@ from server.serving.models.backlog import Backlog
 from server.serving.models.catalogue import Models, ServedModel
 from server.serving.models.repository import check_default, read_repository
 from server.text.sentencepieces import SentencePieceTokenizer
-from tests.fakes import MANIFEST, FakeBackend, post
+from tests.fakes import MANIFEST, NO_PIECES, FakeBackend, post
 
 
 def write_bundle(folder: Path, manifest: Manifest) -> None:
@@ -70,7 +70,7 @@ def models(small_tokenizer: Path) -> Models:
     ]
 
     def load(bundle: Bundle) -> ServedModel:
-        engine = Engine(MANIFEST, FakeBackend(1), Limits(1, 1), 1, post, EngineMetrics("fake"))
+        engine = Engine(MANIFEST, FakeBackend(1), NO_PIECES, Limits(1, 1), 1, post, EngineMetrics("fake"))
         return ServedModel(bundle.manifest, SentencePieceTokenizer(small_tokenizer, eos=3), engine, Backlog(1.0))
 
     return Models(bundles, "gamma", load)

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from server.serving.turns import Turns
+from server.serving.requests.turns import Turns
 
 
 async def test_however_many_have_something_to_do_a_round_of_the_loop_is_short() -> None:
@@ -11,7 +11,7 @@ async def test_however_many_have_something_to_do_a_round_of_the_loop_is_short() 
     async def work() -> None:
         nonlocal num_done
         for _ in range(3):
-            await turns.take()
+            await turns.turn()
             num_done += 1
 
     tasks = [asyncio.create_task(work()) for _ in range(100)]
@@ -27,7 +27,7 @@ async def test_turns_are_taken_in_order() -> None:
     turns, order = Turns(), []
 
     async def work(number: int) -> None:
-        await turns.take()
+        await turns.turn()
         order.append(number)
 
     await asyncio.gather(*(work(number) for number in range(50)))
@@ -38,7 +38,7 @@ async def test_who_is_cancelled_while_waiting_takes_no_turn() -> None:
     turns, done = Turns(), []
 
     async def work(number: int) -> None:
-        await turns.take()
+        await turns.turn()
         done.append(number)
 
     tasks = [asyncio.create_task(work(number)) for number in range(20)]

@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 from models.seq2seq import EOS
 from server.text.segments import segment, split_sentences
 from server.text.tokenizer import Tokenizer
+from tests.fakes import all_at_once
 from tests.small_models import SENTENCES, VOCABULARY_SIZE
 
 with_tokenizer = settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
@@ -54,14 +55,14 @@ def test_cutting_loses_nothing_but_white_space(text: str) -> None:
 
 def test_a_text_within_the_limit_stays_whole(tokenizer: Tokenizer) -> None:
     whole = tokenizer.encode(TEXT)
-    assert segment(TEXT, tokenizer, len(whole)) == [whole]
+    assert all_at_once(segment(TEXT, tokenizer, len(whole))) == [whole]
 
 
 def test_a_longer_text_becomes_as_few_segments_as_its_sentence_ends_allow(tokenizer: Tokenizer) -> None:
     first, second = "Two children are building a castle. The cat sleeps on the warm roof!", "Do you know where?"
     limit = len(tokenizer.encode(first))
     assert len(tokenizer.encode(f"{first} {second}")) > limit
-    segments = segment(TEXT, tokenizer, limit)
+    segments = all_at_once(segment(TEXT, tokenizer, limit))
     assert segments == [tokenizer.encode(first), tokenizer.encode(f"{second} She smiled.")]
     assert len(segments[0]) == limit
 
@@ -70,7 +71,7 @@ def test_a_single_sentence_over_the_limit_is_reported_by_its_length(tokenizer: T
     long = "the cat " * 20 + "sleeps."
     num_tokens = len(tokenizer.encode(long))
     assert num_tokens > 30
-    segments = segment(f"She smiled. {long} She smiled.", tokenizer, 30)
+    segments = all_at_once(segment(f"She smiled. {long} She smiled.", tokenizer, 30))
     assert max(map(len, segments)) == num_tokens
 
 
@@ -78,7 +79,7 @@ def test_a_single_sentence_over_the_limit_is_reported_by_its_length(tokenizer: T
 @given(sentences=st.lists(st.sampled_from(SENTENCES), min_size=1, max_size=6), limit=st.integers(34, 80))
 def test_segments_keep_the_limit_and_all_of_the_text(tokenizer: Tokenizer, sentences: list[str], limit: int) -> None:
     """No sentence of the list has 34 tokens, so that each fits somewhere."""
-    segments = segment(" ".join(sentences), tokenizer, limit)
+    segments = all_at_once(segment(" ".join(sentences), tokenizer, limit))
     assert max(map(len, segments)) <= limit
     assert all(ids[-1] == EOS for ids in segments)
     assert " ".join(tokenizer.decode(ids[:-1]) for ids in segments) == " ".join(sentences)

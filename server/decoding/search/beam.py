@@ -15,6 +15,7 @@ from server.decoding.search.constraints import Constraints
 from server.decoding.search.required import Progress, RequiredTerms, in_turns
 from server.messages.hypothesis import Ending, Float32
 from server.messages.options import DecodingOptions
+from server.text.pieces import Pieces
 
 
 class Candidate(NamedTuple):
@@ -28,11 +29,11 @@ class Candidate(NamedTuple):
 
 
 class BeamSearch(Search):
-    def __init__(self, options: DecodingOptions, special_ids: SpecialIds) -> None:
+    def __init__(self, options: DecodingOptions, special_ids: SpecialIds, pieces: Pieces) -> None:
         super().__init__(options, special_ids)
-        self._constraints = Constraints(options, special_ids)
-        self._required = options.required
-        self._progress = [options.required.start if options.required else None]
+        self._constraints = Constraints(options, special_ids, pieces)
+        self._required = RequiredTerms(options.required_terms, pieces) if options.required_terms else None
+        self._progress = [self._required.start if self._required else None]
         """Of each hypothesis that lives."""
 
     def advance(self, log_probs: Float32, attention: Float32 | None) -> list[Continuation]:

@@ -4,17 +4,19 @@ Every class has `apply(scores, output_ids)`: scores float32 [vocabulary], change
 hypothesis has written. A token that is not allowed gets minus infinity.
 """
 
+import functools
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 import numpy as np
 
 from server.bundle.manifest import SpecialIds
 from server.messages.hypothesis import Float32
-from server.text.pieces import Pieces, begins_word
+from server.messages.options import DecodingOptions
+from server.text.pieces import Int64, Pieces, begins_word
 
-if TYPE_CHECKING:
-    from server.messages.options import DecodingOptions
+_PHRASES_KEPT = 16
+"""Sets of forbidden phrases that are kept prepared; the sentences of a request have one set together."""
 
 
 class Constraint(Protocol):
@@ -24,7 +26,7 @@ class Constraint(Protocol):
 class Constraints:
     """All that the hypotheses of a sentence keep. What is forced wins over what is forbidden."""
 
-    def __init__(self, options: "DecodingOptions", special_ids: SpecialIds) -> None:
+    def __init__(self, options: DecodingOptions, special_ids: SpecialIds, pieces: Pieces) -> None:
         self._prefix = options.prefix
         self._all: list[Constraint] = []
         if options.repetition_penalty != 1.0:
@@ -34,8 +36,8 @@ class Constraints:
             self._all.append(MinLength(options.min_output_tokens, special_ids.eos))
         if options.no_repeat_ngram_size:
             self._all.append(NoRepeatNgram(options.no_repeat_ngram_size))
-        if options.forbidden:
-            self._all.append(options.forbidden)
+        if options.forbidden_phrases:
+            self._all.append(_prepared(options.forbidden_phrases, pieces))
 
     def apply(self, scores: Float32, output_ids: Sequence[int]) -> None:
         if len(output_ids) < len(self._prefix):
@@ -94,50 +96,52 @@ class RepetitionPenalty:
 
 
 class ForbiddenPhrases:
-    """Texts that no hypothesis contains, however they may be cut into tokens; words only from their beginning."""
+    """Texts that no hypothesis contains, however they may be cut into tokens; words only from their beginning.
+
+    Never changed, so that sentences may share it.
+    """
 
     def __init__(self, phrases: Sequence[str], pieces: Pieces) -> None:
-        """phrases: with SentencePiece's sign for their spaces, and none before them; none is empty."""
-        self.phrases = tuple(phrases)
-        self._pieces = pieces
-        self._longest = max(map(len, phrases), default=0)
-        self._whole = [id_ for phrase in phrases for id_ in pieces.containing(phrase)]
-        """Pieces that contain one, whatever stands before them."""
-        self._endings: dict[str, list[tuple[str, list[int]]]] = {}
-        """By the last character that stands there: a phrase's beginning that ends with it, and pieces that write all of
-        the rest; and under "", where nothing of the phrase stands there."""
-        for phrase in phrases:
-            for start in range(len(phrase)):
-                ids = pieces.beginning_with(phrase[start:])
-                if ids:
-                    self._endings.setdefault(phrase[:start][-1:], []).append((phrase[: start or 1], ids))
-
-    def __repr__(self) -> str:
-        return repr(self.phrases)
+        """phrases: as `DecodingOptions.forbidden_phrases`, at least one."""
+        self._texts = pieces.texts
+        self._longest = max(map(len, phrases))
+        always: list[Int64] = []
+        where_words_begin: list[Int64] = []
+        self._endings: dict[str, list[Int64]] = {}
+        """By a phrase's beginning, pieces that write all of the rest."""
+        for phrase in dict.fromkeys(phrases):
+            always.append(pieces.containing(phrase))
+            (where_words_begin if phrase[0].isalnum() else always).append(pieces.beginning_with(phrase))
+            for start in range(1, len(phrase)):
+                if pieces.may_begin_with(phrase[start], len(phrase) - start):
+                    ids = pieces.beginning_with(phrase[start:])
+                    if len(ids):
+                        self._endings.setdefault(phrase[:start], []).append(ids)
+        self._always = pieces.union(always)
+        """Pieces that complete a phrase whatever stands before them."""
+        self._where_words_begin = pieces.union(where_words_begin)
+        """Pieces that complete a phrase, unless they make a word longer."""
+        self._lengths = sorted({len(beginning) for beginning in self._endings})
 
     def apply(self, scores: Float32, output_ids: Sequence[int]) -> None:
-        if not self.phrases:
-            return
-        scores[self._whole] = -np.inf
+        scores[self._always] = -np.inf
         # A piece has a character at least, and one more before the phrase says whether a word begins there.
-        written = "".join(self._pieces.texts[id_] for id_ in output_ids[-self._longest - 1 :])
-        for first, ids in self._endings.get("", ()):
-            if begins_word(first, written[-1:]):
-                scores[ids] = -np.inf
-        for beginning, ids in self._endings.get(written[-1:], ()) if written else ():
-            before = written[: len(written) - len(beginning)][-1:]
-            if written.endswith(beginning) and begins_word(beginning, before):
-                scores[ids] = -np.inf
+        written = "".join(self._texts[id_] for id_ in output_ids[-self._longest - 1 :])
+        if not written[-1:].isalnum():
+            scores[self._where_words_begin] = -np.inf
+        for length in self._lengths:
+            if length > len(written):
+                break
+            beginning = written[-length:]
+            if beginning in self._endings and begins_word(beginning, written[-length - 1 : -length]):
+                for ids in self._endings[beginning]:
+                    scores[ids] = -np.inf
 
 
-def contains(text: str, phrase: str) -> bool:
-    """Whether a text has a phrase, which is not the later part of a word."""
-    at = text.find(phrase)
-    while at >= 0:
-        if begins_word(phrase, text[at - 1 : at]):
-            return True
-        at = text.find(phrase, at + 1)
-    return False
+@functools.lru_cache(_PHRASES_KEPT)
+def _prepared(phrases: tuple[str, ...], pieces: Pieces) -> ForbiddenPhrases:
+    """Once for all sentences of a request, and for requests that follow with the same phrases."""
+    return ForbiddenPhrases(phrases, pieces)
 
 
 def keep_only(scores: Float32, ids: Sequence[int]) -> None:

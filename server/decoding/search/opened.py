@@ -6,12 +6,13 @@ from server.decoding.search.beam import BeamSearch
 from server.decoding.search.forced import Forced
 from server.decoding.search.sampling import Sampling
 from server.messages.options import DecodingOptions
+from server.text.pieces import Pieces
 
 
-def open_search(options: DecodingOptions, special_ids: SpecialIds) -> Search:
+def open_search(options: DecodingOptions, special_ids: SpecialIds, pieces: Pieces) -> Search:
     """The sentence's own."""
     if options.forced_ids is not None:
         return Forced(options, special_ids)
     if options.num_samples:
-        return Sampling(options, special_ids)
-    return BeamSearch(options, special_ids)
+        return Sampling(options, special_ids, pieces)
+    return BeamSearch(options, special_ids, pieces)

@@ -8,15 +8,14 @@ Where the model attends to the source, it is also known where a term belongs: a 
 most to what the term translates, has to where it attends to little else or would end, and then has to write all of it.
 """
 
-import functools
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 
 from server.decoding.search.constraints import keep_only
 from server.messages.hypothesis import Float32
+from server.messages.options import RequiredTerm
 from server.text.pieces import Pieces
 
 FORCING_ATTENTION = 0.7
@@ -25,12 +24,6 @@ FORCING_ATTENTION = 0.7
 
 MISPLACED_PENALTY = 10.0
 """Nats that a hypothesis loses by a term that it could only append, so that one which has it in its place wins."""
-
-
-class RequiredTerm(NamedTuple):
-    ids: tuple[int, ...]
-    source: range
-    """Positions of the source tokens that it translates."""
 
 
 class Progress(NamedTuple):
@@ -44,18 +37,12 @@ class Progress(NamedTuple):
     """The term that it ends with, which the next token must not make a longer word."""
 
 
-@dataclass(frozen=True, eq=False)
 class RequiredTerms:
-    terms: tuple[RequiredTerm, ...]
-    """One that is required twice is there twice."""
-    pieces: Pieces
-
-    def __repr__(self) -> str:
-        return repr(self.terms)
-
-    @functools.cached_property
-    def _first_ids(self) -> frozenset[int]:
-        return frozenset(term.ids[0] for term in self.terms)
+    def __init__(self, terms: Sequence[RequiredTerm], pieces: Pieces) -> None:
+        """terms: as `DecodingOptions.required_terms`."""
+        self.terms = terms
+        self._continues_word = pieces.continues_word
+        self._first_ids = frozenset(term.ids[0] for term in terms)
 
     @property
     def start(self) -> Progress:
@@ -74,7 +61,7 @@ class RequiredTerms:
     def advance(self, progress: Progress, id_: int) -> Progress:
         """After one more token. A pending term that it does not go on with is given up; so is one that has become a
         part of a longer word, as a prefix that is forced may have it."""
-        if progress.just_met is not None and self.pieces.continues_word[id_]:
+        if progress.just_met is not None and self._continues_word[id_]:
             return Progress(tuple(sorted((*progress.unmet, progress.just_met))), ())
         if not progress.pending and id_ not in self._first_ids:
             return Progress(progress.unmet, ())
@@ -102,7 +89,7 @@ class RequiredTerms:
         write. What its terms demand is allowed, whatever forbids it.
         """
         if progress.just_met is not None:
-            scores[self.pieces.continues_word] = -np.inf
+            scores[self._continues_word] = -np.inf
         if not progress.unmet:
             return []
         scores[eos] = -np.inf

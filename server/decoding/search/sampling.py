@@ -8,6 +8,7 @@ from server.decoding.search.base import Continuation, Search, best
 from server.decoding.search.constraints import Constraints
 from server.messages.hypothesis import Ending, Float32, Hypothesis
 from server.messages.options import DecodingOptions
+from server.text.pieces import Pieces
 
 _MOST_LIKELY = 200
 """Tokens that mostly have a probability of `top_p` together; ordering all of them takes far longer."""
@@ -16,9 +17,9 @@ _MOST_LIKELY = 200
 class Sampling(Search):
     """`options.num_samples` hypotheses; what one draws depends on the seed and on its own number alone."""
 
-    def __init__(self, options: DecodingOptions, special_ids: SpecialIds) -> None:
+    def __init__(self, options: DecodingOptions, special_ids: SpecialIds, pieces: Pieces) -> None:
         super().__init__(options, special_ids)
-        self._constraints = Constraints(options, special_ids)
+        self._constraints = Constraints(options, special_ids, pieces)
         self._generators = [
             np.random.default_rng(np.random.SeedSequence(options.seed, spawn_key=(index,)))
             for index in range(options.num_samples)

@@ -46,5 +46,6 @@ def size_of(finished: Finished) -> int:
     num_bytes = _BYTES_OF_AN_ENTRY
     for hypothesis in finished.hypotheses:
         num_bytes += _BYTES_PER_TOKEN * (2 + len(hypothesis.output_ids))
-        num_bytes += sum(weights.nbytes + _BYTES_PER_TOKEN for weights in hypothesis.attention)
+        if hypothesis.attention:  # on one source, so that its arrays are of one size
+            num_bytes += len(hypothesis.attention) * (hypothesis.attention[0].nbytes + _BYTES_PER_TOKEN)
     return num_bytes

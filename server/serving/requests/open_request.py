@@ -14,6 +14,7 @@ from server.messages.sentence import Event, Failed, Finished, Sentence
 from server.serving.requests.cache import TranslationCache, key_of
 from server.serving.requests.content_result import ContentResult
 from server.serving.requests.parse import Segment, TranslationRequest
+from server.text.steps import Steps
 
 _logger = logging.getLogger(__name__)
 
@@ -52,6 +53,8 @@ class OpenRequest:
         self._ids: list[int] = []
         self._backlog = request.model.backlog
         self._open_cost = 0
+        self._keys: dict[tuple[int, int], bytes] = {}
+        """Of the cache, where there is one: by content, and segment of it."""
         self._num_open = sum(map(len, request.contents))
         self._news: dict[int, None] = {}  # contents with news, in order
         self._error: TranslationError | None = None
@@ -74,13 +77,18 @@ class OpenRequest:
             outcome = _outcome(DeadlineExceeded)
         self._seconds.labels(self._request.model.manifest.name, outcome).observe(ended - self._started)
 
-    def submit(self) -> None:
+    def submit(self) -> Steps[None]:
         """Raises Overloaded, or NotServing."""
         sentences = []
         for index, segments in enumerate(self._request.contents):
             for number, segment in enumerate(segments):
+                yield
                 listener = self._listener(index, number)
-                known = self._cache.get(self._key(segment)) if self._cache else None
+                known = None
+                if self._cache:
+                    key = key_of(self._request.model.manifest, segment.source_ids, segment.options)
+                    self._keys[index, number] = key
+                    known = self._cache.get(key)
                 if known:
                     listener(known)
                 else:
@@ -93,9 +101,6 @@ class OpenRequest:
             self._ids = self._request.model.engine.submit(sentences)
             self._backlog.add(cost)
             self._open_cost = cost
-
-    def _key(self, segment: Segment) -> bytes:
-        return key_of(self._request.model.manifest, segment.source_ids, segment.options)
 
     @property
     def is_finished(self) -> bool:
@@ -134,4 +139,4 @@ class OpenRequest:
                 self._open_cost -= cost
                 self._backlog.remove(cost, is_done=True)
             if self._cache:
-                self._cache.put(self._key(self._request.contents[index][number]), event)
+                self._cache.put(self._keys[index, number], event)

@@ -1,19 +1,17 @@
 """The options of a request: from protobuf, checked, to what the engine is asked for each segment of a content."""
 
-import bisect
 import dataclasses
-import itertools
 import secrets
 from dataclasses import dataclass
 
 from seq2serve.pb import translation_pb2 as pb
-from server.decoding.search.constraints import ForbiddenPhrases, contains
-from server.decoding.search.required import RequiredTerm, RequiredTerms
 from server.errors import InvalidRequest, shown
-from server.messages.options import DecodingOptions
+from server.messages.options import DecodingOptions, RequiredTerm
 from server.serving.models.catalogue import ServedModel
+from server.serving.requests.required_terms import TermFinder, check_allowed
 from server.text.glossary import Glossary, words
 from server.text.pieces import WORD_START
+from server.text.steps import Steps
 
 DEFAULT_LENGTH_PENALTY = 0.6
 GLOSSARY_BEAM_SIZE = 4
@@ -25,9 +23,6 @@ _NUM_SEEDS = 2**64
 
 _CHARACTERS_PER_TOKEN = 50
 """More than any piece has."""
-
-_UNKNOWN = "\N{REPLACEMENT CHARACTER}"
-"""What stands for characters that the vocabulary does not have: no word, so that it parts those beside it."""
 
 
 @dataclass(frozen=True)
@@ -49,16 +44,18 @@ class RequestedOptions:
     common: DecodingOptions
     """Of a segment without prefix and terms; its `max_output_tokens` is 0 where the server chooses."""
     num_hypotheses: int
-    glossary: Glossary | None
+    terms: TermFinder | None
     glossary_beam_size: int
     is_repeatable: bool
     """Whether the same request has the same answer."""
 
-    def for_segment(self, source_ids: list[int], is_first: bool, field: str) -> DecodingOptions:
+    def for_segment(self, source_ids: list[int], is_first: bool, field: str) -> Steps[DecodingOptions]:
         """Raises InvalidRequest where what is required is forbidden, or the output limit leaves no room for it."""
         prefix = self.common.prefix if is_first else ()
-        required = self._required_terms(source_ids) if self.glossary else None
-        num_forced = len(prefix) + (sum(len(term.ids) for term in required.terms) if required else 0)
+        required: tuple[RequiredTerm, ...] = ()
+        if self.terms:
+            required = yield from self.terms.find(source_ids)
+        num_forced = len(prefix) + sum(len(term.ids) for term in required)
         most = self.model.manifest.max_output_tokens
         wanted = max(2 * len(source_ids) + 10 + num_forced, self.common.min_output_tokens)
         limit = self.common.max_output_tokens or min(wanted, most)
@@ -69,26 +66,13 @@ class RequestedOptions:
             self.common,
             max_output_tokens=limit,
             prefix=prefix,
-            required=required,
-            guided=required is not None and self.model.manifest.alignment is not None,
+            required_terms=required,
+            guided=bool(required) and self.model.manifest.alignment is not None,
             beam_size=max(self.common.beam_size, self.glossary_beam_size) if required else self.common.beam_size,
         )
 
-    def _required_terms(self, source_ids: list[int]) -> RequiredTerms | None:
-        """Those of the glossary that the source has. Raises InvalidRequest for one that is forbidden."""
-        assert self.glossary
-        tokenizer = self.model.tokenizer
-        texts = [tokenizer.pieces.texts[id_] or _UNKNOWN for id_ in source_ids]
-        ends = list(itertools.accumulate(map(len, texts)))
-        terms = []
-        for term, start, end in self.glossary.terms_in("".join(texts).replace(WORD_START, " ")):
-            _check_allowed(term, "decoding.glossary", self.common.forbidden, self.model)
-            first, last = bisect.bisect_right(ends, start), bisect.bisect_left(ends, end)
-            terms.append(RequiredTerm(tuple(tokenizer.encode(term)[:-1]), range(first, last + 1)))
-        return RequiredTerms(tuple(terms), tokenizer.pieces) if terms else None
 
-
-def parse_options(message: pb.DecodingOptions, model: ServedModel, limits: OptionLimits) -> RequestedOptions:
+def parse_options(message: pb.DecodingOptions, model: ServedModel, limits: OptionLimits) -> Steps[RequestedOptions]:
     """Raises InvalidRequest, naming the field, the limit and the value."""
     most = model.manifest.max_output_tokens
     _check_range(message, "max_output_tokens", 1, most, "the server's own")
@@ -113,7 +97,7 @@ def parse_options(message: pb.DecodingOptions, model: ServedModel, limits: Optio
         problem = f"a model that has a shortlist expected, got {model.manifest.name}"
         raise InvalidRequest("decoding.use_shortlist", problem)
     prefix = _prefix(message, model, most)
-    forbidden = _forbidden_phrases(message, model, limits)
+    forbidden_phrases = yield from _forbidden_phrases(message, model, limits)
     options = DecodingOptions(
         max_output_tokens=message.max_output_tokens,
         min_output_tokens=message.min_output_tokens,
@@ -129,17 +113,18 @@ def parse_options(message: pb.DecodingOptions, model: ServedModel, limits: Optio
         prefix=prefix,
         no_repeat_ngram_size=message.no_repeat_ngram_size,
         repetition_penalty=message.repetition_penalty or 1.0,
-        forbidden=forbidden,
+        forbidden_phrases=forbidden_phrases,
         use_shortlist=message.use_shortlist,
         token_log_probs=message.return_token_scores,
         alignment=message.return_alignment,
     )
-    _check_allowed(message.target_prefix, "decoding.target_prefix", forbidden, model)
+    yield from check_allowed(prefix, "decoding.target_prefix", forbidden_phrases, model.tokenizer)
+    terms = yield from _terms(message.glossary, forbidden_phrases, model, limits)
     return RequestedOptions(
         model,
         options,
         num_hypotheses,
-        _glossary(message.glossary, model, limits),
+        terms,
         limits.glossary_beam_size,
         is_repeatable=not samples or message.HasField("seed"),
     )
@@ -196,21 +181,21 @@ def _prefix(message: pb.DecodingOptions, model: ServedModel, most: int) -> tuple
     most = message.max_output_tokens or most
     if len(text) > most * _CHARACTERS_PER_TOKEN:
         raise InvalidRequest(field, f"at most {most * _CHARACTERS_PER_TOKEN} characters expected, got {len(text)}")
-    _check_pieces(text, field, model)
-    ids = model.tokenizer.encode(text)[:-1]
+    ids = _ids(text, field, model)
     if len(ids) > most:
         raise InvalidRequest(field, f"at most {most} tokens, the output limit, expected, got {len(ids)}")
+    return ids
+
+
+def _ids(text: str, field: str, model: ServedModel) -> tuple[int, ...]:
+    """Without EOS. Raises InvalidRequest for a text that the model has no pieces for."""
+    *ids, _ = model.tokenizer.encode(text)
+    if not ids or not all(model.tokenizer.texts[id_] for id_ in ids):
+        raise InvalidRequest(field, f"a text that the model has pieces for expected, got {shown(text)}")
     return tuple(ids)
 
 
-def _check_pieces(text: str, field: str, model: ServedModel) -> None:
-    if not model.tokenizer.has_pieces_for(text):
-        raise InvalidRequest(field, f"a text that the model has pieces for expected, got {shown(text)}")
-
-
-def _forbidden_phrases(
-    message: pb.DecodingOptions, model: ServedModel, limits: OptionLimits
-) -> ForbiddenPhrases | None:
+def _forbidden_phrases(message: pb.DecodingOptions, model: ServedModel, limits: OptionLimits) -> Steps[tuple[str, ...]]:
     phrases = message.forbidden_phrases
     if len(phrases) > limits.max_forbidden_phrases:
         raise InvalidRequest(
@@ -223,7 +208,8 @@ def _forbidden_phrases(
         forbidden.append(model.tokenizer.surface(phrase).lstrip(WORD_START))
         if not forbidden[-1]:
             raise InvalidRequest(field, f"a text that has something to forbid expected, got {shown(phrase)}")
-    return ForbiddenPhrases(forbidden, model.tokenizer.pieces) if forbidden else None
+        yield
+    return tuple(forbidden)
 
 
 def _check_term(text: str, field: str) -> None:
@@ -233,14 +219,16 @@ def _check_term(text: str, field: str) -> None:
         raise InvalidRequest(field, f"at most {MAX_TERM_CHARACTERS} characters expected, got {len(text)}")
 
 
-def _glossary(message: pb.Glossary, model: ServedModel, limits: OptionLimits) -> Glossary | None:
+def _terms(
+    message: pb.Glossary, forbidden_phrases: tuple[str, ...], model: ServedModel, limits: OptionLimits
+) -> Steps[TermFinder | None]:
     if not message.name and not message.entries:
         return None
     if len(message.entries) > limits.max_glossary_entries:
         raise InvalidRequest(
             "decoding.glossary.entries", f"at most {limits.max_glossary_entries} expected, got {len(message.entries)}"
         )
-    glossary = Glossary()
+    base = None
     if message.name:
         if message.name not in model.glossaries:
             served = ", ".join(model.glossaries) or "none"
@@ -248,22 +236,17 @@ def _glossary(message: pb.Glossary, model: ServedModel, limits: OptionLimits) ->
                 "decoding.glossary.name",
                 f"one of the model's glossaries ({served}) expected, got {shown(message.name)}",
             )
-        glossary = model.glossaries[message.name]
+        base = model.glossaries[message.name]
+    glossary = Glossary(base=base)
+    known_ids = {}
     for index, entry in enumerate(message.entries):
         field = f"decoding.glossary.entries[{index}]"
         _check_term(entry.source_term, f"{field}.source_term")
         _check_term(entry.target_term, f"{field}.target_term")
         if not words(entry.source_term):
             raise InvalidRequest(f"{field}.source_term", f"a word expected, got {shown(entry.source_term)}")
-        _check_pieces(entry.source_term, f"{field}.source_term", model)
-        _check_pieces(entry.target_term, f"{field}.target_term", model)
-    return glossary | Glossary((entry.source_term, entry.target_term) for entry in message.entries)
-
-
-def _check_allowed(text: str, field: str, forbidden: ForbiddenPhrases | None, model: ServedModel) -> None:
-    """What has to be written is not forbidden."""
-    for index, phrase in enumerate(forbidden.phrases if text and forbidden else ()):
-        if contains(model.tokenizer.surface(text), phrase):
-            raise InvalidRequest(
-                f"decoding.forbidden_phrases[{index}]", f"a text that is not in {field} expected, got {shown(phrase)}"
-            )
+        _ids(entry.source_term, f"{field}.source_term", model)
+        known_ids[entry.target_term] = _ids(entry.target_term, f"{field}.target_term", model)
+        glossary.add(entry.source_term, entry.target_term)
+        yield
+    return TermFinder(glossary, model.tokenizer, forbidden_phrases, known_ids)

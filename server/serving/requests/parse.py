@@ -9,6 +9,7 @@ from server.messages.options import DecodingOptions
 from server.serving.models.catalogue import Models, ServedModel
 from server.serving.requests.options import OptionLimits, RequestedOptions, no_alignment, parse_options
 from server.text.segments import segment
+from server.text.steps import Steps
 
 MAX_ALIGNMENT_WEIGHTS = 5_000_000
 """Of one answer, which is then of some 20 MB."""
@@ -49,16 +50,17 @@ class TranslationRequest:
         return self.num_hypotheses * num_weights
 
 
-def parse_request(message: pb.TranslateRequest, models: Models, limits: RequestLimits) -> TranslationRequest:
+def parse_request(message: pb.TranslateRequest, models: Models, limits: RequestLimits) -> Steps[TranslationRequest]:
     """Raises InvalidRequest or UnknownModel, naming the field, the limit and the value."""
     model = models.select(message.model, message.source_language_code, message.target_language_code)
     _check_number(message.contents, "contents", limits)
-    options = parse_options(message.decoding, model, limits.options)
+    options = yield from parse_options(message.decoding, model, limits.options)
     contents: list[list[Segment]] = []
     num_segments = 0
     for index, text in enumerate(message.contents):
-        contents.append(_parse_content(text, f"contents[{index}]", options, limits))
-        num_segments += len(contents[-1])
+        content = yield from _parse_content(text, f"contents[{index}]", options, limits)
+        contents.append(content)
+        num_segments += len(content)
         if num_segments > limits.max_segments:
             so_far = f"{num_segments} in the first {index + 1} contents"
             raise InvalidRequest(
@@ -69,7 +71,7 @@ def parse_request(message: pb.TranslateRequest, models: Models, limits: RequestL
     return request
 
 
-def parse_score_request(message: pb.ScoreRequest, models: Models, limits: RequestLimits) -> TranslationRequest:
+def parse_score_request(message: pb.ScoreRequest, models: Models, limits: RequestLimits) -> Steps[TranslationRequest]:
     """Translations that are given, as sentences whose decoding is forced. Raises like `parse_request`."""
     model = models.select(message.model, message.source_language_code, message.target_language_code)
     _check_number(message.pairs, "pairs", limits)
@@ -78,6 +80,7 @@ def parse_score_request(message: pb.ScoreRequest, models: Models, limits: Reques
     contents = []
     for index, pair in enumerate(message.pairs):
         source_ids = _tokens(pair.content, f"pairs[{index}].content", model, limits)
+        yield
         if len(source_ids) > model.manifest.max_source_tokens:
             raise InvalidRequest(
                 f"pairs[{index}].content",
@@ -95,6 +98,7 @@ def parse_score_request(message: pb.ScoreRequest, models: Models, limits: Reques
             alignment=message.return_alignment,
         )
         contents.append([Segment(source_ids, options)])
+        yield
     request = TranslationRequest(model, contents, num_hypotheses=1, is_repeatable=True)
     _check_alignment_size(request, "return_alignment")
     return request
@@ -135,12 +139,17 @@ def _check_something(ids: list[int], text: str, field: str) -> None:
         raise InvalidRequest(field, f"a text that has something to translate expected, got {shown(text)}")
 
 
-def _parse_content(text: str, field: str, options: RequestedOptions, limits: RequestLimits) -> list[Segment]:
+def _parse_content(text: str, field: str, options: RequestedOptions, limits: RequestLimits) -> Steps[list[Segment]]:
     _check_text(text, field, limits)
     max_source = options.model.manifest.max_source_tokens
-    segments = segment(text, options.model.tokenizer, max_source)
-    longest = max(segments, key=len)
+    sources = yield from segment(text, options.model.tokenizer, max_source)
+    longest = max(sources, key=len)
     _check_something(longest, text, field)
     if len(longest) > max_source:
         raise InvalidRequest(field, f"sentences of at most {max_source} tokens expected, got one of {len(longest)}")
-    return [Segment(ids, options.for_segment(ids, index == 0, field)) for index, ids in enumerate(segments)]
+    segments = []
+    for index, ids in enumerate(sources):
+        own_options = yield from options.for_segment(ids, index == 0, field)
+        segments.append(Segment(ids, own_options))
+        yield
+    return segments

@@ -1,8 +1,7 @@
 """The gRPC methods: parse, submit, answer."""
 
-import asyncio
-from collections.abc import AsyncIterator, Callable
-from typing import TYPE_CHECKING, Any, TypeVar
+from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING, Any
 
 import grpc
 from prometheus_client import Histogram
@@ -14,21 +13,12 @@ from server.serving.requests.cache import TranslationCache
 from server.serving.requests.content_result import ContentResult
 from server.serving.requests.open_request import OpenRequest
 from server.serving.requests.parse import RequestLimits, TranslationRequest, parse_request, parse_score_request
+from server.serving.requests.turns import Turns
 from server.serving.rpc.call import current_call
-from server.serving.turns import Turns
+from server.text.steps import Steps
 
 if TYPE_CHECKING:
     _Context = grpc.aio.ServicerContext[Any, Any]
-
-_Message = TypeVar("_Message", pb.TranslateRequest, pb.ScoreRequest)
-
-_Answer = TypeVar("_Answer")
-
-_MANY_WEIGHTS = 20_000
-"""An answer of more takes milliseconds to build, likewise."""
-
-_LONG_BYTES = 20_000
-"""A request of more takes milliseconds to parse, which is done beside the event loop, so that others go on."""
 
 
 class TranslationService(pb_grpc.TranslationServiceServicer):
@@ -42,52 +32,52 @@ class TranslationService(pb_grpc.TranslationServiceServicer):
         self._turns = Turns()
 
     async def Translate(self, request: pb.TranslateRequest, context: "_Context") -> pb.TranslateResponse:
-        await self._turns.take()
-        parsed = await _parse(parse_request, request, self._models, self._limits)
+        parsed = await self._turns.take(parse_request(request, self._models, self._limits))
         results = await self._decode(parsed, context)
-        return pb.TranslateResponse(
-            translations=await _built(parsed, lambda: [result.translation() for result in results]),
-            model=parsed.model.manifest.name,
-            model_version=parsed.model.manifest.version,
-        )
+        manifest = parsed.model.manifest
+        answer = pb.TranslateResponse(model=manifest.name, model_version=manifest.version)
+        await self._turns.take(_write_translations(results, answer))
+        return answer
 
     async def Score(self, request: pb.ScoreRequest, context: "_Context") -> pb.ScoreResponse:
-        await self._turns.take()
-        parsed = await _parse(parse_score_request, request, self._models, self._limits)
+        parsed = await self._turns.take(parse_score_request(request, self._models, self._limits))
         results = await self._decode(parsed, context)
-        return pb.ScoreResponse(
-            scores=await _built(parsed, lambda: [result.score() for result in results]),
-            model=parsed.model.manifest.name,
-            model_version=parsed.model.manifest.version,
-        )
+        manifest = parsed.model.manifest
+        answer = pb.ScoreResponse(model=manifest.name, model_version=manifest.version)
+        await self._turns.take(_write_scores(results, answer))
+        return answer
 
     async def StreamTranslate(
         self, request: pb.TranslateRequest, context: "_Context"
     ) -> AsyncIterator[pb.StreamTranslateResponse]:
-        await self._turns.take()
-        parsed = await _parse(parse_request, request, self._models, self._limits)
+        parsed = await self._turns.take(parse_request(request, self._models, self._limits))
         manifest = parsed.model.manifest
         with self._open(parsed, context, streams=True) as open_request:
-            open_request.submit()
+            await self._turns.take(open_request.submit())
             open_contents = set(range(len(open_request.results)))
             while open_contents:
                 for index in await open_request.news():
-                    await self._turns.take()
+                    await self._turns.turn()
                     result = open_request.results[index]
                     # Both at once: while a message is being sent, more of the translation may come in.
-                    (delta, tokens), is_finished = result.take_delta(), result.is_finished
+                    delta, is_finished = result.take_delta(), result.is_finished
+                    tells = bool(delta.text or (delta.tokens and not is_finished))
                     common: Any = {
                         "content_index": index,
                         "model": manifest.name,
                         "model_version": manifest.version,
                     }
-                    if delta or (tokens and not is_finished):
-                        yield pb.StreamTranslateResponse(**common, text_delta=delta, tokens=tokens)
-                        tokens = []
+                    if tells:
+                        told = pb.StreamTranslateResponse(**common, text_delta=delta.text)
+                        await self._turns.take(result.write_tokens(delta, told))
+                        yield told
                     if is_finished and index in open_contents:
                         open_contents.remove(index)
-                        translation = await _built(parsed, result.translation)
-                        yield pb.StreamTranslateResponse(**common, translation=translation, tokens=tokens)
+                        ended = pb.StreamTranslateResponse(**common)
+                        if not tells:
+                            await self._turns.take(result.write_tokens(delta, ended))
+                        await self._turns.take(result.write_translation(ended.translation))
+                        yield ended
 
     async def ListModels(self, request: pb.ListModelsRequest, context: "_Context") -> pb.ListModelsResponse:
         return pb.ListModelsResponse(models=[self._describe(model) for model in self._models])
@@ -98,10 +88,9 @@ class TranslationService(pb_grpc.TranslationServiceServicer):
     async def _decode(self, parsed: TranslationRequest, context: "_Context") -> list[ContentResult]:
         """Until all contents are done."""
         with self._open(parsed, context, streams=False) as open_request:
-            open_request.submit()
+            await self._turns.take(open_request.submit())
             while not open_request.is_finished:
                 await open_request.news()
-        await self._turns.take()
         return open_request.results
 
     def _describe(self, model: ServedModel) -> pb.Model:
@@ -137,20 +126,11 @@ class TranslationService(pb_grpc.TranslationServiceServicer):
         )
 
 
-async def _parse(
-    parse: Callable[[_Message, Models, RequestLimits], TranslationRequest],
-    message: _Message,
-    models: Models,
-    limits: RequestLimits,
-) -> TranslationRequest:
-    """Parse a request, a long one beside the event loop."""
-    if message.ByteSize() > _LONG_BYTES:
-        return await asyncio.to_thread(parse, message, models, limits)
-    return parse(message, models, limits)
+def _write_translations(results: list[ContentResult], answer: pb.TranslateResponse) -> Steps[None]:
+    for result in results:
+        yield from result.write_translation(answer.translations.add())
 
 
-async def _built(request: TranslationRequest, build: Callable[[], _Answer]) -> _Answer:
-    """An answer, a large one beside the event loop."""
-    if request.num_alignment_weights > _MANY_WEIGHTS:
-        return await asyncio.to_thread(build)
-    return build()
+def _write_scores(results: list[ContentResult], answer: pb.ScoreResponse) -> Steps[None]:
+    for result in results:
+        yield from result.write_score(answer.scores.add())
