@@ -6,6 +6,7 @@
     |- QueueFull          as many sentences wait as may wait
     |- NotServing         the server is draining
     |- DeadlineExceeded   the client's deadline passed, in the queue or while decoding
+    |- SentenceFailed     decoding it raised, or gave scores that are none; the engine goes on
     '- EngineFailed       the decode loop broke, or its process ended; the message says nothing of its inside
 
 `serving/rpc/status.py` maps them to gRPC status codes.
@@ -65,6 +66,13 @@ class NotServing(TranslationError):
 class DeadlineExceeded(TranslationError):
     def __init__(self, where: str) -> None:
         super().__init__(f"deadline passed {where}")
+
+
+class SentenceFailed(TranslationError):
+    """The message says nothing of the engine's inside."""
+
+    def __init__(self) -> None:
+        super().__init__("decoding this sentence failed")
 
 
 class EngineFailed(TranslationError):

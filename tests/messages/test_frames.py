@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from server.decoding.search.constraints import ForbiddenPhrases
-from server.errors import DeadlineExceeded, EngineFailed, NotServing, QueueFull, TranslationError
+from server.errors import DeadlineExceeded, EngineFailed, NotServing, QueueFull, SentenceFailed, TranslationError
 from server.messages.frames import Cancel, Collect, Submit, Told, Unframed, framed
 from server.messages.hypothesis import Ending, Hypothesis
 from server.messages.options import DecodingOptions
@@ -66,7 +66,9 @@ def test_a_vocabulary_goes_by_the_name_of_its_file(tokenizer: Tokenizer) -> None
 
 
 @pytest.mark.parametrize(
-    "error", [QueueFull(3, 2, 4), NotServing(), DeadlineExceeded("in the queue"), EngineFailed()], ids=repr
+    "error",
+    [QueueFull(3, 2, 4), NotServing(), DeadlineExceeded("in the queue"), SentenceFailed(), EngineFailed()],
+    ids=repr,
 )
 def test_an_error_keeps_its_kind_and_its_message(error: TranslationError) -> None:
     [told] = Unframed().feed(framed(Told([(1, Failed(error))])))

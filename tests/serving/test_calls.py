@@ -11,7 +11,15 @@ from google.rpc.error_details_pb2 import RequestInfo
 
 from seq2serve.pb import translation_pb2 as pb
 from seq2serve.pb import translation_pb2_grpc as pb_grpc
-from server.errors import DeadlineExceeded, EngineFailed, InvalidRequest, NotServing, QueueFull, UnknownModel
+from server.errors import (
+    DeadlineExceeded,
+    EngineFailed,
+    InvalidRequest,
+    NotServing,
+    QueueFull,
+    SentenceFailed,
+    UnknownModel,
+)
 from server.serving.app import SERVICE
 from server.serving.metrics import Metrics
 from server.serving.rpc.calls import RpcInterceptor
@@ -119,6 +127,7 @@ async def test_a_request_without_an_id_is_given_one(surrounded: Surrounded) -> N
         (QueueFull(1, 2, 3), grpc.StatusCode.RESOURCE_EXHAUSTED, "ResourceExhausted", {"RetryInfo"}),
         (NotServing(), grpc.StatusCode.UNAVAILABLE, "Unavailable", {"RetryInfo"}),
         (DeadlineExceeded("here"), grpc.StatusCode.DEADLINE_EXCEEDED, "DeadlineExceeded", set()),
+        (SentenceFailed(), grpc.StatusCode.INTERNAL, "Internal", set()),
         (EngineFailed(), grpc.StatusCode.INTERNAL, "Internal", set()),
     ],
 )

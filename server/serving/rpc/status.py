@@ -13,6 +13,7 @@ from server.errors import (
     InvalidRequest,
     NotServing,
     QueueFull,
+    SentenceFailed,
     TranslationError,
     UnknownModel,
 )
@@ -23,6 +24,7 @@ STATUS_CODES: dict[type[TranslationError], grpc.StatusCode] = {
     QueueFull: grpc.StatusCode.RESOURCE_EXHAUSTED,
     NotServing: grpc.StatusCode.UNAVAILABLE,
     DeadlineExceeded: grpc.StatusCode.DEADLINE_EXCEEDED,
+    SentenceFailed: grpc.StatusCode.INTERNAL,
     EngineFailed: grpc.StatusCode.INTERNAL,
 }
 
