@@ -36,7 +36,7 @@ class RunningBatch:
     def encode(self, group: Sequence[OpenSentence]) -> None:
         """Encode sentences of similar length together; they may join then, at once or later."""
         sources, lists = [opened.sentence.source_ids for opened in group], [self._list(opened) for opened in group]
-        encoded = self._backend.encode(sources, lists, len(self._rows))
+        encoded = self._backend.encode(sources, lists, len(self._rows.owners))
         for index, opened in enumerate(group):
             opened.encoded = Encoded(encoded, index)
 
@@ -65,10 +65,10 @@ class RunningBatch:
         is not to be used any more."""
         for owner, source, target in self._rows.compact():
             self._holder_of[owner].move(owner, source, target)
-        self._backend.step(len(self._rows))
+        self._backend.step(len(self._rows.owners))
         result = StepResult([], [], [])
         for holder in self._holders:
-            if len(holder):
+            if holder.held:
                 holder.advance(result)
         self._rows.next_position()
         for finished, _ in result.finished:

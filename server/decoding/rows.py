@@ -28,12 +28,8 @@ class RunningRows:
         self.previous_ids = backend.previous_ids
         """int64 [max_rows]: what each row reads in the next step."""
         self.owners: list[OpenSentence | None] = []
-        """By row; None where it was freed."""
+        """By row of the batch; None where it was freed since the batch was made compact."""
         self._vacant: list[int] = []
-
-    def __len__(self) -> int:
-        """Rows of the batch, with those that were freed since it was made compact."""
-        return len(self.owners)
 
     @property
     def num_taken(self) -> int:

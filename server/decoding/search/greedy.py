@@ -1,5 +1,6 @@
 """Plain greedy decoding of many sentences at once."""
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -13,8 +14,6 @@ from server.decoding.rows import RunningRows
 from server.decoding.search.holder import NonFiniteScores, StepResult
 from server.messages.hypothesis import Ending, Hypothesis, length_penalty
 from server.messages.options import DecodingOptions
-
-_MINUS_INFINITY = float("-inf")
 
 
 @dataclass(slots=True, eq=False)
@@ -45,31 +44,28 @@ class GreedySentences:
     def __init__(self, rows: RunningRows, special_ids: SpecialIds) -> None:
         self._rows = rows
         self._special_ids = special_ids
-        self._greedy: dict[OpenSentence, Greedy] = {}
+        self.held: dict[OpenSentence, Greedy] = {}
         self._streaming: dict[OpenSentence, Greedy] = {}
         """Those that are told of every token."""
-
-    def __len__(self) -> int:
-        return len(self._greedy)
 
     def takes(self, options: DecodingOptions) -> bool:
         return options.is_plain_greedy
 
     def join(self, joining: OpenSentence) -> None:
-        greedy = self._greedy[joining] = Greedy(joining.sentence.options, self._rows.take(joining))
+        greedy = self.held[joining] = Greedy(joining.sentence.options, self._rows.take(joining))
         if joining.sentence.streams:
             self._streaming[joining] = greedy
 
     def leave(self, leaving: OpenSentence) -> None:
-        self._greedy.pop(leaving, None)
+        self.held.pop(leaving, None)
         self._streaming.pop(leaving, None)
 
     def move(self, owner: OpenSentence, source: int, target: int) -> None:
-        self._greedy[owner].row = target
+        self.held[owner].row = target
 
     def advance(self, result: StepResult) -> None:
         rows = self._rows
-        ended = advance_greedy(self._greedy.values(), self._special_ids, rows.log_probs, rows.previous_ids)
+        ended = advance_greedy(self.held.values(), self._special_ids, rows.log_probs, rows.previous_ids)
         for greedy in ended.finished:
             result.finish(self._owner(greedy), [greedy.finished()])
         for greedy in ended.broken:
@@ -110,13 +106,13 @@ def advance_greedy(
     if not set(ids).isdisjoint(special_ids.never_written):  # hardly ever; a row that is not greedy may cause it
         forbid(log_probs, special_ids)
         ids = log_probs.argmax(axis=1).tolist()
-    log_prob_of, eos = log_probs.item, special_ids.eos
+    log_prob_of, eos, minus_infinity = log_probs.item, special_ids.eos, -math.inf
     ended = Ended([], [])
     for greedy in rows:
         row, hypothesis = greedy.row, greedy.hypothesis
         id_ = ids[row]
         log_prob = log_prob_of(row, id_)
-        if not _MINUS_INFINITY < log_prob <= 0.0:  # of a row with NaN, the largest is NaN
+        if not minus_infinity < log_prob <= 0.0:  # of a row with NaN, the largest is NaN
             ended.broken.append(greedy)
             continue
         hypothesis.log_prob += log_prob

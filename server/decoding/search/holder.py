@@ -4,6 +4,7 @@ The batch asks once, when a sentence joins, which holder takes it. From then on 
 written, and the batch knows its rows.
 """
 
+from collections.abc import Mapping
 from typing import NamedTuple, Protocol
 
 from server.decoding.open_sentence import OpenSentence
@@ -43,8 +44,9 @@ class StepResult(NamedTuple):
 class RowHolder(Protocol):
     """Sentences of one kind of decoding that run."""
 
-    def __len__(self) -> int:
-        """Sentences."""
+    @property
+    def held(self) -> Mapping[OpenSentence, object]:
+        """What is known of each of its sentences."""
 
     def takes(self, options: DecodingOptions) -> bool:
         """Whether sentences with these options are of its kind."""

@@ -50,11 +50,8 @@ class BeamSentences:
         self._rows = rows
         self._special_ids = manifest.special_ids
         self._max_output_tokens = manifest.max_output_tokens
-        self._beams: dict[OpenSentence, Beam] = {}
+        self.held: dict[OpenSentence, Beam] = {}
         self._by_size: dict[int, Beams] = {}
-
-    def __len__(self) -> int:
-        return len(self._beams)
 
     def takes(self, options: DecodingOptions) -> bool:
         return options.is_plain_beam
@@ -65,10 +62,10 @@ class BeamSentences:
         for _ in range(options.beam_size):
             self._rows.take(joining)
         joining.rows.sort()
-        self._beams[joining] = self._beams_like(joining).join(options, joining.rows)
+        self.held[joining] = self._beams_like(joining).join(options, joining.rows)
 
     def leave(self, leaving: OpenSentence) -> None:
-        beam = self._beams.pop(leaving, None)
+        beam = self.held.pop(leaving, None)
         if beam:
             self._beams_like(leaving).leave(beam)
 
@@ -92,7 +89,7 @@ class BeamSentences:
             rows.previous_ids[advanced.rows] = advanced.ids
             if len(advanced.targets):
                 rows.copy(advanced.sources, advanced.targets)
-        for opened, beam in self._beams.items():
+        for opened, beam in self.held.items():
             try:
                 if beam.is_broken:
                     raise NonFiniteScores("a log-probability is none")
@@ -203,12 +200,13 @@ class Beams:
         return find_candidates(log_probs, rows, ahead, 2 * self._size)
 
     def _break(self, log_probs: Float32, rows: Int64) -> None:
-        """Take beams out whose rows have NaN, or what is above 0: compared as integers, these would be anything."""
-        is_whole = log_probs.max(axis=1) <= 0.0  # [rows of the batch]; not NaN
-        if not is_whole[rows].all():
-            for index in np.flatnonzero(~is_whole[rows].all(axis=1)).tolist():
-                self._beams[index].is_broken = True
-                log_probs[rows[index]] = -np.inf
+        """Take out beams whose rows have NaN, or what is above 0: compared as integers, these could be anything."""
+        if log_probs.max() <= 0.0:  # and not NaN
+            return
+        is_whole = (log_probs.max(axis=1) <= 0.0)[rows].all(axis=1)  # [beams]
+        for index in np.flatnonzero(~is_whole).tolist():
+            self._beams[index].is_broken = True
+            log_probs[rows[index]] = -np.inf
 
     def _finish(self, found: Candidates, ends: np.ndarray, best_totals: np.ndarray) -> None:
         """Hypotheses whose end is among the best candidates, as many as the beam has hypotheses."""

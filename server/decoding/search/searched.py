@@ -28,20 +28,17 @@ class SearchedSentences:
     def __init__(self, rows: RunningRows, special_ids: SpecialIds) -> None:
         self._rows = rows
         self._special_ids = special_ids
-        self._searches: dict[OpenSentence, Search] = {}
-
-    def __len__(self) -> int:
-        return len(self._searches)
+        self.held: dict[OpenSentence, Search] = {}
 
     def takes(self, options: DecodingOptions) -> bool:
         return not options.is_plain_greedy and not options.is_plain_beam
 
     def join(self, joining: OpenSentence) -> None:
         self._rows.take(joining)
-        self._searches[joining] = open_search(joining.sentence.options, self._special_ids)
+        self.held[joining] = open_search(joining.sentence.options, self._special_ids)
 
     def leave(self, leaving: OpenSentence) -> None:
-        self._searches.pop(leaving, None)
+        self.held.pop(leaving, None)
 
     def move(self, owner: OpenSentence, source: int, target: int) -> None:
         """Nothing: the search knows its hypotheses by their order."""
@@ -49,7 +46,7 @@ class SearchedSentences:
     def advance(self, result: StepResult) -> None:
         copied: list[tuple[int, int]] = []
         surplus: list[int] = []
-        for searched, search in self._searches.items():
+        for searched, search in self.held.items():
             try:
                 continuations = self._continue(searched, search)
                 if not continuations:
