@@ -9,6 +9,7 @@
     |  '- QueueFull       as many sentences wait as may wait
     |- NotServing         the server is draining
     |- DeadlineExceeded   the deadline passed, in the queue or while decoding
+    |- SentenceFailed     decoding it raised, or gave scores that are none; the engine goes on
     '- EngineFailed       the decode loop broke, or its process ended; the message says nothing of its inside
 
 Each class says with which status a call ends, and why, so that nobody else keeps a table of them.
@@ -116,6 +117,15 @@ class DeadlineExceeded(TranslationError):
 
     def __init__(self, where: str) -> None:
         super().__init__(f"deadline passed {where}")
+
+
+class SentenceFailed(TranslationError):
+    """The message says nothing of the engine's inside."""
+
+    reason = "SENTENCE_FAILED"
+
+    def __init__(self) -> None:
+        super().__init__("decoding this sentence failed")
 
 
 class EngineFailed(TranslationError):

@@ -4,7 +4,7 @@ and a listener that remembers."""
 import math
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 import numpy as np
@@ -13,7 +13,7 @@ from server.bundle.manifest import FORMAT_VERSION, Bundle, Manifest, SpecialIds,
 from server.bundle.shortlist import Int64
 from server.decoding.graphs.backend import Backend, BackendOptions
 from server.decoding.graphs.state import Array, StateBuffers
-from server.messages.hypothesis import Ending, Hypothesis
+from server.messages.hypothesis import Ending, Float32, Hypothesis
 from server.messages.options import DecodingOptions
 from server.messages.sentence import Event, Failed, Finished, Listener, Written
 from server.text.pieces import Pieces
@@ -122,6 +122,10 @@ class FakeBackend(Backend):
         self.encode_error: Exception | None = None
         self.step_error: Exception | None = None
         """Raised by the next one."""
+        self.unreadable: set[int] = set()
+        """Tokens of a source with which an encoder run raises."""
+        self.poisons: dict[int, Callable[[int, Float32], None]] = {}
+        """By the last token of a source: what happens at a position to log-probabilities [vocabulary] of its rows."""
         self._gate = gate
 
     def encode(
@@ -129,6 +133,8 @@ class FakeBackend(Backend):
     ) -> dict[str, Array]:
         if self.encode_error:
             raise self.encode_error
+        if any(not self.unreadable.isdisjoint(source) for source in sources):
+            raise RuntimeError("a source is unreadable")
         self.encoded.append([len(source) for source in sources])
         longest = max(map(len, sources))
         return {
@@ -156,6 +162,8 @@ class FakeBackend(Backend):
         self.state.following["checksum"][row] = checksum
         self.log_probs[row] = -10.0
         self.log_probs[row, _next_id(source, history, checksum)] = _LOG_PROB
+        if source[-2:-1] and source[-2] in self.poisons:
+            self.poisons[source[-2]](position, self.log_probs[row])
 
 
 class FakeClock:

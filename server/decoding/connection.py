@@ -1,6 +1,7 @@
 """One engine at the end of its socket: what the serving process says, and what the engine tells it."""
 
 import gc
+import logging
 import socket
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -10,7 +11,7 @@ from server.decoding.engine import Engine
 from server.decoding.graphs.backend import Backend, BackendOptions
 from server.decoding.metrics import EngineMetrics
 from server.decoding.scheduler import Limits
-from server.errors import NotServing, QueueFull
+from server.errors import SentenceFailed, TranslationError
 from server.messages.frames import (
     Cancel,
     Close,
@@ -28,6 +29,8 @@ from server.messages.frames import (
 from server.messages.sentence import Event, Failed, Written
 from server.text.pieces import Pieces
 from server.text.sentencepieces import SentencePieceTokenizer
+
+_logger = logging.getLogger(__name__)
 
 _RECEIVED_AT_ONCE = 1 << 18
 """Bytes."""
@@ -115,14 +118,19 @@ class EngineConnection:
             self._engine.begin_closing()
 
     def _submit(self, message: Submit) -> None:
-        sentences = message.sentences
         try:
-            ids = self._engine.submit(sentences)
-        except (QueueFull, NotServing) as error:
-            refused: list[tuple[int, Event]] = [(sentence.listener, Failed(error)) for sentence in sentences]
-            self._send(Told(refused))
+            ids = self._engine.submit(message.sentences)
+        except TranslationError as error:
+            self._refuse(message, error)
+        except Exception:
+            _logger.exception("%d sentences could not be submitted", len(message.sentences))
+            self._refuse(message, SentenceFailed())
         else:
-            self._ids.update((sentence.listener, id_) for sentence, id_ in zip(sentences, ids, strict=True))
+            self._ids.update((sentence.listener, id_) for sentence, id_ in zip(message.sentences, ids, strict=True))
+
+    def _refuse(self, message: Submit, error: TranslationError) -> None:
+        refused: list[tuple[int, Event]] = [(sentence.listener, Failed(error)) for sentence in message.sentences]
+        self._send(Told(refused))
 
     def _tell(self, events: list[tuple[int, Event]]) -> None:
         for number, event in events:

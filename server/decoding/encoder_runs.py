@@ -4,7 +4,7 @@ import itertools
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from server.decoding.batch import OpenSentence
+from server.decoding.open_sentence import OpenSentence
 
 _MOST_PADDING = 8
 """Tokens that a source may be shorter than the longest of its run. A run by itself would cost more: beside what it

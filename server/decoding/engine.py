@@ -10,21 +10,27 @@ import logging
 import math
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, Protocol
 
 from prometheus_client import Metric
 
 from server.bundle.manifest import Manifest
-from server.decoding.batch import OpenSentence, RunningBatch
-from server.decoding.encoder_runs import encoder_runs
+from server.decoding.batch import RunningBatch
+from server.decoding.encoder_runs import EncoderRun, encoder_runs
 from server.decoding.graphs.backend import Backend
-from server.decoding.metrics import EngineMetrics
+from server.decoding.metrics import EngineMetrics, FailureReason
+from server.decoding.open_sentence import OpenSentence
 from server.decoding.scheduler import Limits, Ticket, plan
-from server.errors import DeadlineExceeded, EngineFailed, NotServing, QueueFull
+from server.decoding.search.holder import NonFiniteScores
+from server.errors import DeadlineExceeded, EngineFailed, NotServing, QueueFull, SentenceFailed
 from server.messages.sentence import Event, Failed, Sentence
 from server.text.pieces import Pieces
 
 _logger = logging.getLogger(__name__)
+
+_MAX_FAILED_STEPS = 3
+"""In a row, with which the loop breaks: what fails whoever runs is mended by a new process at best."""
 
 Post = Callable[[list[tuple[Any, Event]]], None]
 """Brings events to their listeners, wherever those live; called between two steps."""
@@ -62,7 +68,10 @@ class Engine:
         self._running: dict[int, OpenSentence] = {}
         self._next_deadline = math.inf
         """Of the running ones, where none wait; it is too early once that one has left."""
-        self._batch = RunningBatch(manifest, backend, pieces)
+        self._new_batch = partial(RunningBatch, manifest, backend, pieces)
+        self._batch = self._new_batch()
+        self._num_failed_steps = 0
+        """Since one went well."""
         self._events: list[tuple[Any, Event]] = []
         self._num_reserved = 0
         """Rows that running sentences may come to hold."""
@@ -72,7 +81,8 @@ class Engine:
     def submit(self, sentences: Sequence[Sentence]) -> list[int]:
         """Queue all of the sentences, or none. Returns their ids, for `cancel`.
 
-        Every sentence ends in exactly one Finished or Failed, unless it is cancelled.
+        Every sentence ends in exactly one Finished or Failed, unless it is cancelled. What goes wrong with it alone
+        fails it alone, with SentenceFailed.
         Raises QueueFull, or NotServing once the engine is closing.
         """
         if self._is_closing:
@@ -146,40 +156,75 @@ class Engine:
             expired = self._remove(id_)
             if expired:
                 self._events.append((expired.sentence.listener, Failed(DeadlineExceeded(where))))
-        joining = [self._waiting[id_] for id_ in decision.joining]
-        self._join(joining)
+        joined = self._join([self._waiting[id_] for id_ in decision.joining])
         deadlines = (running.ticket.deadline for running in self._running.values())
         # The waiting may be cancelled, after which the running ones have to be looked at.
         self._next_deadline = -math.inf if self._waiting else min(deadlines, default=math.inf)
-        return joining
+        return joined
 
-    def _join(self, joining: list[OpenSentence]) -> None:
-        """Those of a run have their rows before others are encoded: shortlists keep what running rows need."""
+    def _join(self, joining: list[OpenSentence]) -> list[OpenSentence]:
+        """Those of a run have their rows before others are encoded: shortlists keep what running rows need. Returns
+        those that have rows now; the others have failed."""
         runs = encoder_runs(joining, self._waiting.values(), self._limits.max_joining_tokens)
         for joiner in joining:
             if joiner.encoded:
                 self._give_row(joiner)
         for run in runs:
-            self._encode([*run.joining, *run.companions])
-            for joiner in run.joining:
-                self._give_row(joiner)
-        self._metrics.joined += len(joining)
+            error = self._encode([*run.joining, *run.companions])
+            if error:
+                self._encode_apart(run, error)
+            else:
+                for joiner in run.joining:
+                    self._give_row(joiner)
+        return [joiner for joiner in joining if joiner.ticket.id in self._running]
 
-    def _encode(self, group: list[OpenSentence]) -> None:
+    def _encode_apart(self, run: EncoderRun, problem: Exception) -> None:
+        """After a run that raised: one sentence after the other, so that only those fail with which it does. What the
+        others come to is the same: a source's values do not depend on its padding."""
+        num_failed = 0
+        for one in (*run.joining, *run.companions):
+            error = self._encode([one])
+            if error:
+                del self._waiting[one.ticket.id]
+                self._fail(one, "encode", error)
+                num_failed += 1
+            elif one in run.joining:
+                self._give_row(one)
+        if not num_failed:
+            _logger.warning("an encoder run raised, and none of its sentences by itself", exc_info=problem)
+
+    def _encode(self, group: list[OpenSentence]) -> Exception | None:
+        """Returns what it raises."""
         started = self._clock()
-        self._batch.encode(group)
+        try:
+            self._batch.encode(group)
+        except Exception as error:
+            return error
         self._metrics.encode_seconds.observe(self._clock() - started)
         self._metrics.source_tokens += sum(opened.ticket.num_source_tokens for opened in group)
+        return None
 
     def _give_row(self, joiner: OpenSentence) -> None:
-        self._batch.join(joiner)
-        self._running[joiner.ticket.id] = self._waiting.pop(joiner.ticket.id)
+        """If it cannot have one, it fails."""
+        waiting = self._waiting.pop(joiner.ticket.id)
+        try:
+            self._batch.join(joiner)
+        except Exception as error:
+            self._fail(waiting, "join", error)
+            return
+        self._running[joiner.ticket.id] = waiting
         self._num_reserved += joiner.ticket.num_rows
+        self._metrics.joined += 1
         self._metrics.queue_seconds.observe(self._clock() - joiner.submitted)
 
     def _step(self, joined: list[OpenSentence]) -> None:
         started, num_rows = self._clock(), self._batch.num_rows
-        result = self._batch.step()
+        try:
+            result = self._batch.step()
+        except Exception as error:
+            self._fail_running(error)
+            return
+        self._num_failed_steps = 0
         now = self._clock()
         for joiner in joined:
             self._metrics.first_token_seconds.observe(now - joiner.submitted)
@@ -188,6 +233,9 @@ class Engine:
             self._metrics.output_tokens += finished.hypotheses[0].num_scored
         self._events += [(writing.sentence.listener, written) for writing, written in result.written]
         self._events += [(ended.sentence.listener, finished) for ended, finished in result.finished]
+        for failed, problem in result.failed:
+            self._end(failed)
+            self._fail(failed, "scores" if isinstance(problem, NonFiniteScores) else "search", problem)
         self._metrics.step_seconds.observe(now - started)
         self._metrics.batch_rows.observe(num_rows)
         self._metrics.keep_up()
@@ -212,6 +260,26 @@ class Engine:
         del self._running[ended.ticket.id]
         self._metrics.left += 1
         self._num_reserved -= ended.ticket.num_rows
+
+    def _fail(self, failed: OpenSentence, reason: FailureReason, error: Exception) -> None:
+        """Tell of a sentence that is neither waiting nor running any more."""
+        _logger.error("sentence %d failed (%s)", failed.ticket.id, reason, exc_info=error)
+        self._metrics.failed[reason] += 1
+        self._events.append((failed.sentence.listener, Failed(SentenceFailed())))
+
+    def _fail_running(self, error: Exception) -> None:
+        """A step that raises fails all that run, as nobody knows what of it was done; those that wait go on. Raises the
+        error where the loop has to break."""
+        self._num_failed_steps += 1
+        if self._num_failed_steps >= _MAX_FAILED_STEPS:
+            raise error
+        running = list(self._running.values())
+        _logger.error("a step failed, and the %d sentences that ran with it", len(running), exc_info=error)
+        for failed in running:
+            self._end(failed)
+            self._events.append((failed.sentence.listener, Failed(SentenceFailed())))
+        self._metrics.failed["step"] += len(running)
+        self._batch = self._new_batch()
 
     def _fail_everything(self) -> None:
         self._is_closing = True

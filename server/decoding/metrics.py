@@ -3,6 +3,7 @@
 from bisect import bisect_left
 from collections.abc import Sequence
 from itertools import accumulate
+from typing import Literal, get_args
 
 from prometheus_client import Metric
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
@@ -19,6 +20,10 @@ _COUNTED_AT_ONCE = 100
 """Steps."""
 
 _PREFIX = "seq2serve"
+
+FailureReason = Literal["encode", "join", "scores", "search", "step"]
+"""What failed a sentence, in an engine that goes on: its encoder run; what it asks for, as it joined; log-probabilities
+that are none; its search; or the step of all that ran."""
 
 
 class Distribution:
@@ -72,6 +77,7 @@ class EngineMetrics:
         self.left = 0
         self.source_tokens = 0
         self.output_tokens = 0
+        self.failed: dict[FailureReason, int] = dict.fromkeys(get_args(FailureReason), 0)
 
     def keep_up(self) -> None:
         """To be called after every step: no more is left to be counted than takes a fraction of one."""
@@ -87,6 +93,11 @@ class EngineMetrics:
         )
         tokens.add_metric((self._model, "source"), self.source_tokens)
         tokens.add_metric((self._model, "output"), self.output_tokens)
+        failed = CounterMetricFamily(
+            f"{_PREFIX}_failed_sentences", "Sentences that failed inside the engine.", labels=("model", "reason")
+        )
+        for reason, number in self.failed.items():
+            failed.add_metric((self._model, reason), number)
         return [
             self._histogram("queue_seconds", "Wait for a row.", self.queue_seconds),
             self._histogram(
@@ -103,6 +114,7 @@ class EngineMetrics:
             self._counter("rows_joined", "Sentences given a row.", self.joined),
             self._counter("rows_left", "Sentences that left.", self.left),
             tokens,
+            failed,
         ]
 
     def _histogram(self, name: str, documentation: str, values: Distribution) -> Metric:

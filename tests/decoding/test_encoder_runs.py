@@ -3,8 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server.decoding.batch import Encoded, OpenSentence
 from server.decoding.encoder_runs import encoder_runs
+from server.decoding.open_sentence import Encoded, OpenSentence
 from server.decoding.scheduler import Ticket
 from server.messages.sentence import Sentence
 from tests.fakes import greedy

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from server.bundle.manifest import SpecialIds
 from server.decoding.search.base import Continuation
 from server.decoding.search.forced import Forced
-from server.decoding.search.opened import open_search
+from server.decoding.search.searched import open_search
 from server.messages.hypothesis import Ending, Float32, Hypothesis
 from server.messages.options import DecodingOptions
 from tests.fakes import NO_PIECES

@@ -30,7 +30,8 @@ class Batch:
     def advance_with(self, log_probs: np.ndarray) -> None:
         running = [greedy for greedy in self.greedy if not greedy.hypothesis.ending]
         ended = advance_greedy(running, SPECIAL_IDS, log_probs, self.previous_ids)
-        assert ended == [greedy for greedy in running if greedy.hypothesis.ending]
+        assert ended.finished == [greedy for greedy in running if greedy.hypothesis.ending]
+        assert ended.broken == []
 
     @property
     def outputs(self) -> list[list[int]]:

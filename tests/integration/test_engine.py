@@ -5,9 +5,9 @@ from collections.abc import Callable
 
 import pytest
 
-from server.errors import DeadlineExceeded, EngineFailed, NotServing, QueueFull
+from server.errors import DeadlineExceeded, EngineFailed, NotServing, QueueFull, SentenceFailed
 from server.messages.hypothesis import Ending, Hypothesis
-from server.messages.sentence import Finished, Sentence, Written
+from server.messages.sentence import Sentence, Written
 from tests.fakes import ENDLESS, EOS, greedy, translate
 from tests.integration.running_engine import LIMIT, Running, endless
 
@@ -290,29 +290,22 @@ def test_an_idle_engine_closes_at_once_and_may_be_closed_again() -> None:
         fetching.made.submit(endless(1))
 
 
-@pytest.mark.parametrize("where", ["encode", "step"])
-def test_a_broken_backend_fails_every_open_sentence_then_reports_and_refuses(
-    where: str, caplog: pytest.LogCaptureFixture
+def test_steps_that_fail_in_a_row_break_the_loop_which_tells_every_open_sentence_and_refuses(
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     made = Running(max_rows=1)
-    ids = made.submit([2, 7, EOS], [ENDLESS, 1, 1, EOS])  # of two lengths, so that they are not encoded together
+    made.submit([1, 7, EOS])
     made.turn()
-    ids += made.submit(endless(2))
-    setattr(made.backend, f"{where}_error", RuntimeError("secret of the backend"))
+    ids = made.submit(*map(endless, range(4)))
+    made.backend.step_error = RuntimeError("secret of the backend")
     assert not made.engine.run()
     assert made.engine.run(), "nothing is left that could fail once more"
     assert made.metric("waiting") == made.metric("reserved_rows") == 0
-    opened = [(2, 7, EOS), (ENDLESS, 1, 1, EOS), tuple(endless(2))]
-    if where == "encode":  # the first sentence was encoded before
-        made.assert_translated([2, 7, EOS])
-        opened.pop(0)
-    for key in opened:
-        [event] = made.outcomes.events(key)
-        assert not isinstance(event, Finished | Written)
-        assert isinstance(event.error, EngineFailed)
-        assert "secret" not in str(event.error)
+    errors = [made.outcomes.failed(key).error for key in [(1, 7, EOS), *map(tuple, map(endless, range(4)))]]
+    assert [type(error) for error in errors] == [SentenceFailed, SentenceFailed, *[EngineFailed] * 3]
+    assert not any("secret" in str(error) for error in errors)
     with pytest.raises(NotServing):
-        made.submit(endless(3))
+        made.submit(endless(5))
     num_left = made.metric("rows_left_total")
     made.engine.cancel(ids)
     assert made.metric("rows_left_total") == num_left, "all have ended"

@@ -13,7 +13,7 @@ import pytest
 from server.bundle.manifest import Bundle, BundleError
 from server.config import ServerConfig
 from server.decoding.graphs.backend import BackendOptions
-from server.errors import EngineFailed, NotServing, QueueFull
+from server.errors import EngineFailed, NotServing, QueueFull, SentenceFailed
 from server.messages.sentence import Event, Failed, Finished, Listener, Sentence
 from server.serving.engines.processes import Engines
 from server.serving.engines.remote import RemoteEngine
@@ -194,15 +194,30 @@ async def test_a_loop_that_breaks_fails_its_sentences_and_says_so(
     bundle: Bundle, caplog: pytest.LogCaptureFixture
 ) -> None:
     failed = asyncio.Event()
-    async with remote(bundle, failed.set, Broken) as made:
-        made.submit(endless(1))
-        event = await made.ended(0)
+    async with remote(bundle, failed.set, Broken, max_rows=1) as made:
+        made.submit(*map(endless, range(4)))
+        event = await made.ended(3)
         assert isinstance(event, Failed)
         assert isinstance(event.error, EngineFailed)
         await asyncio.wait_for(failed.wait(), PATIENCE)
         with pytest.raises(NotServing):
             made.submit(endless(1))
     assert "secret of the backend" in caplog.text
+
+
+async def test_a_submission_that_raises_is_answered_and_the_next_one_is_decoded(
+    bundle: Bundle, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with remote(bundle) as made:
+        made.gate.open()
+        made.submit([2, 9, EOS], None, key=0)  # type: ignore[arg-type]
+        made.submit([3, 9, EOS], key=2)
+        for key in (0, 1):
+            event = await made.ended(key)
+            assert isinstance(event, Failed)
+            assert isinstance(event.error, SentenceFailed)
+        assert await made.ended(2) == translate([3, 9, EOS], LIMIT)
+    assert "2 sentences could not be submitted" in caplog.text
 
 
 async def test_a_bundle_that_cannot_be_loaded_is_named_and_nothing_else_is_said(

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server.errors import DeadlineExceeded, EngineFailed, NotServing, QueueFull, TranslationError
+from server.errors import DeadlineExceeded, EngineFailed, NotServing, QueueFull, SentenceFailed, TranslationError
 from server.messages.frames import Cancel, Collect, Submit, Told, Unframed, framed
 from server.messages.hypothesis import Ending, Hypothesis
 from server.messages.options import DecodingOptions, RequiredTerm
@@ -65,7 +65,9 @@ def test_what_the_sentences_of_a_request_share_is_sent_once() -> None:
 
 
 @pytest.mark.parametrize(
-    "error", [QueueFull(3, 2, 4), NotServing(), DeadlineExceeded("in the queue"), EngineFailed()], ids=repr
+    "error",
+    [QueueFull(3, 2, 4), NotServing(), DeadlineExceeded("in the queue"), SentenceFailed(), EngineFailed()],
+    ids=repr,
 )
 def test_an_error_keeps_its_kind_and_its_message(error: TranslationError) -> None:
     [told] = Unframed().feed(framed(Told([(1, Failed(error))])))

@@ -13,7 +13,15 @@ from google.rpc.error_details_pb2 import RequestInfo
 
 from seq2serve.pb import translation_pb2 as pb
 from seq2serve.pb import translation_pb2_grpc as pb_grpc
-from server.errors import DeadlineExceeded, EngineFailed, InvalidRequest, NotServing, QueueFull, UnknownModel
+from server.errors import (
+    DeadlineExceeded,
+    EngineFailed,
+    InvalidRequest,
+    NotServing,
+    QueueFull,
+    SentenceFailed,
+    UnknownModel,
+)
 from server.serving.app import SERVICE
 from server.serving.metrics import Metrics
 from server.serving.requests.admission import Admission
@@ -138,6 +146,7 @@ async def test_a_request_without_an_id_is_given_one(surrounded: Surrounded) -> N
         (QueueFull(1, 2, 3), grpc.StatusCode.RESOURCE_EXHAUSTED, "ResourceExhausted", {"ErrorInfo", "RetryInfo"}),
         (NotServing(), grpc.StatusCode.UNAVAILABLE, "Unavailable", {"ErrorInfo", "RetryInfo"}),
         (DeadlineExceeded("here"), grpc.StatusCode.DEADLINE_EXCEEDED, "DeadlineExceeded", {"ErrorInfo"}),
+        (SentenceFailed(), grpc.StatusCode.INTERNAL, "Internal", {"ErrorInfo"}),
         (EngineFailed(), grpc.StatusCode.INTERNAL, "Internal", {"ErrorInfo"}),
     ],
 )

@@ -1,12 +1,17 @@
 """Plain greedy decoding of many sentences at once."""
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from server.bundle.manifest import SpecialIds
+from server.decoding.open_sentence import OpenSentence
+from server.decoding.rows import RunningRows
+from server.decoding.search.holder import NonFiniteScores, StepResult
 from server.messages.hypothesis import Ending, Hypothesis, length_penalty
 from server.messages.options import DecodingOptions
 
@@ -26,6 +31,57 @@ class Greedy:
         return hypothesis
 
 
+class Ended(NamedTuple):
+    finished: list[Greedy]
+    """They have an ending."""
+    broken: list[Greedy]
+    """Their best log-probability is none."""
+
+
+class GreedySentences:
+    """A holder of rows: each of its sentences has one."""
+
+    def __init__(self, rows: RunningRows, special_ids: SpecialIds) -> None:
+        self._rows = rows
+        self._special_ids = special_ids
+        self.held: dict[OpenSentence, Greedy] = {}
+        self._streaming: dict[OpenSentence, Greedy] = {}
+        """Those that are told of every token."""
+
+    def takes(self, options: DecodingOptions) -> bool:
+        return options.is_plain_greedy
+
+    def join(self, joining: OpenSentence) -> None:
+        greedy = self.held[joining] = Greedy(joining.sentence.options, self._rows.take(joining))
+        if joining.sentence.streams:
+            self._streaming[joining] = greedy
+
+    def leave(self, leaving: OpenSentence) -> None:
+        self.held.pop(leaving, None)
+        self._streaming.pop(leaving, None)
+
+    def move(self, owner: OpenSentence, source: int, target: int) -> None:
+        self.held[owner].row = target
+
+    def advance(self, result: StepResult) -> None:
+        rows = self._rows
+        ended = advance_greedy(self.held.values(), self._special_ids, rows.log_probs, rows.previous_ids)
+        for greedy in ended.finished:
+            result.finish(self._owner(greedy), [greedy.finished()])
+        for greedy in ended.broken:
+            broken = self._owner(greedy)
+            self._streaming.pop(broken, None)  # it has written nothing
+            result.fail(broken, NonFiniteScores("the best log-probability is none"))
+        for opened, greedy in self._streaming.items():
+            if not greedy.hypothesis.ending:
+                result.write(opened, Hypothesis(greedy.hypothesis.output_ids[-1:]))
+
+    def _owner(self, greedy: Greedy) -> OpenSentence:
+        owner = self._rows.owners[greedy.row]
+        assert owner
+        return owner
+
+
 def forbid(scores: np.ndarray, special_ids: SpecialIds) -> None:
     """Take out what no translation contains: scores [rows, vocabulary], changed in place."""
     for id_ in special_ids.never_written:  # a column at a time: an index of several is far slower
@@ -37,8 +93,8 @@ def advance_greedy(
     special_ids: SpecialIds,
     log_probs: npt.NDArray[np.float32],
     previous_ids: npt.NDArray[np.int64],
-) -> list[Greedy]:
-    """Write the most probable token of each; returns those that end with it.
+) -> Ended:
+    """Write the most probable token of each; returns those that end with it, and those that have none.
 
     log_probs: float32 [rows of the batch, vocabulary], which may be changed in place; previous_ids: int64 [rows of the
     batch], written for these rows.
@@ -50,20 +106,24 @@ def advance_greedy(
     if not set(ids).isdisjoint(special_ids.never_written):  # hardly ever; a row that is not greedy may cause it
         forbid(log_probs, special_ids)
         ids = log_probs.argmax(axis=1).tolist()
-    log_prob_of, eos = log_probs.item, special_ids.eos
-    ended = []
+    log_prob_of, eos, minus_infinity = log_probs.item, special_ids.eos, -math.inf
+    ended = Ended([], [])
     for greedy in rows:
         row, hypothesis = greedy.row, greedy.hypothesis
         id_ = ids[row]
-        hypothesis.log_prob += log_prob_of(row, id_)
+        log_prob = log_prob_of(row, id_)
+        if not minus_infinity < log_prob <= 0.0:  # of a row with NaN, the largest is NaN
+            ended.broken.append(greedy)
+            continue
+        hypothesis.log_prob += log_prob
         if id_ == eos:
             hypothesis.ending = Ending.EOS
-            ended.append(greedy)
+            ended.finished.append(greedy)
             continue
         output_ids = hypothesis.output_ids
         output_ids.append(id_)
         previous_ids[row] = id_
         if len(output_ids) >= greedy.options.max_output_tokens:
             hypothesis.ending = Ending.LIMIT
-            ended.append(greedy)
+            ended.finished.append(greedy)
     return ended

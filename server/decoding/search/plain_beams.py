@@ -8,10 +8,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from server.bundle.manifest import SpecialIds
+from server.bundle.manifest import Manifest, SpecialIds
+from server.decoding.open_sentence import OpenSentence
+from server.decoding.rows import RunningRows
 from server.decoding.search.base import agreed
 from server.decoding.search.candidates import Candidates, Int64, find_candidates
 from server.decoding.search.greedy import forbid
+from server.decoding.search.holder import NonFiniteScores, StepResult
 from server.messages.hypothesis import Ending, Float32, Hypothesis, length_penalty
 from server.messages.options import DecodingOptions
 
@@ -25,6 +28,8 @@ class Beam:
     """In the arrays."""
     finished: list[Hypothesis] = field(default_factory=list)
     has_ended: bool = False
+    is_broken: bool = False
+    """A log-probability of its rows was none."""
     num_told: int = 0
     """Tokens that were told, see `take_agreed`."""
 
@@ -36,6 +41,64 @@ class Beam:
         """It has an ending; give it its score."""
         hypothesis.score = hypothesis.total / length_penalty(hypothesis.num_scored, self.options.length_penalty)
         self.finished.append(hypothesis)
+
+
+class BeamSentences:
+    """A holder of rows: beams of all sizes."""
+
+    def __init__(self, rows: RunningRows, manifest: Manifest) -> None:
+        self._rows = rows
+        self._special_ids = manifest.special_ids
+        self._max_output_tokens = manifest.max_output_tokens
+        self.held: dict[OpenSentence, Beam] = {}
+        self._by_size: dict[int, Beams] = {}
+
+    def takes(self, options: DecodingOptions) -> bool:
+        return options.is_plain_beam
+
+    def join(self, joining: OpenSentence) -> None:
+        """It has all the rows that it will have."""
+        options = joining.sentence.options
+        for _ in range(options.beam_size):
+            self._rows.take(joining)
+        joining.rows.sort()
+        self.held[joining] = self._beams_like(joining).join(options, joining.rows)
+
+    def leave(self, leaving: OpenSentence) -> None:
+        beam = self.held.pop(leaving, None)
+        if beam:
+            self._beams_like(leaving).leave(beam)
+
+    def move(self, owner: OpenSentence, source: int, target: int) -> None:
+        self._beams_like(owner).move(source, target)
+
+    def _beams_like(self, opened: OpenSentence) -> "Beams":
+        """All of a sentence's size."""
+        size = opened.sentence.options.beam_size
+        if size not in self._by_size:
+            max_beams = len(self._rows.previous_ids) // size
+            self._by_size[size] = Beams(size, max_beams, self._max_output_tokens, self._special_ids)
+        return self._by_size[size]
+
+    def advance(self, result: StepResult) -> None:
+        rows = self._rows
+        for beams in self._by_size.values():
+            if not len(beams):
+                continue
+            advanced = beams.advance(rows.log_probs)
+            rows.previous_ids[advanced.rows] = advanced.ids
+            if len(advanced.targets):
+                rows.copy(advanced.sources, advanced.targets)
+        for opened, beam in self.held.items():
+            try:
+                if beam.is_broken:
+                    raise NonFiniteScores("a log-probability is none")
+                if beam.has_ended:
+                    result.finish(opened, beam.ranked())
+                elif opened.sentence.streams:
+                    result.write(opened, self._beams_like(opened).take_agreed(beam))
+            except Exception as error:
+                result.fail(opened, error)
 
 
 class Advanced(NamedTuple):
@@ -111,7 +174,8 @@ class Beams:
         return part if part.output_ids else None
 
     def advance(self, log_probs: Float32) -> Advanced:
-        """One step, of log_probs [rows of the batch, vocabulary], changed in place. Beams that end are told so."""
+        """One step, of log_probs [rows of the batch, vocabulary], changed in place. Beams that end are told so; so are
+        those with a log-probability that is none, which then write nothing that counts."""
         num_beams, size = len(self._beams), self._size
         totals = self._totals[:num_beams]
         best_totals = totals[:, :1].copy()
@@ -132,7 +196,17 @@ class Beams:
         if rows.size < len(log_probs):  # the batch has others, too
             log_probs, rows = log_probs[rows.reshape(-1)], np.arange(rows.size).reshape(rows.shape)
         forbid(log_probs, self._special_ids)
+        self._break(log_probs, rows)
         return find_candidates(log_probs, rows, ahead, 2 * self._size)
+
+    def _break(self, log_probs: Float32, rows: Int64) -> None:
+        """Take out beams whose rows have NaN, or what is above 0: compared as integers, these could be anything."""
+        if log_probs.max() <= 0.0:  # and not NaN
+            return
+        is_whole = (log_probs.max(axis=1) <= 0.0)[rows].all(axis=1)  # [beams]
+        for index in np.flatnonzero(~is_whole).tolist():
+            self._beams[index].is_broken = True
+            log_probs[rows[index]] = -np.inf
 
     def _finish(self, found: Candidates, ends: np.ndarray, best_totals: np.ndarray) -> None:
         """Hypotheses whose end is among the best candidates, as many as the beam has hypotheses."""

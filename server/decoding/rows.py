@@ -1,0 +1,120 @@
+"""The rows of the running batch: which sentence has which, and what they hold.
+
+A row is one hypothesis. A sentence starts with one row, and gets more as its hypotheses branch; a plain beam has all of
+its rows from the start. A row that is freed is taken by the next that joins or branches; before a step, the last rows
+move into those that nobody took, so that the running ones are the first.
+"""
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from server.decoding.graphs.backend import Backend, Float32
+from server.decoding.graphs.state import Rows
+from server.decoding.open_sentence import OpenSentence
+
+
+class Moved(NamedTuple):
+    """A row that is another one now."""
+
+    owner: OpenSentence
+    source: int
+    target: int
+
+
+class RunningRows:
+    def __init__(self, backend: Backend) -> None:
+        self._backend = backend
+        self._positions = backend.positions.data
+        self.previous_ids = backend.previous_ids
+        """int64 [max_rows]: what each row reads in the next step."""
+        self.owners: list[OpenSentence | None] = []
+        """By row of the batch; None where it was freed since the batch was made compact."""
+        self._vacant: list[int] = []
+
+    @property
+    def num_taken(self) -> int:
+        return len(self.owners) - len(self._vacant)
+
+    @property
+    def log_probs(self) -> Float32:
+        """Of the last step: [rows of the batch, vocabulary]."""
+        return self._backend.log_probs[: len(self.owners)]
+
+    def attention(self, owner: OpenSentence) -> Float32:
+        """Of the last step, of a sentence's rows: [rows, source]."""
+        return self._backend.attention(owner.rows, owner.ticket.num_source_tokens)
+
+    def take(self, owner: OpenSentence) -> int:
+        """One more row for a sentence, the last of its own."""
+        if self._vacant:
+            row = self._vacant.pop()
+            self.owners[row] = owner
+        else:
+            row = len(self.owners)
+            self.owners.append(owner)
+        owner.rows.append(row)
+        return row
+
+    def begin(self, owner: OpenSentence, bos: int) -> None:
+        """What an encoder run gave of a sentence is in all of its rows, before their first step."""
+        assert owner.encoded
+        backend, index = self._backend, _index(owner.rows)
+        backend.state.write(index, *owner.encoded, owner.ticket.num_source_tokens)
+        owner.encoded = None
+        backend.previous_ids[index] = bos
+        backend.positions[index] = 0
+
+    def branch(self, owner: OpenSentence, number: int) -> list[int]:
+        """New rows for other hypotheses of a sentence, at the position of its first."""
+        source = owner.rows[0]
+        rows = [self.take(owner) for _ in range(number)]
+        if rows:
+            self._backend.state.share_source(source, rows, owner.ticket.num_source_tokens)
+            self._backend.positions[rows] = self._backend.positions[source]
+        return rows
+
+    def copy(self, sources: Rows, targets: Rows) -> None:
+        """What hypotheses have written so far goes on in other rows of their sentences as well."""
+        self._backend.state.copy(sources, targets, int(self._backend.positions[targets].max()) + 1)
+
+    def next_position(self) -> None:
+        """After a step."""
+        for row in range(len(self.owners)):  # a loop for the reason that `advance_greedy` is one
+            self._positions[row] += 1
+
+    def free(self, rows: Iterable[int]) -> None:
+        """Rows that no hypothesis has any more."""
+        for row in rows:
+            self.owners[row] = None
+            self._vacant.append(row)
+
+    def compact(self) -> list[Moved]:
+        """Rows that were freed are taken by the last ones."""
+        if not self._vacant:
+            return []
+        backend, owners = self._backend, self.owners
+        moved = []
+        for row in sorted(self._vacant):
+            while owners and owners[-1] is None:
+                owners.pop()
+            last = len(owners) - 1
+            if row > last:
+                break
+            owner = owners.pop()
+            assert owner
+            num_written = int(backend.positions[last])
+            backend.state.move(last, row, owner.ticket.num_source_tokens, num_written)
+            backend.previous_ids[row] = backend.previous_ids[last]
+            backend.positions[row] = backend.positions[last]
+            owners[row] = owner
+            owner.rows[owner.rows.index(last)] = row
+            moved.append(Moved(owner, last, row))
+        self._vacant.clear()
+        return moved
+
+
+def _index(rows: list[int]) -> Rows:
+    """Of rows in ascending order; a number or a slice, where one will do, is written far faster than a list."""
+    if len(rows) == 1:
+        return rows[0]
+    return slice(rows[0], rows[-1] + 1) if rows[-1] - rows[0] == len(rows) - 1 else rows
