@@ -1,12 +1,15 @@
 """What becomes of the engine's events: texts, deltas, and a listener that cannot read them."""
 
 import asyncio
+import itertools
 import math
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from seq2serve.pb import translation_pb2 as pb
 from server.decoding.engine import Engine
@@ -100,6 +103,72 @@ def test_of_combinations_with_one_text_the_best_counts() -> None:
     hypotheses = translation_of(content).hypotheses
     assert [hypothesis.translated_text for hypothesis in hypotheses] == ["5 6 7", "5 7", "5 6 6 7"]
     assert [hypothesis.score for hypothesis in hypotheses] == pytest.approx([-2.0, -2.2, -2.3])
+
+
+segment_hypotheses = st.lists(
+    st.tuples(st.lists(st.integers(4, 6), max_size=2), st.integers(-9, 0).map(lambda score: score / 4)),
+    min_size=1,
+    max_size=6,
+).map(lambda hypotheses: sorted(hypotheses, key=lambda hypothesis: -hypothesis[1]))
+
+
+@given(segments=st.lists(segment_hypotheses, min_size=1, max_size=4), num_hypotheses=st.integers(1, 8))
+def test_combinations_are_the_best_of_all_that_there_are(
+    segments: list[list[tuple[list[int], float]]], num_hypotheses: int
+) -> None:
+    content = result(len(segments), num_hypotheses)
+    for index, hypotheses in enumerate(segments):
+        content.update(index, finished(*hypotheses))
+    score_of: dict[str, float] = {}
+    for combination in itertools.product(*segments):
+        text = " ".join(str(id_) for output, _ in combination for id_ in output)
+        score_of[text] = max(sum(score for _, score in combination), score_of.get(text, -math.inf))
+    answered = [(one.translated_text, one.score) for one in translation_of(content).hypotheses]
+    assert [score for _, score in answered] == sorted(score_of.values(), reverse=True)[:num_hypotheses]
+    assert all(score_of[text] == score for text, score in answered)
+    assert len({text for text, _ in answered}) == len(answered)
+
+
+def test_combining_many_segments_takes_time_in_proportion_to_their_number() -> None:
+    """Texts that are put together are counted, as time says little on a busy machine."""
+
+    class CountedText(str):
+        num_made = 0
+
+        def __format__(self, specification: str) -> str:
+            CountedText.num_made += 1
+            return str(self)
+
+    num_made = []
+    for num_segments in (40, 80):
+        content = result(num_segments, num_hypotheses=8)
+        for index in range(num_segments):
+            content.update(index, finished(*[([number], -number / 7) for number in range(8)]))
+            content._parts[index] = [part._replace(text=CountedText(part.text)) for part in content._parts[index]]
+        CountedText.num_made = 0
+        translation_of(content)
+        num_made.append(CountedText.num_made)
+    assert num_made[1] <= 2.2 * num_made[0]
+
+
+def test_what_comes_while_tokens_are_written_is_told_the_next_time() -> None:
+    content = result(1, token_log_probs=True)
+    content.update(0, Written(Hypothesis([5], token_log_probs=[-1.0])))
+    delta = content.take_delta()
+    content.update(0, Written(Hypothesis([6, 7], token_log_probs=[-2.0, -3.0])))
+    answer = pb.StreamTranslateResponse()
+    all_at_once(content.write_tokens(delta, answer))
+    assert [token.log_prob for token in answer.tokens] == [-1.0]
+    assert [token.log_prob for token in tokens_of(content)] == [-2.0, -3.0]
+
+
+def test_a_large_answer_is_written_in_as_many_steps_as_it_has_tokens() -> None:
+    content = result(3, alignment=True, token_log_probs=True)
+    for index in range(3):
+        attention = [np.array([0.75, 0.25], np.float32)] * 9
+        whole = Hypothesis([5] * 8, -3.0, token_log_probs=[-1.0] * 9, attention=attention, ending=Ending.EOS)
+        content.update(index, Finished([whole]))
+    assert len(list(content.write_translation(pb.Translation()))) >= 3 * 9
 
 
 def test_a_text_that_two_hypotheses_share_is_there_once_with_the_better_score() -> None:

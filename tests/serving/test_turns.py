@@ -1,8 +1,97 @@
-"""Turns on the event loop."""
+"""Turns on the event loop: long work hands over to others, short work hardly waits, rounds are short."""
 
 import asyncio
+import time
+from collections.abc import Callable
 
-from server.serving.requests.turns import Turns
+import pytest
+
+from server.serving.requests.turns import SLICE_SECONDS, Turns
+from server.text.steps import Steps
+
+NUM_STEPS = 40
+STEPS_OF_A_SLICE = 3
+"""At most, where a step takes half of a slice."""
+
+
+def long_work(note: Callable[[], None] = lambda: None) -> Steps[str]:
+    for _ in range(NUM_STEPS):
+        note()
+        end = time.perf_counter() + SLICE_SECONDS / 2
+        while time.perf_counter() < end:
+            pass
+        yield
+    return "done"
+
+
+def short_work() -> Steps[int]:
+    yield
+    return 7
+
+
+class LoopTurns:
+    """Counts the turns of the running event loop."""
+
+    def __init__(self) -> None:
+        self.number = 0
+        self._count()
+
+    def _count(self) -> None:
+        self.number += 1
+        asyncio.get_running_loop().call_soon(self._count)
+
+
+async def test_short_work_is_done_without_waiting_for_a_turn() -> None:
+    with pytest.raises(StopIteration) as ended:
+        Turns().take(short_work()).send(None)
+    assert ended.value.value == 7
+
+
+async def test_the_event_loop_turns_while_long_work_is_done() -> None:
+    loop_turns = LoopTurns()
+    assert await Turns().take(long_work()) == "done"
+    assert loop_turns.number >= NUM_STEPS // STEPS_OF_A_SLICE
+
+
+async def test_short_work_overtakes_long_work() -> None:
+    turns = Turns()
+    long = asyncio.ensure_future(turns.take(long_work()))
+    await asyncio.sleep(0)
+    assert await turns.take(short_work()) == 7
+    assert not long.done()
+    await long
+
+
+async def test_what_steps_raise_is_raised_and_others_go_on() -> None:
+    def failing() -> Steps[None]:
+        yield from long_work()
+        raise ValueError("at the end")
+
+    turns = Turns()
+    failed, done = await asyncio.gather(turns.take(failing()), turns.take(long_work()), return_exceptions=True)
+    assert isinstance(failed, ValueError)
+    assert done == "done"
+
+
+async def test_work_that_is_cancelled_ends_and_others_go_on() -> None:
+    ended = []
+
+    def watched() -> Steps[None]:
+        try:
+            yield from long_work()
+        except GeneratorExit:
+            ended.append(True)
+            raise
+
+    turns = Turns()
+    cancelled = asyncio.ensure_future(turns.take(watched()))
+    other = asyncio.ensure_future(turns.take(long_work()))
+    await asyncio.sleep(0)
+    cancelled.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await cancelled
+    assert ended
+    assert await other == "done"
 
 
 async def test_however_many_have_something_to_do_a_round_of_the_loop_is_short() -> None:

@@ -42,7 +42,11 @@ class RequiredTerms:
         """terms: as `DecodingOptions.required_terms`."""
         self.terms = terms
         self._continues_word = pieces.continues_word
-        self._first_ids = frozenset(term.ids[0] for term in terms)
+        self._lengths = [len(term.ids) for term in terms]
+        self._beginning_with: dict[int, list[int]] = {}
+        """Indices of terms by their first id."""
+        for index, term in enumerate(terms):
+            self._beginning_with.setdefault(term.ids[0], []).append(index)
 
     @property
     def start(self) -> Progress:
@@ -50,7 +54,7 @@ class RequiredTerms:
 
     def num_left(self, progress: Progress) -> int:
         """Tokens that are still to be written."""
-        return sum(len(self.terms[index].ids) for index in progress.unmet) - len(progress.pending)
+        return sum(map(self._lengths.__getitem__, progress.unmet)) - len(progress.pending)
 
     def next_ids(self, progress: Progress) -> list[int]:
         """Tokens that go on with a pending term, or begin one."""
@@ -63,13 +67,16 @@ class RequiredTerms:
         part of a longer word, as a prefix that is forced may have it."""
         if progress.just_met is not None and self._continues_word[id_]:
             return Progress(tuple(sorted((*progress.unmet, progress.just_met))), ())
-        if not progress.pending and id_ not in self._first_ids:
-            return Progress(progress.unmet, ())
         for pending in ((*progress.pending, id_), (id_,)):
-            for index in progress.unmet:
-                if self.terms[index].ids == pending:
+            begun = [
+                index
+                for index in self._beginning_with.get(pending[0], ())
+                if index in progress.unmet and self.terms[index].ids[: len(pending)] == pending
+            ]
+            for index in begun:
+                if self._lengths[index] == len(pending):
                     return Progress(tuple(other for other in progress.unmet if other != index), (), index)
-            if any(self.terms[index].ids[: len(pending)] == pending for index in progress.unmet):
+            if begun:
                 return Progress(progress.unmet, pending)
         return Progress(progress.unmet, ())
 
