@@ -1,6 +1,7 @@
 """Around every RPC: a request id, the metrics, and the one table from domain errors to gRPC status codes."""
 
 import asyncio
+import contextlib
 import logging
 import time
 import uuid
@@ -12,7 +13,7 @@ import grpc
 from google.rpc.status_pb2 import Status
 from grpc_status import rpc_status
 
-from server.errors import TranslationError
+from server.errors import NotServing, TranslationError
 from server.serving.metrics import Metrics
 from server.serving.rpc.status import STATUS_CODES, error_details
 
@@ -26,6 +27,9 @@ REQUEST_ID = "x-request-id"
 call, and a client's retry policy could no longer repeat one that is refused."""
 
 _LONGEST_REQUEST_ID = 100
+
+_QUIET_TURNS = 10
+_TURN_SECONDS = 0.02
 
 if TYPE_CHECKING:
     _Context = grpc.aio.ServicerContext[Any, Any]
@@ -41,11 +45,28 @@ class RpcInterceptor(grpc.aio.ServerInterceptor):
         """By method, as gRPC asks for a handler at every call."""
         self._num_started = 0
         self._num_running = 0
+        self._is_draining = False
         self._idle = asyncio.Event()
         self._idle.set()
 
+    def begin_draining(self) -> None:
+        """Refuse every call of the service that begins from now on."""
+        self._is_draining = True
+
+    async def wait_until_none_begins(self, seconds: float) -> None:
+        """Until no call of the service has begun for a moment, which says that gRPC has none that is accepted and has
+        not begun; `seconds` at the most. Turns of the event loop are counted as well, as a call takes a few to begin,
+        and they may be slow."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                num_started = -1
+                while num_started != self._num_started:
+                    num_started = self._num_started
+                    for _ in range(_QUIET_TURNS):
+                        await asyncio.sleep(_TURN_SECONDS)
+
     async def wait_until_idle(self, seconds: float) -> None:
-        """Until no call of the service has run for that long: gRPC may have accepted one that has not begun."""
+        """Until no call of the service has run for that long, so that the last answers have reached the wire."""
         while True:
             await self._idle.wait()
             num_started = self._num_started
@@ -88,6 +109,7 @@ class RpcInterceptor(grpc.aio.ServerInterceptor):
             with self._observed(labels, context) as outcome:
                 context.set_trailing_metadata(((REQUEST_ID, request_id),))
                 try:
+                    self._check_draining(labels)
                     return await inner(request, context)
                 except Exception as error:
                     await outcome.abort(error, request_id)
@@ -100,6 +122,7 @@ class RpcInterceptor(grpc.aio.ServerInterceptor):
             with self._observed(labels, context) as outcome:
                 context.set_trailing_metadata(((REQUEST_ID, request_id),))
                 try:
+                    self._check_draining(labels)
                     responses = inner(request, context)
                     if isinstance(responses, AsyncIterator):
                         async for response in responses:
@@ -130,6 +153,12 @@ class RpcInterceptor(grpc.aio.ServerInterceptor):
             self._metrics.rpc_handled.labels(*labels, _GO_NAMES.get(code, code)).inc()
             self._metrics.rpc_seconds.labels(*labels).observe(time.monotonic() - started)
             self._count_running(labels, -1)
+
+    def _check_draining(self, labels: tuple[str, ...]) -> None:
+        """Raises NotServing."""
+        _, service, _ = labels
+        if self._is_draining and service == self._service:
+            raise NotServing
 
     def _count_running(self, labels: tuple[str, ...], change: int) -> None:
         _, service, _ = labels
