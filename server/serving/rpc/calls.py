@@ -1,7 +1,6 @@
 """Around every RPC: a request id, the metrics, and the one table from domain errors to gRPC status codes."""
 
 import asyncio
-import contextlib
 import logging
 import time
 import uuid
@@ -54,16 +53,15 @@ class RpcInterceptor(grpc.aio.ServerInterceptor):
         self._is_draining = True
 
     async def wait_until_none_begins(self, seconds: float) -> None:
-        """Until no call of the service has begun for a moment, which says that gRPC has none that is accepted and has
-        not begun; `seconds` at the most. Turns of the event loop are counted as well, as a call takes a few to begin,
-        and they may be slow."""
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                num_started = -1
-                while num_started != self._num_started:
-                    num_started = self._num_started
-                    for _ in range(_QUIET_TURNS):
-                        await asyncio.sleep(_TURN_SECONDS)
+        """Until no call of the service has begun for a moment, so that gRPC has none that is accepted and has not begun;
+        for `seconds` at the most, and the later, the shorter a moment is enough. It is counted in turns of the event
+        loop, of which a call takes a few to begin, and which are slow where much is to do."""
+        ends = time.monotonic() + seconds
+        num_quiet = 0
+        while num_quiet < _QUIET_TURNS * (ends - time.monotonic()) / seconds:
+            num_started = self._num_started
+            await asyncio.sleep(_TURN_SECONDS)
+            num_quiet = num_quiet + 1 if num_started == self._num_started else 0
 
     async def wait_until_idle(self, seconds: float) -> None:
         """Until no call of the service has run for that long, so that the last answers have reached the wire."""
