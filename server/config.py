@@ -29,6 +29,14 @@ class ServerConfig:
     max_beam_size: int = _setting(8, "beam size and number of hypotheses; never more than max_rows")
     max_forbidden_phrases: int = _setting(64, "forbidden phrases of one request")
     max_glossary_entries: int = _setting(1000, "glossary entries given in one request")
+    max_calls: int = _setting(512, "calls that run at a time, shared between connections; more are refused")
+    max_streams: int = _setting(100, "calls of one connection at a time; its client holds further ones back")
+    max_request_megabytes: int = _setting(64, "size of the messages of running calls; more are refused")
+    max_delay_milliseconds: int = _setting(
+        400, "time that a request may have to wait for its model; else it is refused"
+    )
+    max_call_seconds: int = _setting(300, "deadline of calls that bring none")
+    max_connection_age_seconds: int = _setting(1800, "time after which a client is asked to connect anew")
     cache_megabytes: int = _setting(0, "memory for translations that were made before, of all models; 0: no cache")
     threads: int = _setting(1, "threads of each model's products")
     grace_seconds: int = _setting(20, "time that running requests get to end at shutdown")

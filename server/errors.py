@@ -2,28 +2,38 @@
 
     TranslationError
     |- InvalidRequest     the request is wrong, whatever the server's state
+    |  '- Unreadable      its bytes are no message of the contract
+    |- UnknownMethod      the contract has no such method
     |- UnknownModel       no model of that name is served
-    |- QueueFull          as many sentences wait as may wait
+    |- Overloaded         more is asked of the server than it can do now
+    |  '- QueueFull       as many sentences wait as may wait
     |- NotServing         the server is draining
-    |- DeadlineExceeded   the client's deadline passed, in the queue or while decoding
+    |- DeadlineExceeded   the deadline passed, in the queue or while decoding
     '- EngineFailed       the decode loop broke, or its process ended; the message says nothing of its inside
 
-`serving/rpc/status.py` maps them to gRPC status codes.
+Each class says with which status a call ends, and why, so that nobody else keeps a table of them.
 """
 
-from typing import Any
+from typing import Any, ClassVar
 
-_MOST_SHOWN = 50
+_MOST_QUOTED = 50
 """Characters of a client's text in a message: gRPC carries messages as metadata, which have to be short."""
 
 
 def shown(text: str) -> str:
     """A client's text as a message shows it: in quotation marks, and cut where it is long."""
-    return repr(text if len(text) <= _MOST_SHOWN else f"{text[:_MOST_SHOWN]}…")
+    return repr(text if len(text) <= _MOST_QUOTED else f"{text[:_MOST_QUOTED]}…")
 
 
 class TranslationError(Exception):
     """The message is for the client."""
+
+    status: ClassVar[str] = "INTERNAL"
+    """Name of the gRPC status code that the call ends with."""
+    reason: ClassVar[str] = "INTERNAL"
+    """One word a class, for programs and metrics: `google.rpc.ErrorInfo.reason`."""
+    retry_seconds: float | None = None
+    """After which the same request may succeed here; None where it will not, or elsewhere."""
 
     def __reduce__(self) -> tuple[Any, ...]:
         """As it is, without a second call of `__init__`: it goes from one process to another."""
@@ -39,18 +49,52 @@ def _restored(kind: type[TranslationError], args: tuple[Any, ...], fields: dict[
 class InvalidRequest(TranslationError):
     """Names the field, the limit and the value received."""
 
+    status = "INVALID_ARGUMENT"
+    reason = "INVALID_REQUEST"
+
     def __init__(self, field: str, problem: str) -> None:
         super().__init__(f"{field}: {problem}")
         self.field = field
         self.problem = problem
 
 
+class Unreadable(InvalidRequest):
+    reason = "UNREADABLE_MESSAGE"
+
+    def __init__(self, received: str) -> None:
+        super().__init__("request", f"a message of the contract expected, got {received}")
+
+
+class UnknownMethod(TranslationError):
+    status = "UNIMPLEMENTED"
+    reason = "UNKNOWN_METHOD"
+
+    def __init__(self, method: str) -> None:
+        super().__init__(f"no method {shown(method)} is served here")
+
+
 class UnknownModel(TranslationError):
+    status = "NOT_FOUND"
+    reason = "UNKNOWN_MODEL"
+
     def __init__(self, name: str, served: list[str]) -> None:
         super().__init__(f"model: no model {shown(name)} is served here; served: {', '.join(served)}")
 
 
-class QueueFull(TranslationError):
+class Overloaded(TranslationError):
+    """Names what there is too much of, the limit and the value."""
+
+    status = "RESOURCE_EXHAUSTED"
+    reason = "OVERLOADED"
+
+    def __init__(self, problem: str, retry_seconds: float = 1.0) -> None:
+        super().__init__(problem)
+        self.retry_seconds = retry_seconds
+
+
+class QueueFull(Overloaded):
+    reason = "QUEUE_FULL"
+
     def __init__(self, num_waiting: int, num_submitted: int, max_waiting: int) -> None:
         super().__init__(
             f"queue is full: {num_waiting} sentences wait, {num_submitted} more would exceed the limit of {max_waiting}"
@@ -58,15 +102,24 @@ class QueueFull(TranslationError):
 
 
 class NotServing(TranslationError):
+    status = "UNAVAILABLE"
+    reason = "NOT_SERVING"
+    retry_seconds = 1.0
+
     def __init__(self) -> None:
         super().__init__("the server is shutting down")
 
 
 class DeadlineExceeded(TranslationError):
+    status = "DEADLINE_EXCEEDED"
+    reason = "DEADLINE_EXCEEDED"
+
     def __init__(self, where: str) -> None:
         super().__init__(f"deadline passed {where}")
 
 
 class EngineFailed(TranslationError):
+    reason = "ENGINE_FAILED"
+
     def __init__(self) -> None:
         super().__init__("decoding failed")

@@ -9,11 +9,13 @@ import sys
 import time
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import cast
 from wsgiref.simple_server import WSGIServer
 
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
-from grpc_reflection.v1alpha import reflection
+from grpc_reflection.v1alpha import reflection, reflection_pb2_grpc
+from grpc_reflection.v1alpha._async import ReflectionServicer
 
 from seq2serve.addresses import Address, parse_address
 from seq2serve.pb import translation_pb2, translation_pb2_grpc
@@ -22,14 +24,17 @@ from server.config import ServerConfig
 from server.errors import shown
 from server.serving.descriptors import DescriptorLimit
 from server.serving.engines.processes import CLOSE_SECONDS, Engines, EngineSeries, Launch, launch_process
-from server.serving.metrics import Metrics
+from server.serving.metrics import Metrics, watch_lag
+from server.serving.models.backlog import Backlog
 from server.serving.models.catalogue import Models, ServedModel
 from server.serving.models.repository import check_default, read_glossaries, read_repository
 from server.serving.output import write_line
+from server.serving.requests.admission import Admission
 from server.serving.requests.cache import TranslationCache
 from server.serving.requests.options import MAX_TERM_CHARACTERS, OptionLimits
 from server.serving.requests.parse import RequestLimits
-from server.serving.rpc.calls import RpcInterceptor
+from server.serving.rpc.calls import Calls
+from server.serving.rpc.listen import TransportLimits, channel_options
 from server.serving.rpc.translation import TranslationService
 from server.serving.signals import drain_on_signals
 from server.serving.sockets import listen_for_metrics, listen_for_rpcs, num_endpoints, stop_metrics
@@ -42,16 +47,16 @@ _logger = logging.getLogger("server")
 SERVICE = translation_pb2.DESCRIPTOR.services_by_name["TranslationService"].full_name
 
 _OTHER_BYTES = 1_000_000
-"""Of a request besides its texts."""
+"""Bytes of a request other than its texts."""
 
 _FLUSH_SECONDS = 0.5
 """Time at shutdown for the last answers to reach the wire."""
 
 _ACCEPTED_SECONDS = 2.0
-"""The most that a drain waits, within its grace, for the calls that gRPC has accepted to begin and be refused."""
+"""The most that a drain waits, within its grace, for the calls that gRPC has accepted to begin."""
 
 CLOSING_SECONDS = CLOSE_SECONDS + 2 * _FLUSH_SECONDS
-"""The most that a stop takes after the grace: the engines', and what gRPC and the metrics need to end."""
+"""The most that a stop takes after the grace: what the engines get to end, and what gRPC and the metrics need."""
 
 
 class App:
@@ -112,25 +117,29 @@ class App:
             if config.cache_megabytes
             else None
         )
-        self._interceptor = RpcInterceptor(self._metrics, SERVICE)
+        admission = Admission(config.max_calls, config.max_request_megabytes * 1_000_000)
+        calls = self._calls = Calls(self._metrics, admission, SERVICE, config.max_call_seconds)
+        translation_pb2_grpc.add_TranslationServiceServicer_to_server(
+            TranslationService(self._models, limits, self._metrics.request_seconds, cache), calls
+        )
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, cast(grpc.Server, calls))
+        described = ReflectionServicer((SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME))
+        reflection_pb2_grpc.add_ServerReflectionServicer_to_server(described, calls)
+        transport = TransportLimits(_largest_request(limits), config.max_streams, config.max_connection_age_seconds)
         descriptors = DescriptorLimit()
         # gRPC counts connections by listening socket.
         max_connections = max(1, descriptors.max_connections // num_endpoints("listen", self._listen_address))
-        options = [*_channel_options(limits), ("grpc.max_allowed_incoming_connections", max_connections)]
-        self._server = grpc.aio.server(interceptors=[self._interceptor], options=options)
-        translation_pb2_grpc.add_TranslationServiceServicer_to_server(
-            TranslationService(self._models, limits, self._metrics.request_seconds, cache), self._server
-        )
-        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
-        reflection.enable_server_reflection((SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME), self._server)
+        options = [*channel_options(transport), ("grpc.max_allowed_incoming_connections", max_connections)]
+        self._server = grpc.aio.server(handlers=[calls], options=options)
         self.port = listen_for_rpcs(self._server, "listen", self._listen_address).port
+        self._lag = asyncio.create_task(watch_lag(self._metrics.event_loop_lag))
         registry = self._metrics.registry
         registry.register(EngineSeries(self._engines, asyncio.get_running_loop()))
         if self._metrics_address:
             self._metrics_servers, bound = listen_for_metrics(registry, "metrics_listen", self._metrics_address)
             self.metrics_port = bound.port
         await self._server.start()
-        self._descriptor_watch = asyncio.ensure_future(descriptors.warn_when_reached())
+        self._descriptor_watch = asyncio.create_task(descriptors.warn_when_reached())
 
     async def wait(self) -> None:
         """Until `request_stop`, or a broken decode loop."""
@@ -143,17 +152,19 @@ class App:
         """Drain: no new request, running ones get the grace to end. Returns whether all was well."""
         grace = self._config.grace_seconds
         grace_ends = time.monotonic() + grace
-        self._interceptor.begin_draining()
+        self._calls.is_draining = True
         await self._set_health(health_pb2.HealthCheckResponse.NOT_SERVING)
-        # Only calls that have begun can be refused by name: those that have not, gRPC would cancel when it stops.
-        await self._interceptor.wait_until_none_begins(min(_ACCEPTED_SECONDS, grace / 2))
+        # Only calls that have begun can be refused by name: gRPC cancels all others when it stops.
+        await self._calls.wait_until_none_begins(min(_ACCEPTED_SECONDS, grace / 2))
         stopped = asyncio.ensure_future(self._server.stop(max(0, grace_ends - time.monotonic())))
-        idle = asyncio.ensure_future(self._interceptor.wait_until_idle(_FLUSH_SECONDS))
+        self._calls.connections_are_told.set()  # they are by the time that anybody who waits for it goes on
+        idle = asyncio.ensure_future(self._calls.wait_until_idle(_FLUSH_SECONDS))
         await asyncio.wait({stopped, idle}, return_when=asyncio.FIRST_COMPLETED)
         idle.cancel()
         await self._server.stop(None)  # who only watches the health, or reflects, is not waited for
         await stopped
         self._has_failed |= not await self._engines.close()
+        self._lag.cancel()
         self._descriptor_watch.cancel()
         await asyncio.to_thread(stop_metrics, self._metrics_servers)
         return not self._has_failed
@@ -164,7 +175,8 @@ class App:
         tokenizer = _open_tokenizer(bundle)
         glossaries = read_glossaries(bundle)
         _check_glossaries(glossaries, tokenizer, bundle)
-        return ServedModel(manifest, tokenizer, self._engines[manifest.name], glossaries)
+        backlog = Backlog(self._config.max_delay_milliseconds / 1000)
+        return ServedModel(manifest, tokenizer, self._engines[manifest.name], backlog, glossaries)
 
     def _on_engine_failure(self) -> None:
         self._has_failed = True
@@ -175,21 +187,13 @@ class App:
             await self._health.set(service, status)
 
 
-def _channel_options(limits: RequestLimits) -> list[tuple[str, int]]:
+def _largest_request(limits: RequestLimits) -> int:
+    """Bytes of the largest request that the limits allow, so that it is they that refuse one, by name."""
     options = limits.options
     # Of contents, and of translations of them that are to be scored.
     num_characters = 2 * limits.max_contents * limits.max_content_characters
     num_characters += (options.max_forbidden_phrases + 2 * options.max_glossary_entries) * MAX_TERM_CHARACTERS
-    largest_texts = 4 * num_characters  # bytes, in UTF-8
-    return [
-        # Else a second server on the same port would start without an error, and take half of the calls.
-        ("grpc.so_reuseport", 0),
-        # As large as the limits allow, so that it is they that refuse a request, by name. An answer may be longer.
-        ("grpc.max_receive_message_length", largest_texts + _OTHER_BYTES),
-        ("grpc.max_send_message_length", -1),
-        # A client whose machine or network is gone says nothing; its calls would stay open.
-        ("grpc.keepalive_time_ms", 60_000),
-    ]
+    return 4 * num_characters + _OTHER_BYTES  # a character has at most 4 bytes in UTF-8
 
 
 def _open_tokenizer(bundle: Bundle) -> Tokenizer:

@@ -13,6 +13,7 @@ from server.decoding.metrics import EngineMetrics
 from server.decoding.scheduler import Limits
 from server.messages.sentence import Event, Finished, Listener
 from server.serving.metrics import Metrics
+from server.serving.models.backlog import Backlog
 from server.serving.models.catalogue import Models, ServedModel
 from server.serving.requests.options import OptionLimits
 from server.serving.requests.parse import RequestLimits
@@ -35,7 +36,7 @@ class Streaming:
         self.num_finished = 0
         metrics = EngineMetrics("fake")
         self.engine = Engine(MANIFEST, FakeBackend(4), Limits(4, 1000), 100, self._post, metrics)
-        model = ServedModel(MANIFEST, tokenizer, self.engine)
+        model = ServedModel(MANIFEST, tokenizer, self.engine, Backlog(1.0))
         models = Models([Bundle(Path("fake"), MANIFEST)], "fake", lambda _: model)
         self._service = TranslationService(
             models,

@@ -17,6 +17,7 @@ from server.messages.hypothesis import Ending, Hypothesis
 from server.messages.options import DecodingOptions
 from server.messages.sentence import Finished, Written
 from server.serving.metrics import Metrics
+from server.serving.models.backlog import Backlog
 from server.serving.models.catalogue import ServedModel
 from server.serving.requests.content_result import ContentResult
 from server.serving.requests.open_request import OpenRequest
@@ -126,7 +127,9 @@ async def test_what_cannot_be_read_fails_its_own_request_alone(
     engine = Engine(MANIFEST, FakeBackend(4), Limits(4, 100), 10, post, EngineMetrics("fake"))
 
     def opened(own: Tokenizer, source: list[int]) -> OpenRequest:
-        request = TranslationRequest(ServedModel(MANIFEST, own, engine), [[Segment(source, greedy(9))]], 1, True)
+        request = TranslationRequest(
+            ServedModel(MANIFEST, own, engine, Backlog(1.0)), [[Segment(source, greedy(9))]], 1, True
+        )
         return OpenRequest(request, math.inf, streams=False, seconds=metrics.request_seconds)
 
     # Of one length, so that they end in the same step.

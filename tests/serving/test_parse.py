@@ -9,6 +9,7 @@ from server.decoding.engine import Engine
 from server.decoding.metrics import EngineMetrics
 from server.decoding.scheduler import Limits
 from server.errors import InvalidRequest, UnknownModel
+from server.serving.models.backlog import Backlog
 from server.serving.models.catalogue import Models, ServedModel
 from server.serving.requests.options import OptionLimits
 from server.serving.requests.parse import RequestLimits, parse_request
@@ -25,7 +26,7 @@ def models(tokenizer: Tokenizer) -> Models:
 
     def load(bundle: Bundle) -> ServedModel:
         engine = Engine(manifest, FakeBackend(1), Limits(1, 1), 1, post, EngineMetrics("fake"))
-        return ServedModel(manifest, tokenizer, engine)
+        return ServedModel(manifest, tokenizer, engine, Backlog(1.0))
 
     return Models([Bundle(Path("fake"), manifest)], "fake", load)
 

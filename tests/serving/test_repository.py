@@ -8,6 +8,7 @@ from server.decoding.engine import Engine
 from server.decoding.metrics import EngineMetrics
 from server.decoding.scheduler import Limits
 from server.errors import InvalidRequest, UnknownModel
+from server.serving.models.backlog import Backlog
 from server.serving.models.catalogue import Models, ServedModel
 from server.serving.models.repository import check_default, read_repository
 from server.text.sentencepieces import SentencePieceTokenizer
@@ -70,7 +71,7 @@ def models(small_tokenizer: Path) -> Models:
 
     def load(bundle: Bundle) -> ServedModel:
         engine = Engine(MANIFEST, FakeBackend(1), Limits(1, 1), 1, post, EngineMetrics("fake"))
-        return ServedModel(bundle.manifest, SentencePieceTokenizer(small_tokenizer, eos=3), engine)
+        return ServedModel(bundle.manifest, SentencePieceTokenizer(small_tokenizer, eos=3), engine, Backlog(1.0))
 
     return Models(bundles, "gamma", load)
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from server.bundle.manifest import Bundle, Manifest
 from server.errors import InvalidRequest, UnknownModel, shown
 from server.messages.sentence import SentenceDecoder
+from server.serving.models.backlog import Backlog
 from server.text.glossary import Glossary
 from server.text.tokenizer import Tokenizer
 
@@ -15,6 +16,7 @@ class ServedModel:
     manifest: Manifest
     tokenizer: Tokenizer
     engine: SentenceDecoder
+    backlog: Backlog
     glossaries: Mapping[str, Glossary] = field(default_factory=dict)
     """By name."""
 

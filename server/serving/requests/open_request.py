@@ -9,7 +9,7 @@ from typing import Self
 
 from prometheus_client import Histogram
 
-from server.errors import DeadlineExceeded, EngineFailed, NotServing, QueueFull, TranslationError
+from server.errors import DeadlineExceeded, EngineFailed, TranslationError
 from server.messages.sentence import Event, Failed, Finished, Sentence
 from server.serving.requests.cache import TranslationCache, key_of
 from server.serving.requests.content_result import ContentResult
@@ -17,15 +17,19 @@ from server.serving.requests.parse import Segment, TranslationRequest
 
 _logger = logging.getLogger(__name__)
 
-_OUTCOMES: dict[type[BaseException] | None, str] = {
-    None: "ok",
-    asyncio.CancelledError: "cancelled",
-    GeneratorExit: "cancelled",
-    QueueFull: "queue_full",
-    NotServing: "not_serving",
-    DeadlineExceeded: "deadline_exceeded",
-}
-"""Of a request, by how it ended, for the metrics; anything else is "failed"."""
+
+def _outcome(kind: type[BaseException] | None) -> str:
+    """How a request ended, for the metrics."""
+    if kind is None:
+        return "ok"
+    if issubclass(kind, asyncio.CancelledError | GeneratorExit):
+        return "cancelled"
+    return kind.reason.lower() if issubclass(kind, TranslationError) else "failed"
+
+
+def _cost(sentence: Sentence | Segment) -> int:
+    """Source tokens, times the rows that it may hold."""
+    return len(sentence.source_ids) * sentence.options.num_rows
 
 
 class OpenRequest:
@@ -46,6 +50,8 @@ class OpenRequest:
         self._seconds = seconds
         self._cache = cache if request.is_repeatable else None
         self._ids: list[int] = []
+        self._backlog = request.model.backlog
+        self._open_cost = 0
         self._num_open = sum(map(len, request.contents))
         self._news: dict[int, None] = {}  # contents with news, in order
         self._error: TranslationError | None = None
@@ -59,16 +65,17 @@ class OpenRequest:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, _: BaseException | None, __: TracebackType | None) -> None:
+        self._backlog.remove(self._open_cost, is_done=False)
         if self._num_open:
             self._request.model.engine.cancel(self._ids)
         ended = time.monotonic()
-        outcome = _OUTCOMES.get(kind, "failed")
+        outcome = _outcome(kind)
         if outcome == "cancelled" and ended >= self._deadline:  # gRPC's own timer may have been the first
-            outcome = _OUTCOMES[DeadlineExceeded]
+            outcome = _outcome(DeadlineExceeded)
         self._seconds.labels(self._request.model.manifest.name, outcome).observe(ended - self._started)
 
     def submit(self) -> None:
-        """Raises QueueFull or NotServing."""
+        """Raises Overloaded, or NotServing."""
         sentences = []
         for index, segments in enumerate(self._request.contents):
             for number, segment in enumerate(segments):
@@ -81,7 +88,11 @@ class OpenRequest:
                         Sentence(segment.source_ids, segment.options, listener, self._deadline, self._streams)
                     )
         if sentences:
+            cost = sum(map(_cost, sentences))
+            self._backlog.check(cost)
             self._ids = self._request.model.engine.submit(sentences)
+            self._backlog.add(cost)
+            self._open_cost = cost
 
     def _key(self, segment: Segment) -> bytes:
         return key_of(self._request.model.manifest, segment.source_ids, segment.options)
@@ -118,5 +129,9 @@ class OpenRequest:
         self._news[index] = None
         if isinstance(event, Finished):
             self._num_open -= 1
+            cost = _cost(self._request.contents[index][number])
+            if self._open_cost:  # else it is from the cache
+                self._open_cost -= cost
+                self._backlog.remove(cost, is_done=True)
             if self._cache:
                 self._cache.put(self._key(self._request.contents[index][number]), event)

@@ -1,25 +1,29 @@
-"""Around every RPC: a request id, the metrics, and the one table from domain errors to gRPC status codes."""
+"""What surrounds every call, whatever its method: it is counted and timed, gets a request id and a deadline, is refused
+where there is too much to do, and ends with the status of what went wrong.
+
+The methods of all services are registered here, and gRPC asks here for the method of each call. To gRPC every method
+takes a stream of bytes: so it is here that a message is received, once there is room for it, and parsed; one that
+cannot be parsed is an error like any other.
+"""
 
 import asyncio
+import contextlib
 import logging
 import time
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import grpc
-from google.rpc.status_pb2 import Status
-from grpc_status import rpc_status
 
-from server.errors import NotServing, TranslationError
+from server.errors import DeadlineExceeded, NotServing, TranslationError, UnknownMethod, Unreadable
 from server.serving.metrics import Metrics
-from server.serving.rpc.status import STATUS_CODES, error_details
+from server.serving.requests.admission import Admission
+from server.serving.rpc.call import Call, current_call
+from server.serving.rpc.intake import Intake
+from server.serving.rpc.status import code_of, status_of
 
 _logger = logging.getLogger(__name__)
-
-_GO_NAMES = {"Ok": "OK", "Cancelled": "Canceled"}
-"""Status codes in metrics are named as go-grpc-prometheus names them; these two not by the rule."""
 
 REQUEST_ID = "x-request-id"
 """Metadata: taken from the client if it sends one, and sent back with the status. Sent before that, it would commit the
@@ -30,140 +34,244 @@ _LONGEST_REQUEST_ID = 100
 _QUIET_TURNS = 10
 _TURN_SECONDS = 0.02
 
+_KINDS = {
+    (False, False): "unary",
+    (False, True): "server_stream",
+    (True, False): "client_stream",
+    (True, True): "bidi_stream",
+}
+"""Of a method, by whether it takes and gives streams, as go-grpc-prometheus names them."""
+
+_GO_NAMES = {"Ok": "OK", "Cancelled": "Canceled"}
+"""Status codes in metrics are named as go-grpc-prometheus names them; these two not by the rule."""
+
 if TYPE_CHECKING:
     _Context = grpc.aio.ServicerContext[Any, Any]
     _Handler = grpc.RpcMethodHandler[Any, Any]
 
 
-class RpcInterceptor(grpc.aio.ServerInterceptor):
-    def __init__(self, metrics: Metrics, service: str) -> None:
-        """`service`: the one whose calls `wait_until_idle` is about."""
-        self._metrics = metrics
-        self._service = service
-        self._wrapped: dict[str, _Handler] = {}
-        """By method, as gRPC asks for a handler at every call."""
-        self._num_started = 0
+class Calls(grpc.GenericRpcHandler):
+    """The methods of all services, for `add_<service>_to_server`, and the calls that run. Used on the event loop's
+    thread alone."""
+
+    def __init__(self, metrics: Metrics, admission: Admission, bounded: str, max_seconds: float) -> None:
+        """`bounded`: the service whose calls are admitted, have `max_seconds` where they bring no deadline, and are
+        waited for at the end. Others, as the health service, answer whatever else there is to do."""
+        self.metrics = metrics
+        self.admission = admission
+        self.max_seconds = max_seconds
+        self.intake = Intake()
+        self.is_draining = False
+        """Whether calls of the bounded service that begin now are refused."""
+        self.connections_are_told = asyncio.Event()
+        """Of the end. Calls are refused no earlier, so that a client that tries again does so at another server."""
+        self._bounded = bounded
+        self._methods: dict[str, _Handler] = {}
+        self._unknown = _Method(self, ("unary", "unknown", "unknown"), None, is_bounded=False).handler
+        self._num_begun = 0
         self._num_running = 0
-        self._is_draining = False
         self._idle = asyncio.Event()
         self._idle.set()
 
-    def begin_draining(self) -> None:
-        """Refuse every call of the service that begins from now on."""
-        self._is_draining = True
+    def add_registered_method_handlers(self, service: str, handlers: Mapping[str, "_Handler"]) -> None:
+        """What a generated `add_<service>_to_server` calls."""
+        for name, handler in handlers.items():
+            labels = _KINDS[handler.request_streaming, handler.response_streaming], service, name
+            method = _Method(self, labels, handler, is_bounded=service == self._bounded)
+            self._methods[f"/{service}/{name}"] = method.handler
+
+    def add_generic_rpc_handlers(self, handlers: object) -> None:
+        """What it calls for older servers, with the same methods."""
+
+    def service(self, handler_call_details: grpc.HandlerCallDetails) -> "_Handler":
+        """What gRPC asks at every call."""
+        return self._methods.get(handler_call_details.method, self._unknown)
+
+    def count_running(self, change: int) -> None:
+        self._num_begun += change > 0
+        self._num_running += change
+        (self._idle.clear if self._num_running else self._idle.set)()
 
     async def wait_until_none_begins(self, seconds: float) -> None:
-        """Until no call of the service has begun for a moment, so that gRPC has none that is accepted and has not begun;
-        for `seconds` at the most, and the later, the shorter a moment is enough. It is counted in turns of the event
-        loop, of which a call takes a few to begin, and which are slow where much is to do."""
+        """Until no call of the bounded service has begun for a moment, so that gRPC has none that is accepted and has
+        not begun; for `seconds` at the most. The moment is counted in turns of the event loop, of which a call takes a
+        few to begin, and which are slow where much is to do."""
         ends = time.monotonic() + seconds
         num_quiet = 0
-        while num_quiet < _QUIET_TURNS * (ends - time.monotonic()) / seconds:
-            num_started = self._num_started
+        while num_quiet < _QUIET_TURNS and time.monotonic() < ends:
+            num_begun = self._num_begun
             await asyncio.sleep(_TURN_SECONDS)
-            num_quiet = num_quiet + 1 if num_started == self._num_started else 0
+            num_quiet = num_quiet + 1 if num_begun == self._num_begun else 0
 
     async def wait_until_idle(self, seconds: float) -> None:
-        """Until no call of the service has run for that long, so that the last answers have reached the wire."""
+        """Until no call of the bounded service has run for that long, so that the last answers have reached the wire."""
         while True:
             await self._idle.wait()
-            num_started = self._num_started
+            num_begun = self._num_begun
             await asyncio.sleep(seconds)
-            if self._idle.is_set() and num_started == self._num_started:
+            if self._idle.is_set() and num_begun == self._num_begun:
                 return
 
-    async def intercept_service(
-        self,
-        continuation: Callable[[grpc.HandlerCallDetails], Awaitable["_Handler | None"]],
-        handler_call_details: grpc.HandlerCallDetails,
-    ) -> "_Handler | None":
-        handler = await continuation(handler_call_details)
-        if handler is None:
-            return handler  # no such method: gRPC answers UNIMPLEMENTED
-        wrapped = self._wrapped.get(handler_call_details.method)
-        if wrapped is None:
-            wrapped = self._wrapped[handler_call_details.method] = self._wrap(handler, handler_call_details.method)
-        return wrapped
 
-    def _wrap(self, handler: "_Handler", name: str) -> "_Handler":
-        _, service, method = name.split("/")
-        if handler.unary_unary:
-            return grpc.unary_unary_rpc_method_handler(
-                self._unary(handler.unary_unary, ("unary", service, method)),
-                handler.request_deserializer,
-                handler.response_serializer,
-            )
-        if handler.unary_stream:
-            return grpc.unary_stream_rpc_method_handler(
-                self._stream(handler.unary_stream, ("server_stream", service, method)),
-                handler.request_deserializer,
-                handler.response_serializer,
-            )
-        return handler
+class _Method:
+    """One method, as gRPC has it, and as the service wrote it."""
 
-    def _unary(self, inner: Callable[..., Awaitable[Any]], labels: tuple[str, ...]) -> Any:
-        async def call(request: Any, context: "_Context") -> Any:
-            request_id = _request_id(context)
-            with self._observed(labels, context) as outcome:
-                context.set_trailing_metadata(((REQUEST_ID, request_id),))
-                try:
-                    self._check_draining(labels)
-                    return await inner(request, context)
-                except Exception as error:
-                    await outcome.abort(error, request_id)
+    def __init__(self, calls: Calls, labels: tuple[str, ...], inner: "_Handler | None", is_bounded: bool) -> None:
+        """`labels`: kind, service and name, for the metrics; `inner`: None for methods that there are not."""
+        self._calls = calls
+        self._labels = labels
+        self._inner: Any = inner
+        self._is_bounded = is_bounded
+        self._begun = calls.metrics.rpc_started.labels(*labels)
+        self._seconds = calls.metrics.rpc_seconds.labels(*labels)
+        self.handler: _Handler = (
+            grpc.stream_stream_rpc_method_handler(self._answer_with_stream)
+            if inner and inner.response_streaming
+            else grpc.stream_unary_rpc_method_handler(self._answer)
+        )
 
-        return call
+    async def _answer(self, _: Any, context: "_Context") -> bytes:
+        with self._running(context) as running:
+            try:
+                async with asyncio.timeout(running.max_seconds):
+                    request = await self._request(running, context)
+                    response = await (self._inner.unary_unary or self._inner.stream_unary)(request, context)
+                    answer: bytes = self._inner.response_serializer(response)
+                    return answer
+            except Exception as error:
+                await running.abort(error)
+        return b""  # to nobody: the call is over
 
-    def _stream(self, inner: Callable[..., Any], labels: tuple[str, ...]) -> Any:
-        async def call(request: Any, context: "_Context") -> AsyncIterator[Any]:
-            request_id = _request_id(context)
-            with self._observed(labels, context) as outcome:
-                context.set_trailing_metadata(((REQUEST_ID, request_id),))
-                try:
-                    self._check_draining(labels)
-                    responses = inner(request, context)
+    async def _answer_with_stream(self, _: Any, context: "_Context") -> AsyncIterator[bytes]:
+        with self._running(context) as running:
+            try:
+                async with asyncio.timeout(running.max_seconds):
+                    request = await self._request(running, context)
+                    serialize = self._inner.response_serializer
+                    # A method may also write to the context by itself, as health's Watch does.
+                    responses = (self._inner.unary_stream or self._inner.stream_stream)(
+                        request, _Serializing(context, serialize)
+                    )
                     if isinstance(responses, AsyncIterator):
                         async for response in responses:
-                            yield response
+                            yield serialize(response)
                     else:
-                        await responses  # it writes to the context by itself, as health's Watch does
-                except Exception as error:
-                    await outcome.abort(error, request_id)
+                        await responses
+            except Exception as error:
+                await running.abort(error)
 
-        return call
+    async def _request(self, running: "_Running", context: "_Context") -> Any:
+        """The message that came, once there is room for it; of a method that takes a stream, all that will come.
 
-    @contextmanager
-    def _observed(self, labels: tuple[str, ...], context: "_Context") -> Iterator["_Outcome"]:
-        """Count the call, and record how it ended, whichever way that is."""
-        outcome = _Outcome(context)
-        started = time.monotonic()
-        self._metrics.rpc_started.labels(*labels).inc()
-        self._count_running(labels, +1)
+        Raises what the call is refused with.
+        """
+        if self._inner is None:
+            raise UnknownMethod(self._labels[-1])
+        calls, caller = self._calls, running.call.caller
+        if self._is_bounded:
+            if calls.is_draining:
+                await calls.connections_are_told.wait()
+                raise NotServing
+            calls.admission.check(caller)
+        if self._inner.request_streaming:
+            return self._requests(context)
+        received = await calls.intake.receive(caller, context.read)
+        if self._is_bounded and isinstance(received, bytes):
+            calls.admission.enter(caller, len(received))
+            running.num_bytes = len(received)
+        return self._parsed(received)
+
+    async def _requests(self, context: "_Context") -> AsyncIterator[Any]:
+        while isinstance(received := await context.read(), bytes):
+            yield self._parsed(received)
+
+    def _parsed(self, received: Any) -> Any:
+        if received is grpc.aio.EOF:
+            raise Unreadable("no message")
         try:
-            yield outcome
+            return self._inner.request_deserializer(received)
+        except Exception as error:  # protobuf's own, and what its parts raise
+            raise Unreadable(f"{len(received)} bytes that are none") from error
+
+    @contextlib.contextmanager
+    def _running(self, context: "_Context") -> Iterator["_Running"]:
+        """Count the call, and record how it ended, whichever way that is."""
+        calls, started = self._calls, time.monotonic()
+        running = _Running(context, started, calls.max_seconds if self._is_bounded else None)
+        current_call.set(running.call)
+        self._begun.inc()
+        if self._is_bounded:
+            calls.count_running(+1)
+        try:
+            yield running
         except (asyncio.CancelledError, GeneratorExit):
-            remaining = context.time_remaining()
-            is_late = remaining is not None and remaining <= 0
-            outcome.code = grpc.StatusCode.DEADLINE_EXCEEDED if is_late else grpc.StatusCode.CANCELLED
+            is_late = time.monotonic() >= running.call.deadline
+            running.code = grpc.StatusCode.DEADLINE_EXCEEDED if is_late else grpc.StatusCode.CANCELLED
             raise
         finally:
-            code = "".join(word.capitalize() for word in outcome.code.name.split("_"))
-            self._metrics.rpc_handled.labels(*labels, _GO_NAMES.get(code, code)).inc()
-            self._metrics.rpc_seconds.labels(*labels).observe(time.monotonic() - started)
-            self._count_running(labels, -1)
+            code = "".join(word.capitalize() for word in running.code.name.split("_"))
+            calls.metrics.rpc_handled.labels(*self._labels, _GO_NAMES.get(code, code)).inc()
+            self._seconds.observe(time.monotonic() - started)
+            if running.num_bytes is not None:
+                calls.admission.leave(running.call.caller, running.num_bytes)
+            if self._is_bounded:
+                calls.count_running(-1)
 
-    def _check_draining(self, labels: tuple[str, ...]) -> None:
-        """Raises NotServing."""
-        _, service, _ = labels
-        if self._is_draining and service == self._service:
-            raise NotServing
 
-    def _count_running(self, labels: tuple[str, ...], change: int) -> None:
-        _, service, _ = labels
-        if service == self._service:
-            self._num_started += change > 0
-            self._num_running += change
-            (self._idle.clear if self._num_running else self._idle.set)()
+class _Running:
+    """One call, and how it ends."""
+
+    def __init__(self, context: "_Context", now: float, max_seconds: float | None) -> None:
+        remaining = context.time_remaining()
+        self.max_seconds = max_seconds if remaining is None else None
+        """After which the server itself ends the call; None where gRPC does, or nobody."""
+        if remaining is None:
+            remaining = float("inf") if max_seconds is None else max_seconds
+        self.call = Call(_request_id(context), context.peer(), now + remaining)
+        self.code = grpc.StatusCode.OK
+        self.num_bytes: int | None = None
+        """Of its message, once it is admitted."""
+        self._context = context
+        context.set_trailing_metadata(((REQUEST_ID, self.call.request_id),))
+
+    async def abort(self, error: Exception) -> None:
+        """End the call with the status of an error. Returns only where it is over already."""
+        if isinstance(error, grpc.aio.AbortError):  # the method has ended it by itself
+            self.code = grpc.StatusCode(self._context.code())
+            raise error
+        error = self._translated(error)
+        self.code = code_of(error)
+        if self._context.done():
+            return
+        request_id = self.call.request_id
+        status = status_of(error, request_id)
+        await self._context.abort(status.code, status.details, ((REQUEST_ID, request_id), *status.trailing_metadata))
+
+    def _translated(self, error: Exception) -> Exception:
+        """One of the project's own, where it is another's that has the same meaning; what is unexpected is logged."""
+        if isinstance(error, TimeoutError) and time.monotonic() >= self.call.deadline:
+            return DeadlineExceeded("that the server sets for calls that bring none")
+        if isinstance(error, NotImplementedError):  # a method of the contract that the service does not have
+            return UnknownMethod(str(error))
+        if isinstance(error, Unreadable):
+            _logger.info("request %s of %s cannot be read: %s", self.call.request_id, self.call.caller, error)
+        elif not isinstance(error, TranslationError):
+            _logger.error("request %s failed", self.call.request_id, exc_info=error)
+        return error
+
+
+class _Serializing:
+    """A call's context, to which a method writes messages."""
+
+    def __init__(self, context: "_Context", serialize: Any) -> None:
+        self._context = context
+        self._serialize = serialize
+
+    async def write(self, message: Any) -> None:
+        await self._context.write(self._serialize(message))
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._context, name)
 
 
 def _request_id(context: "_Context") -> str:
@@ -172,25 +280,3 @@ def _request_id(context: "_Context") -> str:
         if name == REQUEST_ID and 1 <= len(value) <= _LONGEST_REQUEST_ID:
             return str(value)
     return str(uuid.uuid4())
-
-
-class _Outcome:
-    def __init__(self, context: "_Context") -> None:
-        self._context = context
-        self.code = grpc.StatusCode.OK
-
-    async def abort(self, error: Exception, request_id: str) -> None:
-        """End the call with the status of an error. Always raises."""
-        if isinstance(error, grpc.aio.AbortError):
-            self.code = grpc.StatusCode(self._context.code())
-            raise error
-        if isinstance(error, TranslationError):
-            self.code, message = STATUS_CODES[type(error)], str(error)
-        else:
-            _logger.error("request %s failed", request_id, exc_info=error)
-            self.code, message = grpc.StatusCode.INTERNAL, f"internal error; request id {request_id}"
-        status = rpc_status.to_status(
-            Status(code=self.code.value[0], message=message, details=error_details(error, request_id))
-        )
-        trailing = ((REQUEST_ID, request_id), *status.trailing_metadata)
-        await self._context.abort(status.code, status.details, trailing)

@@ -1,8 +1,6 @@
 """The gRPC methods: parse, submit, answer."""
 
 import asyncio
-import math
-import time
 from collections.abc import AsyncIterator, Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -16,6 +14,8 @@ from server.serving.requests.cache import TranslationCache
 from server.serving.requests.content_result import ContentResult
 from server.serving.requests.open_request import OpenRequest
 from server.serving.requests.parse import RequestLimits, TranslationRequest, parse_request, parse_score_request
+from server.serving.rpc.call import current_call
+from server.serving.turns import Turns
 
 if TYPE_CHECKING:
     _Context = grpc.aio.ServicerContext[Any, Any]
@@ -39,8 +39,10 @@ class TranslationService(pb_grpc.TranslationServiceServicer):
         self._limits = limits
         self._request_seconds = request_seconds
         self._cache = cache
+        self._turns = Turns()
 
     async def Translate(self, request: pb.TranslateRequest, context: "_Context") -> pb.TranslateResponse:
+        await self._turns.take()
         parsed = await _parse(parse_request, request, self._models, self._limits)
         results = await self._decode(parsed, context)
         return pb.TranslateResponse(
@@ -50,6 +52,7 @@ class TranslationService(pb_grpc.TranslationServiceServicer):
         )
 
     async def Score(self, request: pb.ScoreRequest, context: "_Context") -> pb.ScoreResponse:
+        await self._turns.take()
         parsed = await _parse(parse_score_request, request, self._models, self._limits)
         results = await self._decode(parsed, context)
         return pb.ScoreResponse(
@@ -61,6 +64,7 @@ class TranslationService(pb_grpc.TranslationServiceServicer):
     async def StreamTranslate(
         self, request: pb.TranslateRequest, context: "_Context"
     ) -> AsyncIterator[pb.StreamTranslateResponse]:
+        await self._turns.take()
         parsed = await _parse(parse_request, request, self._models, self._limits)
         manifest = parsed.model.manifest
         with self._open(parsed, context, streams=True) as open_request:
@@ -68,6 +72,7 @@ class TranslationService(pb_grpc.TranslationServiceServicer):
             open_contents = set(range(len(open_request.results)))
             while open_contents:
                 for index in await open_request.news():
+                    await self._turns.take()
                     result = open_request.results[index]
                     # Both at once: while a message is being sent, more of the translation may come in.
                     (delta, tokens), is_finished = result.take_delta(), result.is_finished
@@ -88,7 +93,7 @@ class TranslationService(pb_grpc.TranslationServiceServicer):
         return pb.ListModelsResponse(models=[self._describe(model) for model in self._models])
 
     def _open(self, parsed: TranslationRequest, context: "_Context", streams: bool) -> OpenRequest:
-        return OpenRequest(parsed, _deadline(context), streams, self._request_seconds, self._cache)
+        return OpenRequest(parsed, current_call.get().deadline, streams, self._request_seconds, self._cache)
 
     async def _decode(self, parsed: TranslationRequest, context: "_Context") -> list[ContentResult]:
         """Until all contents are done."""
@@ -96,6 +101,7 @@ class TranslationService(pb_grpc.TranslationServiceServicer):
             open_request.submit()
             while not open_request.is_finished:
                 await open_request.news()
+        await self._turns.take()
         return open_request.results
 
     def _describe(self, model: ServedModel) -> pb.Model:
@@ -148,8 +154,3 @@ async def _built(request: TranslationRequest, build: Callable[[], _Answer]) -> _
     if request.num_alignment_weights > _MANY_WEIGHTS:
         return await asyncio.to_thread(build)
     return build()
-
-
-def _deadline(context: "_Context") -> float:
-    remaining = context.time_remaining()
-    return math.inf if remaining is None else time.monotonic() + remaining

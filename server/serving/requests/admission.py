@@ -1,0 +1,53 @@
+"""How much the server takes on at once: what it cannot do soon is refused at once, with the time after which to ask
+again, before it costs anything.
+
+A call is refused for the number of calls that run and for the bytes of their messages (for the time that it would wait
+for its model: `serving/models/backlog.py`). Each caller's share of the calls follows from how many are free (dynamic
+thresholds, Choudhury and Hahne 1998): one alone may have nearly all, and the next one still finds some.
+"""
+
+from collections import Counter
+
+from server.errors import Overloaded
+
+_SHARE = 4
+"""Calls that a caller may have running for each that is free: one alone has four fifths of all at most."""
+
+
+class Admission:
+    """The calls that run. Used on the event loop's thread alone."""
+
+    def __init__(self, max_calls: int, max_bytes: int) -> None:
+        self._max_calls = max_calls
+        self._max_bytes = max_bytes
+        self._calls: Counter[str] = Counter()
+        self._num_calls = 0
+        self._num_bytes = 0
+
+    def check(self, caller: str) -> None:
+        """Raises Overloaded where one more call of this caller would be too much."""
+        free = self._max_calls - self._num_calls
+        if free <= 0 or self._calls[caller] >= _SHARE * free:
+            raise Overloaded(
+                f"{self._num_calls} calls are running, {self._calls[caller]} of this connection; "
+                f"{self._max_calls} are the limit, shared between connections"
+            )
+
+    def enter(self, caller: str, num_bytes: int) -> None:
+        """Begin a call whose message has come, to be ended by `leave`. Raises Overloaded."""
+        self.check(caller)
+        if self._num_bytes + num_bytes > self._max_bytes:
+            raise Overloaded(
+                f"messages of {self._num_bytes} bytes are being answered, {num_bytes} more would exceed the limit of "
+                f"{self._max_bytes}"
+            )
+        self._calls[caller] += 1
+        self._num_calls += 1
+        self._num_bytes += num_bytes
+
+    def leave(self, caller: str, num_bytes: int) -> None:
+        self._num_calls -= 1
+        self._num_bytes -= num_bytes
+        self._calls[caller] -= 1
+        if not self._calls[caller]:
+            del self._calls[caller]

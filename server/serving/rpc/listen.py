@@ -1,0 +1,55 @@
+"""The limits of the transport: what gRPC and HTTP/2 bound before a call begins."""
+
+from dataclasses import dataclass
+
+_MANY = 1_000_000
+
+_METADATA_BYTES = 16_384
+
+_HANDSHAKE_MILLISECONDS = 10_000
+
+_AGE_GRACE_MILLISECONDS = 300_000
+"""That calls of a connection that has become old get to end."""
+
+_KEEPALIVE_MILLISECONDS = 60_000
+
+_LEAST_PING_MILLISECONDS = 10_000
+"""Between two pings of a client; one that sends them faster is told to calm down, and its connection is closed."""
+
+_UNREQUESTED_SECONDS = 60
+
+
+@dataclass(frozen=True)
+class TransportLimits:
+    max_message_bytes: int
+    """Of a request; larger ones are refused by gRPC when it reads how large they are."""
+    max_streams: int
+    """Calls of one connection at a time; a client holds further ones back."""
+    max_connection_age_seconds: int
+    """After which a client is asked to connect anew, give or take a tenth: it then finds servers that have been added
+    since."""
+
+
+def channel_options(limits: TransportLimits) -> list[tuple[str, int]]:
+    """The options of the gRPC server, by the names that gRPC Core has for them."""
+    return [
+        # Else a second server on the same port would start without an error, and take half of the calls.
+        ("grpc.so_reuseport", 0),
+        ("grpc.max_receive_message_length", limits.max_message_bytes),
+        ("grpc.max_send_message_length", -1),  # an answer may be longer than any request
+        ("grpc.max_concurrent_streams", limits.max_streams),
+        # From the first of these on, gRPC ends calls that Python has not begun, with CANCELLED and by chance; they are
+        # refused by Python, with a reason, so the connections' limits bound how many there can be.
+        ("grpc.server.max_pending_requests", _MANY),
+        ("grpc.server.max_pending_requests_hard_limit", _MANY),
+        ("grpc.server_max_unrequested_time_in_server", _UNREQUESTED_SECONDS),
+        ("grpc.max_metadata_size", _METADATA_BYTES),
+        ("grpc.absolute_max_metadata_size", 2 * _METADATA_BYTES),
+        ("grpc.server_handshake_timeout_ms", _HANDSHAKE_MILLISECONDS),
+        ("grpc.max_connection_age_ms", 1000 * limits.max_connection_age_seconds),
+        ("grpc.max_connection_age_grace_ms", _AGE_GRACE_MILLISECONDS),
+        # A client whose machine or network is gone says nothing; its calls would stay open.
+        ("grpc.keepalive_time_ms", _KEEPALIVE_MILLISECONDS),
+        ("grpc.keepalive_permit_without_calls", 1),
+        ("grpc.http2.min_recv_ping_interval_without_data_ms", _LEAST_PING_MILLISECONDS),
+    ]
