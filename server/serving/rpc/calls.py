@@ -104,7 +104,7 @@ class Calls(grpc.GenericRpcHandler):
             num_quiet = num_quiet + 1 if num_begun == self._num_begun else 0
 
     async def wait_until_idle(self, seconds: float) -> None:
-        """Until no call of the bounded service has run for that long, so that the last answers have reached the wire."""
+        """Until no call of the bounded service has run for that long: the last answers have reached the wire then."""
         while True:
             await self._idle.wait()
             num_begun = self._num_begun
