@@ -110,8 +110,6 @@ def _bound(stack: ExitStack, endpoint: _Endpoint, port: int) -> int:
     """Bind a socket that does not listen, which keeps out nobody who binds as it does. Returns the port."""
     held = stack.enter_context(socket.socket(endpoint.family, socket.SOCK_STREAM))
     held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    if endpoint.host == "::":
-        held.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)  # as gRPC binds it
     held.bind(socket.getaddrinfo(endpoint.host, port, type=socket.SOCK_STREAM)[0][4])
     return int(held.getsockname()[1])
 

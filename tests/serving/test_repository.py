@@ -50,12 +50,12 @@ def test_an_empty_or_missing_repository_is_refused(tmp_path: Path) -> None:
         read_repository(tmp_path / "missing")
 
 
-@pytest.mark.parametrize("name", ["lost+found", "notes"])
+@pytest.mark.parametrize(("name", "inside"), [("lost+found", "1"), ("notes", "first")])
 def test_a_folder_without_a_version_is_passed_over_with_a_warning_that_names_it(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture, name: str
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, name: str, inside: str
 ) -> None:
     add(tmp_path, "a", "1")
-    (tmp_path / name / "first").mkdir(parents=True)
+    (tmp_path / name / inside).mkdir(parents=True)
     assert [bundle.manifest.name for bundle in read_repository(tmp_path)] == ["a"]
     [record] = caplog.records
     assert record.levelname == "WARNING"
