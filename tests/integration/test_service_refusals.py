@@ -397,7 +397,7 @@ async def test_a_broken_decode_loop_hides_its_inside_and_ends_the_process(
         metadata = (("x-request-id", "of mine"),)
         code, message, details = await refusal(served.stub.Translate(request(SENTENCES[0]), metadata=metadata))
         assert (code, message) == (grpc.StatusCode.INTERNAL, "decoding failed")
-        assert details == {"RequestInfo": RequestInfo(request_id="of mine")}
+        assert details["RequestInfo"] == RequestInfo(request_id="of mine")
         await asyncio.wait_for(served.app.wait(), PATIENCE)
         code, message, details = await refusal(served.translate(SENTENCES[0]))
         assert (code, message) == (grpc.StatusCode.UNAVAILABLE, "the server is shutting down")

@@ -1,8 +1,10 @@
 """The stream against a client that reads more slowly than the engine writes."""
 
 import asyncio
+import math
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 
@@ -17,16 +19,10 @@ from server.serving.models.backlog import Backlog
 from server.serving.models.catalogue import Models, ServedModel
 from server.serving.requests.options import OptionLimits
 from server.serving.requests.parse import RequestLimits
+from server.serving.rpc.call import Call, current_call
 from server.serving.rpc.translation import TranslationService
 from server.text.tokenizer import Tokenizer
 from tests.fakes import MANIFEST, PATIENCE, FakeBackend, post
-
-
-class NoDeadline:
-    """All that the service asks of its context."""
-
-    def time_remaining(self) -> None:
-        return None
 
 
 class Streaming:
@@ -46,7 +42,8 @@ class Streaming:
 
     def start(self, *contents: str) -> AsyncIterator[pb.StreamTranslateResponse]:
         request = pb.TranslateRequest(contents=contents, decoding=pb.DecodingOptions(max_output_tokens=9))
-        return self._service.StreamTranslate(request, NoDeadline())  # type: ignore[arg-type]
+        current_call.set(Call("request", "caller", math.inf))
+        return self._service.StreamTranslate(request, cast(Any, None))  # it asks nothing of its context
 
     async def first(self, messages: AsyncIterator[pb.StreamTranslateResponse]) -> pb.StreamTranslateResponse:
         """Of what three steps write."""

@@ -27,7 +27,8 @@ class Backlog:
     def __init__(self, max_delay_seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
         self._max_delay_seconds = max_delay_seconds
         self._clock = clock
-        self._open = 0
+        self.open = 0
+        """Cost of the sentences that have been submitted, and have not left."""
         self._rate = 0.0
         """The highest of late, a second; 0 while none is known."""
         self._window_started = -1.0
@@ -35,9 +36,9 @@ class Backlog:
 
     def check(self, cost: int) -> None:
         """Raises Overloaded where a request of this cost would have to wait for too long."""
-        if not self._rate or self._open + cost <= _LEAST_COST:
+        if not self._rate or self.open + cost <= _LEAST_COST:
             return
-        delay, own = self._open / self._rate, cost / self._rate
+        delay, own = self.open / self._rate, cost / self._rate
         most = self._max_delay_seconds + _BULK_PATIENCE * own
         if delay > most:
             problem = f"an answer would have to wait for about {delay:.2f} s, {most:.2f} s are the limit"
@@ -45,14 +46,14 @@ class Backlog:
 
     def add(self, cost: int) -> None:
         """Sentences of this cost have been submitted."""
-        if self._open < _LEAST_COST:  # what is done at leisure says nothing of what can be done
+        if self.open < _LEAST_COST:  # what is done at leisure says nothing of what can be done
             self._window_started, self._done_in_window = self._clock(), 0
-        self._open += cost
+        self.open += cost
 
     def remove(self, cost: int, is_done: bool) -> None:
         """Sentences of this cost have left the engine, translated (`is_done`) or not."""
-        self._open -= cost
-        if not is_done or self._open < _LEAST_COST:
+        self.open -= cost
+        if not is_done or self.open < _LEAST_COST:
             return
         self._done_in_window += cost
         elapsed = self._clock() - self._window_started

@@ -27,10 +27,12 @@ class Admission:
     def check(self, caller: str) -> None:
         """Raises Overloaded where one more call of this caller would be too much."""
         free = self._max_calls - self._num_calls
-        if free <= 0 or self._calls[caller] >= _SHARE * free:
+        if free <= 0:
+            raise Overloaded(f"{self._max_calls} calls are running, which is the limit")
+        if self._calls[caller] >= _SHARE * free:
             raise Overloaded(
-                f"{self._num_calls} calls are running, {self._calls[caller]} of this connection; "
-                f"{self._max_calls} are the limit, shared between connections"
+                f"this connection has {self._calls[caller]} calls running, and all together {self._num_calls} "
+                f"of {self._max_calls}: the free ones are for others"
             )
 
     def enter(self, caller: str, num_bytes: int) -> None:

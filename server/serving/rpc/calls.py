@@ -9,12 +9,16 @@ cannot be parsed is an error like any other.
 import asyncio
 import contextlib
 import logging
+import math
+import secrets
 import time
-import uuid
-from collections.abc import AsyncIterator, Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AbstractAsyncContextManager
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
 
 import grpc
+from prometheus_client import Counter
 
 from server.errors import DeadlineExceeded, NotServing, TranslationError, UnknownMethod, Unreadable
 from server.serving.metrics import Metrics
@@ -118,12 +122,13 @@ class _Method:
 
     def __init__(self, calls: Calls, labels: tuple[str, ...], inner: "_Handler | None", is_bounded: bool) -> None:
         """`labels`: kind, service and name, for the metrics; `inner`: None for methods that there are not."""
-        self._calls = calls
+        self.calls = calls
+        self.is_bounded = is_bounded
         self._labels = labels
         self._inner: Any = inner
-        self._is_bounded = is_bounded
         self._begun = calls.metrics.rpc_started.labels(*labels)
         self._seconds = calls.metrics.rpc_seconds.labels(*labels)
+        self._handled: dict[grpc.StatusCode, Counter] = {}
         self.handler: _Handler = (
             grpc.stream_stream_rpc_method_handler(self._answer_with_stream)
             if inner and inner.response_streaming
@@ -131,9 +136,9 @@ class _Method:
         )
 
     async def _answer(self, _: Any, context: "_Context") -> bytes:
-        with self._running(context) as running:
+        with _Running(self, context) as running:
             try:
-                async with asyncio.timeout(running.max_seconds):
+                async with running.limited():
                     request = await self._request(running, context)
                     response = await (self._inner.unary_unary or self._inner.stream_unary)(request, context)
                     answer: bytes = self._inner.response_serializer(response)
@@ -143,9 +148,9 @@ class _Method:
         return b""  # to nobody: the call is over
 
     async def _answer_with_stream(self, _: Any, context: "_Context") -> AsyncIterator[bytes]:
-        with self._running(context) as running:
+        with _Running(self, context) as running:
             try:
-                async with asyncio.timeout(running.max_seconds):
+                async with running.limited():
                     request = await self._request(running, context)
                     serialize = self._inner.response_serializer
                     # A method may also write to the context by itself, as health's Watch does.
@@ -167,8 +172,8 @@ class _Method:
         """
         if self._inner is None:
             raise UnknownMethod(self._labels[-1])
-        calls, caller = self._calls, running.call.caller
-        if self._is_bounded:
+        calls, caller = self.calls, running.call.caller
+        if self.is_bounded:
             if calls.is_draining:
                 await calls.connections_are_told.wait()
                 raise NotServing
@@ -176,7 +181,7 @@ class _Method:
         if self._inner.request_streaming:
             return self._requests(context)
         received = await calls.intake.receive(caller, context.read)
-        if self._is_bounded and isinstance(received, bytes):
+        if self.is_bounded and isinstance(received, bytes):
             calls.admission.enter(caller, len(received))
             running.num_bytes = len(received)
         return self._parsed(received)
@@ -193,46 +198,58 @@ class _Method:
         except Exception as error:  # protobuf's own, and what its parts raise
             raise Unreadable(f"{len(received)} bytes that are none") from error
 
-    @contextlib.contextmanager
-    def _running(self, context: "_Context") -> Iterator["_Running"]:
-        """Count the call, and record how it ended, whichever way that is."""
-        calls, started = self._calls, time.monotonic()
-        running = _Running(context, started, calls.max_seconds if self._is_bounded else None)
-        current_call.set(running.call)
+    def begin(self) -> None:
+        """Count a call."""
         self._begun.inc()
-        if self._is_bounded:
-            calls.count_running(+1)
-        try:
-            yield running
-        except (asyncio.CancelledError, GeneratorExit):
-            is_late = time.monotonic() >= running.call.deadline
-            running.code = grpc.StatusCode.DEADLINE_EXCEEDED if is_late else grpc.StatusCode.CANCELLED
-            raise
-        finally:
-            code = "".join(word.capitalize() for word in running.code.name.split("_"))
-            calls.metrics.rpc_handled.labels(*self._labels, _GO_NAMES.get(code, code)).inc()
-            self._seconds.observe(time.monotonic() - started)
-            if running.num_bytes is not None:
-                calls.admission.leave(running.call.caller, running.num_bytes)
-            if self._is_bounded:
-                calls.count_running(-1)
+        if self.is_bounded:
+            self.calls.count_running(+1)
+
+    def end(self, running: "_Running") -> None:
+        """Record how a call ended."""
+        self._seconds.observe(time.monotonic() - running.started)
+        code = running.code
+        if code not in self._handled:
+            name = "".join(word.capitalize() for word in code.name.split("_"))
+            self._handled[code] = self.calls.metrics.rpc_handled.labels(*self._labels, _GO_NAMES.get(name, name))
+        self._handled[code].inc()
+        if running.num_bytes is not None:
+            self.calls.admission.leave(running.call.caller, running.num_bytes)
+        if self.is_bounded:
+            self.calls.count_running(-1)
 
 
 class _Running:
-    """One call, and how it ends."""
+    """One call, and how it ends: a context that counts it, whichever way that is."""
 
-    def __init__(self, context: "_Context", now: float, max_seconds: float | None) -> None:
+    def __init__(self, method: _Method, context: "_Context") -> None:
+        self._method = method
+        self.started = time.monotonic()
         remaining = context.time_remaining()
-        self.max_seconds = max_seconds if remaining is None else None
-        """After which the server itself ends the call; None where gRPC does, or nobody."""
+        self._max_seconds = method.calls.max_seconds if remaining is None and method.is_bounded else None
+        # None where gRPC ends the call at its deadline, or nobody does.
         if remaining is None:
-            remaining = float("inf") if max_seconds is None else max_seconds
-        self.call = Call(_request_id(context), context.peer(), now + remaining)
+            remaining = math.inf if self._max_seconds is None else self._max_seconds
+        self.call = Call(_request_id(context), context.peer(), self.started + remaining)
         self.code = grpc.StatusCode.OK
         self.num_bytes: int | None = None
         """Of its message, once it is admitted."""
         self._context = context
         context.set_trailing_metadata(((REQUEST_ID, self.call.request_id),))
+
+    def limited(self) -> AbstractAsyncContextManager[object]:
+        """In which the server's own deadline holds, if the client has brought none."""
+        return contextlib.nullcontext() if self._max_seconds is None else asyncio.timeout(self._max_seconds)
+
+    def __enter__(self) -> Self:
+        current_call.set(self.call)
+        self._method.begin()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, _: BaseException | None, __: TracebackType | None) -> None:
+        if kind and issubclass(kind, asyncio.CancelledError | GeneratorExit):
+            is_late = time.monotonic() >= self.call.deadline
+            self.code = grpc.StatusCode.DEADLINE_EXCEEDED if is_late else grpc.StatusCode.CANCELLED
+        self._method.end(self)
 
     async def abort(self, error: Exception) -> None:
         """End the call with the status of an error. Returns only where it is over already."""
@@ -244,8 +261,8 @@ class _Running:
         if self._context.done():
             return
         request_id = self.call.request_id
-        status = status_of(error, request_id)
-        await self._context.abort(status.code, status.details, ((REQUEST_ID, request_id), *status.trailing_metadata))
+        code, message, details = status_of(error, request_id)
+        await self._context.abort(code, message, ((REQUEST_ID, request_id), details))
 
     def _translated(self, error: Exception) -> Exception:
         """One of the project's own, where it is another's that has the same meaning; what is unexpected is logged."""
@@ -279,4 +296,4 @@ def _request_id(context: "_Context") -> str:
     for name, value in context.invocation_metadata() or ():
         if name == REQUEST_ID and 1 <= len(value) <= _LONGEST_REQUEST_ID:
             return str(value)
-    return str(uuid.uuid4())
+    return secrets.token_hex(16)

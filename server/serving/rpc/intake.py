@@ -10,9 +10,10 @@ longer than `QUICK_SECONDS`.
 import asyncio
 from collections import OrderedDict, deque
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from dataclasses import dataclass
+from typing import Any, TypeVar
 
-from server.errors import DeadlineExceeded, Overloaded
+from server.errors import DeadlineExceeded, Overloaded, TranslationError
 
 _Received = TypeVar("_Received")
 
@@ -26,52 +27,80 @@ MAX_WAITING = 1_000
 """Calls that wait for a place; beyond them, only a caller of whom none waits may wait."""
 
 
+@dataclass(slots=True, eq=False)
+class _Place:
+    """What a call holds while its message comes in."""
+
+    task: "asyncio.Task[Any] | None"
+    """The call's; it is cancelled where the message is too slow."""
+    since: float
+    is_slow: bool = False
+    error: TranslationError | None = None
+    """Why it was cancelled."""
+
+
 class Intake:
     """Used on the event loop's thread alone."""
 
     def __init__(self) -> None:
-        self._num_quick = 0
-        self._num_slow = 0
+        self._quick: set[_Place] = set()
+        self._slow: set[_Place] = set()
+        self._num_given = 0
+        """Quick places that calls have been woken for and not yet taken."""
         self._waiting: OrderedDict[str, deque[asyncio.Future[None]]] = OrderedDict()
         """By caller, in the order in which the callers have their turns."""
         self._num_waiting = 0
+        self._is_watching = False
 
     async def receive(self, caller: str, receive: Callable[[], Awaitable[_Received]]) -> _Received:
         """What `receive` returns, once there is a place for it. Raises Overloaded or DeadlineExceeded."""
-        await self._take_place(caller)
-        is_slow = False
-
-        def move() -> None:
-            nonlocal is_slow
-            if self._num_slow < SLOW_PLACES:
-                is_slow = True
-                self._num_slow += 1
-                self._leave_place()
-                scope.reschedule(loop.time() + SLOW_SECONDS)
-            else:
-                scope.reschedule(loop.time())
-
+        if self._num_waiting or len(self._quick) + self._num_given >= QUICK_PLACES:
+            await self._wait(caller)
+            self._num_given -= 1
         loop = asyncio.get_running_loop()
-        timer = loop.call_later(QUICK_SECONDS, move)
+        place = _Place(asyncio.current_task(), loop.time())
+        self._quick.add(place)
+        if not self._is_watching:
+            self._is_watching = True
+            loop.call_later(QUICK_SECONDS, self._watch)
         try:
-            async with asyncio.timeout(None) as scope:
-                return await receive()
-        except TimeoutError:
-            if is_slow:
-                raise DeadlineExceeded(f"while the message came in: {SLOW_SECONDS:g} s are the limit") from None
-            problem = f"{SLOW_PLACES} large messages are being received, which is the limit"
-            raise Overloaded(problem) from None
+            return await receive()
+        except asyncio.CancelledError:
+            if place.error is None:
+                raise
+            assert place.task
+            place.task.uncancel()
+            raise place.error from None
         finally:
-            timer.cancel()
-            if is_slow:
-                self._num_slow -= 1
-            else:
-                self._leave_place()
+            (self._slow if place.is_slow else self._quick).discard(place)
+            self._give_places()
 
-    async def _take_place(self, caller: str) -> None:
-        if self._num_quick < QUICK_PLACES and not self._num_waiting:
-            self._num_quick += 1
-            return
+    def _watch(self) -> None:
+        """Messages that take long move to the places for them, or end their calls; one timer watches all."""
+        loop = asyncio.get_running_loop()
+        now = loop.time()
+        for place in [one for one in self._quick if now - one.since >= QUICK_SECONDS]:
+            self._quick.discard(place)
+            place.is_slow = True
+            if len(self._slow) < SLOW_PLACES:
+                self._slow.add(place)
+            else:
+                problem = f"{SLOW_PLACES} large messages are being received, which is the limit"
+                self._end(place, Overloaded(problem))
+        for place in [one for one in self._slow if now - one.since >= SLOW_SECONDS]:
+            self._end(place, DeadlineExceeded(f"while the message came in: {SLOW_SECONDS:g} s are the limit"))
+        self._give_places()
+        self._is_watching = bool(self._quick or self._slow or self._num_waiting)
+        if self._is_watching:
+            loop.call_later(QUICK_SECONDS / 2, self._watch)
+
+    def _end(self, place: _Place, error: TranslationError) -> None:
+        if place.error is None and place.task:
+            place.error = error
+            place.task.cancel()
+
+    async def _wait(self, caller: str) -> None:
+        """For a quick place, which is then the call's to take."""
         if self._num_waiting >= MAX_WAITING and caller in self._waiting:
             raise Overloaded(f"{self._num_waiting} calls wait to send their message, the limit is {MAX_WAITING}")
         turn = asyncio.get_running_loop().create_future()
@@ -80,29 +109,19 @@ class Intake:
         try:
             await turn
         except asyncio.CancelledError:
-            if turn.done() and not turn.cancelled():  # it had just been given the place
-                self._leave_place()
-            else:
-                self._forget(caller, turn)
+            if turn.done() and not turn.cancelled():
+                self._num_given -= 1
+                self._give_places()
             raise
 
-    def _leave_place(self) -> None:
-        """Give the place to the next caller's first call that waits."""
-        while self._num_waiting:
+    def _give_places(self) -> None:
+        """To the first call that waits of each caller in turn."""
+        while self._num_waiting and len(self._quick) + self._num_given < QUICK_PLACES:
             caller, turns = self._waiting.popitem(last=False)
             turn = turns.popleft()
             self._num_waiting -= 1
             if turns:
                 self._waiting[caller] = turns  # behind the others
-            if not turn.done():  # else its call is over, and about to take it out
+            if not turn.done():  # else its call is over
+                self._num_given += 1
                 turn.set_result(None)
-                return
-        self._num_quick -= 1
-
-    def _forget(self, caller: str, turn: asyncio.Future[None]) -> None:
-        turns = self._waiting.get(caller)
-        if turns and turn in turns:
-            turns.remove(turn)
-            self._num_waiting -= 1
-            if not turns:
-                del self._waiting[caller]

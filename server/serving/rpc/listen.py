@@ -38,6 +38,9 @@ def channel_options(limits: TransportLimits) -> list[tuple[str, int]]:
         ("grpc.max_receive_message_length", limits.max_message_bytes),
         ("grpc.max_send_message_length", -1),  # an answer may be longer than any request
         ("grpc.max_concurrent_streams", limits.max_streams),
+        # Streams that have ended on the wire, and that Python has not let go of, count as well, so that resets by the
+        # thousand slow down whoever sends them. With gRPC's own limit of 100, it refuses streams of busy clients.
+        ("grpc.http2.max_deallocating_streams", 10 * limits.max_streams),
         # From the first of these on, gRPC ends calls that Python has not begun, with CANCELLED and by chance; they are
         # refused by Python, with a reason, so the connections' limits bound how many there can be.
         ("grpc.server.max_pending_requests", _MANY),

@@ -1,16 +1,20 @@
 """From an error to what a client is told: a gRPC status, with details that its program can act on (google.rpc)."""
 
+import functools
+
 import grpc
 from google.protobuf.any_pb2 import Any as AnyMessage
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import Message
 from google.rpc.error_details_pb2 import BadRequest, ErrorInfo, RequestInfo, RetryInfo
 from google.rpc.status_pb2 import Status
-from grpc_status import rpc_status
 
 from server.errors import InvalidRequest, TranslationError
 
 DOMAIN = "seq2serve"
+
+DETAILS = "grpc-status-details-bin"
+"""Metadata that has a serialised google.rpc.Status."""
 
 
 def code_of(error: Exception) -> grpc.StatusCode:
@@ -18,26 +22,39 @@ def code_of(error: Exception) -> grpc.StatusCode:
     return grpc.StatusCode[error.status] if isinstance(error, TranslationError) else grpc.StatusCode.INTERNAL
 
 
-def status_of(error: Exception, request_id: str) -> grpc.Status:
-    """The whole status. Of an error that is not of the project's own, it says no more than where to look for it."""
-    details: list[Message] = [RequestInfo(request_id=request_id)]
-    message = f"internal error; request id {request_id}"
-    if isinstance(error, TranslationError):
-        message = str(error)
-        details.append(ErrorInfo(reason=error.reason, domain=DOMAIN))
-        if error.retry_seconds is not None:
-            details.append(RetryInfo(retry_delay=_duration(error.retry_seconds)))
-    if isinstance(error, InvalidRequest):
-        violation = BadRequest.FieldViolation(field=error.field, description=error.problem)
-        details.append(BadRequest(field_violations=[violation]))
-    code: int = code_of(error).value[0]
-    return rpc_status.to_status(Status(code=code, message=message, details=map(_packed, details)))
+def status_of(error: Exception, request_id: str) -> tuple[grpc.StatusCode, str, tuple[str, bytes]]:
+    """Code, message, and the trailing metadata with the details. Of an error that is not of the project's own, they say
+    no more than where to look for it."""
+    request = _packed(RequestInfo(request_id=request_id))
+    if not isinstance(error, TranslationError):
+        message = f"internal error; request id {request_id}"
+        whole = Status(code=grpc.StatusCode.INTERNAL.value[0], message=message, details=[request])
+        return grpc.StatusCode.INTERNAL, message, (DETAILS, whole.SerializeToString())
+    # Serialised messages that follow each other are one message, with the fields of both.
+    details = _described(error) + Status(details=[request]).SerializeToString()
+    return code_of(error), str(error), (DETAILS, details)
 
 
-def _duration(seconds: float) -> Duration:
-    duration = Duration()
-    duration.FromMilliseconds(round(1e3 * seconds))
-    return duration
+def _described(error: TranslationError) -> bytes:
+    """A status, serialised, with all details that are not the call's own."""
+    problem = (error.field, error.problem) if isinstance(error, InvalidRequest) else None
+    return _serialized(code_of(error).value[0], str(error), error.reason, error.retry_seconds, problem)
+
+
+@functools.lru_cache(256)  # an overloaded server says the same again and again, and has no time to spare
+def _serialized(
+    code: int, message: str, reason: str, retry_seconds: float | None, problem: tuple[str, str] | None
+) -> bytes:
+    details: list[Message] = [ErrorInfo(reason=reason, domain=DOMAIN)]
+    if retry_seconds is not None:
+        duration = Duration()
+        duration.FromMilliseconds(round(1e3 * retry_seconds))
+        details.append(RetryInfo(retry_delay=duration))
+    if problem is not None:
+        field, description = problem
+        details.append(BadRequest(field_violations=[BadRequest.FieldViolation(field=field, description=description)]))
+    serialized: bytes = Status(code=code, message=message, details=map(_packed, details)).SerializeToString()
+    return serialized
 
 
 def _packed(message: Message) -> AnyMessage:
