@@ -36,7 +36,7 @@ class DescriptorLimit:
         """Runs until it is cancelled."""
         while True:
             await asyncio.sleep(_WATCH_SECONDS)
-            if await asyncio.to_thread(_num_open) >= self._num_others + self.max_connections:
+            if await asyncio.to_thread(self._is_reached):
                 _logger.warning(
                     "%d connections are open, as many as the limit of %d open files (ulimit -n) allows: new ones are "
                     "refused",
@@ -44,6 +44,12 @@ class DescriptorLimit:
                     self._limit,
                 )
                 await asyncio.sleep(_WARN_SECONDS - _WATCH_SECONDS)
+
+    def _is_reached(self) -> bool:
+        try:
+            return _num_open() >= self._num_others + self.max_connections
+        except OSError:  # not even one is left to look with
+            return True
 
 
 def _raise_limit() -> int:
