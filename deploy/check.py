@@ -24,6 +24,7 @@ from ruamel.yaml import YAML
 from deploy.dockerfile import Stage, read_dockerfile
 from server.config import ServerConfig
 from server.decoding.metrics import EngineMetrics
+from server.serving.app import CLOSING_SECONDS
 from server.serving.metrics import Metrics
 
 COMPOSE = Path("docker-compose.yml")
@@ -81,8 +82,8 @@ def check_compose(services: dict[str, Any], stages: dict[str, Stage]) -> Iterato
             if other not in services:
                 yield f"{where}: depends on {other}, which is no service"
     stop, grace = services["server"]["stop_grace_period"], ServerConfig().grace_seconds
-    if int(stop.removesuffix("s")) <= grace:
-        yield f"{COMPOSE}: server: killed after {stop}, within its own grace of {grace} s"
+    if int(stop.removesuffix("s")) <= grace + CLOSING_SECONDS:
+        yield f"{COMPOSE}: server: killed after {stop}, within {grace} s of grace and {CLOSING_SECONDS} s to close"
 
 
 def check_dockerfile(stages: dict[str, Stage]) -> Iterator[str]:

@@ -1,4 +1,5 @@
-"""Exits with 0 if the server in this container says that it is serving; knows only the health protocol."""
+"""python -m deploy.healthcheck: exits with 0 if the server in this container, asked where it listens, says that it is
+serving. Knows the health protocol alone."""
 
 import os
 import sys
@@ -6,12 +7,17 @@ import sys
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+from seq2serve.addresses import parse_target
+
 _DEADLINE_SECONDS = 2
 
 
 def main() -> None:
-    port = os.environ["SEQ2SERVE_LISTEN"].rpartition(":")[2]
-    with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
+    try:
+        server = parse_target("SEQ2SERVE_LISTEN", os.environ["SEQ2SERVE_LISTEN"])
+    except ValueError as error:
+        sys.exit(f"error: {error}")
+    with grpc.insecure_channel(server.target, server.channel_options) as channel:
         try:
             answer = health_pb2_grpc.HealthStub(channel).Check(  # type: ignore[attr-defined]  # absent from types-grpcio
                 health_pb2.HealthCheckRequest(), timeout=_DEADLINE_SECONDS

@@ -24,6 +24,7 @@ from locust.env import Environment
 from loadtest.locustfile import SENTENCES, TranslationUser, read_decoding
 from loadtest.report import Round, merge, plot, table
 from loadtest.running_server import STOP_SECONDS, ServerError, running_server, serve_command
+from seq2serve.addresses import parse_target
 from seq2serve.pb import translation_pb2 as pb
 from seq2serve.pb import translation_pb2_grpc as pb_grpc
 
@@ -78,7 +79,8 @@ def main() -> None:
 
 def compare(address: str, arguments: argparse.Namespace) -> bool:
     """Drive every model, and report. Returns whether every call succeeded."""
-    with grpc.insecure_channel(address) as channel:
+    server = parse_target("server", address)
+    with grpc.insecure_channel(server.target, server.channel_options) as channel:
         models = pb_grpc.TranslationServiceStub(channel).ListModels(pb.ListModelsRequest(), timeout=10).models
     cases = [
         Case(model, *named)

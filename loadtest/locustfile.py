@@ -7,6 +7,7 @@ locust -f loadtest/locustfile.py --host 127.0.0.1:50051 --model lstm-en-fr --dec
 
 import contextlib
 import itertools
+import sys
 import time
 from argparse import ArgumentParser
 from collections.abc import Callable, Iterator
@@ -19,6 +20,7 @@ from grpc.experimental import gevent as grpc_gevent
 from locust import User, constant, events, task
 from locust.env import Environment
 
+from seq2serve.addresses import parse_target
 from seq2serve.pb import translation_pb2 as pb
 from seq2serve.pb import translation_pb2_grpc as pb_grpc
 
@@ -76,8 +78,10 @@ class TranslationUser(User):
         cls.sentences = itertools.cycle(SENTENCES)
 
     def on_start(self) -> None:
+        server = parse_target("--host", self.host or "")
         # A user is a client of its own; by default, channels to one address share a connection.
-        self._channel = grpc.insecure_channel(self.host or "", options=[("grpc.use_local_subchannel_pool", 1)])
+        options = [("grpc.use_local_subchannel_pool", 1), *server.channel_options]
+        self._channel = grpc.insecure_channel(server.target, options)
         self._stub = pb_grpc.TranslationServiceStub(
             grpc.intercept_channel(self._channel, RequestEvents(self.environment))
         )
@@ -102,6 +106,15 @@ def _add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--decoding", default="{}", help="decoding options, in JSON (default: none)")
 
 
+def _check_host(environment: Environment, **_: Any) -> None:
+    """Locust's page may give another one later."""
+    if environment.host:
+        try:
+            parse_target("--host", environment.host)
+        except ValueError as error:
+            sys.exit(f"error: {error}")
+
+
 def _prepare(environment: Environment, **_: Any) -> None:
     if environment.parsed_options:
         options = environment.parsed_options
@@ -110,4 +123,5 @@ def _prepare(environment: Environment, **_: Any) -> None:
 
 # Locust's own events; python -m loadtest has an environment with others.
 events.init_command_line_parser.add_listener(_add_arguments)
+events.init.add_listener(_check_host)
 events.test_start.add_listener(_prepare)

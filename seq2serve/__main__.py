@@ -17,6 +17,7 @@ from pathlib import Path
 
 import grpc
 
+from seq2serve.addresses import parse_target
 from seq2serve.decoding_flags import add_decoding_arguments, read_decoding
 from seq2serve.pb import translation_pb2 as pb
 from seq2serve.pb import translation_pb2_grpc as pb_grpc
@@ -75,9 +76,11 @@ def main() -> None:
         parser.error("--stream and --all-models show texts alone: no hypotheses, scores or alignments")
     try:
         decoding = read_decoding(arguments)
+        server = parse_target("--server", arguments.server)
     except (OSError, ValueError) as error:
         parser.error(str(error))
-    with grpc.insecure_channel(arguments.server, options=[("grpc.max_receive_message_length", -1)]) as channel:
+    options = [("grpc.max_receive_message_length", -1), *server.channel_options]
+    with grpc.insecure_channel(server.target, options) as channel:
         client = Client(channel, arguments.timeout, decoding)
         try:
             if arguments.list_models:

@@ -6,7 +6,10 @@ import sys
 
 from server.config import parse_config
 from server.serving.app import serve
+from server.serving.output import drop_unwritten
 
 if __name__ == "__main__":
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    sys.exit(asyncio.run(serve(parse_config())))
+    code = asyncio.run(serve(parse_config()))
+    drop_unwritten()
+    sys.exit(code)

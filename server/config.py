@@ -17,8 +17,8 @@ def _setting(default: Any, text: str) -> Any:
 
 @dataclass(frozen=True, kw_only=True)
 class ServerConfig:
-    listen: str = _setting("127.0.0.1:50051", "address of the gRPC server; port 0 takes a free one")
-    metrics_listen: str = _setting("127.0.0.1:9464", "address of Prometheus metrics over HTTP; empty for none")
+    listen: str = _setting("127.0.0.1:50051", "gRPC's host:port, [IPv6]:port, :port or unix:path; port 0 is a free one")
+    metrics_listen: str = _setting("127.0.0.1:9464", "the same for Prometheus over HTTP, without unix; empty for none")
     model_repository: Path = _setting(Path("model_repository"), "folder of <model>/<version>/ bundles")
     default_model: str = _setting("transformer-en-fr", "model of requests that name none")
     max_rows: int = _setting(64, "rows of each model's running batch")

@@ -5,9 +5,10 @@ import gc
 import itertools
 import logging
 import shlex
-import signal
 import sys
+import time
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import cast
 from wsgiref.simple_server import WSGIServer
 
@@ -15,17 +16,19 @@ import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection, reflection_pb2_grpc
 from grpc_reflection.v1alpha._async import ReflectionServicer
-from prometheus_client import start_http_server
 
+from seq2serve.addresses import Address, parse_address
 from seq2serve.pb import translation_pb2, translation_pb2_grpc
 from server.bundle.manifest import Bundle, BundleError
 from server.config import ServerConfig
 from server.errors import shown
-from server.serving.engines.processes import Engines, EngineSeries, Launch, launch_process
+from server.serving.descriptors import DescriptorLimit
+from server.serving.engines.processes import CLOSE_SECONDS, Engines, EngineSeries, Launch, launch_process
 from server.serving.metrics import Metrics, watch_lag
 from server.serving.models.backlog import Backlog
 from server.serving.models.catalogue import Models, ServedModel
 from server.serving.models.repository import check_default, read_glossaries, read_repository
+from server.serving.output import write_line
 from server.serving.requests.admission import Admission
 from server.serving.requests.cache import TranslationCache
 from server.serving.requests.options import MAX_TERM_CHARACTERS, OptionLimits
@@ -33,6 +36,8 @@ from server.serving.requests.parse import RequestLimits
 from server.serving.rpc.calls import Calls
 from server.serving.rpc.listen import TransportLimits, channel_options
 from server.serving.rpc.translation import TranslationService
+from server.serving.signals import drain_on_signals
+from server.serving.sockets import listen_for_metrics, listen_for_rpcs, num_endpoints, stop_metrics
 from server.text.glossary import Glossary
 from server.text.sentencepieces import SentencePieceTokenizer
 from server.text.tokenizer import Tokenizer
@@ -45,24 +50,42 @@ _OTHER_BYTES = 1_000_000
 """Bytes of a request other than its texts."""
 
 _FLUSH_SECONDS = 0.5
-"""Time at shutdown for the last answers to reach the wire, and for calls that were just accepted to begin."""
+"""Time at shutdown for the last answers to reach the wire."""
+
+_ACCEPTED_SECONDS = 2.0
+"""The most that a drain waits, within its grace, for the calls that gRPC has accepted to begin."""
+
+CLOSING_SECONDS = CLOSE_SECONDS + 2 * _FLUSH_SECONDS
+"""The most that a stop takes after the grace: what the engines get to end, and what gRPC and the metrics need."""
 
 
 class App:
     """One serving process: `start`, then `wait`, then `stop`."""
 
     def __init__(self, config: ServerConfig, launch: Launch = launch_process) -> None:
-        """`launch`: how what decodes is started."""
+        """`launch`: how what decodes is started. Raises ValueError for an address that is none."""
         self._config = config
+        self._listen_address = parse_address("listen", config.listen)
+        self._metrics_address = None
+        if config.metrics_listen:
+            self._metrics_address = parse_address("metrics_listen", config.metrics_listen)
+            if self._metrics_address.path:
+                raise ValueError(f"metrics_listen: host:port or :port expected, got {self._metrics_address}")
         self._engines = Engines(self._on_engine_failure, launch)
         self._metrics = Metrics()
         self._health = health.aio.HealthServicer()
         self._stopping = asyncio.Event()
         self._has_failed = False
+        self._metrics_servers: list[WSGIServer] = []
         self.port = 0
-        """Of the gRPC server, once it has started."""
+        """Port of the gRPC server, once it has started."""
         self.metrics_port = 0
-        """Of the metrics over HTTP, likewise."""
+        """Port of the metrics over HTTP, once they are served."""
+
+    @property
+    def address(self) -> Address:
+        """Where a client on this machine reaches the server, once it has started."""
+        return replace(self._listen_address, port=self.port).reachable
 
     async def start(self) -> None:
         """Load and warm every model, then listen. Raises BundleError, or OSError for an address that is taken."""
@@ -103,15 +126,20 @@ class App:
         described = ReflectionServicer((SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME))
         reflection_pb2_grpc.add_ServerReflectionServicer_to_server(described, calls)
         transport = TransportLimits(_largest_request(limits), config.max_streams, config.max_connection_age_seconds)
-        self._server = grpc.aio.server(handlers=[calls], options=channel_options(transport))
-        try:
-            self.port = self._server.add_insecure_port(config.listen)
-        except RuntimeError as error:
-            raise OSError(f"listen: cannot listen on {config.listen}: {error}") from error
+        descriptors = DescriptorLimit()
+        # gRPC counts connections by listening socket.
+        max_connections = max(1, descriptors.max_connections // num_endpoints("listen", self._listen_address))
+        options = [*channel_options(transport), ("grpc.max_allowed_incoming_connections", max_connections)]
+        self._server = grpc.aio.server(handlers=[calls], options=options)
+        self.port = listen_for_rpcs(self._server, "listen", self._listen_address).port
         self._lag = asyncio.create_task(watch_lag(self._metrics.event_loop_lag))
-        self._metrics.registry.register(EngineSeries(self._engines, asyncio.get_running_loop()))
-        self._metrics_server = self._serve_metrics()
+        registry = self._metrics.registry
+        registry.register(EngineSeries(self._engines, asyncio.get_running_loop()))
+        if self._metrics_address:
+            self._metrics_servers, bound = listen_for_metrics(registry, "metrics_listen", self._metrics_address)
+            self.metrics_port = bound.port
         await self._server.start()
+        self._descriptor_watch = asyncio.create_task(descriptors.warn_when_reached())
 
     async def wait(self) -> None:
         """Until `request_stop`, or a broken decode loop."""
@@ -122,8 +150,14 @@ class App:
 
     async def stop(self) -> bool:
         """Drain: no new request, running ones get the grace to end. Returns whether all was well."""
+        grace = self._config.grace_seconds
+        grace_ends = time.monotonic() + grace
+        self._calls.is_draining = True
         await self._set_health(health_pb2.HealthCheckResponse.NOT_SERVING)
-        stopped = asyncio.ensure_future(self._server.stop(self._config.grace_seconds))
+        # Only calls that have begun can be refused by name: gRPC cancels all others when it stops.
+        await self._calls.wait_until_none_begins(min(_ACCEPTED_SECONDS, grace / 2))
+        stopped = asyncio.ensure_future(self._server.stop(max(0, grace_ends - time.monotonic())))
+        self._calls.connections_are_told.set()  # they are by the time that anybody who waits for it goes on
         idle = asyncio.ensure_future(self._calls.wait_until_idle(_FLUSH_SECONDS))
         await asyncio.wait({stopped, idle}, return_when=asyncio.FIRST_COMPLETED)
         idle.cancel()
@@ -131,9 +165,8 @@ class App:
         await stopped
         self._has_failed |= not await self._engines.close()
         self._lag.cancel()
-        if self._metrics_server:
-            await asyncio.to_thread(self._metrics_server.shutdown)
-            self._metrics_server.server_close()
+        self._descriptor_watch.cancel()
+        await asyncio.to_thread(stop_metrics, self._metrics_servers)
         return not self._has_failed
 
     def _load(self, bundle: Bundle) -> ServedModel:
@@ -152,18 +185,6 @@ class App:
     async def _set_health(self, status: int) -> None:
         for service in ("", SERVICE):
             await self._health.set(service, status)
-
-    def _serve_metrics(self) -> WSGIServer | None:
-        if not self._config.metrics_listen:
-            return None
-        host, _, port = self._config.metrics_listen.rpartition(":")
-        try:
-            server, _ = start_http_server(int(port), host.strip("[]"), self._metrics.registry)
-        except (OSError, ValueError) as error:
-            address = self._config.metrics_listen
-            raise OSError(f"metrics_listen: cannot listen on {address}: {error}") from error
-        self.metrics_port = server.server_port
-        return server
 
 
 def _largest_request(limits: RequestLimits) -> int:
@@ -200,20 +221,21 @@ def _check_glossaries(glossaries: Mapping[str, Glossary], tokenizer: Tokenizer, 
 
 
 async def serve(config: ServerConfig) -> int:
-    """Serve until SIGTERM or Ctrl-C. Returns the process's exit code."""
-    app = App(config)
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, app.request_stop)
+    """Serve until a signal ends it. Returns the process's exit code."""
+    try:
+        app = App(config)
+    except ValueError as error:
+        write_line(f"error: {error}", sys.stderr)
+        return 2
+    drain_on_signals(app.request_stop)
     try:
         await app.start()
     except (BundleError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
+        write_line(f"error: {error}", sys.stderr)
         return 1
-    address = f"{config.listen.rpartition(':')[0]}:{app.port}"
-    print(f"serving on {address}; translate a sentence with:", flush=True)
-    python = shlex.quote(sys.executable)
-    print(f'  {python} -m seq2serve --server {address} "Two young men are playing guitar in the park."', flush=True)
+    write_line(f"serving on {app.address}; translate a sentence with:")
+    command = shlex.join([sys.executable, "-m", "seq2serve", "--server", str(app.address)])
+    write_line(f'  {command} "Two young men are playing guitar in the park."')
     await app.wait()
     _logger.info("draining, for at most %s s", config.grace_seconds)
     return 0 if await app.stop() else 1

@@ -26,7 +26,7 @@ def test_the_files_as_they_are_have_no_problem() -> None:
         ("server", "build", {"target": "serve"}, "has no stage serve"),
         ("prometheus", "volumes", ["./deploy/nowhere:/x:ro"], "no such file"),
         ("prometheus", "depends_on", ["sever"], "depends on sever, which is no service"),
-        ("server", "stop_grace_period", "20s", "killed after 20s, within its own grace"),
+        ("server", "stop_grace_period", "26s", "killed after 26s, within 20 s of grace and 6.0 s to close"),
     ],
 )
 def test_a_wrong_service_is_named(service: str, key: str, value: object, problem: str) -> None:

@@ -20,7 +20,7 @@ class ServerProcess:
         assert process.stdout
         self.process = process
         line = process.stdout.readline()
-        match = re.fullmatch(r"serving on (127\.0\.0\.1:\d+); translate a sentence with:\n", line)
+        match = re.fullmatch(r"serving on (.+); translate a sentence with:\n", line)
         assert match, f"{line!r} {process.stderr.read() if process.stderr else ''}"
         self.address = match[1]
         self.example = process.stdout.readline().strip()
@@ -47,8 +47,8 @@ def server_arguments(repository: Path, listen: str = "127.0.0.1:0") -> list[str]
 
 
 @contextmanager
-def server_process(repository: Path) -> Iterator[ServerProcess]:
-    command = [sys.executable, "-m", "server", *server_arguments(repository)]
+def server_process(repository: Path, listen: str = "127.0.0.1:0") -> Iterator[ServerProcess]:
+    command = [sys.executable, "-m", "server", *server_arguments(repository, listen)]
     with subprocess.Popen(command, cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         try:
             yield ServerProcess(process)

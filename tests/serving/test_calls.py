@@ -239,9 +239,13 @@ async def test_a_method_that_the_service_does_not_have_is_unimplemented(surround
     assert code is grpc.StatusCode.UNIMPLEMENTED
 
 
-async def test_while_draining_a_call_that_begins_is_unavailable(surrounded: Surrounded) -> None:
+async def test_while_draining_a_call_is_unavailable_once_connections_are_told(surrounded: Surrounded) -> None:
     surrounded.calls.is_draining = True
-    code, _, details = await refusal(surrounded.call("Translate"))
+    call = asyncio.ensure_future(surrounded.call("Translate"))
+    await surrounded.calls.wait_until_none_begins(PATIENCE)
+    assert not call.done()
+    surrounded.calls.connections_are_told.set()
+    code, _, details = await refusal(call)
     assert code is grpc.StatusCode.UNAVAILABLE
     assert "RetryInfo" in details
 

@@ -1,4 +1,5 @@
 import dataclasses
+import os
 from pathlib import Path
 
 import pytest
@@ -49,9 +50,38 @@ def test_an_empty_or_missing_repository_is_refused(tmp_path: Path) -> None:
         read_repository(tmp_path / "missing")
 
 
-def test_a_model_without_a_version_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "a" / "first").mkdir(parents=True)
-    with pytest.raises(BundleError, match="a: no version, a folder named by a number, is in it"):
+@pytest.mark.parametrize(("name", "inside"), [("lost+found", "1"), ("notes", "first")])
+def test_a_folder_without_a_version_is_passed_over_with_a_warning_that_names_it(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, name: str, inside: str
+) -> None:
+    add(tmp_path, "a", "1")
+    (tmp_path / name / inside).mkdir(parents=True)
+    assert [bundle.manifest.name for bundle in read_repository(tmp_path)] == ["a"]
+    [record] = caplog.records
+    assert record.levelname == "WARNING"
+    assert f"{tmp_path / name} is passed over: no version" in record.getMessage()
+
+
+def test_a_repository_of_passed_over_folders_alone_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "lost+found").mkdir()
+    with pytest.raises(BundleError, match="no model is in it"):
+        read_repository(tmp_path)
+
+
+def test_a_damaged_version_stops_the_start_though_other_models_are_well(tmp_path: Path) -> None:
+    add(tmp_path, "a", "1")
+    (tmp_path / "b" / "1").mkdir(parents=True)
+    with pytest.raises(BundleError, match=r"b/1/model\.json"):
+        read_repository(tmp_path)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root reads everything")
+def test_a_model_that_cannot_be_read_stops_the_start_but_lost_and_found_does_not(tmp_path: Path) -> None:
+    add(tmp_path, "a", "1")
+    (tmp_path / "lost+found").mkdir(mode=0)
+    assert len(read_repository(tmp_path)) == 1
+    (tmp_path / "b").mkdir(mode=0)
+    with pytest.raises(BundleError, match="b: Permission denied"):
         read_repository(tmp_path)
 
 

@@ -23,7 +23,7 @@ from server.serving.engines.remote import COLLECT_SECONDS, RemoteEngine
 
 _logger = logging.getLogger(__name__)
 
-_CLOSE_SECONDS = 10.0
+CLOSE_SECONDS = 5.0
 """That the decoding process gets to end, once nobody waits for a translation any more."""
 
 
@@ -43,9 +43,9 @@ Launch = Callable[[Sequence[socket.socket]], Launched]
 def launch_process(connections: Sequence[socket.socket]) -> Launched:
     descriptors = [connection.fileno() for connection in connections]
     command = [sys.executable, "-m", "server.decoding", *map(str, descriptors)]
-    # Signals are for the serving process, which drains: those of a terminal go to its process group alone, and SIGTERM,
-    # from who ends all of a service's processes, stays blocked there as it is here now.
-    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+    # Signals are for the serving process, which drains: those of a terminal go to its process group alone, and those
+    # from who ends all of a service's processes stay blocked there as they are here now.
+    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGINT, signal.SIGHUP})
     try:
         return subprocess.Popen(command, pass_fds=descriptors, stdin=subprocess.DEVNULL, process_group=0)
     finally:
@@ -83,7 +83,7 @@ class Engines:
         """Sentences that are in are finished first. Returns whether all went well."""
         closing = asyncio.gather(*(engine.close() for engine in self._by_name.values()))
         try:
-            await asyncio.wait_for(closing, _CLOSE_SECONDS)
+            await asyncio.wait_for(closing, CLOSE_SECONDS)
         except TimeoutError:
             _logger.error("the decoding process does not end, and is killed")
             self._launched.kill()
@@ -96,7 +96,7 @@ class Engines:
         """Close without waiting for what is in."""
         await asyncio.gather(*(engine.abandon() for engine in self._by_name.values()))
         try:
-            await asyncio.to_thread(self._launched.wait, _CLOSE_SECONDS)
+            await asyncio.to_thread(self._launched.wait, CLOSE_SECONDS)
         except subprocess.TimeoutExpired:
             self._launched.kill()
             await asyncio.to_thread(self._launched.wait)

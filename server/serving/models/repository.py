@@ -1,5 +1,6 @@
 """The model repository: a folder, and the bundles and glossaries that lie in it."""
 
+import logging
 from pathlib import Path
 
 from server.bundle.manifest import Bundle, BundleError, read_bundle
@@ -7,17 +8,24 @@ from server.text.glossary import SUFFIX, Glossary, read_glossary
 
 GLOSSARIES = "glossaries"
 
+_LOST_AND_FOUND = "lost+found"
+"""Every ext4 file system's, which only root can read."""
+
+_logger = logging.getLogger(__name__)
+
 
 def read_repository(folder: Path) -> list[Bundle]:
-    """The newest version of every model, by name; hidden folders are passed over.
+    """The newest version of every model, by name. Hidden folders are passed over; so are, with a warning, folders
+    without a version.
 
-    Raises BundleError where there is none, or one is damaged.
+    Raises BundleError where no model is in it, or one is damaged.
     """
     bundles = []
     for model in sorted(path for path in folder.glob("[!.]*") if path.is_dir()):
-        versions = [path for path in model.iterdir() if path.is_dir() and path.name.isdecimal()]
+        versions = _versions(model)
         if not versions:
-            raise BundleError(f"{model}: no version, a folder named by a number, is in it")
+            _logger.warning("%s is passed over: no version, a folder named by a number, is in it", model)
+            continue
         bundle = read_bundle(max(versions, key=lambda path: int(path.name)))
         if (bundle.manifest.name, bundle.manifest.version) != (model.name, bundle.folder.name):
             raise BundleError(f"{bundle.folder}: model.json says {bundle.manifest.name}/{bundle.manifest.version}")
@@ -25,6 +33,16 @@ def read_repository(folder: Path) -> list[Bundle]:
     if not bundles:
         raise BundleError(f"{folder}: no model is in it")
     return bundles
+
+
+def _versions(model: Path) -> list[Path]:
+    """Raises BundleError for a folder that cannot be read."""
+    if model.name == _LOST_AND_FOUND:
+        return []
+    try:
+        return [path for path in model.iterdir() if path.is_dir() and path.name.isdecimal()]
+    except OSError as error:
+        raise BundleError(f"{model}: {error.strerror}") from error
 
 
 def read_glossaries(bundle: Bundle) -> dict[str, Glossary]:

@@ -35,6 +35,9 @@ call, and a client's retry policy could no longer repeat one that is refused."""
 
 _LONGEST_REQUEST_ID = 100
 
+_QUIET_TURNS = 10
+_TURN_SECONDS = 0.02
+
 _KINDS = {
     (False, False): "unary",
     (False, True): "server_stream",
@@ -64,6 +67,8 @@ class Calls(grpc.GenericRpcHandler):
         self.intake = Intake()
         self.is_draining = False
         """Whether calls of the bounded service that begin now are refused."""
+        self.connections_are_told = asyncio.Event()
+        """Of the end. Calls are refused no earlier, so that a client that tries again does so at another server."""
         self._bounded = bounded
         self._methods: dict[str, _Handler] = {}
         self._unknown = _Method(self, ("unary", "unknown", "unknown"), None, is_bounded=False).handler
@@ -91,8 +96,19 @@ class Calls(grpc.GenericRpcHandler):
         self._num_running += change
         (self._idle.clear if self._num_running else self._idle.set)()
 
+    async def wait_until_none_begins(self, seconds: float) -> None:
+        """Until no call of the bounded service has begun for a moment, so that gRPC has none that is accepted and has
+        not begun; for `seconds` at the most. The moment is counted in turns of the event loop, of which a call takes a
+        few to begin, and which are slow where much is to do."""
+        ends = time.monotonic() + seconds
+        num_quiet = 0
+        while num_quiet < _QUIET_TURNS and time.monotonic() < ends:
+            num_begun = self._num_begun
+            await asyncio.sleep(_TURN_SECONDS)
+            num_quiet = num_quiet + 1 if num_begun == self._num_begun else 0
+
     async def wait_until_idle(self, seconds: float) -> None:
-        """Until no call of the bounded service has run for that long: gRPC may have accepted one that has not begun."""
+        """Until no call of the bounded service has run for that long: the last answers have reached the wire then."""
         while True:
             await self._idle.wait()
             num_begun = self._num_begun
@@ -159,6 +175,7 @@ class _Method:
         calls, caller = self.calls, running.call.caller
         if self.is_bounded:
             if calls.is_draining:
+                await calls.connections_are_told.wait()
                 raise NotServing
             calls.admission.check(caller)
         if self._inner.request_streaming:

@@ -1,0 +1,67 @@
+"""File descriptors: as many connections as they allow, and a log line where more are refused.
+
+Without a limit of its own, gRPC leaves a connection hanging for which no descriptor is free.
+"""
+
+import asyncio
+import logging
+import os
+import resource
+
+_logger = logging.getLogger(__name__)
+
+_SPARE = 16
+"""Descriptors kept for what is no connection of gRPC: scrapes of the metrics, restarts of engines, files."""
+
+_MOST = 1_000_000
+"""Where the system sets no limit."""
+
+_WATCH_SECONDS = 1.0
+_WARN_SECONDS = 10.0
+
+
+class DescriptorLimit:
+    """What the process may open, after it has opened all but its listening sockets and connections."""
+
+    def __init__(self) -> None:
+        """Raises OSError where none is left for a connection."""
+        self._limit = _raise_limit()
+        self._num_others = _num_open()
+        self.max_connections = self._limit - self._num_others - _SPARE
+        if self.max_connections < 1:
+            needed = self._num_others + _SPARE + 1
+            raise OSError(f"at least {needed} open files needed, the limit (ulimit -n) is {self._limit}")
+
+    async def warn_when_reached(self) -> None:
+        """Runs until it is cancelled."""
+        while True:
+            await asyncio.sleep(_WATCH_SECONDS)
+            if await asyncio.to_thread(self._is_reached):
+                _logger.warning(
+                    "%d connections are open, as many as the limit of %d open files (ulimit -n) allows: new ones are "
+                    "refused",
+                    self.max_connections,
+                    self._limit,
+                )
+                await asyncio.sleep(_WARN_SECONDS - _WATCH_SECONDS)
+
+    def _is_reached(self) -> bool:
+        try:
+            return _num_open() >= self._num_others + self.max_connections
+        except OSError:  # not even one is left to look with
+            return True
+
+
+def _raise_limit() -> int:
+    """To the highest that the process may have. Returns what it is then."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    limit = _MOST if hard == resource.RLIM_INFINITY else min(hard, _MOST)
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
+    except (OSError, ValueError):  # the system has a lower one that it does not tell
+        return soft
+    return limit
+
+
+def _num_open() -> int:
+    return len(os.listdir("/dev/fd")) - 1  # the folder itself is open, too
