@@ -41,7 +41,7 @@ How often each is read in an epoch is in the recipe. No sentence of a test set i
 
 ## Quality
 
-Of these weights, greedy, in PyTorch; the README has what the int8 graphs of the server reach.
+Of these weights, greedy, in PyTorch; docs/quality.md has what the int8 graphs of the server reach.
 
 {quality}
 

@@ -156,10 +156,11 @@ async def test_calls_are_spread_over_all_servers_and_go_on_when_one_leaves(kind:
     async with scripted("first") as (first, first_address):
         async with scripted("second") as (second, second_address):
             client = kind(f"ipv4:{first_address},{second_address}")
-            while not (first.num_calls and second.num_calls):  # connections are made one after the other
-                await client.translate("a", timeout=PATIENCE)
+            async with asyncio.timeout(PATIENCE):  # connections are made one after the other
+                while not (first.num_calls and second.num_calls):
+                    await client.translate("a")
         async with client:
-            answers = [await client.translate("a", timeout=PATIENCE) for _ in range(20)]
+            answers = [await client.translate("a") for _ in range(20)]
     assert {answer.translated_text for answer in answers} == {"first"}
 
 
