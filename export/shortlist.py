@@ -17,11 +17,11 @@ NUM_FREQUENT = 200
 """The most frequent tokens of the corpus' target side, which are on every list."""
 
 NUM_CANDIDATES = 30
-"""Of each source token."""
+"""Likely translations that each source token puts on the list."""
 
 
 def split_output(step: Path, features_step: Path, output_step: Path) -> tuple[np.ndarray, np.ndarray] | None:
-    """Cut an int8 step graph before its last product, so that this can be done for a part of the vocabulary.
+    """Cut an int8 step graph before its last product, so that the product can be made for a part of the vocabulary.
 
     step: gets one output more, `features`, uint8 [rows, features]. features_step is written: as step, without
     `log_probs`. output_step is written: features, weights int8 [features, columns], scales float32 [columns], indices
@@ -102,7 +102,8 @@ def _output_graph(
 def build_shortlist(
     sources: Sequence[Sequence[int]], targets: Sequence[Sequence[int]], weights: np.ndarray, scales: np.ndarray
 ) -> Shortlist:
-    """From token ids of a corpus, without special ids, and from what `split_output` returned."""
+    """Make the shortlist of token ids of a corpus, without special ids, and of the weights that `split_output`
+    returned."""
     vocabulary_size = len(scales)
     counts = np.bincount(np.concatenate([np.array(target, np.int64) for target in targets]), minlength=vocabulary_size)
     frequent = np.argsort(-counts, kind="stable")[:NUM_FREQUENT]

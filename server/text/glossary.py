@@ -12,24 +12,25 @@ SUFFIX = ".tsv"
 
 
 def words(text: str) -> tuple[str, ...]:
-    """Words and punctuation marks, letter case and forms of one character aside."""
+    """The words and punctuation marks of a text, without differences of letter case and of Unicode's forms of a
+    character."""
     return tuple(word.casefold() for word in _WORD.findall(unicodedata.normalize("NFKC", text)))
 
 
 class Glossary:
     def __init__(self, entries: Iterable[tuple[str, str]] = ()) -> None:
-        """Source terms and target terms; of equal source terms the last one counts."""
+        """`entries`: source terms and target terms; of equal source terms the last one counts."""
         self.entries = list(entries)
         self._targets = {words(source): target for source, target in self.entries}
         self._lengths: dict[str, list[int]] = {}
-        """Of the terms that begin with a word, the longest first."""
+        """By first word: the lengths of the terms that begin with it, in words, the longest first."""
         for first, *rest in sorted(self._targets, key=len, reverse=True):
             lengths = self._lengths.setdefault(first, [])
             if 1 + len(rest) not in lengths:
                 lengths.append(1 + len(rest))
 
     def __or__(self, other: "Glossary") -> "Glossary":
-        """Both; where they differ, the other's."""
+        """The entries of both glossaries; for a source term that both have, the right one's."""
         return Glossary([*self.entries, *other.entries])
 
     def terms_in(self, text: str) -> list[tuple[str, int, int]]:
@@ -51,7 +52,8 @@ class Glossary:
 
 
 def read_glossary(path: Path) -> Glossary:
-    """A file of `source term <tab> target term` lines, UTF-8; blank lines and those that begin with # are passed over.
+    """Read a file of `source term <tab> target term` lines, UTF-8; blank lines and those that begin with # are passed
+    over.
 
     Raises ValueError naming the line, and OSError.
     """

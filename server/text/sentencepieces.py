@@ -16,7 +16,7 @@ class SentencePieceTokenizer:
         self._processor = sentencepiece.SentencePieceProcessor(model_file=str(path))
         self.eos = eos
         self.names: list[str] = [self._processor.id_to_piece(id_) for id_ in range(self.vocabulary_size)]
-        """Of every id, special ones included."""
+        """The piece of every id, special ones included."""
         self.pieces = Pieces(["" if self._is_special(id_) else name for id_, name in enumerate(self.names)], path)
 
     @property
@@ -28,12 +28,12 @@ class SentencePieceTokenizer:
         return bool(self._processor.is_control(id_) or self._processor.is_unknown(id_))
 
     def encode(self, text: str) -> list[int]:
-        """Ids, ending with EOS."""
+        """The token ids of a text, ending with EOS."""
         ids: list[int] = self._processor.encode(text)
         return [*ids, self.eos]
 
     def has_pieces_for(self, text: str) -> bool:
-        """Whether it can be read and written as it is; texts of which nothing is left cannot."""
+        """Whether the text can be read and written as it is; a text of which nothing is left cannot."""
         *ids, _ = self.encode(text)
         return bool(ids) and not any(map(self._is_special, ids))
 
@@ -50,5 +50,5 @@ class SentencePieceTokenizer:
 
 @functools.cache
 def pieces_of(file: Path) -> Pieces:
-    """Of a SentencePiece model, which is read once."""
+    """The pieces of a SentencePiece model, which is read once."""
     return SentencePieceTokenizer(file, eos=-1).pieces

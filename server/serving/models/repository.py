@@ -11,7 +11,7 @@ GLOSSARIES = "glossaries"
 def read_repository(folder: Path) -> list[Bundle]:
     """The newest version of every model, by name; hidden folders are passed over.
 
-    Raises BundleError where there is none, or one is damaged.
+    Raises BundleError where there is no model, or a bundle is damaged.
     """
     bundles = []
     for model in sorted(path for path in folder.glob("[!.]*") if path.is_dir()):
@@ -28,7 +28,7 @@ def read_repository(folder: Path) -> list[Bundle]:
 
 
 def read_glossaries(bundle: Bundle) -> dict[str, Glossary]:
-    """Those that the repository keeps for a model, in `<model>/glossaries/<name>.tsv`. Raises BundleError."""
+    """The glossaries that the repository keeps for a model, in `<model>/glossaries/<name>.tsv`. Raises BundleError."""
     glossaries = {}
     for path in sorted(bundle.folder.parent.joinpath(GLOSSARIES).glob(f"*{SUFFIX}")):
         try:
@@ -39,7 +39,7 @@ def read_glossaries(bundle: Bundle) -> dict[str, Glossary]:
 
 
 def check_default(bundles: list[Bundle], default: str) -> None:
-    """Raises BundleError if it is not among them."""
+    """Raises BundleError if the default model is not among the bundles."""
     names = [bundle.manifest.name for bundle in bundles]
     if default not in names:
         raise BundleError(f"default_model: {default!r} is not in the repository, which has {', '.join(names)}")

@@ -1,4 +1,4 @@
-"""What has come back of one content: texts, deltas, and the answer that they become."""
+"""What an engine has told of one content's segments, and the texts, deltas and answer that this becomes."""
 
 import itertools
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ _REASONS = {
     Ending.LIMIT: pb.FINISH_REASON_MAX_OUTPUT_TOKENS,
     Ending.CONSTRAINTS: pb.FINISH_REASON_CONSTRAINTS,
 }
-"""Of a content that was split: the last of these that one of its parts ended with."""
+"""How a content ended: the last of these that one of its segments ended with."""
 
 
 class Part(NamedTuple):
@@ -33,9 +33,9 @@ class ContentResult:
         self._tokenizer = tokenizer
         self._options = segments[0].options
         self._certain = [Hypothesis() for _ in segments]
-        """Of unfinished segments: what was told so far."""
+        """What was told so far of each unfinished segment."""
         self._parts: list[list[Part]] = [[] for _ in segments]
-        """Of finished segments: their hypotheses, the best first, no text twice."""
+        """The hypotheses of each finished segment, the best first, no text twice."""
         self._num_characters_sent = 0
         self._num_tokens_sent = 0
 
@@ -58,7 +58,7 @@ class ContentResult:
 
     def take_delta(self) -> tuple[str, list[pb.OutputToken]]:
         """Text and tokens that have become certain since the last call: segments in order, up to the first unfinished
-        one. Tokens only where they were asked for."""
+        one. Tokens are there only where they were asked for."""
         certain = []
         for parts, hypothesis in zip(self._parts, self._certain, strict=True):
             certain.append(parts[0] if parts else Part(self._tokenizer.decode(hypothesis.output_ids), hypothesis))
@@ -88,7 +88,7 @@ class ContentResult:
         )
 
     def score(self) -> pb.PairScore:
-        """Of a translation that was given."""
+        """The answer for a translation that the caller gave."""
         [part] = self._best()[0]
         return pb.PairScore(
             log_prob=part.hypothesis.log_prob,
@@ -119,7 +119,7 @@ class ContentResult:
         )
 
     def _tokens(self, parts: Sequence[Part], start: int) -> list[pb.OutputToken]:
-        """Those from number `start` on, counted over all parts; none where nobody asked."""
+        """The output tokens from number `start` on, counted over all parts; none where nobody asked."""
         options = self._options
         if not options.token_log_probs and not options.alignment:
             return []

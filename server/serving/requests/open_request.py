@@ -1,4 +1,4 @@
-"""A request while it is decoded: its sentences in the engine, and what has come back of each content."""
+"""A request while it is decoded: its sentences in the engine, and the results of its contents."""
 
 import asyncio
 import logging
@@ -25,11 +25,12 @@ _OUTCOMES: dict[type[BaseException] | None, str] = {
     NotServing: "not_serving",
     DeadlineExceeded: "deadline_exceeded",
 }
-"""Of a request, by how it ended, for the metrics; anything else is "failed"."""
+"""The metrics' name for how a request ended, by what it raised; anything else is "failed"."""
 
 
 class OpenRequest:
-    """Used on the event loop's thread alone. A context: what is still in the engine at its end is cancelled."""
+    """A request's sentences, from submission to the answer. A context: at its end, sentences still in the engine are
+    cancelled. Used on the event loop's thread alone."""
 
     def __init__(
         self,
@@ -68,7 +69,7 @@ class OpenRequest:
         self._seconds.labels(self._request.model.manifest.name, outcome).observe(ended - self._started)
 
     def submit(self) -> None:
-        """Raises QueueFull or NotServing."""
+        """Give all sentences to the engine. Raises QueueFull or NotServing."""
         sentences = []
         for index, segments in enumerate(self._request.contents):
             for number, segment in enumerate(segments):
@@ -91,7 +92,8 @@ class OpenRequest:
         return not self._num_open
 
     async def news(self) -> list[int]:
-        """Wait for some, and return the indices of the contents that it is about. Raises what a sentence ended with."""
+        """Wait until the engine has told something; returns the indices of the contents that it is about. Raises the
+        error that a sentence ended with."""
         await self._changed.wait()
         self._changed.clear()
         if self._error:
