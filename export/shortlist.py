@@ -8,7 +8,7 @@ import onnx
 from onnx import GraphProto, ModelProto, NodeProto, helper, numpy_helper
 
 from export.lexicon import train_lexicon
-from export.quantize import copied, drop_unused, rename
+from export.quantize import copy_node, drop_unused, rename
 from models.seq2seq import EOS
 from server.bundle.manifest import FEATURES
 from server.bundle.shortlist import Shortlist
@@ -62,7 +62,7 @@ def _last_product(graph: GraphProto) -> tuple[NodeProto, NodeProto] | None:
 
 def _remove(graph: GraphProto, nodes: Sequence[NodeProto]) -> None:
     gone = {output for node in nodes for output in node.output}
-    nodes_left = [copied(node) for node in graph.node if not gone & set(node.output)]
+    nodes_left = [copy_node(node) for node in graph.node if not gone & set(node.output)]
     outputs = [output.name for output in graph.output]
     for name in gone & set(outputs):
         del graph.output[outputs.index(name)]

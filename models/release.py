@@ -67,7 +67,8 @@ def main() -> None:
 
 
 def release(run: Path, checkpoint: Path, data: Path) -> None:
-    """Raises CheckpointError, ConfigError or CorpusError, before the earlier checkpoint is touched."""
+    """Make a checkpoint of a finished training. Raises CheckpointError, ConfigError or CorpusError, before the earlier
+    checkpoint is touched."""
     config, model, tokenizer = load_checkpoint(run)
     tests = read_tests(data)
     with tempfile.TemporaryDirectory(dir=checkpoint.parent, prefix=".release-") as name:
