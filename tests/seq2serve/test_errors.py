@@ -107,7 +107,7 @@ async def test_an_overloaded_server_says_when_to_try_again(model_repository: Pat
 async def test_a_call_ends_at_its_own_timeout_or_else_at_the_client_s(
     model_repository: Path, kind: Kind, method: str
 ) -> None:
-    async with serving(model_repository, gated=True) as served:
+    async with serving(model_repository, gated=True) as served, asyncio.timeout(PATIENCE):
         async with kind(served.address, timeout=0.2) as client:
             with pytest.raises(DeadlineExceeded):
                 await getattr(client, method)(SENTENCES[0])
