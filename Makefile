@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 .PHONY: help serve test check format proto download train release export load bench bench-quick evaluate
 
 help: ## list the targets
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
 
 # A marker file for each set of dependencies, so that pip runs only when pyproject.toml has changed.
 $(BIN)/python:
@@ -53,7 +53,7 @@ load: $(VENV)/loadtest ## load every model alike, and compare latency and throug
 bench: $(VENV)/everything ## compare with CTranslate2 and PyTorch, offline and under load: build/bench.html
 	$(BIN)/python -m bench $(ARGS)
 
-bench-quick: $(VENV)/everything ## a part of it, in five minutes
+bench-quick: $(VENV)/everything ## a part of the benchmark, in five minutes
 	$(BIN)/python -m bench --quick $(ARGS)
 
 ARCHITECTURES := rnn lstm lstm_attention transformer

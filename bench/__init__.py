@@ -1,1 +1,1 @@
-"""The engine beside its peers, on the same weights, sentences and cores, in one run."""
+"""The benchmark: the engine beside CTranslate2 and PyTorch, on the same weights, sentences and cores, in one run."""

@@ -1,7 +1,7 @@
-"""The engine beside its peers: `make bench`, or `make bench-quick` for a part of it.
+"""The engine beside CTranslate2 and PyTorch: `make bench` measures all, `make bench-quick` a part.
 
 Everything is measured in one run, on the same weights, sentences and machine; what is compared is measured in turns,
-so that a slow minute of the machine meets all. Writes `build/bench.json`, whose flat `ratios` are the sum of it, and
+so that a slow minute of the machine meets all. Writes `build/bench.json`, whose flat `ratios` are the summary, and
 `build/bench.html`.
 """
 
@@ -78,7 +78,7 @@ def main() -> None:
 
 
 def machine() -> dict[str, Cell]:
-    """What it was measured on."""
+    """The machine that the figures are of."""
     lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines() if Path("/proc/cpuinfo").exists() else []
     facts = {name.strip(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
     return {

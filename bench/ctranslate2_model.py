@@ -1,6 +1,6 @@
 """This project's Transformer as a CTranslate2 model, through the public specification classes.
 
-`python -m bench.ctranslate2_model int8|float32 FOLDER` converts the shipped one.
+`python -m bench.ctranslate2_model int8|float32 FOLDER` converts the shipped checkpoint.
 """
 
 import sys
@@ -22,12 +22,13 @@ from models.transformer import DecoderLayer, EncoderLayer, Transformer
 SENTENCES = Path(__file__).parents[1] / "sentences.txt"
 
 MIN_EQUAL = 0.96
-"""Share of greedy translations in fp32 that have to be PyTorch's, token for token; sums in another order may change
-one that is nearly undecided."""
+"""Least share of greedy translations in fp32 that equal PyTorch's, token for token; sums in another order may change a
+translation that is nearly undecided."""
 
 
 def convert(model: Transformer, pieces: Sequence[str], quantization: str, folder: Path) -> None:
-    """Write the model to `folder`. pieces: the vocabulary, by id; quantization: "int8" or "float32", of CTranslate2."""
+    """Write the model to `folder`. `pieces`: the vocabulary, by id; `quantization`: CTranslate2's "int8" or
+    "float32"."""
     config = model.config
     spec = transformer_spec.TransformerSpec.from_config(
         (config.num_encoder_layers, config.num_decoder_layers),
@@ -59,7 +60,7 @@ def convert(model: Transformer, pieces: Sequence[str], quantization: str, folder
 
 
 def convert_shipped(quantization: str, folder: Path) -> None:
-    """The shipped Transformer. Raises RuntimeError unless in fp32 its weights compute what PyTorch computes."""
+    """Convert the shipped Transformer. Raises RuntimeError unless its weights compute in fp32 what PyTorch computes."""
     _, model, tokenizer = load_checkpoint(Path("checkpoints/transformer"))
     assert isinstance(model, Transformer)
     convert(model, [tokenizer.id_to_piece(id_) for id_ in range(tokenizer.get_piece_size())], quantization, folder)

@@ -1,7 +1,7 @@
 """What a user would write around CTranslate2: the same gRPC contract, and a dynamic batcher.
 
-Up to N sentences, or those of T milliseconds, are translated together; as many batches at once as there are
-translators.
+Up to N sentences, or the sentences that come within T milliseconds, are translated together; as many batches at once as
+there are translators.
 """
 
 import argparse

@@ -10,7 +10,8 @@ from bench.systems import LENGTH_PENALTY, System
 
 
 def open_translator(folder: Path, quantization: str, threads: int) -> ctranslate2.Translator:
-    """`threads` translators of one thread each: faster on few cores than one of several threads."""
+    """Open `threads` translators of one thread each, which on few cores are faster than one translator of several
+    threads."""
     return ctranslate2.Translator(
         str(folder), device="cpu", compute_type=quantization, inter_threads=threads, intra_threads=1
     )
@@ -18,7 +19,7 @@ def open_translator(folder: Path, quantization: str, threads: int) -> ctranslate
 
 class CTranslate2(System):
     settings = (16, 32, 64, -512, -1024)
-    """Sentences of a batch, or, below 0, tokens."""
+    """Sizes of a batch to choose from: sentences where positive, tokens where negative."""
 
     def __init__(self, folder: Path, quantization: str, threads: int) -> None:
         self._translator = open_translator(folder, quantization, threads)

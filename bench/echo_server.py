@@ -1,4 +1,5 @@
-"""The same gRPC contract with nothing behind it: each text is its own translation. What it costs, every server pays."""
+"""The same gRPC contract with nothing behind it: each text is its own translation. What a call costs here,
+it costs any server."""
 
 import asyncio
 from typing import Any

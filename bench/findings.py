@@ -16,7 +16,7 @@ class Table:
 
 @dataclass(frozen=True)
 class Line:
-    """One system's points."""
+    """A line of a plot: the points of one system."""
 
     label: str
     x: Sequence[float]
@@ -30,19 +30,19 @@ class Plot:
     y_label: str
     lines: Sequence[Line]
     limit: float | None = None
-    """A bound that is drawn across."""
+    """A bound, drawn as a line across the plot."""
     log_y: bool = False
 
 
 @dataclass(frozen=True)
 class Findings:
-    """One section."""
+    """What one section of the benchmark has found."""
 
     title: str
     explanation: str
     """What was measured and how, for a reader who was not there."""
     ratios: Mapping[str, float]
-    """For the flat `ratios` of `bench.json`; `goals.py` says what each has to reach."""
+    """The section's entries in the flat `ratios` of `bench.json`; `goals.py` says what each has to reach."""
     raw: Mapping[str, Any]
     """Every figure, by round, with its settings."""
     tables: Sequence[Table] = ()

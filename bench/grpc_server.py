@@ -6,7 +6,7 @@ from seq2serve.pb import translation_pb2_grpc as pb_grpc
 
 
 async def serve(service: pb_grpc.TranslationServiceServicer) -> None:
-    """At a port that is free, which it prints, until the process is ended."""
+    """Serve at a free port, which is printed, until the process is ended."""
     server = grpc.aio.server()
     pb_grpc.add_TranslationServiceServicer_to_server(service, server)
     port = server.add_insecure_port("127.0.0.1:0")

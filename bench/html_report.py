@@ -45,7 +45,7 @@ def goals_table(findings: Iterable[Findings]) -> Table:
 
 
 def text_table(table: Table) -> str:
-    """For the console: the first column to the left, all others to the right."""
+    """A table for the console: the first column is flush left, all others are flush right."""
     lines = [list(table.columns), *([shown(cell) for cell in row] for row in table.rows)]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     rows = [
@@ -56,7 +56,7 @@ def text_table(table: Table) -> str:
 
 
 def shown(cell: Cell) -> str:
-    """Numbers with as many digits as mean something."""
+    """A figure as text, with as many digits as mean something."""
     if not isinstance(cell, float):
         return str(cell)
     return f"{cell:.0f}" if abs(cell) >= 1000 else f"{cell:.1f}" if abs(cell) >= 10 else f"{cell:.3f}"

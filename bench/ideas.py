@@ -24,7 +24,7 @@ CACHED = f"int8, KV cache, {ROWS} rows"
 NO_CACHE = f"fp32, no cache, {ROWS} rows"
 POSITIONS = (5, 10, 20, 50, 100)
 AROUND = 2
-"""Positions on each side of one, whose steps are timed with it."""
+"""Positions on each side of a position whose steps are timed together with its own."""
 
 
 def measure(plan: Plan) -> Findings:
@@ -96,7 +96,7 @@ def _by_position(plan: Plan) -> dict[str, dict[int, float]]:
 
 
 def _step_seconds(backend: Backend, rows: int, number: int) -> list[float]:
-    """Of `number` steps from the first position on; EOS ends nothing."""
+    """Seconds of each of `number` steps, from the first position on; EOS ends no sentence."""
     source = [*range(EOS + 1, EOS + 15), EOS]
     encoded = backend.encode([source])
     for row in range(rows):

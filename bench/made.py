@@ -14,7 +14,7 @@ SOURCES = (
     "bench/ctranslate2_model.py",
     "bench/opus_size.py",
 )
-"""What all of them are made from."""
+"""What the models are made from: a change here makes them anew."""
 
 
 def float32_repository(folder: Path) -> Path:
@@ -23,7 +23,7 @@ def float32_repository(folder: Path) -> Path:
 
 
 def without_cache_repository(folder: Path) -> Path:
-    """The same, whose step recomputes what the KV cache would hold."""
+    """A model repository with the shipped Transformer in fp32, whose step recomputes what the KV cache would hold."""
     return _exported(folder / "without-cache", "--without-cache")
 
 

@@ -22,8 +22,8 @@ PYTORCH = ("pytorch:transformer:float32", "pytorch:transformer-without-cache:flo
 RECURRENT = ("rnn", "lstm", "lstm_attention")
 SEARCHES = {"greedy": 1, "beam4": 4}
 MIN_BLEU_AGREEMENT = 80.0
-"""Of a system's translations with ours as the reference: int8 changes a word here and there, most often of the RNN.
-That the same weights are computed with is checked where they are converted, in fp32."""
+"""Least BLEU of a system's translations against ours: int8 changes a word here and there, most often of the RNN.
+Whether both compute with the same weights is checked in fp32, where weights are converted."""
 
 
 def measure(plan: Plan) -> Findings:
@@ -88,8 +88,11 @@ def compare(
     tokenizer: sentencepiece.SentencePieceProcessor | None,
     **how: Any,
 ) -> dict[str, dict[str, Any]]:
-    """Every system at its best setting. Raises BenchError for one that translates otherwise than the first, or, where
-    there is no tokenizer, writes more or less. `how`: the rest of what `System.translate` is given."""
+    """Measure every system at its best setting. `how`: the further arguments of `System.translate`.
+
+    Raises BenchError for a system that translates otherwise than the first one, or, where there is no tokenizer, writes
+    another number of tokens.
+    """
     best = {name: best_setting(worker, sources, **how) for name, worker in systems.items()}
     rates: dict[str, list[float]] = {name: [] for name in systems}
     results: dict[str, dict[str, Any]] = {}
@@ -131,7 +134,7 @@ def _check_agreement(
 
 
 def best_setting(worker: Worker, sources: Sequence[list[int]], **how: Any) -> int:
-    """The fastest of three tries each, in turns, of a part of the sentences."""
+    """The setting that is fastest on a part of the sentences; each is tried three times, in turns."""
     part = sources[:: max(1, len(sources) // 200)]
     seconds: dict[int, list[float]] = {setting: [] for setting in worker.settings}
     for _ in range(3):
@@ -141,7 +144,7 @@ def best_setting(worker: Worker, sources: Sequence[list[int]], **how: Any) -> in
 
 
 def rate_ratio(results: dict[str, dict[str, Any]], ours: str, theirs: str) -> float:
-    """More is better for ours."""
+    """Our tokens a second over another system's; more is better."""
     return round(results[ours]["tokens_per_second"] / results[theirs]["tokens_per_second"], 3)
 
 

@@ -19,13 +19,13 @@ METHOD = "/translation.v1.TranslationService/Translate"
 MODEL = "transformer-en-fr"
 NUM_CHANNELS = 4
 WARM_UP_SECONDS = 1.0
-"""At the start of each order, not counted."""
+"""Seconds at the start of each order whose calls are not counted."""
 
 DEADLINE_SECONDS = 5.0
 
 
 async def drive(methods: list[Any], texts: list[str], rate: float, seconds: float, seed: int) -> dict[str, Any]:
-    """Latencies in milliseconds of calls that succeeded, and how many others there were, by status.
+    """The latencies of the calls that succeeded, in milliseconds, and the number of the others, by status.
 
     Requests are serialised before the first call, and answers stay as they are, to leave the cores to the server.
     """

@@ -18,9 +18,9 @@ from server.decoding.graphs.backend import Backend, BackendOptions
 SHIPPED = Path("model_repository/transformer-en-fr/1")
 SOURCE = [*range(EOS + 1, EOS + 15), EOS]
 NUM_SENTENCES = 8
-"""Of an encoder run."""
+"""Sentences of the encoder run that is profiled."""
 NUM_POSITIONS = 20
-"""That are decoded, from the first on."""
+"""Positions that are decoded, from the first on."""
 REPETITIONS = 10
 
 
@@ -48,7 +48,7 @@ def measure(plan: Plan) -> Findings:
 
 
 def _shares(graphs: dict[str, dict[str, float]]) -> Table:
-    """Without operators that are below one percent everywhere."""
+    """The operators' shares of each graph's time, without operators that are below one percent everywhere."""
     shares = {
         name: {operator: 100 * spent / sum(of.values()) for operator, spent in of.items()}
         for name, of in graphs.items()
@@ -65,7 +65,8 @@ def _shares(graphs: dict[str, dict[str, float]]) -> Table:
 
 
 def operator_microseconds(bundle: Path, rows: int) -> dict[str, dict[str, float]]:
-    """By graph and operator, the most expensive first: of the encoder a source token, of the step a row's token."""
+    """Microseconds by graph and operator, the most expensive first: for a source token in the encoder, for a row's
+    token in the step."""
     with tempfile.TemporaryDirectory() as folder:
         backend = _profiled_backend(bundle, rows, Path(folder))
         for _ in range(REPETITIONS):

@@ -14,15 +14,15 @@ class Plan:
     """Fewer sizes, rates and repetitions: minutes in place of the better part of an hour."""
     rounds: int
     sentences: int
-    """Of each test set; 0: all."""
+    """Sentences to take from each test set; 0: all."""
     file: Path | None
-    """Whose lines are translated instead of the test sets."""
+    """A file whose lines are translated instead of the test sets."""
     data: Path | None
     folder: Path
-    """For what is made once and kept: converted and random models."""
+    """Where models that the benchmark makes are kept: converted and random ones."""
 
     def texts(self) -> list[str]:
-        """What is translated. Raises CorpusError where a test set is missing."""
+        """The texts that are translated. Raises CorpusError where a test set is missing."""
         if self.file:
             return self.file.read_text(encoding="utf-8").splitlines()
         tests = read_tests(data_folder(self.data))

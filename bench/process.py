@@ -11,7 +11,7 @@ from typing import Any
 
 
 class BenchError(Exception):
-    """A system that ended, or does not translate as ours does."""
+    """A measurement that cannot count: a system has ended, or does not translate as ours does."""
 
 
 class Child:
@@ -29,7 +29,7 @@ class Child:
         )
 
     def ask(self, **order: Any) -> dict[str, Any]:
-        """What it answers to an order. Raises BenchError if it ends instead."""
+        """The process's answer to an order. Raises BenchError if the process ends instead."""
         assert self._process.stdin
         self._process.stdin.write(json.dumps(order) + "\n")
         self._process.stdin.flush()
@@ -49,30 +49,31 @@ class Child:
 
 
 class Worker(Child):
-    """A system, see `worker.py`."""
+    """A system in a process of its own, see `worker.py`."""
 
     def __init__(self, name: str, threads: int, folder: Path) -> None:
-        """`name`: of `worker.open_system`; `threads`: cores that it may use; `folder`: of models that were made."""
+        """`name`: as `worker.open_system` takes it; `threads`: cores that the system may use; `folder`: where made
+        models are."""
         command = ["bench.worker", name, str(threads), str(folder)]
         super().__init__(name, command, {"OMP_NUM_THREADS": str(threads)})
         self.settings: list[int] = self.read()["settings"]
 
 
 def forget_peak() -> None:
-    """The most memory that this process has held begins with what it holds now (Linux: clear_refs)."""
+    """Count the peak of this process's memory anew, from what it holds now (Linux: clear_refs)."""
     with contextlib.suppress(OSError):
         Path("/proc/self/clear_refs").write_text("5", encoding="utf-8")
 
 
 def family(pid: int) -> list[int]:
-    """A process and those that it has started."""
+    """The ids of a process and of the processes that it has started."""
     lists = Path(f"/proc/{pid}/task").glob("*/children")
     return [pid, *(int(child) for children in lists for child in children.read_text(encoding="utf-8").split())]
 
 
 def memory_megabytes(pid: int) -> dict[str, float]:
-    """Of a process and those that it has started, as Linux names it: VmRSS is resident now, VmHWM the most that was.
-    What they share is counted in each."""
+    """Memory of a process and of the processes that it has started, by Linux's name for it: VmRSS is resident now,
+    VmHWM was at the peak. Memory that they share is counted for each."""
     megabytes = {"VmRSS": 0.0, "VmHWM": 0.0}
     for member in family(pid):
         status = Path(f"/proc/{member}/status").read_text(encoding="utf-8")

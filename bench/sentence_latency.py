@@ -15,7 +15,7 @@ LENGTHS = (5, 10, 15, 20, 30)
 """Upper bounds of the groups of source lengths, in tokens."""
 
 ROWS = 32
-"""Of our engine; one is taken."""
+"""Rows that our engine has, as in a server; one of them is used."""
 
 
 def measure(plan: Plan) -> Findings:

@@ -55,7 +55,7 @@ def _seconds_to_first_translation(log: Path) -> float:
 
 
 def _memory(log: Path) -> dict[str, float]:
-    """In MB, as Linux names it."""
+    """Memory in MB, by Linux's name for it."""
     lines = SENTENCES.read_text(encoding="utf-8").splitlines()
     with running_server(serve_command(REPOSITORY), log) as server, grpc.insecure_channel(server.address) as channel:
         stub = pb_grpc.TranslationServiceStub(channel)
@@ -71,7 +71,8 @@ def _memory(log: Path) -> dict[str, float]:
 
 
 def _slowest_imports() -> list[str]:
-    """What the start imports, by time with what it imports itself, as Python writes it."""
+    """The slowest imports of a start, as `python -X importtime` writes them: a module's time includes what it
+    imports."""
     command = [sys.executable, "-X", "importtime", "-m", "server", "--help"]
     lines = subprocess.run(command, capture_output=True, text=True, check=True).stderr.splitlines()
     timed = [line for line in lines if line.startswith("import time:") and "[us]" not in line]

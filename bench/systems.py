@@ -20,13 +20,14 @@ MAX_WAITING = 100_000
 
 class System(ABC):
     settings: Sequence[int]
-    """Rows, or sentences of a batch, to choose the fastest from."""
+    """Numbers of rows, or of sentences in a batch; the fastest is chosen."""
 
     @abstractmethod
     def translate(
         self, sources: Sequence[list[int]], beam_size: int, setting: int, num_output: int | None = None
     ) -> list[list[int]]:
-        """Token ids without EOS, of sources that end with EOS; `num_output`: so many of each sentence."""
+        """The translations' token ids, without EOS. `sources`: token ids that end with EOS; `num_output`: write so many
+        tokens of each sentence."""
 
 
 class OurEngine(System):
@@ -36,9 +37,9 @@ class OurEngine(System):
         self._bundle = read_bundle(bundle)
         self._threads = threads
         self._engine: tuple[int, Engine] | None = None
-        """The one that is loaded, and its rows."""
+        """The engine that is loaded, behind its number of rows."""
         self._outputs: dict[int, list[int]] = {}
-        """By index, of the sentences that are translated now."""
+        """Output ids of the sentences that are being translated, by index."""
 
     def translate(
         self, sources: Sequence[list[int]], beam_size: int, setting: int, num_output: int | None = None
@@ -70,7 +71,7 @@ class OurEngine(System):
             self._outputs[index] = event.hypotheses[0].output_ids
 
     def _with_rows(self, max_rows: int) -> Engine:
-        """With its graphs loaded, as in a server; another takes its place for another number of rows."""
+        """The engine with so many rows; it stays loaded, as in a server, until another number of rows is asked for."""
         if self._engine and self._engine[0] == max_rows:
             return self._engine[1]
         self._engine = None

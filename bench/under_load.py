@@ -23,13 +23,13 @@ MAX_ERROR_SHARE = 0.01
 FIRST_RATE = 150.0
 GROWTH = 1.5
 NEARNESS = 1.1
-"""The highest rate that held and the lowest that did not are no further apart, as a ratio."""
+"""Ratio of the lowest rate that did not hold to the highest that did, at which the search ends."""
 
 ECHO, ECHO_RATE = "bench.echo_server", 1000.0
 """The server that answers at once, and what it is asked: what gRPC costs by itself."""
 
 SEARCHED_RATE = 2500.0
-"""More than any of them keeps up with: the best setting is the one with the most answers."""
+"""Calls a second, more than any server keeps up with: the best setting is the one with the most answers."""
 
 
 @dataclass
@@ -40,7 +40,7 @@ class Climb:
     held: float = 0.0
     missed: float = 0.0
     doubted: float = 0.0
-    """What was not held the last time."""
+    """The rate that was not held the last time."""
     steps: list[dict[str, Any]] = field(default_factory=list)
 
     @property
@@ -155,7 +155,7 @@ def our_commands(plan: Plan) -> dict[str, list[str]]:
 
 
 def their_commands(plan: Plan) -> dict[str, list[str]]:
-    """Of our Transformer's weights."""
+    """Commands that start the CTranslate2 server with our Transformer's weights, by setting."""
     folder = made.ctranslate2(plan.folder, "int8")
     batches = ((32, 5.0),) if plan.quick else ((16, 2.0), (16, 5.0), (32, 5.0), (64, 10.0))
     settings = [
@@ -169,7 +169,7 @@ def their_commands(plan: Plan) -> dict[str, list[str]]:
 
 
 def search(commands: dict[str, list[str]], texts: Sequence[str], plan: Plan, seconds: float) -> dict[str, float]:
-    """Answers a second of each setting when it has more to do than it can."""
+    """Answers a second of each setting, when it has more to do than it can."""
     answers = {}
     for setting, command in commands.items():
         with running_server(command, plan.folder / "searched.log") as running:

@@ -62,10 +62,10 @@ from server.bundle.manifest import (
 from server.bundle.shortlist import Shortlist, write_shortlist
 
 MAX_BLEU_LOSS = 0.5
-"""What int8 may cost on each validation set."""
+"""BLEU that int8 may cost on each validation set."""
 
 CALIBRATION_SENTENCES = 200
-"""Of each validation set."""
+"""Sentences that are taken from each validation set for calibration."""
 
 MAX_SOURCE_TOKENS = 128
 MAX_OUTPUT_TOKENS = 256
@@ -75,7 +75,7 @@ DTYPES: dict[torch.dtype, Literal["float32", "int32", "int64"]] = {
     torch.int32: "int32",
     torch.int64: "int64",
 }
-"""Of state, in the manifest's words."""
+"""Types of state tensors: PyTorch's, and the manifest's name for each."""
 
 ROOT = Path(__file__).parents[1]
 
@@ -165,7 +165,8 @@ def export(
 
 
 def state_specs(model: Seq2SeqModel, cache_scales: dict[str, float]) -> tuple[StateSpec, ...]:
-    """The model's declaration of its state, in the manifest's words. `cache_scales`: of what `quantize` made int8."""
+    """The model's declaration of its state, in the manifest's words. `cache_scales`: scales of the tensors
+    that `quantize` made int8."""
     return tuple(
         StateSpec(
             name=tensor.name,
@@ -178,7 +179,8 @@ def state_specs(model: Seq2SeqModel, cache_scales: dict[str, float]) -> tuple[St
 
 
 def alignment_spec(model: Seq2SeqModel, cache_scales: dict[str, float]) -> AlignmentSpec | None:
-    """As `state_specs`: the scale of keys in int8 is part of the alignment's."""
+    """The model's declaration of its alignment, in the manifest's words; the scale of int8 keys is part of the
+    alignment's scale."""
     if model.alignment is None:
         return None
     keys, scale = model.alignment
@@ -199,8 +201,8 @@ def check_parity(model: Seq2SeqModel, folder: Path, vocabulary_size: int) -> Non
 def quantize_and_check(
     model: Seq2SeqModel, folder: Path, tokenizer: SentencePieceProcessor, data: Path, config: Config
 ) -> dict[str, float]:
-    """Calibrate and quantise both graphs. Returns the scales of int8 caches. Raises ExportError if that costs more BLEU
-    than it may."""
+    """Calibrate and quantise both graphs. Returns the scales of int8 caches. Raises ExportError if int8 costs more
+    BLEU than it may."""
     validation = {corpus: read_corpus(data, corpus, "val") for corpus in config.data.corpora}
     full = validation_bleu(model, folder, tokenizer, validation)
     texts = [text for part in validation.values() for text in part.sources[:CALIBRATION_SENTENCES]]
@@ -229,7 +231,7 @@ def validation_bleu(
 
 
 def add_shortlist(folder: Path, tokenizer: SentencePieceProcessor, data: Path, config: Config) -> Shortlist | None:
-    """From the training corpora; None for a model whose output layer cannot be cut off."""
+    """Make a vocabulary shortlist from the training corpora; None for a model whose output layer cannot be cut off."""
     output_layer = split_output(folder / STEP, folder / FEATURES_STEP, folder / OUTPUT_STEP)
     if output_layer is None:
         return None
@@ -280,7 +282,8 @@ def provenance(checkpoint: Path, config: Config) -> dict[str, str]:
 
 
 def commit() -> str:
-    """Of the code and the checkpoints; `-dirty` says that they were changed since, "unknown" that git cannot tell."""
+    """The git commit of the code and the checkpoints; `-dirty` says that they were changed since, "unknown" that git
+    cannot tell."""
 
     def git(*arguments: str) -> str:
         return subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True, check=True).stdout.strip()

@@ -16,11 +16,11 @@ from models.seq2seq import BOS, EOS, StateTensor
 
 class Calibration(NamedTuple):
     encoder: dict[str, Range]
-    """Of the encoder's activations."""
+    """Ranges of the encoder's activations, by name."""
     step: dict[str, Range]
-    """Of the step's."""
+    """Ranges of the step's activations, by name."""
     cache_scales: dict[str, float]
-    """Of the state tensors that are to be int8."""
+    """Scales of the state tensors that are to be int8, by name."""
 
 
 def calibrate(
@@ -30,7 +30,7 @@ def calibrate(
     sources: Sequence[Sequence[int]],
     min_growing_width: int = MIN_GROWING_WIDTH,
 ) -> Calibration:
-    """From fp32 graphs. Sources end with EOS; one at a time, so that no padding is seen."""
+    """Run fp32 graphs over `sources`, which end with EOS, one at a time, so that no padding counts."""
     with tempfile.TemporaryDirectory() as folder:
         paths = []
         for path in (encoder, step):

@@ -16,10 +16,10 @@ from torch.export import Dim
 from models.seq2seq import ALIGNMENT_QUERY, BOS, EOS, Seq2SeqModel
 
 OPSET = 24
-"""The first whose `Attention` knows the real length of each source."""
+"""The first ONNX operator set whose `Attention` knows the real length of each source."""
 
 MIN_POSITIONS = 2
-"""Of the buffers that a step is given, along source and target; what is in them may be shorter."""
+"""Least positions of the buffers that a step is given, along source and target; what is in them may be shorter."""
 
 TRACED_ROWS, TRACED_SOURCE, TRACED_TARGET = 2, 5, 7
 """Sizes of the example that is traced; all three are dynamic in the graphs."""

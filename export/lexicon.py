@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 ITERATIONS = 5
 NULL = 0
-"""Source id of what belongs to no source token: an id that no sentence contains."""
+"""Source id of target tokens that belong to no source token: an id that no sentence contains."""
 
 Int64 = npt.NDArray[np.int64]
 
@@ -20,7 +20,7 @@ class Lexicon:
     source_ids: Int64
     target_ids: Int64
     probabilities: npt.NDArray[np.float64]
-    """[pairs] each, like both others."""
+    """[pairs], as are the source ids and the target ids."""
 
     def best(self, source_id: int, number: int) -> Int64:
         """The most probable translations of one source token, the best first."""
@@ -30,7 +30,7 @@ class Lexicon:
 
 
 def train_lexicon(sources: Sequence[Sequence[int]], targets: Sequence[Sequence[int]], vocabulary_size: int) -> Lexicon:
-    """From token ids of sentence pairs, without special ids."""
+    """Train a lexicon on token ids of sentence pairs, without special ids."""
     source_column, target_column, token_column = _cooccurrences(sources, targets)
     keys, entries = np.unique(source_column * vocabulary_size + target_column, return_inverse=True)
     source_ids, target_ids = np.divmod(keys, vocabulary_size)

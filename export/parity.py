@@ -11,7 +11,8 @@ from models.greedy import max_output
 from models.seq2seq import BOS, Seq2SeqModel
 
 TOLERANCE = 1e-4
-"""Largest difference of any log-probability, in nats, at fp32: room for another order of summation, no more."""
+"""Largest difference of a log-probability that passes, in nats, at fp32: room for another order of summation, no
+more."""
 
 
 @torch.inference_mode()

@@ -24,7 +24,7 @@ MIN_TABLE_ROWS = 1000
 """Gathered tables of fewer rows (positions, say) are not worth quantising."""
 
 MIN_GROWING_WIDTH = 256
-"""Values of all heads at one position, from which a cache that grows is quantised (docs/adr/0003)."""
+"""Least width, of all heads at one position, of a growing cache that is quantised (docs/adr/0003)."""
 
 CACHE_LEVELS = 127
 """Largest magnitude of a quantised key or value."""
@@ -82,7 +82,7 @@ def find_products(graph: GraphProto) -> list[Product]:
 
 
 def observable(model: ModelProto) -> ModelProto:
-    """A copy whose further outputs are the activations to calibrate, named as in `find_products`."""
+    """A copy of the graph that also outputs the activations to calibrate, named as in `find_products`."""
     copy = ModelProto()
     copy.CopyFrom(model)
     outputs = {output.name for output in copy.graph.output}
@@ -93,7 +93,7 @@ def observable(model: ModelProto) -> ModelProto:
 
 def find_caches(graph: GraphProto, min_growing_width: int) -> list[str]:
     """Keys and values of a step's attention, [rows, heads, positions, head_size], that are to be int8: those of the
-    encoder memory, and those that grow, if they are as wide as that, all heads together."""
+    encoder memory, and growing ones if all heads together are at least MIN_GROWING_WIDTH wide."""
     shapes = {value.name: value.type.tensor_type.shape.dim for value in graph.input}
     attentions = [node for node in graph.node if node.op_type == "GroupQueryAttention"]
     return [
@@ -126,7 +126,7 @@ def quantize(path: Path, ranges: dict[str, Range], cache_scales: dict[str, float
             rewritten = _quantize_table(graph, node)
             if rewritten:
                 replaced[node.output[0]] = rewritten
-    nodes = [copied(new) for node in graph.node for new in replaced.get(node.output[0], [node])]
+    nodes = [copy_node(new) for node in graph.node for new in replaced.get(node.output[0], [node])]
     del graph.node[:]
     graph.node.extend(nodes)
     _quantize_caches(graph, cache_scales)
@@ -197,7 +197,7 @@ def _quantize_table(graph: GraphProto, node: NodeProto) -> list[NodeProto]:
 
 
 def _quantize_caches(graph: GraphProto, scales: dict[str, float]) -> None:
-    """Where they come from, the encoder's outputs, and where they are read, in the step's attention."""
+    """Quantise caches where they come from, the encoder's outputs, and where they are read, in the step's attention."""
     for name, scale in scales.items():
         _constant(graph, f"{name}.scale", np.array([scale], np.float32))
     for node in graph.node:
@@ -225,13 +225,14 @@ def rename(graph: GraphProto, old: str, new: str) -> None:
 
 
 def quantize_columns(weight: Float32) -> tuple[npt.NDArray[np.int8], Float32]:
-    """Symmetric, one scale a column: float32 [inputs, outputs] -> int8 of that shape, float32 [outputs]."""
+    """Quantise symmetrically, with one scale a column: float32 [inputs, outputs] -> int8 of that shape, float32
+    [outputs]."""
     scales = np.maximum(np.abs(weight).max(axis=0), 1e-8) / WEIGHT_LEVELS
     return np.rint(weight / scales).astype(np.int8), scales.astype(np.float32)
 
 
-def copied(node: NodeProto) -> NodeProto:
-    """Nodes die with the list that holds them."""
+def copy_node(node: NodeProto) -> NodeProto:
+    """A copy, which outlives the list that holds the node."""
     copy = NodeProto()
     copy.CopyFrom(node)
     return copy

@@ -19,7 +19,7 @@ from server.bundle.shortlist import Shortlist
 Array = npt.NDArray[np.generic]
 
 _DTYPES = {"tensor(float)": np.float32, "tensor(int8)": np.int8, "tensor(int64)": np.int64}
-"""Of appended state, in ONNX Runtime's words."""
+"""Types of appended state, by ONNX Runtime's name for each."""
 
 
 class GraphSession:
@@ -53,7 +53,8 @@ class GraphSession:
         return outputs
 
     def decode(self, sources: Sequence[Sequence[int]], shortlist: Shortlist | None = None) -> list[list[int]]:
-        """Greedy: sources ending with EOS -> output ids without EOS; of each source's list alone if there is one."""
+        """Decode greedily: sources ending with EOS -> output ids without EOS, from each source's list alone if there is
+        one."""
         max_target = max(map(max_output, sources))
         state = self.encode(sources, max_target)
         previous_ids = np.full(len(sources), BOS)

@@ -8,7 +8,7 @@ import onnx
 from onnx import GraphProto, ModelProto, NodeProto, helper, numpy_helper
 
 from export.lexicon import train_lexicon
-from export.quantize import copied, drop_unused, rename
+from export.quantize import copy_node, drop_unused, rename
 from models.seq2seq import EOS
 from server.bundle.manifest import FEATURES
 from server.bundle.shortlist import Shortlist
@@ -17,11 +17,11 @@ NUM_FREQUENT = 200
 """The most frequent tokens of the corpus' target side, which are on every list."""
 
 NUM_CANDIDATES = 30
-"""Of each source token."""
+"""Likely translations that each source token puts on the list."""
 
 
 def split_output(step: Path, features_step: Path, output_step: Path) -> tuple[np.ndarray, np.ndarray] | None:
-    """Cut an int8 step graph before its last product, so that this can be done for a part of the vocabulary.
+    """Cut an int8 step graph before its last product, so that the product can be made for a part of the vocabulary.
 
     step: gets one output more, `features`, uint8 [rows, features]. features_step is written: as step, without
     `log_probs`. output_step is written: features, weights int8 [features, columns], scales float32 [columns], indices
@@ -62,7 +62,7 @@ def _last_product(graph: GraphProto) -> tuple[NodeProto, NodeProto] | None:
 
 def _remove(graph: GraphProto, nodes: Sequence[NodeProto]) -> None:
     gone = {output for node in nodes for output in node.output}
-    nodes_left = [copied(node) for node in graph.node if not gone & set(node.output)]
+    nodes_left = [copy_node(node) for node in graph.node if not gone & set(node.output)]
     outputs = [output.name for output in graph.output]
     for name in gone & set(outputs):
         del graph.output[outputs.index(name)]
@@ -102,7 +102,8 @@ def _output_graph(
 def build_shortlist(
     sources: Sequence[Sequence[int]], targets: Sequence[Sequence[int]], weights: np.ndarray, scales: np.ndarray
 ) -> Shortlist:
-    """From token ids of a corpus, without special ids, and from what `split_output` returned."""
+    """Make the shortlist of token ids of a corpus, without special ids, and of the weights that `split_output`
+    returned."""
     vocabulary_size = len(scales)
     counts = np.bincount(np.concatenate([np.array(target, np.int64) for target in targets]), minlength=vocabulary_size)
     frequent = np.argsort(-counts, kind="stable")[:NUM_FREQUENT]

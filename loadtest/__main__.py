@@ -2,7 +2,7 @@
 
 Starts a server of its own, and drives each model with the same sentences in the same order, by the same number of
 users, for the same time; one model after another, in rounds, so that a slow minute of the machine meets them all.
-Decoding options are compared likewise:
+Decoding options are compared in the same way:
 
 python -m loadtest --model transformer-en-fr --decoding 'greedy={}' --decoding 'beam 4={"beam_size": 4}'
 """
@@ -29,11 +29,11 @@ from seq2serve.pb import translation_pb2 as pb
 from seq2serve.pb import translation_pb2_grpc as pb_grpc
 
 _WARM_UP_SECONDS = 1.0
-"""At the start of each measurement, not counted: the users connect."""
+"""Seconds at the start of each measurement that are not counted: the users connect."""
 
 
 class Case(NamedTuple):
-    """What is driven."""
+    """A model and decoding options to drive, and their name in the report."""
 
     model: str
     decoding_name: str

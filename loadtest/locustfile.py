@@ -63,12 +63,12 @@ class TranslationUser(User):
     wait_time = constant(0)  # a closed loop: the number of users is the number of calls in flight
 
     model: ClassVar[str]
-    """That is driven; empty for the server's default."""
+    """Name of the model that is driven; empty for the server's default."""
 
     decoding: ClassVar[pb.DecodingOptions]
 
     sentences: ClassVar[Iterator[str]]
-    """Shared: whichever user is free takes the next one."""
+    """The sentences to translate, shared by all users: whichever is free takes the next one."""
 
     @classmethod
     def prepare(cls, model: str, decoding: pb.DecodingOptions) -> None:
@@ -97,7 +97,7 @@ class TranslationUser(User):
 
 
 def read_decoding(text: str) -> pb.DecodingOptions:
-    """From JSON. Raises json_format.ParseError."""
+    """Decoding options from JSON. Raises json_format.ParseError."""
     return json_format.Parse(text, pb.DecodingOptions())
 
 

@@ -15,16 +15,16 @@ class Round:
     """One model, driven for some seconds."""
 
     seconds: float
-    """From the end of the warm-up to the end of the measurement; only calls that end in between are counted."""
+    """Time from the end of the warm-up to the end of the measurement; only calls that end in it are counted."""
 
     latencies: list[float]
     """Milliseconds, one for each call that succeeded."""
 
     output_tokens: int
-    """That those calls returned."""
+    """Tokens that the calls which succeeded returned."""
 
     errors: list[str]
-    """One for each call that failed, whenever it did."""
+    """A message for each call that failed, whenever it did."""
 
     client_cpu: float
     """Share of one core that the load generator used."""
@@ -37,16 +37,16 @@ class Result:
     name: str
     requests: int
     failures: int
-    """Of all calls, those of the warm-up and after the end included."""
+    """Calls that failed, those of the warm-up and after the end included."""
     latency_ms: dict[str, float | None]
-    """By percentile, such as "p95", over the calls of all rounds; None if none succeeded."""
+    """Milliseconds by percentile, such as "p95", over the calls of all rounds; None if no call succeeded."""
 
     requests_per_second: float
     requests_per_second_by_round: list[float]
     output_tokens_per_second: float
     client_cpu: float
     errors: list[str]
-    """Each different one, once."""
+    """The different errors, each once."""
 
 
 def merge(name: str, rounds: Sequence[Round]) -> Result:
@@ -67,7 +67,7 @@ def merge(name: str, rounds: Sequence[Round]) -> Result:
 
 
 def percentile(ordered: Sequence[float], percent: int) -> float | None:
-    """The smallest value that `percent` of all are not above (nearest rank)."""
+    """The smallest value that at least `percent` of all values do not exceed (nearest rank)."""
     return ordered[math.ceil(len(ordered) * percent / 100) - 1] if ordered else None
 
 

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 _START_SECONDS = 120.0
 STOP_SECONDS = 30.0
-"""Longer than the server's own grace."""
+"""Seconds for the server to end; longer than its own grace."""
 
 
 class ServerError(Exception):
@@ -23,7 +23,7 @@ class RunningServer(NamedTuple):
 
 
 def serve_command(model_repository: Path, *flags: str) -> list[str]:
-    """Of this project's server, at a port that is free."""
+    """The command that starts this project's server at a free port."""
     flags = ("--listen=127.0.0.1:0", "--metrics-listen=", f"--model-repository={model_repository}", *flags)
     return [sys.executable, "-m", "server", *flags]
 

@@ -20,8 +20,8 @@ def attend(query: Tensor, key: Tensor, value: Tensor, mask: Tensor, num_heads: i
     """Attend where the mask is true.
 
     query [batch, length, d_model]; key, value [batch, memory, d_model]; mask bool, broadcast to [batch, heads, length,
-    memory]. Returns the context, like query. Written out, because the exporter's own form of it guards against rows
-    without any real position, which do not occur, at every call.
+    memory]. Returns the context, shaped as query. Written out, because the exporter's own form of it guards against
+    rows without any real position, which do not occur, at every call.
     """
     query, key, value = (split_heads(part, num_heads) for part in (query, key, value))
     bias = torch.zeros(mask.shape, dtype=query.dtype, device=query.device).masked_fill(~mask, float("-inf"))

@@ -35,7 +35,7 @@ class Batch(NamedTuple):
 def encode_pairs(
     tokenizer: SentencePieceProcessor, sources: Sequence[str], targets: Sequence[str], max_length: int
 ) -> list[Pair]:
-    """Pairs of ids; those with an empty or an overlong side are left out."""
+    """Pairs of ids; pairs with an empty or an overlong side are left out."""
     pairs = []
     for source, target in zip(tokenizer.encode(list(sources)), tokenizer.encode(list(targets)), strict=True):
         if 0 < len(source) < max_length and 0 < len(target) < max_length:

@@ -39,7 +39,7 @@ class Hypothesis(NamedTuple):
     log_prob: float
     """Sum over the tokens, EOS included where it was written."""
     score: float
-    """What it is ranked by."""
+    """What the hypothesis is ranked by."""
     reached_limit: bool
 
 

@@ -20,14 +20,14 @@ class CheckpointError(ValueError):
 
 
 def save_weights(weights: dict[str, Tensor], path: Path, dtype: torch.dtype = torch.float32) -> None:
-    """Written beside `path` first, so that an interruption leaves the earlier file whole."""
+    """Write weights to `path`, by way of a file beside it, so that an interruption leaves the earlier file whole."""
     unfinished = path.with_suffix(".part")
     save_file({name: tensor.detach().to(dtype).contiguous() for name, tensor in weights.items()}, unfinished)
     unfinished.replace(path)
 
 
 def load_weights(model: Seq2SeqModel, path: Path) -> None:
-    """Raises CheckpointError for a file that is missing, damaged, or does not fit the model."""
+    """Read weights into the model. Raises CheckpointError for a file that is missing, damaged, or does not fit."""
     try:
         weights = load_file(path)
         model.load_state_dict({name: tensor.float() for name, tensor in weights.items()})

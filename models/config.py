@@ -35,9 +35,9 @@ class TrainingConfig:
     batch_tokens: int = 1500
     """Tokens in a batch, source or target, whichever are more, padding included; processes share it."""
     learning_rate: float = 2e-3
-    """Peak of Adam's, for embeddings, norms and biases."""
+    """Peak of Adam's learning rate, for embeddings, norms and biases."""
     matrix_learning_rate: float = 0.02
-    """Peak of Muon's, for the weight matrices."""
+    """Peak of Muon's learning rate, for the weight matrices."""
     warmup_steps: int = 1000
     decay_steps: int = 6000
     """The learning rate rises linearly, stays, and falls linearly to zero over the last `decay_steps`."""
@@ -68,7 +68,7 @@ class Config:
 
 
 def load_config(path: Path) -> Config:
-    """Raises ConfigError naming every unknown key and every value of a wrong type or range."""
+    """Read a config. Raises ConfigError naming every unknown key and every value of a wrong type or range."""
     try:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:

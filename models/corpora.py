@@ -34,7 +34,7 @@ class Corpus(NamedTuple):
     sources: list[str]
     targets: list[str]
     references: list[list[str]]
-    """Of each source, all known translations; `targets` alone where a corpus has one each."""
+    """All known translations of each source; `targets` alone where a corpus has one each."""
 
 
 def data_folder(given: Path | None) -> Path:
@@ -43,7 +43,7 @@ def data_folder(given: Path | None) -> Path:
 
 
 def read_corpus(folder: Path, corpus: str, part: str) -> Corpus:
-    """Raises CorpusError for a missing file, a damaged one, or sides of different length."""
+    """Read one part of a corpus. Raises CorpusError for a missing file, a damaged one, or sides of different length."""
     if corpus not in CORPORA:
         raise CorpusError(f"corpus: one of {', '.join(CORPORA)} expected, got {corpus!r}")
     sources, targets = (

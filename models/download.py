@@ -46,7 +46,7 @@ TATOEBA_SPLIT = Path(__file__).with_name("tatoeba_split.tsv")
 _CHUNK = 1 << 16
 
 _SMALLEST_SHARE = 0.9
-"""Of a pinned part, that has to be in today's archive: sentences are corrected there, and rarely taken out."""
+"""Share of a pinned part that has to be in today's archive: sentences are corrected there, and rarely taken out."""
 
 
 def main() -> None:
@@ -62,7 +62,7 @@ def main() -> None:
 
 
 def download_multi30k(folder: Path, url: str = MULTI30K_URL) -> None:
-    """Every file that is not there already. Raises CorpusError for one whose text is not the pinned one."""
+    """Download every file that is not there already. Raises CorpusError for a file whose text is not the pinned one."""
     for name, expected in MULTI30K_SHA256.items():
         path = folder / f"{name}.gz"
         if path.exists():
@@ -78,7 +78,8 @@ def download_multi30k(folder: Path, url: str = MULTI30K_URL) -> None:
 
 
 def download_tatoeba(folder: Path, url: str = TATOEBA_URL) -> None:
-    """The archive, split as the pinned hashes say; nothing if the folder has its train part already."""
+    """Download the archive, and split it as the pinned hashes say; does nothing if the folder has the train part
+    already."""
     if (folder / "train.fr.gz").exists():
         return
     try:
@@ -96,7 +97,8 @@ def download_tatoeba(folder: Path, url: str = TATOEBA_URL) -> None:
 
 
 def split_tatoeba(pairs: Iterable[tuple[str, str]], split: str) -> dict[str, str]:
-    """File name -> text. An English sentence of val or test keeps all its translations in the file of references.
+    """Split the archive's lines: file name -> text. An English sentence of val or test keeps all its translations in
+    the file of references.
 
     Raises CorpusError where too little of val or test is there.
     """
@@ -135,7 +137,7 @@ def sentence_hash(sentence: str) -> str:
 
 
 def fetch(url: str) -> bytes:
-    """The whole of a URL, with a progress bar. Raises CorpusError."""
+    """Download the whole of a URL, with a progress bar. Raises CorpusError."""
     content = io.BytesIO()
     # manythings.org refuses Python's own user agent.
     request = urllib.request.Request(url, headers={"User-Agent": "seq2serve"})
@@ -152,7 +154,7 @@ def fetch(url: str) -> bytes:
 
 
 def write_whole(path: Path, content: bytes) -> None:
-    """Never half a file: written beside its place first."""
+    """Write a file by way of another beside it, so that there is never half a file."""
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_suffix(".part")
     unfinished.write_bytes(content)

@@ -87,7 +87,7 @@ def open_system(argument: str, beam_size: int = 1) -> tuple[str, Translator]:
 
 
 def pipe(command: list[str], sources: Sequence[str]) -> list[str]:
-    """Sentences through a command's standard input and output. Raises TranslatorError."""
+    """Translate sentences through a command's standard input and output. Raises TranslatorError."""
     try:
         done = subprocess.run(
             command, input="\n".join(sources) + "\n", capture_output=True, encoding="utf-8", check=False
@@ -103,7 +103,7 @@ def pipe(command: list[str], sources: Sequence[str]) -> list[str]:
 
 
 def by_length(tests: Mapping[str, Corpus]) -> dict[str, Corpus]:
-    """The same sentences, those of each corpus sorted into groups by the number of words in the source."""
+    """The test sets' sentences, in groups by corpus and by the number of words in the source."""
     groups: dict[tuple[str, int], Corpus] = {}
     for name, test in tests.items():
         corpus, _, _ = name.partition("/")
@@ -119,7 +119,7 @@ def by_length(tests: Mapping[str, Corpus]) -> dict[str, Corpus]:
 
 
 def evaluate(translators: Mapping[str, Translator], tests: Mapping[str, Corpus]) -> list[Result]:
-    """Every system on every test set."""
+    """Score every system on every test set."""
     results = []
     for system, translator in translators.items():
         for name, test in tqdm(tests.items(), desc=system, unit="test set"):

@@ -13,7 +13,8 @@ NEVER_WRITTEN = [PAD, UNKNOWN, BOS]
 
 
 def max_output(source: Sequence[int]) -> int:
-    """More tokens than any good translation of it has; the server's default limit as well."""
+    """The limit of output tokens: more than any good translation of the source has. The server's default is the
+    same."""
     return 2 * len(source) + 10
 
 

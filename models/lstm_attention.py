@@ -15,7 +15,7 @@ from models.seq2seq import ALIGNMENT_QUERY, Alignment, Seq2SeqModel, State, Stat
 class LstmAttentionConfig:
     d_embedding: int = 128
     d_hidden: int = 256
-    """Of the decoder; each direction of the encoder has half of it."""
+    """Width of the decoder; each direction of the encoder has half of it."""
     dropout: float = 0.1
 
     def __post_init__(self) -> None:

@@ -11,7 +11,7 @@ from sacremoses import MosesPunctNormalizer, MosesTokenizer
 from models.corpora import TARGET_LANGUAGE
 
 References = Sequence[Sequence[str]]
-"""Of each sentence, all known translations."""
+"""All known translations of each sentence."""
 
 BOOTSTRAP_SAMPLES = 1000
 

@@ -24,7 +24,7 @@ class Architecture:
 
 
 def architecture(name: str) -> Architecture:
-    """Raises KeyError for a name that is not registered."""
+    """The architecture of that name. Raises KeyError for a name that is not registered."""
     module_name, class_name = ARCHITECTURES[name].split(":")
     module = import_module(module_name)
     return Architecture(build=getattr(module, class_name), settings=getattr(module, f"{class_name}Config"))

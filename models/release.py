@@ -41,7 +41,7 @@ How often each is read in an epoch is in the recipe. No sentence of a test set i
 
 ## Quality
 
-Of these weights, greedy, in PyTorch; the README has what the int8 graphs of the server reach.
+Of these weights, greedy, in PyTorch; docs/quality.md has what the int8 graphs of the server reach.
 
 {quality}
 
@@ -67,7 +67,8 @@ def main() -> None:
 
 
 def release(run: Path, checkpoint: Path, data: Path) -> None:
-    """Raises CheckpointError, ConfigError or CorpusError, before the earlier checkpoint is touched."""
+    """Make a checkpoint of a finished training. Raises CheckpointError, ConfigError or CorpusError, before the earlier
+    checkpoint is touched."""
     config, model, tokenizer = load_checkpoint(run)
     tests = read_tests(data)
     with tempfile.TemporaryDirectory(dir=checkpoint.parent, prefix=".release-") as name:

@@ -77,7 +77,7 @@ class RunFolder:
         unfinished.replace(self.resume_point)
 
     def load_resume_point(self) -> dict[str, Any] | None:
-        """None where there is none. Raises CheckpointError for a damaged one."""
+        """What training resumes from; None where nothing was kept. Raises CheckpointError for a damaged file."""
         if not self.resume_point.exists():
             return None
         try:
@@ -87,13 +87,13 @@ class RunFolder:
         return point
 
     def keep_snapshots(self, steps: list[int]) -> None:
-        """Delete every snapshot that is not among them."""
+        """Delete every snapshot but those of the given steps."""
         for path in (self.path / "snapshots").glob("*.safetensors"):
             if int(path.stem) not in steps:
                 path.unlink()
 
     def record(self, metrics: dict[str, Any]) -> None:
-        """One more line of metrics, and the plot of all of them."""
+        """Write one more line of metrics, and the plot of all lines."""
         path = self.path / "metrics.jsonl"
         with path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(metrics) + "\n")

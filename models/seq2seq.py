@@ -115,7 +115,7 @@ class Seq2SeqModel(nn.Module, ABC):
 
 
 def check_sizes(settings: Any) -> None:
-    """Of an architecture's settings: sizes of at least 1, dropout below 1. Raises ValueError."""
+    """Check an architecture's settings: sizes of at least 1, dropout below 1. Raises ValueError."""
     for field in dataclasses.fields(settings):
         value = getattr(settings, field.name)
         if type(value) is int and value < 1:

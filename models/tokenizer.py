@@ -34,7 +34,7 @@ def train_tokenizer(sentences: Iterable[str], path: Path, vocabulary_size: int) 
 
 
 def load_tokenizer(path: Path) -> sentencepiece.SentencePieceProcessor:
-    """Raises OSError where there is no SentencePiece model."""
+    """Read the tokenizer. Raises OSError where there is no SentencePiece model."""
     return sentencepiece.SentencePieceProcessor(model_file=str(path))
 
 

@@ -221,7 +221,7 @@ class Training:
                 raise CorpusError(f"an epoch has fewer batches than the {size} processes: take fewer --processes")
 
     def train_step(self, batch: Batch) -> tuple[float, int]:
-        """One update. Returns the loss a token, in nats, and the number of tokens it was taken over."""
+        """Make one update. Returns the loss a token, in nats, and the number of tokens it was taken over."""
         settings = self.config.training
         self.model.train()
         batch = batch.to(self.device)

@@ -31,7 +31,7 @@ class TransformerConfig:
     num_decoder_layers: int = 2
     """A deep encoder with a shallow decoder serves faster at the same quality (Kasai et al. 2020)."""
     dropout: float = 0.1
-    """Of each sublayer's output and of the embedded tokens (section 5.4)."""
+    """Dropout of each sublayer's output and of the embedded tokens (section 5.4)."""
     max_positions: int = 512
 
     def __post_init__(self) -> None:
@@ -46,7 +46,7 @@ CACHES: tuple[tuple[str, StateKind, str], ...] = (
     ("cross_keys", "constant", "source"),
     ("cross_values", "constant", "source"),
 )
-"""Of each decoder layer: name, kind, and the dimension along which it is long."""
+"""State of each decoder layer: name, kind, and the dimension along which a tensor is long."""
 
 
 class Transformer(Seq2SeqModel):
@@ -83,7 +83,7 @@ class Transformer(Seq2SeqModel):
         return self.dropout(tokens + self.sinusoids[: ids.shape[1]])
 
     def embed_next(self, ids: Tensor, positions: Tensor) -> Tensor:
-        """The same of one token a row: ids, positions [rows] -> [rows, 1, d_model]."""
+        """Token plus position of one token a row: ids, positions [rows] -> [rows, 1, d_model]."""
         return look_up(self.scaled_embedding(), ids) + look_up(self.sinusoids, positions)
 
     def scaled_embedding(self) -> Tensor:

@@ -11,7 +11,7 @@ came in, written in place, and has to be bound to it.
 
 A bundle with a shortlist has three files more, and `step.onnx` has one output more: features uint8 [rows, features],
 what the last product is made from. `features.onnx` is `step.onnx` without log_probs; `output.onnx` makes them for a
-part of the vocabulary (`export/shortlist.py` gives its inputs); `server/shortlist.py` specifies `shortlist.npz`.
+part of the vocabulary (`export/shortlist.py` gives its inputs); `server/bundle/shortlist.py` specifies `shortlist.npz`.
 """
 
 import dataclasses
@@ -42,7 +42,7 @@ _NAMES = {
     tuple: "list",
     int | str: "integer or text",
 }
-"""Of types, in JSON's words; all others are objects."""
+"""JSON's name for each type; all others are objects."""
 
 
 class BundleError(Exception):
@@ -57,7 +57,7 @@ class StateSpec:
     kind: Literal["constant", "replace", "append"]
     """constant: written once when a row joins; replace: rewritten by every step; append: grows by one position."""
     shape: tuple[int | str, ...]
-    """Numbers, or the named dimensions `source` and `target`."""
+    """Extents of its dimensions: numbers, or the names `source` and `target`."""
     dtype: Literal["float32", "int8", "int32", "int64"]
 
 
@@ -87,7 +87,7 @@ class AlignmentSpec:
 class Quality:
     test_set: str
     metric: str
-    """With the signature of the tool that measured it."""
+    """Name of the metric, with the signature of the tool that measured it."""
     value: float
 
 
@@ -99,7 +99,7 @@ class Manifest:
     name: str
     version: str
     architecture: str
-    """For people; the server never asks."""
+    """Name of the architecture, for people; the server never asks."""
     source_language: str
     target_language: str
     precision: Literal["fp32", "int8"]
@@ -110,13 +110,13 @@ class Manifest:
     max_output_tokens: int
     state: tuple[StateSpec, ...]
     alignment: AlignmentSpec | None
-    """Of models that attend to the source."""
+    """Where to find a row's attention; None for a model that does not attend to its source."""
     has_shortlist: bool
     quality: tuple[Quality, ...]
     provenance: dict[str, str]
     """Training data, licences, recipe, seed, and the code that made the bundle."""
     sha256: dict[str, str]
-    """Of every other file of the bundle, by name."""
+    """SHA-256 of every other file of the bundle, by name."""
 
 
 @dataclass(frozen=True)
@@ -169,7 +169,7 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
 
 
 def _files(manifest: Manifest) -> list[str]:
-    """All but the manifest itself."""
+    """The names of a bundle's files, without the manifest itself."""
     return [ENCODER, STEP, TOKENIZER] + [FEATURES_STEP, OUTPUT_STEP, SHORTLIST] * manifest.has_shortlist
 
 
@@ -206,7 +206,7 @@ def _parse(kind: Any, value: Any, field: str) -> Any:
 
 
 def _check(manifest: Manifest) -> None:
-    """What types do not say. Raises ValueError."""
+    """Check what types do not say. Raises ValueError."""
     for name in ("name", "version"):
         if not getattr(manifest, name):
             raise ValueError(f"{name}: a text that is not empty expected, got ''")

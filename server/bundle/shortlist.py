@@ -1,6 +1,6 @@
 """The vocabulary shortlist of a model: which target tokens are likely for a source, and the weights that score them.
 
-`shortlist.npz`, the part of a bundle that says it:
+It is the bundle's file `shortlist.npz`:
     frequent     int64 [frequent]: target ids that are on every list
     candidates   int64 [vocabulary, candidates]: of each source id, likely target ids, -1 behind the last
     weights      int8 [vocabulary, features], scales float32 [vocabulary]: the output layer, by token
@@ -19,7 +19,8 @@ import numpy.typing as npt
 Int64 = npt.NDArray[np.int64]
 
 WIDTH_STEP = 128
-"""Lists are padded to a multiple of it: sums over them are then made in the same order, however long they are."""
+"""Lists are padded to a multiple of so many ids: sums over them are then made in the same order, however long they
+are."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,7 @@ class Shortlist:
 
 
 def read_shortlist(path: Path) -> Shortlist:
-    """Raises OSError, ValueError or KeyError for a damaged file."""
+    """Read `shortlist.npz`. Raises OSError, ValueError or KeyError for a damaged file."""
     with np.load(path, allow_pickle=False) as arrays:
         return Shortlist(*(arrays[name] for name in ("frequent", "candidates", "weights", "scales")))
 

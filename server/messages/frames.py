@@ -19,14 +19,14 @@ _LENGTH_BYTES = 4
 
 
 class Load(NamedTuple):
-    """The first message; answered by `Loaded`."""
+    """The first message: which bundle to load, and how; answered by `Loaded`."""
 
     config: ServerConfig
     bundle: Bundle
 
 
 class Submit(NamedTuple):
-    """Each sentence's listener is a number, by which it is told of and cancelled."""
+    """Sentences to decode; the listener of each is a number, by which the serving process knows and cancels it."""
 
     sentences: list[Sentence]
 
@@ -36,11 +36,11 @@ class Cancel(NamedTuple):
 
 
 class Collect(NamedTuple):
-    """Answered by `Collected`."""
+    """Asks for the engine's metrics; answered by `Collected`."""
 
 
 class Close(NamedTuple):
-    """Finish what is in, and end."""
+    """Asks the engine to finish what it has, and to end."""
 
 
 ToEngine = Load | Submit | Cancel | Collect | Close
@@ -66,19 +66,19 @@ FromEngine = Loaded | Told | Collected
 
 
 def framed(message: ToEngine | FromEngine) -> bytes:
-    """As `Unframed` takes it."""
+    """A message as bytes, behind their number, as `Unframed` takes them."""
     payload = pickle.dumps(message, pickle.HIGHEST_PROTOCOL)
     return len(payload).to_bytes(_LENGTH_BYTES, "little") + payload
 
 
 class Unframed:
-    """Messages from bytes that come in pieces of any size."""
+    """Puts messages together from bytes that come in pieces of any size."""
 
     def __init__(self) -> None:
         self._bytes = bytearray()
 
     def feed(self, received: bytes) -> list[Any]:
-        """Those that are complete now, in order."""
+        """Take more bytes; returns the messages that are complete now, in order."""
         self._bytes += received
         messages = []
         start = 0

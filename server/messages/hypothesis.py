@@ -25,18 +25,18 @@ class Ending(enum.Enum):
 
 @dataclass(slots=True)
 class Hypothesis:
-    """Lives, and grows, until it has an `ending`."""
+    """One translation of a sentence; it lives, and grows, until it has an `ending`."""
 
     output_ids: list[int] = field(default_factory=list)
-    """Without EOS."""
+    """Token ids that it has written, without EOS."""
     log_prob: float = 0.0
     """Sum of the model's own log-probabilities, EOS included where it was written."""
     total: float = 0.0
     """What beams are compared by: `log_prob`, with what a repetition penalty and misplaced terms take from it."""
     token_log_probs: list[float] = field(default_factory=list)
-    """The model's own, of each token, EOS included; empty where nobody asked."""
+    """The model's own log-probability of each token, EOS included; empty where nobody asked."""
     attention: list[Float32] = field(default_factory=list)
-    """Of each token, EOS included, over the source, [source]; empty where nobody asked."""
+    """Attention of each token, EOS included, over the source, [source]; empty where nobody asked."""
     ending: Ending | None = None
     score: float = 0.0
     """What finished hypotheses are ranked by."""
@@ -67,7 +67,7 @@ class Hypothesis:
 
     @property
     def num_scored(self) -> int:
-        """Tokens, EOS included where it was written."""
+        """Number of tokens that have a log-probability: EOS counts where it was written."""
         return len(self.output_ids) + (self.ending is Ending.EOS)
 
 
@@ -89,7 +89,8 @@ def length_penalty(length: int, alpha: float) -> float:
 
 
 def coverage_penalty(attention: Sequence[Float32], beta: float) -> float:
-    """What is added for a source that was attended to in part only, 0 or less (Wu et al. 2016, equation 14)."""
+    """What is added to a score for a source that was attended to in part only, 0 or less (Wu et al. 2016, equation
+    14)."""
     if not attention or not beta:
         return 0.0
     covered = np.sum(attention, axis=0, dtype=np.float64)
@@ -97,6 +98,6 @@ def coverage_penalty(attention: Sequence[Float32], beta: float) -> float:
 
 
 def num_agreed(hypotheses: Sequence[Hypothesis]) -> int:
-    """Tokens that all of them begin with."""
+    """How many tokens all the hypotheses begin with in common."""
     columns = zip(*(hypothesis.output_ids for hypothesis in hypotheses), strict=False)
     return sum(1 for _ in takewhile(lambda column: len(set(column)) == 1, columns))

@@ -1,4 +1,4 @@
-"""What a client submits to an engine, and what it is told of it."""
+"""What the serving process submits to an engine, and what the engine tells of each sentence."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -14,12 +14,12 @@ class Written(NamedTuple):
     """More tokens of a streaming sentence have become certain."""
 
     part: Hypothesis
-    """Those tokens alone, with what was asked for of each."""
+    """The new tokens alone, with the scores and the attention that were asked for."""
 
 
 class Finished(NamedTuple):
     hypotheses: list[Hypothesis]
-    """At least one; the best first."""
+    """The sentence's translations, at least one, the best first."""
 
 
 class Failed(NamedTuple):
@@ -28,30 +28,30 @@ class Failed(NamedTuple):
 
 Event = Written | Finished | Failed
 Listener = Callable[[Event], None]
-"""Must not raise: the events behind its own are of other sentences."""
+"""Takes the events of one sentence. Must not raise: the events behind them belong to other sentences."""
 
 
 @dataclass(frozen=True)
 class Sentence:
     source_ids: list[int]
-    """Ends with EOS."""
+    """Token ids, ending with EOS."""
     options: DecodingOptions
     listener: Any
     """Whom the events are for: a `Listener`, or the number of one in another process. The engine hands it on with
     them."""
     deadline: float = math.inf
-    """On the engine's clock."""
+    """When nobody waits any more, in seconds on the engine's clock."""
     streams: bool = False
     """Whether the listener wants `Written` events."""
     submitted: float = 0.0
-    """When it was, on the engine's clock, where that was in another process; 0: when the engine gets it."""
+    """When another process submitted the sentence, in seconds on the engine's clock; 0: when the engine gets it."""
 
 
 class SentenceDecoder(Protocol):
     """An engine, in this process or in another."""
 
     def submit(self, sentences: Sequence[Sentence]) -> list[int]:
-        """Queue all of them, or none; returns ids, for `cancel`."""
+        """Queue all the sentences, or none; returns their ids, for `cancel`."""
 
     def cancel(self, ids: Sequence[int]) -> None:
-        """Nobody waits for these any more."""
+        """Drop sentences, by id, that nobody waits for any more."""

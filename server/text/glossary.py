@@ -15,7 +15,8 @@ SUFFIX = ".tsv"
 
 
 def words(text: str) -> tuple[str, ...]:
-    """Words and punctuation marks, letter case and forms of one character aside."""
+    """The words and punctuation marks of a text, without differences of letter case and of Unicode's forms of a
+    character."""
     return tuple(word.casefold() for word in _WORD.findall(unicodedata.normalize("NFKC", text)))
 
 
@@ -75,7 +76,8 @@ class Glossary:
 
 
 def read_glossary(path: Path) -> Glossary:
-    """A file of `source term <tab> target term` lines, UTF-8; blank lines and those that begin with # are passed over.
+    """Read a file of `source term <tab> target term` lines, UTF-8; blank lines and those that begin with # are passed
+    over.
 
     Raises ValueError naming the line, and OSError.
     """

@@ -26,12 +26,12 @@ class SentencePieceTokenizer:
         return bool(self._processor.is_control(id_) or self._processor.is_unknown(id_))
 
     def encode(self, text: str) -> list[int]:
-        """Ids, ending with EOS."""
+        """The token ids of a text, ending with EOS."""
         ids: list[int] = self._processor.encode(text)
         return [*ids, self.eos]
 
     def has_pieces_for(self, text: str) -> bool:
-        """Whether it can be read and written as it is; texts of which nothing is left cannot."""
+        """Whether the text can be read and written as it is; a text of which nothing is left cannot."""
         *ids, _ = self.encode(text)
         return bool(ids) and not any(map(self._is_special, ids))
 

@@ -14,7 +14,7 @@ class Tokenizer(Protocol):
     def vocabulary_size(self) -> int: ...
 
     def encode(self, text: str) -> list[int]:
-        """Ids, ending with EOS."""
+        """The token ids of a text, ending with EOS."""
 
     def decode(self, ids: list[int]) -> str: ...
 

@@ -10,6 +10,7 @@ from seq2serve.pb import translation_pb2 as pb
 from server.bundle.manifest import Bundle
 from server.errors import InvalidRequest
 from server.messages.options import RequiredTerm
+from server.serving.models.backlog import Backlog
 from server.serving.models.catalogue import Models, ServedModel
 from server.serving.requests.options import OptionLimits
 from server.serving.requests.parse import RequestLimits, TranslationRequest, parse_request
@@ -49,7 +50,7 @@ def tokenizer(small_tokenizer: Path) -> CountingTokenizer:
 @pytest.fixture
 def models(tokenizer: CountingTokenizer) -> Models:
     manifest = dataclasses.replace(MANIFEST, max_source_tokens=40, max_output_tokens=60)
-    model = ServedModel(manifest, tokenizer, Running().engine, {"kept": Glossary([("roof", "le roof")])})
+    model = ServedModel(manifest, tokenizer, Running().engine, Backlog(1.0), {"kept": Glossary([("roof", "le roof")])})
     return Models([Bundle(Path("fake"), manifest)], "fake", lambda _: model)
 
 

@@ -19,7 +19,7 @@ Float32 = npt.NDArray[np.float32]
 class BackendOptions:
     max_rows: int
     num_threads: int
-    """Of each of the two sessions; they never run at the same time."""
+    """Threads of each of the two sessions, which never run at the same time."""
 
 
 class Backend:
@@ -57,7 +57,8 @@ class Backend:
     def encode(
         self, sources: Sequence[Sequence[int]], lists: Sequence[Int64 | None] = (), num_running: int = 0
     ) -> dict[str, Array]:
-        """Sources, each ending with EOS -> state tensors by name, [batch, ...], padded to the longest source.
+        """Run the encoder: sources, each ending with EOS -> state tensors by name, [batch, ...], padded to the longest
+        source.
 
         A source's values do not depend on its padding, bit by bit. `lists`: the tokens that each may write, None for
         all; `num_running`: rows that are decoded already, whose lists count.
@@ -74,12 +75,12 @@ class Backend:
         return encoded
 
     def shortlist(self, source_ids: Sequence[int], further: Sequence[int]) -> Int64:
-        """What a sentence may write, for `encode`. `further`: tokens that it has to write."""
+        """The list of tokens that a sentence may write, for `encode`. `further`: tokens that it has to write."""
         assert self._listed
         return self._listed.shortlist.of(source_ids, further)
 
     def step(self, num_rows: int) -> None:
-        """One token for the first `num_rows` rows."""
+        """Run the decoder: one token for each of the first `num_rows` rows."""
         num_listed = self._num_listed(num_rows)
         # Where all rows have lists, nobody needs the whole vocabulary.
         session = self._features_step if num_listed == num_rows else self._step
@@ -96,7 +97,7 @@ class Backend:
             self._listed.write(rows, state, self.log_probs)
 
     def _num_listed(self, num_rows: int) -> int:
-        """Rows that have a list; looked for from the first sentence with one on, until no row has any."""
+        """How many rows have a list. Rows are looked through only after a sentence with a list has joined."""
         if not self._has_lists:
             return 0
         num_listed = int(np.count_nonzero(self.state.current[LIST_WIDTH][:num_rows]))
@@ -104,7 +105,7 @@ class Backend:
         return num_listed
 
     def attention(self, rows: Sequence[int], num_source: int) -> Float32:
-        """Of the last step, of rows of one sentence: float32 [rows, source], each summing to 1."""
+        """Attention in the last step of rows of one sentence: float32 [rows, source], each row summing to 1."""
         assert self._alignment
         keys = self.state.current[self._alignment.keys][rows[0], :, :num_source]  # [heads, source, size]
         heads, _, size = keys.shape
@@ -121,7 +122,8 @@ class Backend:
         self.step(1)
 
     def _bind(self, session: ort.InferenceSession, num_rows: int) -> ort.IOBinding:
-        """Every input and output of a step at its place; made once for each number of rows and side of the flip."""
+        """Bind every input and output of a step to its buffer; done once for each number of rows and side of the
+        flip."""
         binding = session.io_binding()
         inputs: dict[str, Array] = {"previous_ids": self.previous_ids, "positions": self.positions}
         inputs |= self.state.current
@@ -140,7 +142,7 @@ class Backend:
         return binding
 
     def _check(self, bundle: Bundle) -> None:
-        """The graphs' names are those that the manifest promises."""
+        """Check that the graphs' inputs and outputs have the names that the manifest promises."""
         state = {spec.name for spec in bundle.manifest.state}
         fixed = {spec.name for spec in bundle.manifest.state if spec.kind != "append"}
         encoded = set(self._encoder_outputs)

@@ -17,8 +17,8 @@ Float32 = npt.NDArray[np.float32]
 
 
 class ListedOutput:
-    """What a row may write is constant state of it, beside the model's own: ids behind which PAD stands, and how wide
-    the list is with that, 0 for a row that has none."""
+    """The output layer for rows with lists. A row's list is constant state, beside the model's own: its ids, padded
+    with PAD, and the padded width, which is 0 for a row without a list."""
 
     def __init__(self, bundle: Bundle, session: ort.InferenceSession, max_rows: int) -> None:
         """`session`: of `output.onnx`. Raises BundleError for a shortlist that cannot be read."""
@@ -33,7 +33,7 @@ class ListedOutput:
             raise BundleError(f"{bundle.path(SHORTLIST)}: of {vocabulary_size} tokens, not of the model's vocabulary")
         self._columns = OutputColumns(self.shortlist, self._pad)
         self.features = np.zeros((max_rows, num_features), np.uint8)
-        """Of the last step, by row."""
+        """What the last step's product is made from, by row."""
         self._max_width = padded(vocabulary_size)
         self.state = (
             StateSpec(name=LISTED_IDS, kind="constant", shape=(self._max_width,), dtype="int32"),
@@ -41,7 +41,7 @@ class ListedOutput:
         )
 
     def encode(self, lists: Sequence[Int64 | None], running: dict[str, Array]) -> dict[str, Array]:
-        """State of joining sentences by their lists, [batch, ...]. `running`: the same state of all running rows."""
+        """The lists of joining sentences as state, [batch, ...]. `running`: the same state of all running rows."""
         if not any(listed is not None for listed in lists):
             return {LIST_WIDTH: np.zeros(len(lists), np.int64)}  # ids that nobody reads are not written
         running_ids = running[LISTED_IDS][np.flatnonzero(running[LIST_WIDTH])].astype(np.int64)

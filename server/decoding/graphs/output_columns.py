@@ -19,7 +19,7 @@ class OutputColumns:
         self._replace(np.array([pad]))
 
     def add(self, lists: Sequence[Int64], running: Int64) -> None:
-        """Have columns for all tokens of the lists, and for those that running rows need still."""
+        """Gather the columns of all tokens of the lists, beside the columns that running rows still need."""
         for ids in lists:
             missing = ids[self._column[ids] < 0]
             if self._num_columns + len(missing) <= len(self.scales):
@@ -29,7 +29,7 @@ class OutputColumns:
                 return
 
     def of(self, ids: Int64) -> Int64:
-        """The column of each id."""
+        """The column number of each id."""
         columns: Int64 = self._column[ids]
         return columns
 

@@ -21,19 +21,19 @@ class _Extent(NamedTuple):
     """How far a tensor is real: along one dimension, it is as long as its source or its target is."""
 
     num_before: int
-    """Dimensions between the rows and that one."""
+    """Number of dimensions between the rows and `dimension`."""
     dimension: str | None
-    """None: it is always full."""
+    """Name of the dimension that is filled in part; None for a tensor that is always full."""
 
     def real(self, rows: Rows, num_source: int, num_target: int) -> Any:
-        """Index of the part of one row, or of several, that holds something."""
+        """Index of the part of one row, or of several rows, that holds something."""
         if self.dimension is None:
             return rows
         return rows, *[slice(None)] * self.num_before, slice(num_source if self.dimension == "source" else num_target)
 
 
 _ByExtent = Sequence[tuple[_Extent, Sequence[str]]]
-"""Names of tensors, those together that need one index."""
+"""Names of tensors; tensors that need the same index stand together."""
 
 
 class StateBuffers:
@@ -58,23 +58,23 @@ class StateBuffers:
         self.current, self.following = self.following, self.current
 
     def write(self, rows: Rows, encoded: Mapping[str, Array], index: int, num_source: int) -> None:
-        """A sentence joins: sentence `index` of an encoder batch, `num_source` tokens long, becomes row `rows`, or each
-        of them. What the batch does not have, nobody will read."""
+        """Write a joining sentence, sentence `index` of an encoder batch and `num_source` tokens long, into row `rows`,
+        or into each of them. Tensors that the batch lacks are not written, as nobody will read them."""
         self._copy(self._encoded, encoded, index, rows, num_source)
 
     def copy(self, sources: Rows, targets: Rows, num_target: int) -> None:
-        """What has been written in rows `sources`, at most `num_target` tokens, goes on in rows `targets` as well.
+        """Copy rows `sources`, which have written at most `num_target` tokens, to rows `targets`.
 
-        Of one sentence each: the constant tensors of a target row are there already. No row is both.
+        A source and its target are rows of one sentence: constant tensors are there already. No row is both.
         """
         self._copy(self._growing, self.current, sources, targets, num_target=num_target)
 
     def share_source(self, source_row: int, target_rows: Rows, num_source: int) -> None:
-        """Rows `target_rows`, which are new, belong to the sentence of row `source_row`."""
+        """Give the constant tensors of row `source_row` to `target_rows`, new rows of the same sentence."""
         self._copy(self._constant, self.current, source_row, target_rows, num_source)
 
     def move(self, source_row: int, target_row: int, num_source: int, num_target: int) -> None:
-        """Row `source_row` takes the place of row `target_row`, which has left."""
+        """Move row `source_row` to the place of row `target_row`, which has left."""
         self._copy(self._all, self.current, source_row, target_row, num_source, num_target)
 
     def _copy(
@@ -86,7 +86,7 @@ class StateBuffers:
         num_source: int = 0,
         num_target: int = 0,
     ) -> None:
-        """What is real of rows `sources` of `tensors`, of these names, to rows `targets`."""
+        """Copy the parts of rows `sources` that hold something to rows `targets`, in the tensors of these names."""
         for extent, alike in names:
             source, target = extent.real(sources, num_source, num_target), extent.real(targets, num_source, num_target)
             for name in alike:

@@ -18,14 +18,14 @@ class ServedModel:
     engine: SentenceDecoder
     backlog: Backlog
     glossaries: Mapping[str, Glossary] = field(default_factory=dict)
-    """By name."""
+    """The glossaries that the repository keeps for the model, by name."""
 
 
 class Models:
     """The served models, the default one first."""
 
     def __init__(self, bundles: list[Bundle], default: str, load: Callable[[Bundle], ServedModel]) -> None:
-        """`default`: the name of one of them."""
+        """`default`: the name of the default model, which is one of the bundles'."""
         self.default = default
         bundles = sorted(bundles, key=lambda bundle: (bundle.manifest.name != default, bundle.manifest.name))
         self._by_name = {bundle.manifest.name: load(bundle) for bundle in bundles}

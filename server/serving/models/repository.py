@@ -46,7 +46,7 @@ def _versions(model: Path) -> list[Path]:
 
 
 def read_glossaries(bundle: Bundle) -> dict[str, Glossary]:
-    """Those that the repository keeps for a model, in `<model>/glossaries/<name>.tsv`. Raises BundleError."""
+    """The glossaries that the repository keeps for a model, in `<model>/glossaries/<name>.tsv`. Raises BundleError."""
     glossaries = {}
     for path in sorted(bundle.folder.parent.joinpath(GLOSSARIES).glob(f"*{SUFFIX}")):
         try:
@@ -57,7 +57,7 @@ def read_glossaries(bundle: Bundle) -> dict[str, Glossary]:
 
 
 def check_default(bundles: list[Bundle], default: str) -> None:
-    """Raises BundleError if it is not among them."""
+    """Raises BundleError if the default model is not among the bundles."""
     names = [bundle.manifest.name for bundle in bundles]
     if default not in names:
         raise BundleError(f"default_model: {default!r} is not in the repository, which has {', '.join(names)}")

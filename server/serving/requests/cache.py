@@ -1,4 +1,4 @@
-"""Translations that were made before, by exactly what made them: an optional cache of bounded size."""
+"""An optional cache, of bounded size: translations that were made before, by all that they depend on."""
 
 import hashlib
 from collections.abc import Hashable, Sequence
@@ -11,11 +11,11 @@ from server.messages.sentence import Finished
 from server.serving.metrics import CacheMetrics
 
 _BYTES_PER_TOKEN = 100
-"""Of Python's lists and numbers, about."""
+"""Bytes of a token in Python's lists and numbers, about."""
 
 
 _BYTES_OF_AN_ENTRY = 500
-"""Its key, and what the cache keeps of it."""
+"""Bytes of an entry's key, and of the cache's own record, about."""
 
 
 class TranslationCache:
@@ -37,12 +37,12 @@ class TranslationCache:
 
 
 def key_of(manifest: Manifest, source_ids: Sequence[int], options: DecodingOptions) -> bytes:
-    """All that a translation depends on, in a few bytes whatever its size."""
+    """A key of all that a translation depends on, in a few bytes whatever the sentence's size."""
     return hashlib.blake2b(repr((manifest.name, manifest.version, source_ids, options)).encode()).digest()
 
 
 def size_of(finished: Finished) -> int:
-    """About how many bytes it takes."""
+    """Bytes that an entry takes, about."""
     num_bytes = _BYTES_OF_AN_ENTRY
     for hypothesis in finished.hypotheses:
         num_bytes += _BYTES_PER_TOKEN * (2 + len(hypothesis.output_ids))

@@ -1,4 +1,4 @@
-"""What has come back of one content: texts, deltas, and the answer that they become."""
+"""What an engine has told of one content's segments, and the texts, deltas and answer that this becomes."""
 
 from collections.abc import Sequence
 from operator import itemgetter
@@ -17,7 +17,7 @@ _REASONS = {
     Ending.LIMIT: pb.FINISH_REASON_MAX_OUTPUT_TOKENS,
     Ending.CONSTRAINTS: pb.FINISH_REASON_CONSTRAINTS,
 }
-"""Of a content that was split: the last of these that one of its parts ended with."""
+"""How a content ended: the last of these that one of its segments ended with."""
 
 
 class Part(NamedTuple):
@@ -53,7 +53,7 @@ class ContentResult:
         self._options = segments[0].options
         self._tells_tokens = self._options.token_log_probs or self._options.alignment
         self._certain = [Hypothesis() for _ in segments]
-        """Of unfinished segments: what was told so far."""
+        """What was told so far of each unfinished segment."""
         self._parts: list[list[Part]] = [[] for _ in segments]
         """Of finished segments: the best hypotheses, the best first, no text twice. More of one segment than there are
         to be of all together are in none of the best combinations."""

@@ -1,4 +1,4 @@
-"""A request while it is decoded: its sentences in the engine, and what has come back of each content."""
+"""A request while it is decoded: its sentences in the engine, and the results of its contents."""
 
 import asyncio
 import logging
@@ -34,7 +34,8 @@ def _cost(sentence: Sentence | Segment) -> int:
 
 
 class OpenRequest:
-    """Used on the event loop's thread alone. A context: what is still in the engine at its end is cancelled."""
+    """A request's sentences, from submission to the answer. A context: at its end, sentences still in the engine are
+    cancelled. Used on the event loop's thread alone."""
 
     def __init__(
         self,
@@ -107,7 +108,8 @@ class OpenRequest:
         return not self._num_open
 
     async def news(self) -> list[int]:
-        """Wait for some, and return the indices of the contents that it is about. Raises what a sentence ended with."""
+        """Wait until the engine has told something; returns the indices of the contents that it is about. Raises the
+        error that a sentence ended with."""
         await self._changed.wait()
         self._changed.clear()
         if self._error:

@@ -33,8 +33,7 @@ def word_pairs(
 ) -> list[tuple[int, int]]:
     """(source word, output word) for every output word: the source word that its tokens attend to most.
 
-    attention: of each output piece, over the source pieces and, behind them, what else the source has (its end), which
-    is no word.
+    `attention`: of each output piece, over the source pieces and then the source's end, which is no word.
     """
     if not source_pieces or not output_pieces:
         return []

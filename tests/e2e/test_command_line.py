@@ -8,7 +8,7 @@ import pytest
 
 from export.session import GraphSession
 from models.registry import ARCHITECTURES
-from seq2serve.__main__ import LINES_PER_CALL
+from seq2serve.commands import LINES_PER_CALL
 from seq2serve.pb import translation_pb2 as pb
 from server.text.tokenizer import Tokenizer
 from tests.conftest import SmallModels

@@ -1,0 +1,60 @@
+"""The requests that both clients send, and what they let a caller say."""
+
+from collections.abc import Sequence
+from typing import Any, TypedDict
+
+from seq2serve.pb import translation_pb2 as pb
+
+DEFAULT_ADDRESS = "127.0.0.1:50051"
+"""Where a server listens that was told nothing else."""
+
+DEFAULT_TIMEOUT = 60.0
+"""Seconds that a call may take, its retries included."""
+
+
+class CallOptions(TypedDict, total=False):
+    """Keyword arguments of every call about texts."""
+
+    model: str
+    """Its name, as `list_models` gives it; the server's default where there is none."""
+
+    source_language_code: str
+    """Language of the contents, such as "en"; the model's own where there is none."""
+
+    target_language_code: str
+    """Language of the translations, such as "fr"; the model's own where there is none."""
+
+    timeout: float
+    """Seconds for the whole call; the client's where there are none."""
+
+
+class TranslateOptions(CallOptions, total=False):
+    """Keyword arguments of a translation."""
+
+    decoding: pb.DecodingOptions
+    """How translations are searched for; greedy where nothing is said."""
+
+
+class ScoreOptions(CallOptions, total=False):
+    """Keyword arguments of a scoring."""
+
+    return_alignment: bool
+    """Whether the answers say which words belong together."""
+
+
+def translate_request(contents: str | Sequence[str], options: TranslateOptions) -> pb.TranslateRequest:
+    """Raises ValueError for an option that does not exist."""
+    return pb.TranslateRequest(
+        contents=[contents] if isinstance(contents, str) else contents, **_without_timeout(options)
+    )
+
+
+def score_request(pairs: Sequence[tuple[str, str]], options: ScoreOptions) -> pb.ScoreRequest:
+    """Raises ValueError for an option that does not exist."""
+    scored = [pb.ScoredPair(content=content, translated_text=translation) for content, translation in pairs]
+    return pb.ScoreRequest(pairs=scored, **_without_timeout(options))
+
+
+def _without_timeout(options: TranslateOptions | ScoreOptions) -> dict[str, Any]:
+    """The options that are fields of the request, under the fields' names."""
+    return {name: value for name, value in options.items() if name != "timeout"}

@@ -1,0 +1,97 @@
+"""Both clients against a whole server."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from models.registry import ARCHITECTURES
+from seq2serve import DecodingOptions, FinishReason
+from tests.fakes import PATIENCE
+from tests.integration.served import DEFAULT_MODEL, serving
+from tests.seq2serve.kinds import Awaiting, Blocking, Kind
+from tests.small_models import SENTENCES
+
+kinds = pytest.mark.parametrize("kind", [Blocking, Awaiting])
+
+
+@kinds
+async def test_one_content_has_one_translation_and_several_have_theirs_in_order(
+    model_repository: Path, kind: Kind
+) -> None:
+    async with serving(model_repository) as served, kind(served.address) as client:
+        each = [await client.translate(text) for text in SENTENCES[:3]]
+        assert len({translation.translated_text for translation in each}) == 3
+        assert await client.translate(SENTENCES[:3]) == each
+        assert await client.translate([SENTENCES[0]]) == each[:1]
+
+
+@kinds
+async def test_model_languages_and_decoding_reach_the_server(model_repository: Path, kind: Kind) -> None:
+    async with serving(model_repository) as served, kind(served.address) as client:
+        options = DecodingOptions(max_output_tokens=3, return_token_scores=True)
+        long = await client.translate(SENTENCES[0], model="lstm-en-fr", source_language_code="en")
+        short = await client.translate(
+            SENTENCES[0], model="lstm-en-fr", target_language_code="fr", decoding=options, timeout=PATIENCE
+        )
+        assert short.finish_reason == FinishReason.FINISH_REASON_MAX_OUTPUT_TOKENS
+        assert len(short.hypotheses[0].tokens) == 3
+        assert long.translated_text.startswith(short.translated_text)
+        assert long != await client.translate(SENTENCES[0])
+
+
+@kinds
+async def test_a_stream_s_texts_are_the_translation_that_ends_it(model_repository: Path, kind: Kind) -> None:
+    async with serving(model_repository) as served, kind(served.address) as client:
+        messages = await client.stream(SENTENCES[0])
+        *deltas, last = messages
+        assert deltas
+        assert "".join(message.text_delta for message in deltas) == last.translation.translated_text
+        assert last.translation.translated_text == (await client.translate(SENTENCES[0])).translated_text
+        several = await client.stream(SENTENCES[:2], decoding=DecodingOptions(max_output_tokens=2))
+        assert {message.content_index for message in several} == {0, 1}
+
+
+@kinds
+async def test_a_stream_that_is_left_frees_its_row(model_repository: Path, kind: Kind) -> None:
+    async with serving(model_repository, gated=True) as served, kind(served.address) as client:
+        first = asyncio.ensure_future(client.read_first(SENTENCES[0]))
+        await served.held()
+        await asyncio.to_thread(served.gate.allow, 5)
+        assert (await first).text_delta
+        await served.wait_for_metric(1, "grpc_server_handled_total", grpc_code="Canceled")
+
+
+@kinds
+async def test_pairs_are_scored(model_repository: Path, kind: Kind) -> None:
+    async with serving(model_repository) as served, kind(served.address) as client:
+        best, other = [(await client.translate(text)).translated_text for text in SENTENCES[:2]]
+        scores = await client.score([(SENTENCES[0], best), (SENTENCES[0], other)])
+        assert scores[0].log_prob > scores[1].log_prob
+        [aligned] = await client.score([(SENTENCES[0], best)], model="transformer-en-fr", return_alignment=True)
+        assert aligned.word_alignment
+        assert not scores[0].word_alignment
+
+
+@kinds
+async def test_models_are_listed_the_default_one_first(model_repository: Path, kind: Kind) -> None:
+    async with serving(model_repository) as served, kind(served.address) as client:
+        models = await client.list_models()
+        assert models[0].name == DEFAULT_MODEL
+        assert len(models) == len(ARCHITECTURES)
+
+
+@kinds
+async def test_an_answer_beyond_grpc_s_four_megabytes_arrives(model_repository: Path, kind: Kind) -> None:
+    async with serving(model_repository) as served, kind(served.address) as client:
+        options = DecodingOptions(return_token_scores=True, return_alignment=True)
+        text = " ".join(SENTENCES[:12])
+        answers = await client.translate([text] * 60, model="transformer-en-fr", decoding=options)
+        assert sum(answer.ByteSize() for answer in answers) > 4 * 1024 * 1024
+
+
+@kinds
+async def test_an_option_that_does_not_exist_is_a_programmer_s_error(model_repository: Path, kind: Kind) -> None:
+    async with kind("127.0.0.1:1") as client:
+        with pytest.raises(ValueError, match='has no "modle" field'):
+            await client.translate("a", modle="lstm-en-fr")
