@@ -6,7 +6,8 @@
     |- QueueFull          as many sentences wait as may wait
     |- NotServing         the server is draining
     |- DeadlineExceeded   the client's deadline passed, in the queue or while decoding
-    '- EngineFailed       the decode loop broke, or its process ended; the message says nothing of its inside
+    |- EngineLost         the process that decoded has ended or hangs; asking again may help
+    '- EngineFailed       the sentence cannot be decoded; the message says nothing of the engine's inside
 
 `serving/rpc/status.py` maps them to gRPC status codes.
 """
@@ -65,6 +66,11 @@ class NotServing(TranslationError):
 class DeadlineExceeded(TranslationError):
     def __init__(self, where: str) -> None:
         super().__init__(f"deadline passed {where}")
+
+
+class EngineLost(TranslationError):
+    def __init__(self) -> None:
+        super().__init__("the model's engine was lost and is started again; try again")
 
 
 class EngineFailed(TranslationError):

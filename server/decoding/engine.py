@@ -20,7 +20,7 @@ from server.decoding.encoder_runs import encoder_runs
 from server.decoding.graphs.backend import Backend
 from server.decoding.metrics import EngineMetrics
 from server.decoding.scheduler import Limits, Ticket, plan
-from server.errors import DeadlineExceeded, EngineFailed, NotServing, QueueFull
+from server.errors import DeadlineExceeded, EngineLost, NotServing, QueueFull
 from server.messages.sentence import Event, Failed, Sentence
 
 _logger = logging.getLogger(__name__)
@@ -217,5 +217,5 @@ class Engine:
         self._waiting.clear()
         self._running.clear()
         self._num_reserved = 0
-        self._events += [(sentence.sentence.listener, Failed(EngineFailed())) for sentence in opened]
+        self._events += [(sentence.sentence.listener, Failed(EngineLost())) for sentence in opened]
         self._publish()

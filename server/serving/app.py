@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from wsgiref.simple_server import WSGIServer
 
 import grpc
-from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_health.v1 import health, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 from prometheus_client import start_http_server
 
@@ -19,14 +19,17 @@ from seq2serve.pb import translation_pb2, translation_pb2_grpc
 from server.bundle.manifest import Bundle, BundleError
 from server.config import ServerConfig
 from server.errors import shown
-from server.serving.engines.processes import Engines, EngineSeries, Launch, launch_process
+from server.serving.engines.keeper import Timing
+from server.serving.engines.launch import Launch, launch_process
+from server.serving.engines.processes import Engines, EngineSeries
 from server.serving.metrics import Metrics
 from server.serving.models.catalogue import Models, ServedModel
-from server.serving.models.repository import check_default, read_glossaries, read_repository
+from server.serving.models.repository import check_default, check_engines, read_glossaries, read_repository
 from server.serving.requests.cache import TranslationCache
 from server.serving.requests.options import MAX_TERM_CHARACTERS, OptionLimits
 from server.serving.requests.parse import RequestLimits
 from server.serving.rpc.calls import RpcInterceptor
+from server.serving.rpc.health import Health
 from server.serving.rpc.translation import TranslationService
 from server.text.glossary import Glossary
 from server.text.sentencepieces import SentencePieceTokenizer
@@ -46,14 +49,14 @@ _FLUSH_SECONDS = 0.5
 class App:
     """One serving process: `start`, then `wait`, then `stop`."""
 
-    def __init__(self, config: ServerConfig, launch: Launch = launch_process) -> None:
-        """`launch`: how what decodes is started."""
+    def __init__(self, config: ServerConfig, launch: Launch = launch_process, timing: Timing | None = None) -> None:
+        """`launch`: how what decodes is started; `timing`: when an engine counts as lost, where not as usual."""
         self._config = config
-        self._engines = Engines(self._on_engine_failure, launch)
+        self._engines_changed = asyncio.Event()
+        self._engines = Engines(self._engines_changed.set, launch, timing)
         self._metrics = Metrics()
-        self._health = health.aio.HealthServicer()
+        self._health = Health(SERVICE)
         self._stopping = asyncio.Event()
-        self._has_failed = False
         self.port = 0
         """Of the gRPC server, once it has started."""
         self.metrics_port = 0
@@ -63,8 +66,9 @@ class App:
         """Load and warm every model, then listen. Raises BundleError, or OSError for an address that is taken."""
         bundles = read_repository(self._config.model_repository)
         check_default(bundles, self._config.default_model)
-        await self._engines.start(self._config, bundles)
+        check_engines(bundles, self._config.engines_by_model)
         try:
+            await self._engines.start(self._config, bundles)
             self._models = Models(bundles, self._config.default_model, self._load)
             await self._engines.wait_until_loaded()
             gc.freeze()  # what is loaded stays: the collector need not look through it again and again
@@ -72,7 +76,8 @@ class App:
         except BaseException:
             await self._engines.abandon()
             raise
-        await self._set_health(health_pb2.HealthCheckResponse.SERVING)
+        await self._health.tell(self._engines.num_serving)
+        self._watching = asyncio.create_task(self._watch_engines())
 
     async def _listen(self) -> None:
         config = self._config
@@ -94,7 +99,7 @@ class App:
         translation_pb2_grpc.add_TranslationServiceServicer_to_server(
             TranslationService(self._models, limits, self._metrics.request_seconds, cache), self._server
         )
-        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
+        health_pb2_grpc.add_HealthServicer_to_server(self._health.servicer, self._server)
         reflection.enable_server_reflection((SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME), self._server)
         try:
             self.port = self._server.add_insecure_port(config.listen)
@@ -105,7 +110,7 @@ class App:
         await self._server.start()
 
     async def wait(self) -> None:
-        """Until `request_stop`, or a broken decode loop."""
+        """Until `request_stop`."""
         await self._stopping.wait()
 
     def request_stop(self) -> None:
@@ -113,18 +118,19 @@ class App:
 
     async def stop(self) -> bool:
         """Drain: no new request, running ones get the grace to end. Returns whether all was well."""
-        await self._set_health(health_pb2.HealthCheckResponse.NOT_SERVING)
+        self._watching.cancel()
+        await self._health.drain()
         stopped = asyncio.ensure_future(self._server.stop(self._config.grace_seconds))
         idle = asyncio.ensure_future(self._interceptor.wait_until_idle(_FLUSH_SECONDS))
         await asyncio.wait({stopped, idle}, return_when=asyncio.FIRST_COMPLETED)
         idle.cancel()
         await self._server.stop(None)  # who only watches the health, or reflects, is not waited for
         await stopped
-        self._has_failed |= not await self._engines.close()
+        is_well = await self._engines.close()
         if self._metrics_server:
             await asyncio.to_thread(self._metrics_server.shutdown)
             self._metrics_server.server_close()
-        return not self._has_failed
+        return is_well
 
     def _load(self, bundle: Bundle) -> ServedModel:
         """All but the engine, which is loaded meanwhile."""
@@ -134,13 +140,12 @@ class App:
         _check_glossaries(glossaries, tokenizer, bundle)
         return ServedModel(manifest, tokenizer, self._engines[manifest.name], glossaries)
 
-    def _on_engine_failure(self) -> None:
-        self._has_failed = True
-        self._stopping.set()
-
-    async def _set_health(self, status: int) -> None:
-        for service in ("", SERVICE):
-            await self._health.set(service, status)
+    async def _watch_engines(self) -> None:
+        """Health is what the engines are; never ends by itself."""
+        while True:
+            await self._engines_changed.wait()
+            self._engines_changed.clear()
+            await self._health.tell(self._engines.num_serving)
 
     def _serve_metrics(self) -> WSGIServer | None:
         if not self._config.metrics_listen:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
-from server.errors import DeadlineExceeded, EngineFailed, NotServing, QueueFull
+from server.errors import DeadlineExceeded, EngineLost, NotServing, QueueFull
 from server.messages.hypothesis import Ending, Hypothesis
 from server.messages.sentence import Finished, Sentence, Written
 from tests.fakes import ENDLESS, EOS, greedy, translate
@@ -309,7 +309,7 @@ def test_a_broken_backend_fails_every_open_sentence_then_reports_and_refuses(
     for key in opened:
         [event] = made.outcomes.events(key)
         assert not isinstance(event, Finished | Written)
-        assert isinstance(event.error, EngineFailed)
+        assert isinstance(event.error, EngineLost)
         assert "secret" not in str(event.error)
     with pytest.raises(NotServing):
         made.submit(endless(3))

@@ -9,7 +9,7 @@ from typing import Self
 
 from prometheus_client import Histogram
 
-from server.errors import DeadlineExceeded, EngineFailed, NotServing, QueueFull, TranslationError
+from server.errors import DeadlineExceeded, EngineFailed, EngineLost, NotServing, QueueFull, TranslationError
 from server.messages.sentence import Event, Failed, Finished, Sentence
 from server.serving.requests.cache import TranslationCache, key_of
 from server.serving.requests.content_result import ContentResult
@@ -24,6 +24,7 @@ _OUTCOMES: dict[type[BaseException] | None, str] = {
     QueueFull: "queue_full",
     NotServing: "not_serving",
     DeadlineExceeded: "deadline_exceeded",
+    EngineLost: "engine_lost",
 }
 """Of a request, by how it ended, for the metrics; anything else is "failed"."""
 
@@ -68,7 +69,7 @@ class OpenRequest:
         self._seconds.labels(self._request.model.manifest.name, outcome).observe(ended - self._started)
 
     def submit(self) -> None:
-        """Raises QueueFull or NotServing."""
+        """Raises QueueFull, NotServing or EngineLost."""
         sentences = []
         for index, segments in enumerate(self._request.contents):
             for number, segment in enumerate(segments):

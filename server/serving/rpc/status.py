@@ -10,6 +10,7 @@ from google.rpc.error_details_pb2 import BadRequest, ErrorInfo, RequestInfo, Ret
 from server.errors import (
     DeadlineExceeded,
     EngineFailed,
+    EngineLost,
     InvalidRequest,
     NotServing,
     QueueFull,
@@ -23,6 +24,7 @@ STATUS_CODES: dict[type[TranslationError], grpc.StatusCode] = {
     QueueFull: grpc.StatusCode.RESOURCE_EXHAUSTED,
     NotServing: grpc.StatusCode.UNAVAILABLE,
     DeadlineExceeded: grpc.StatusCode.DEADLINE_EXCEEDED,
+    EngineLost: grpc.StatusCode.UNAVAILABLE,
     EngineFailed: grpc.StatusCode.INTERNAL,
 }
 
@@ -38,7 +40,7 @@ def error_details(error: Exception, request_id: str) -> list[AnyMessage]:
         details.append(BadRequest(field_violations=[violation]))
     if isinstance(error, UnknownModel):
         details.append(ErrorInfo(reason="UNKNOWN_MODEL", domain="seq2serve"))
-    if isinstance(error, QueueFull | NotServing):
+    if isinstance(error, QueueFull | NotServing | EngineLost):
         details.append(RetryInfo(retry_delay=Duration(seconds=_RETRY_SECONDS)))
     packed = []
     for detail in details:
