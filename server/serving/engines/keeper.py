@@ -110,20 +110,22 @@ class EngineKeeper:
         self._keeping = asyncio.create_task(self._keep())
 
     async def close(self) -> bool:
-        """Let the engine end. Returns whether it did so by itself; else it is killed."""
+        """Let the engine end, and kill it where it does not. Returns whether all that was in it is finished."""
         await self._stop_keeping()
         if not self._launched:
             return True
-        ends = self._engine.has_ended
-        if not ends:
+        is_well = True
+        if not self._engine.has_ended:
             self._engine.close()
-            ends = not self._is_stuck and await self._engine.wait_until_ended(_CLOSE_SECONDS)
-        if not ends:
-            _logger.error("an engine of %s does not end, and is killed", self._model)
-            self._launched.kill()
+            # Nothing is left in an engine that was lost.
+            seconds = _EXIT_SECONDS if self._is_stuck else _CLOSE_SECONDS
+            if not await self._engine.wait_until_ended(seconds):
+                _logger.error("an engine of %s does not end, and is killed", self._model)
+                self._launched.kill()
+                is_well = self._is_stuck
         await self._bury()
         self._pool.leave(self._engine)
-        return ends
+        return is_well
 
     async def abandon(self) -> None:
         """End the engine without waiting for what is in."""
