@@ -1,7 +1,7 @@
 """What engines cost that are processes: `python -m bench.engine_processes`.
 
-Every model of the repository is loaded by a process of its own: an interpreter started anew (exec), or one forked from a
-process that has imported all that decoding needs (multiprocessing's forkserver).
+Every model of the repository is loaded by a process of its own: an interpreter started anew (exec), or one forked from
+a process that has imported all that decoding needs (multiprocessing's forkserver).
 """
 
 import multiprocessing
