@@ -387,6 +387,20 @@ async def test_an_engine_that_does_not_start_is_tried_again_ever_more_slowly(bun
     assert all(wait >= 0.02 * 2**number for number, wait in enumerate(waits))
 
 
+async def test_rows_of_an_engine_that_died_are_not_active_for_ever(bundle: Bundle, cut: Cut) -> None:
+    async with remote(bundle, timing=QUICK, around=cut) as made:
+        made.submit(endless(1))
+        await made.held()
+        asked = asyncio.ensure_future(made.series("seq2serve_active_rows"))
+        await asyncio.sleep(0)
+        await asyncio.to_thread(made.gate.allow, 2)
+        assert await asked == 1
+        cut.cut(0)
+        made.gate.open()
+        await made.ended(0)
+        assert await made.series("seq2serve_active_rows") == 0
+
+
 async def test_totals_do_not_fall_with_an_engine_and_are_those_of_all_engines(bundle: Bundle, cut: Cut) -> None:
     async with remote(bundle, timing=QUICK, around=cut, engines="2") as made:
         made.gate.open()

@@ -187,8 +187,21 @@ async def test_they_wait_only_for_a_while_after_which_nobody_is_kept_waiting() -
         assert isinstance(pool.outcomes.failed(key).error, EngineLost)
     with pytest.raises(EngineLost):
         pool.send(1, first=2)
-    pool.join(Engine())
+    late = Engine()
+    pool.join(late)
     pool.send(1, first=3)
+    pool.leave(late)
+    pool.send(1, first=4)
+    assert (pool.outcomes.events(3), pool.outcomes.events(4)) == ([], []), "they wait anew"
+
+
+async def test_who_has_waited_for_an_engine_and_got_one_is_left_in_peace() -> None:
+    pool = Pool(1)
+    pool.send(1)
+    pool.leave(pool.engines[0])
+    pool.join(Engine())
+    await asyncio.sleep(0.1)
+    assert pool.outcomes.events(0) == []
 
 
 async def test_a_closed_pool_accepts_nothing_and_keeps_nobody_waiting() -> None:
