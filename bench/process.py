@@ -73,11 +73,15 @@ def family(pid: int) -> list[int]:
 
 def memory_megabytes(pid: int) -> dict[str, float]:
     """Memory of a process and of the processes that it has started, by Linux's name for it: VmRSS is resident now,
-    VmHWM was at the peak. Memory that they share is counted for each."""
-    megabytes = {"VmRSS": 0.0, "VmHWM": 0.0}
+    VmHWM was at the peak; memory that they share is counted for each of them there, and once in Pss."""
+    megabytes = {"VmRSS": 0.0, "VmHWM": 0.0, "Pss": 0.0}
     for member in family(pid):
-        status = Path(f"/proc/{member}/status").read_text(encoding="utf-8")
-        values = dict(line.split(":", 1) for line in status.splitlines())
+        folder = Path(f"/proc/{member}")
+        lines = [
+            *(folder / "status").read_text(encoding="utf-8").splitlines(),
+            *(folder / "smaps_rollup").read_text(encoding="utf-8").splitlines()[1:],
+        ]
+        values = dict(line.split(":", 1) for line in lines)
         for name in megabytes:
             megabytes[name] += int(values[name].split()[0]) * 1024 / 1e6
     return megabytes

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from server.cores import usable_cores
+
 _PREFIX = "SEQ2SERVE_"
 
 
@@ -38,7 +40,10 @@ class ServerConfig:
     max_call_seconds: int = _setting(300, "deadline of calls that bring none")
     max_connection_age_seconds: int = _setting(1800, "time after which a client is asked to connect anew")
     cache_megabytes: int = _setting(0, "memory for translations that were made before, of all models; 0: no cache")
-    threads: int = _setting(1, "threads of each model's products")
+    engines: str = _setting(
+        "1", "processes that decode each model, or some of them: 2; transformer-en-fr=2; 1,transformer-en-fr=2"
+    )
+    threads: int = _setting(1, "threads of each engine's products")
     grace_seconds: int = _setting(20, "time that running requests get to end at shutdown")
 
     def __post_init__(self) -> None:
@@ -48,10 +53,49 @@ class ServerConfig:
             least = 0 if field.default == 0 else 1
             if isinstance(value, int) and value < least:
                 raise ValueError(f"{field.name}: at least {least} expected, got {value}")
+        self._engines()
+
+    @property
+    def engines_by_model(self) -> Mapping[str, int]:
+        """Of the models whose number of engines is set by name."""
+        return {name: number for name, number in self._engines().items() if name}
+
+    def num_engines(self, model: str) -> int:
+        engines = self._engines()
+        return engines.get(model, engines.get("", 1))
+
+    def _engines(self) -> dict[str, int]:
+        """By model, and for all others under the empty name. Raises ValueError."""
+        engines: dict[str, int] = {}
+        for entry in self.engines.split(","):
+            model, _, number = entry.strip().rpartition("=")
+            if not number.isdecimal() or model in engines or entry.strip().startswith("="):
+                raise ValueError(f"engines: a number, or <model>=<number> with commas between, expected, got {entry!r}")
+            if int(number) < 1:
+                raise ValueError(f"engines: at least 1 expected, got {entry!r}")
+            engines[model] = int(number)
+        return engines
+
+    def check_cores(self, num_cores: int) -> None:
+        """Raises ValueError where an engine, or those of one model, would want more cores than there are: threads that
+        wait for each other's core make every step longer."""
+        if self.threads > num_cores:
+            raise ValueError(f"threads: at most {num_cores} expected, the cores of this machine, got {self.threads}")
+        for model, number in self._engines().items():
+            if number * self.threads > num_cores:
+                most = f"at most {num_cores // self.threads} expected ({num_cores} cores, {self.threads} threads each)"
+                raise ValueError(f"engines: {most}, got {model and model + '='}{number}")
 
 
-def parse_config(arguments: Sequence[str] | None = None, environment: Mapping[str, str] = os.environ) -> ServerConfig:
-    """A flag wins over an environment variable, which wins over the default. Exits with a message for a bad value."""
+def parse_config(
+    arguments: Sequence[str] | None = None,
+    environment: Mapping[str, str] = os.environ,
+    num_cores: int | None = None,
+) -> ServerConfig:
+    """A flag wins over an environment variable, which wins over the default. Exits with a message for a bad value.
+
+    `num_cores`: what the machine has, where that is not to be asked.
+    """
     parser = argparse.ArgumentParser(
         prog="python -m server", description="Serve translation models over gRPC.", allow_abbrev=False
     )
@@ -65,6 +109,8 @@ def parse_config(arguments: Sequence[str] | None = None, environment: Mapping[st
             help=f"{field.metadata['help']} ({variable}; default: {field.default})",
         )
     try:
-        return ServerConfig(**vars(parser.parse_args(arguments)))
+        config = ServerConfig(**vars(parser.parse_args(arguments)))
+        config.check_cores(num_cores or usable_cores())
     except ValueError as error:
         parser.error(str(error))
+    return config

@@ -9,8 +9,9 @@
     |  '- QueueFull       as many sentences wait as may wait
     |- NotServing         the server is draining
     |- DeadlineExceeded   the deadline passed, in the queue or while decoding
+    |- EngineLost         the process that decoded has ended or hangs; asking again may help
     |- SentenceFailed     decoding it raised, or gave scores that are none; the engine goes on
-    '- EngineFailed       the decode loop broke, or its process ended; the message says nothing of its inside
+    '- EngineFailed       the sentence cannot be decoded; the message says nothing of the engine's inside
 
 Each class says with which status a call ends, and why, so that nobody else keeps a table of them.
 """
@@ -117,6 +118,15 @@ class DeadlineExceeded(TranslationError):
 
     def __init__(self, where: str) -> None:
         super().__init__(f"deadline passed {where}")
+
+
+class EngineLost(TranslationError):
+    status = "UNAVAILABLE"
+    reason = "ENGINE_LOST"
+    retry_seconds = 1.0
+
+    def __init__(self) -> None:
+        super().__init__("the model's engine was lost and is started again; try again")
 
 
 class SentenceFailed(TranslationError):

@@ -1,8 +1,10 @@
-"""The process that decodes: every model's engine, and nothing of gRPC, so that neither waits for the other's
-interpreter lock.
+"""A process that decodes: one engine of one model, and nothing of gRPC.
 
-`python -m server.decoding FD ...`, started by the serving process, which has the other ends of these sockets, one for
-each engine. An engine lives as long as its socket does: who started it has to end first, or to say so.
+No engine waits for the interpreter lock of another, nor for that of the serving process.
+
+`python -m server.decoding FD MODEL` is started by the serving process, which has the other end of the socket FD. An
+engine lives as long as its socket does: who started it has to end first, or to say so. MODEL is for whoever lists
+processes.
 """
 
 import logging
@@ -15,8 +17,8 @@ from server.decoding.connection import decode
 
 def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    is_well = decode([socket.socket(fileno=int(number)) for number in sys.argv[1:]])
-    os._exit(0 if is_well else 1)  # what is left is to free memory, which takes the system no time
+    was_told_to_end = decode(socket.socket(fileno=int(sys.argv[1])))
+    os._exit(0 if was_told_to_end else 1)  # what is left is to free memory, which takes the system no time
 
 
 if __name__ == "__main__":

@@ -3,8 +3,7 @@
 import gc
 import logging
 import socket
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
 
 from server.bundle.manifest import Bundle, BundleError
 from server.decoding.engine import Engine
@@ -20,6 +19,8 @@ from server.messages.frames import (
     FromEngine,
     Load,
     Loaded,
+    Ping,
+    Pong,
     Submit,
     ToEngine,
     Told,
@@ -113,6 +114,8 @@ class EngineConnection:
             self._engine.cancel([self._ids.pop(number) for number in message.numbers if number in self._ids])
         elif isinstance(message, Collect):
             self._send(Collected(self._engine.collect()))
+        elif isinstance(message, Ping):
+            self._send(Pong())
         elif isinstance(message, Close):
             self._was_told_to_close = True
             self._engine.begin_closing()
@@ -150,15 +153,10 @@ class EngineConnection:
         self._engine.begin_closing()
 
 
-def decode(connections: Sequence[socket.socket], open_backend: OpenBackend = Backend) -> bool:
-    """One engine a connection, each on a thread of its own, until all have ended. Returns whether all were told to."""
-
-    def serve(connection: socket.socket) -> bool:
-        with connection:
-            try:
-                return EngineConnection(connection, open_backend).serve()
-            except ConnectionError:  # whoever started this is gone
-                return False
-
-    with ThreadPoolExecutor(len(connections), "engine") as pool:
-        return all(list(pool.map(serve, connections)))  # a list, so that none is passed over after one that is not
+def decode(connection: socket.socket, open_backend: OpenBackend = Backend) -> bool:
+    """Run the engine at the end of the connection until it ends. Returns whether it was told to end."""
+    with connection:
+        try:
+            return EngineConnection(connection, open_backend).serve()
+        except ConnectionError:  # whoever started this is gone
+            return False

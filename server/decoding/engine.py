@@ -23,7 +23,7 @@ from server.decoding.metrics import EngineMetrics, FailureReason
 from server.decoding.open_sentence import OpenSentence
 from server.decoding.scheduler import Limits, Ticket, plan
 from server.decoding.search.holder import NonFiniteScores
-from server.errors import DeadlineExceeded, EngineFailed, NotServing, QueueFull, SentenceFailed
+from server.errors import DeadlineExceeded, EngineLost, NotServing, QueueFull, SentenceFailed
 from server.messages.sentence import Event, Failed, Sentence
 from server.text.pieces import Pieces
 
@@ -287,5 +287,5 @@ class Engine:
         self._waiting.clear()
         self._running.clear()
         self._num_reserved = 0
-        self._events += [(sentence.sentence.listener, Failed(EngineFailed())) for sentence in opened]
+        self._events += [(sentence.sentence.listener, Failed(EngineLost())) for sentence in opened]
         self._publish()

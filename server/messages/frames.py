@@ -1,4 +1,4 @@
-"""What the serving process and an engine in the decoding process tell each other, over a socket that only they have.
+"""What the serving process and an engine, in a process of its own, tell each other, over a socket that only they have.
 
 Each message is pickled, behind its length: both ends run the same code, and trust each other.
 """
@@ -13,6 +13,9 @@ from server.config import ServerConfig
 from server.messages.sentence import Event, Sentence
 
 _LENGTH_BYTES = 4
+
+_MAX_BYTES = 1 << 29
+"""Of one message; a length beyond it is not the start of one."""
 
 
 # To the engine.
@@ -39,11 +42,15 @@ class Collect(NamedTuple):
     """Asks for the engine's metrics; answered by `Collected`."""
 
 
+class Ping(NamedTuple):
+    """Answered by `Pong` between two steps."""
+
+
 class Close(NamedTuple):
     """Asks the engine to finish what it has, and to end."""
 
 
-ToEngine = Load | Submit | Cancel | Collect | Close
+ToEngine = Load | Submit | Cancel | Collect | Ping | Close
 
 
 # From it.
@@ -62,7 +69,11 @@ class Collected(NamedTuple):
     series: list[Metric]
 
 
-FromEngine = Loaded | Told | Collected
+class Pong(NamedTuple):
+    """The decode loop turns."""
+
+
+FromEngine = Loaded | Told | Collected | Pong
 
 
 def framed(message: ToEngine | FromEngine) -> bytes:
@@ -78,13 +89,17 @@ class Unframed:
         self._bytes = bytearray()
 
     def feed(self, received: bytes) -> list[Any]:
-        """Take more bytes; returns the messages that are complete now, in order."""
+        """Take more bytes; returns the messages that are complete now, in order. Raises an exception of any kind where
+        the bytes are no messages."""
         self._bytes += received
         messages = []
         start = 0
         while len(self._bytes) >= start + _LENGTH_BYTES:
             first = start + _LENGTH_BYTES
-            end = first + int.from_bytes(self._bytes[start:first], "little")
+            length = int.from_bytes(self._bytes[start:first], "little")
+            if length > _MAX_BYTES:
+                raise ValueError(f"a message of {length} bytes, where at most {_MAX_BYTES} are expected")
+            end = first + length
             if len(self._bytes) < end:
                 break
             messages.append(pickle.loads(self._bytes[first:end]))

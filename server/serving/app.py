@@ -13,7 +13,7 @@ from typing import cast
 from wsgiref.simple_server import WSGIServer
 
 import grpc
-from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_health.v1 import health, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection, reflection_pb2_grpc
 from grpc_reflection.v1alpha._async import ReflectionServicer
 
@@ -23,17 +23,20 @@ from server.bundle.manifest import Bundle, BundleError
 from server.config import ServerConfig
 from server.errors import shown
 from server.serving.descriptors import DescriptorLimit
-from server.serving.engines.processes import CLOSE_SECONDS, Engines, EngineSeries, Launch, launch_process
+from server.serving.engines.keeper import CLOSE_SECONDS, Timing
+from server.serving.engines.launch import Launch, launch_process
+from server.serving.engines.processes import Engines, EngineSeries
 from server.serving.metrics import Metrics, watch_lag
 from server.serving.models.backlog import Backlog
 from server.serving.models.catalogue import Models, ServedModel
-from server.serving.models.repository import check_default, read_glossaries, read_repository
+from server.serving.models.repository import check_default, check_engines, read_glossaries, read_repository
 from server.serving.output import write_line
 from server.serving.requests.admission import Admission
 from server.serving.requests.cache import TranslationCache
 from server.serving.requests.options import MAX_TERM_CHARACTERS, OptionLimits
 from server.serving.requests.parse import RequestLimits
 from server.serving.rpc.calls import Calls
+from server.serving.rpc.health import Health
 from server.serving.rpc.listen import TransportLimits, channel_options
 from server.serving.rpc.translation import TranslationService
 from server.serving.signals import drain_on_signals
@@ -62,8 +65,9 @@ CLOSING_SECONDS = CLOSE_SECONDS + 2 * _FLUSH_SECONDS
 class App:
     """One serving process: `start`, then `wait`, then `stop`."""
 
-    def __init__(self, config: ServerConfig, launch: Launch = launch_process) -> None:
-        """`launch`: how what decodes is started. Raises ValueError for an address that is none."""
+    def __init__(self, config: ServerConfig, launch: Launch = launch_process, timing: Timing | None = None) -> None:
+        """`launch`: how what decodes is started; `timing`: when an engine counts as lost, where not as usual. Raises
+        ValueError for an address that is none."""
         self._config = config
         self._listen_address = parse_address("listen", config.listen)
         self._metrics_address = None
@@ -71,11 +75,11 @@ class App:
             self._metrics_address = parse_address("metrics_listen", config.metrics_listen)
             if self._metrics_address.path:
                 raise ValueError(f"metrics_listen: host:port or :port expected, got {self._metrics_address}")
-        self._engines = Engines(self._on_engine_failure, launch)
+        self._engines_changed = asyncio.Event()
+        self._engines = Engines(self._engines_changed.set, launch, timing)
         self._metrics = Metrics()
-        self._health = health.aio.HealthServicer()
+        self._health = Health(SERVICE)
         self._stopping = asyncio.Event()
-        self._has_failed = False
         self._metrics_servers: list[WSGIServer] = []
         self.port = 0
         """Port of the gRPC server, once it has started."""
@@ -91,8 +95,9 @@ class App:
         """Load and warm every model, then listen. Raises BundleError, or OSError for an address that is taken."""
         bundles = read_repository(self._config.model_repository)
         check_default(bundles, self._config.default_model)
-        await self._engines.start(self._config, bundles)
+        check_engines(bundles, self._config.engines_by_model)
         try:
+            await self._engines.start(self._config, bundles)
             self._models = Models(bundles, self._config.default_model, self._load)
             await self._engines.wait_until_loaded()
             gc.freeze()  # what is loaded stays: the collector need not look through it again and again
@@ -100,7 +105,8 @@ class App:
         except BaseException:
             await self._engines.abandon()
             raise
-        await self._set_health(health_pb2.HealthCheckResponse.SERVING)
+        await self._health.tell(self._engines.num_serving)
+        self._watching = asyncio.create_task(self._watch_engines())
 
     async def _listen(self) -> None:
         config = self._config
@@ -122,7 +128,7 @@ class App:
         translation_pb2_grpc.add_TranslationServiceServicer_to_server(
             TranslationService(self._models, limits, self._metrics.request_seconds, cache), calls
         )
-        health_pb2_grpc.add_HealthServicer_to_server(self._health, cast(grpc.Server, calls))
+        health_pb2_grpc.add_HealthServicer_to_server(self._health.servicer, cast(grpc.Server, calls))
         described = ReflectionServicer((SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME))
         reflection_pb2_grpc.add_ServerReflectionServicer_to_server(described, calls)
         transport = TransportLimits(_largest_request(limits), config.max_streams, config.max_connection_age_seconds)
@@ -142,7 +148,7 @@ class App:
         self._descriptor_watch = asyncio.create_task(descriptors.warn_when_reached())
 
     async def wait(self) -> None:
-        """Until `request_stop`, or a broken decode loop."""
+        """Until `request_stop`."""
         await self._stopping.wait()
 
     def request_stop(self) -> None:
@@ -153,7 +159,8 @@ class App:
         grace = self._config.grace_seconds
         grace_ends = time.monotonic() + grace
         self._calls.is_draining = True
-        await self._set_health(health_pb2.HealthCheckResponse.NOT_SERVING)
+        self._watching.cancel()
+        await self._health.drain()
         # Only calls that have begun can be refused by name: gRPC cancels all others when it stops.
         await self._calls.wait_until_none_begins(min(_ACCEPTED_SECONDS, grace / 2))
         stopped = asyncio.ensure_future(self._server.stop(max(0, grace_ends - time.monotonic())))
@@ -163,11 +170,11 @@ class App:
         idle.cancel()
         await self._server.stop(None)  # who only watches the health, or reflects, is not waited for
         await stopped
-        self._has_failed |= not await self._engines.close()
+        is_well = await self._engines.close()
         self._lag.cancel()
         self._descriptor_watch.cancel()
         await asyncio.to_thread(stop_metrics, self._metrics_servers)
-        return not self._has_failed
+        return is_well
 
     def _load(self, bundle: Bundle) -> ServedModel:
         """All but the engine, which is loaded meanwhile."""
@@ -178,13 +185,12 @@ class App:
         backlog = Backlog(self._config.max_delay_milliseconds / 1000)
         return ServedModel(manifest, tokenizer, self._engines[manifest.name], backlog, glossaries)
 
-    def _on_engine_failure(self) -> None:
-        self._has_failed = True
-        self._stopping.set()
-
-    async def _set_health(self, status: int) -> None:
-        for service in ("", SERVICE):
-            await self._health.set(service, status)
+    async def _watch_engines(self) -> None:
+        """Health is what the engines are; never ends by itself."""
+        while True:
+            await self._engines_changed.wait()
+            self._engines_changed.clear()
+            await self._health.tell(self._engines.num_serving)
 
 
 def _largest_request(limits: RequestLimits) -> int:

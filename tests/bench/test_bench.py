@@ -94,7 +94,7 @@ def test_a_section_is_reported_with_its_goals(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     report = json.loads(output.read_text())
     assert set(report["ratios"]) == {"start_to_first_translation_s", "resident_mb"}
-    assert report["ratios"]["resident_mb"] == pytest.approx(report["serving_process"]["memory_mb"]["VmRSS"], abs=0.1)
+    assert report["ratios"]["resident_mb"] == pytest.approx(report["serving_process"]["memory_mb"]["Pss"], abs=0.1)
     assert len(report["serving_process"]["start_seconds"]) == 3
     page = output.with_suffix(".html").read_text()
     assert "start_to_first_translation_s" in page

@@ -36,24 +36,30 @@ class ServerProcess:
         return self.process.returncode, errors
 
 
-def server_arguments(repository: Path, listen: str = "127.0.0.1:0") -> list[str]:
+def server_arguments(repository: Path, listen: str = "127.0.0.1:0", **more: str) -> list[str]:
     settings = {
         "listen": listen,
         "metrics-listen": "",
         "model-repository": str(repository),
         "default-model": DEFAULT_MODEL,
-    }
+    } | more
     return [f"--{name}={value}" for name, value in settings.items()]
 
 
 @contextmanager
-def server_process(repository: Path, listen: str = "127.0.0.1:0") -> Iterator[ServerProcess]:
-    command = [sys.executable, "-m", "server", *server_arguments(repository, listen)]
+def server_process(repository: Path, **settings: str) -> Iterator[ServerProcess]:
+    command = [sys.executable, "-m", "server", *server_arguments(repository, **settings)]
     with subprocess.Popen(command, cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         try:
             yield ServerProcess(process)
         finally:
             process.kill()
+
+
+def engines(server: ServerProcess, model: str) -> list[int]:
+    """The processes that decode a model."""
+    names = {pid: Path(f"/proc/{pid}/cmdline").read_text(encoding="utf-8") for pid in children(server.process.pid)}
+    return [pid for pid, name in names.items() if name.endswith(f"\0{model}\0")]
 
 
 def children(pid: int) -> list[int]:

@@ -1,4 +1,5 @@
 import os
+import re
 import shlex
 import shutil
 import signal
@@ -116,32 +117,33 @@ def test_a_bad_setting_is_a_usage_error() -> None:
     assert "max_rows: at least 1 expected, got 0" in ended.stderr
 
 
-def test_the_end_of_the_decoding_process_fails_what_is_open_and_ends_the_server(model_repository: Path) -> None:
-    with server_process(model_repository) as server, grpc.insecure_channel(server.address) as channel:
-        request = pb.TranslateRequest(contents=SENTENCES, model="transformer-en-fr")
-        messages = pb_grpc.TranslationServiceStub(channel).StreamTranslate(request, timeout=PATIENCE)
-        next(messages)
-        [decoding] = children(server.process.pid)
-        os.kill(decoding, signal.SIGSTOP)  # so that it cannot end the request first
-        os.kill(decoding, signal.SIGKILL)
-        with pytest.raises(grpc.RpcError) as raised:
-            list(messages)
-        assert raised.value.code() is grpc.StatusCode.INTERNAL
-        assert raised.value.details() == "decoding failed"
-        assert server.process.wait(PATIENCE) == 1
+@pytest.mark.parametrize("setting", ["threads", "engines"])
+def test_more_than_the_machine_s_cores_is_a_usage_error(setting: str) -> None:
+    ended = run("server", f"--{setting}=100000")
+    assert ended.returncode == 2
+    assert re.search(rf"error: {setting}: at most \d+ expected.* got 100000\n$", ended.stderr)
 
 
-def test_the_decoding_process_ends_with_a_server_that_is_killed(model_repository: Path) -> None:
+def test_engines_of_a_model_that_is_not_there_are_refused_by_name(model_repository: Path) -> None:
+    ended = run("server", *server_arguments(model_repository, engines="x=1"))
+    assert ended.returncode == 1
+    assert ended.stderr.startswith("error: engines: 'x' is not in the repository, which has ")
+    assert ended.stderr.count("\n") == 1
+
+
+def test_the_engines_end_with_a_server_that_is_killed(model_repository: Path) -> None:
     with server_process(model_repository) as server:
-        [decoding] = children(server.process.pid)
+        decoding = children(server.process.pid)
+        assert len(decoding) == 4
+        os.kill(decoding[0], signal.SIGSTOP)
         server.process.kill()
         give_up = time.monotonic() + PATIENCE
-        while is_running(decoding):
-            assert time.monotonic() < give_up, "it is still there"
+        while any(map(is_running, decoding)):
+            assert time.monotonic() < give_up, "one is still there"
             time.sleep(0.01)
 
 
-def test_a_signal_to_both_processes_lets_a_running_request_end_first(model_repository: Path) -> None:
+def test_a_signal_to_all_processes_lets_a_running_request_end_first(model_repository: Path) -> None:
     with server_process(model_repository) as server, grpc.insecure_channel(server.address) as channel:
         request = pb.TranslateRequest(contents=SENTENCES, model="transformer-en-fr")
         messages = iter(pb_grpc.TranslationServiceStub(channel).StreamTranslate(request, timeout=PATIENCE))
@@ -153,12 +155,12 @@ def test_a_signal_to_both_processes_lets_a_running_request_end_first(model_repos
         assert server.process.wait(PATIENCE) == 0
 
 
-def test_a_signal_to_both_processes_while_they_load_stops_the_server(model_repository: Path) -> None:
+def test_a_signal_to_all_processes_while_they_load_stops_the_server(model_repository: Path) -> None:
     command = [sys.executable, "-m", "server", *server_arguments(model_repository)]
     with subprocess.Popen(command, cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         give_up = time.monotonic() + PATIENCE
         while not children(process.pid):
-            assert time.monotonic() < give_up, "it has not started the decoding process"
+            assert time.monotonic() < give_up, "it has not started an engine"
         for pid in (*children(process.pid), process.pid):
             os.kill(pid, signal.SIGTERM)
         _, errors = process.communicate(timeout=PATIENCE)
@@ -167,7 +169,7 @@ def test_a_signal_to_both_processes_while_they_load_stops_the_server(model_repos
     assert "Traceback" not in errors
 
 
-def test_a_tokenizer_that_neither_process_can_read_is_one_line_of_error(model_repository: Path, tmp_path: Path) -> None:
+def test_a_tokenizer_that_no_process_can_read_is_one_line_of_error(model_repository: Path, tmp_path: Path) -> None:
     damaged = tmp_path / "model_repository"
     shutil.copytree(model_repository, damaged)
     folder = damaged / DEFAULT_MODEL / "1"

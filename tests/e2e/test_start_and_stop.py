@@ -65,7 +65,7 @@ def test_the_printed_address_and_the_health_check_need_no_proxy(
     for name, value in NO_PROXY.items():
         monkeypatch.setenv(name, value)
     listen = listen.format(tmp_path)
-    with server_process(model_repository, listen) as server:
+    with server_process(model_repository, listen=listen) as server:
         assert server.address.startswith(shown)
         translated = subprocess.run(server.example, shell=True, cwd=ROOT, text=True, capture_output=True, check=True)
         assert translated.stdout.strip()
@@ -112,7 +112,7 @@ def test_the_unix_socket_of_a_running_server_is_refused_and_that_of_a_killed_one
     model_repository: Path, tmp_path: Path
 ) -> None:
     listen = f"unix:{tmp_path}/socket"
-    with server_process(model_repository, listen) as server:
+    with server_process(model_repository, listen=listen) as server:
         ended = run("server", *server_arguments(model_repository, listen))
         assert ended.returncode == 1
         assert ended.stderr == f"error: listen: cannot listen on {listen}: a running server listens on it\n"
@@ -120,7 +120,7 @@ def test_the_unix_socket_of_a_running_server_is_refused_and_that_of_a_killed_one
         server.process.kill()
         server.process.wait(PATIENCE)
     assert (tmp_path / "socket").is_socket()
-    with server_process(model_repository, listen):
+    with server_process(model_repository, listen=listen):
         assert serves(listen)
 
 

@@ -6,7 +6,7 @@ import threading
 import time
 import urllib.request
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any, cast
 
@@ -21,10 +21,13 @@ from seq2serve.pb import translation_pb2_grpc as pb_grpc
 from server.config import ServerConfig
 from server.decoding.connection import OpenBackend, decode
 from server.serving.app import App
-from server.serving.engines.processes import Launch
+from server.serving.engines.keeper import Timing
 from tests.fakes import PATIENCE, Gate, GatedBackend
 
 DEFAULT_MODEL = "rnn-en-fr"
+
+PATIENT = Timing(ping_seconds=PATIENCE)
+"""An engine that stands before a gate is not lost."""
 
 Call = Awaitable[Any]
 
@@ -84,23 +87,30 @@ async def eventually(holds: Callable[[], Awaitable[bool]]) -> None:
         await asyncio.sleep(0.005)
 
 
-def launched_here(open_backend: OpenBackend) -> Launch:
-    """On a thread, where the test can reach the backends."""
+class Decoding:
+    """An engine on a thread, where the test can reach its backend."""
 
-    class Decoding:
-        def __init__(self, connections: Sequence[socket.socket]) -> None:
-            own = [connection.dup() for connection in connections]
-            self._thread = threading.Thread(target=decode, args=(own, open_backend), daemon=True)
-            self._thread.start()
+    def __init__(self, connection: socket.socket, open_backend: OpenBackend) -> None:
+        self.connection = connection.dup()
+        """The engine's end."""
+        self._open_backend = open_backend
+        self._thread = threading.Thread(target=self._decode, daemon=True)
+        self._thread.start()
 
-        def wait(self, timeout: float | None = None) -> int:
-            self._thread.join(timeout)
-            return 0
+    def _decode(self) -> None:
+        with suppress(SystemExit):  # a backend that ends its process
+            decode(self.connection, self._open_backend)
 
-        def kill(self) -> None:
-            raise AssertionError("it does not end")
+    def wait(self, timeout: float | None = None) -> int:
+        self._thread.join(timeout)
+        return 0
 
-    return Decoding
+    def kill(self) -> None:
+        raise AssertionError("it does not end")
+
+
+def launched_here(open_backend: OpenBackend) -> Callable[[str, socket.socket], Decoding]:
+    return lambda _, connection: Decoding(connection, open_backend)
 
 
 @asynccontextmanager
@@ -109,6 +119,7 @@ async def serving(
     *,
     gated: bool = False,
     open_backend: OpenBackend | None = None,
+    timing: Timing = PATIENT,
     **settings: Any,
 ) -> AsyncIterator[Served]:
     """A server on free ports, whose engines are in this process; `gated`: no decode loop takes a step but through the
@@ -123,7 +134,8 @@ async def serving(
         default_model=DEFAULT_MODEL,
         **settings,
     )
-    app = App(config, launched_here(open_backend or (lambda bundle, options: GatedBackend(bundle, options, gate))))
+    launch = launched_here(open_backend or (lambda bundle, options: GatedBackend(bundle, options, gate)))
+    app = App(config, launch, timing)
     await app.start()
     async with grpc.aio.insecure_channel(f"127.0.0.1:{app.port}") as channel:
         served = Served(app, gate, channel)

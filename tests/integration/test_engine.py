@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
-from server.errors import DeadlineExceeded, EngineFailed, NotServing, QueueFull, SentenceFailed
+from server.errors import DeadlineExceeded, EngineLost, NotServing, QueueFull, SentenceFailed
 from server.messages.hypothesis import Ending, Hypothesis
 from server.messages.sentence import Sentence, Written
 from tests.fakes import ENDLESS, EOS, greedy, translate
@@ -302,7 +302,7 @@ def test_steps_that_fail_in_a_row_break_the_loop_which_tells_every_open_sentence
     assert made.engine.run(), "nothing is left that could fail once more"
     assert made.metric("waiting") == made.metric("reserved_rows") == 0
     errors = [made.outcomes.failed(key).error for key in [(1, 7, EOS), *map(tuple, map(endless, range(4)))]]
-    assert [type(error) for error in errors] == [SentenceFailed, SentenceFailed, *[EngineFailed] * 3]
+    assert [type(error) for error in errors] == [SentenceFailed, SentenceFailed, *[EngineLost] * 3]
     assert not any("secret" in str(error) for error in errors)
     with pytest.raises(NotServing):
         made.submit(endless(5))

@@ -2,8 +2,10 @@
 
 import asyncio
 import dataclasses
+import itertools
+import socket
 import subprocess
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -13,15 +15,22 @@ import pytest
 from server.bundle.manifest import Bundle, BundleError
 from server.config import ServerConfig
 from server.decoding.graphs.backend import BackendOptions
-from server.errors import EngineFailed, NotServing, QueueFull, SentenceFailed
-from server.messages.sentence import Event, Failed, Finished, Listener, Sentence
+from server.decoding.graphs.state import Array
+from server.errors import EngineFailed, EngineLost, NotServing, QueueFull, SentenceFailed
+from server.messages.sentence import Event, Failed, Finished, Listener, Sentence, Written
+from server.serving.engines.keeper import Timing
+from server.serving.engines.pool import EnginePool
 from server.serving.engines.processes import Engines
-from server.serving.engines.remote import RemoteEngine
 from tests.fakes import EOS, MANIFEST, PATIENCE, FakeBackend, Gate, greedy, translate
 from tests.integration.running_engine import endless
-from tests.integration.served import launched_here
+from tests.integration.served import PATIENT, Decoding, eventually, launched_here
+
+LaunchHere = Callable[[str, socket.socket], Decoding]
 
 LIMIT = 20
+POISON = 77
+"""A source token at which the fake process dies."""
+QUICK = Timing(ping_seconds=0.02, lost_pings=5, killed_pings=10**6, first_delay=0.01, hold_seconds=PATIENCE)
 
 
 class Remote:
@@ -29,22 +38,28 @@ class Remote:
 
     def __init__(self, engines: Engines, gate: Gate) -> None:
         self.engines = engines
-        self.engine: RemoteEngine = engines["fake"]
+        self.engine: EnginePool = engines["fake"]
         self.gate = gate
         self.ends: dict[int, Event] = {}
+        self.written: set[int] = set()
+        """Keys of which a part has been told."""
         self._changed = asyncio.Event()
 
-    def submit(self, *sources: list[int], key: int = 0) -> list[int]:
+    def submit(self, *sources: list[int], key: int = 0, streams: bool = False) -> list[int]:
         """Keys are counted from `key`."""
         sentences = [
-            Sentence(source, greedy(LIMIT), self._listener(key + number)) for number, source in enumerate(sources)
+            Sentence(source, greedy(LIMIT), self._listener(key + number), streams=streams)
+            for number, source in enumerate(sources)
         ]
         return self.engine.submit(sentences)
 
     def _listener(self, key: int) -> Listener:
         def listen(event: Event) -> None:
             assert key not in self.ends
-            self.ends[key] = event
+            if isinstance(event, Written):
+                self.written.add(key)
+            else:
+                self.ends[key] = event
             self._changed.set()
 
         return listen
@@ -59,9 +74,24 @@ class Remote:
     async def held(self) -> None:
         await asyncio.to_thread(self.gate.wait_until_held)
 
-    async def series(self, name: str) -> float:
-        [value] = [s.value for metric in await self.engines.collect() for s in metric.samples if s.name == name]
-        return value
+    async def error(self, key: int) -> Exception:
+        event = await self.ended(key)
+        assert isinstance(event, Failed)
+        return event.error
+
+    async def series(self, name: str) -> float | None:
+        """None where there is no such series."""
+        values = [s.value for metric in await self.engines.collect() for s in metric.samples if s.name == name]
+        assert len(values) <= 1
+        return values[0] if values else None
+
+    async def serving(self, number: int) -> None:
+        """Wait until so many engines serve."""
+
+        async def has_come() -> bool:
+            return self.engine.num_serving == number
+
+        await eventually(has_come)
 
 
 @pytest.fixture
@@ -73,10 +103,12 @@ def bundle(small_tokenizer: Path, tmp_path: Path) -> Bundle:
 @asynccontextmanager
 async def remote(
     bundle: Bundle,
-    on_failure: Callable[[], None] = lambda: None,
     backend: type[FakeBackend] = FakeBackend,
+    timing: Timing = PATIENT,
+    around: Callable[[LaunchHere], LaunchHere] = lambda launch: launch,
     **settings: Any,
 ) -> AsyncIterator[Remote]:
+    """`around`: what the test has to do with every start of an engine."""
     gate = Gate()
 
     class Warm(backend):  # type: ignore[misc, valid-type]
@@ -87,7 +119,7 @@ async def remote(
         opened: FakeBackend = Warm(options.max_rows, gate)
         return opened
 
-    engines = Engines(on_failure, launched_here(open_backend))
+    engines = Engines(lambda: None, around(launched_here(open_backend)), timing)
     await engines.start(dataclasses.replace(ServerConfig(), **settings), [bundle])
     try:
         await engines.wait_until_loaded()
@@ -155,9 +187,9 @@ async def test_a_scrape_of_a_stuck_engine_has_what_was_known_last(bundle: Bundle
     async with remote(bundle) as made:
         made.submit(endless(1))
         await made.held()
-        assert await made.engines.collect() == []
-        for series in await asyncio.gather(made.engines.collect(), made.engines.collect()):
-            assert series == []
+        assert await made.series("seq2serve_rows_joined_total") is None
+        joined = await asyncio.gather(*[made.series("seq2serve_rows_joined_total") for _ in range(2)])
+        assert joined == [None, None]
         made.gate.open()
         await made.ended(0)
         assert await made.series("seq2serve_rows_joined_total") == 1
@@ -182,7 +214,16 @@ async def test_a_time_in_the_socket_counts_as_waiting(bundle: Bundle) -> None:
         await asyncio.sleep(0.2)
         made.gate.open()
         await made.ended(1)
-        assert await made.series("seq2serve_queue_seconds_sum") >= 0.2
+        assert (await made.series("seq2serve_queue_seconds_sum") or 0) >= 0.2
+
+
+class Mortal(FakeBackend):
+    """Its process dies at a poisoned sentence."""
+
+    def encode(self, sources: Sequence[Sequence[int]], *arguments: Any) -> dict[str, Array]:
+        if any(POISON in source for source in sources):
+            raise SystemExit("dead")
+        return super().encode(sources, *arguments)
 
 
 class Broken(FakeBackend):
@@ -190,19 +231,192 @@ class Broken(FakeBackend):
         raise RuntimeError("secret of the backend")
 
 
-async def test_a_loop_that_breaks_fails_its_sentences_and_says_so(
+class Cut:
+    """Keeps a hand on the engines' ends of their connections, to end them as a process's death does, or to speak in
+    their place."""
+
+    def __init__(self) -> None:
+        self.connections: list[socket.socket] = []
+
+    def __call__(self, launch: LaunchHere) -> LaunchHere:
+        def launch_and_remember(model: str, connection: socket.socket) -> Decoding:
+            launched = launch(model, connection)
+            self.connections.append(launched.connection)
+            return launched
+
+        return launch_and_remember
+
+    def cut(self, number: int) -> None:
+        """The connection that was made as the nth."""
+        self.connections[number].shutdown(socket.SHUT_RDWR)
+
+
+@pytest.fixture
+def cut() -> Cut:
+    return Cut()
+
+
+async def test_sentences_of_an_engine_that_died_are_decoded_by_the_next_one(bundle: Bundle, cut: Cut) -> None:
+    async with remote(bundle, timing=QUICK, around=cut) as made:
+        sources = [[2 + number % 5, 10 + number, EOS] for number in range(50)]
+        made.submit(*sources)
+        await made.held()
+        cut.cut(0)
+        made.gate.open()
+        for key, source in enumerate(sources):
+            assert await made.ended(key) == translate(source, LIMIT)
+        assert await made.series("seq2serve_engine_restarts_total") == 1
+
+
+async def test_sentences_of_an_engine_that_died_are_decoded_by_another_one_at_once(bundle: Bundle, cut: Cut) -> None:
+    never = dataclasses.replace(QUICK, first_delay=1000.0)
+    async with remote(bundle, timing=never, around=cut, engines="2") as made:
+        sources = [[2 + number % 5, 10 + number, EOS] for number in range(50)]
+        made.submit(*sources)
+        await made.held()
+        cut.cut(0)
+        await made.serving(1)
+        made.gate.open()
+        for key, source in enumerate(sources):
+            assert await made.ended(key) == translate(source, LIMIT)
+        assert await made.series("seq2serve_engines") == 1
+
+
+async def test_a_sentence_of_which_a_part_was_told_is_lost_with_its_engine(bundle: Bundle, cut: Cut) -> None:
+    async with remote(bundle, timing=QUICK, around=cut) as made:
+        made.submit(endless(1), streams=True)
+        made.submit(endless(2), key=1)
+        await asyncio.to_thread(made.gate.allow, 5)
+
+        async def is_written() -> bool:
+            return 0 in made.written
+
+        await eventually(is_written)
+        cut.cut(0)
+        assert isinstance(await made.error(0), EngineLost)
+        made.gate.open()
+        assert await made.ended(1) == translate(endless(2), LIMIT)
+
+
+async def test_a_sentence_that_kills_engines_kills_no_more_than_two(bundle: Bundle) -> None:
+    async with remote(bundle, Mortal, QUICK, engines="2") as made:
+        made.gate.open()
+        made.submit([2, POISON, EOS])
+        assert isinstance(await made.error(0), EngineFailed)
+        await made.serving(2)
+        assert await made.series("seq2serve_engine_restarts_total") == 2
+        made.submit([3, 9, EOS], key=1)
+        assert await made.ended(1) == translate([3, 9, EOS], LIMIT)
+
+
+async def test_a_loop_that_breaks_at_every_sentence_fails_it_and_the_next_engine_serves(
     bundle: Bundle, caplog: pytest.LogCaptureFixture
 ) -> None:
-    failed = asyncio.Event()
-    async with remote(bundle, failed.set, Broken, max_rows=1) as made:
-        made.submit(*map(endless, range(4)))
-        event = await made.ended(3)
-        assert isinstance(event, Failed)
-        assert isinstance(event.error, EngineFailed)
-        await asyncio.wait_for(failed.wait(), PATIENCE)
-        with pytest.raises(NotServing):
-            made.submit(endless(1))
+    async with remote(bundle, Broken, QUICK) as made:
+        made.submit(endless(1))
+        assert isinstance(await made.error(0), EngineFailed)
+        await made.serving(1)
     assert "secret of the backend" in caplog.text
+
+
+async def test_nonsense_from_an_engine_is_its_end(bundle: Bundle, cut: Cut, caplog: pytest.LogCaptureFixture) -> None:
+    async with remote(bundle, timing=QUICK, around=cut) as made:
+        made.submit([2, 9, EOS])
+        await made.held()
+        cut.connections[0].sendall(b"\x08\0\0\0nonsense")
+        made.gate.open()
+        assert await made.ended(0) == translate([2, 9, EOS], LIMIT)
+        assert await made.series("seq2serve_engine_restarts_total") == 1
+    assert "what an engine of fake says cannot be read" in caplog.text
+
+
+async def test_without_an_engine_for_long_open_and_new_sentences_are_refused_until_one_is_back(
+    bundle: Bundle, cut: Cut
+) -> None:
+    slow = dataclasses.replace(QUICK, first_delay=0.3, hold_seconds=0.05)
+    async with remote(bundle, timing=slow, around=cut) as made:
+        made.submit([2, 9, EOS])
+        await made.held()
+        cut.cut(0)
+        await made.serving(0)
+        made.submit([2, 9, EOS], key=1)  # it may wait for a while
+        for key in range(2):
+            assert isinstance(await made.error(key), EngineLost)
+        with pytest.raises(EngineLost):
+            made.submit([2, 9, EOS], key=2)
+        await made.serving(1)
+        made.gate.open()
+        made.submit([2, 9, EOS], key=3)
+        assert await made.ended(3) == translate([2, 9, EOS], LIMIT)
+
+
+async def test_an_engine_that_hangs_serves_no_more_until_it_answers_again(bundle: Bundle) -> None:
+    timing = dataclasses.replace(QUICK, hold_seconds=0.05)
+    async with remote(bundle, timing=timing) as made:
+        made.submit([2, 9, EOS])
+        await made.held()
+        await made.serving(0)
+        assert isinstance(await made.error(0), EngineLost)
+        made.gate.open()
+        await made.serving(1)
+        made.submit([2, 9, EOS], key=1)
+        assert await made.ended(1) == translate([2, 9, EOS], LIMIT)
+        assert await made.series("seq2serve_engine_restarts_total") == 0
+
+
+async def test_an_engine_that_does_not_start_is_tried_again_ever_more_slowly(bundle: Bundle, cut: Cut) -> None:
+    starts: list[float] = []
+
+    def around(launch: LaunchHere) -> LaunchHere:
+        launch = cut(launch)
+
+        def launch_or_not(model: str, connection: socket.socket) -> Decoding:
+            starts.append(asyncio.get_running_loop().time())
+            if 1 < len(starts) < 6:
+                raise OSError("no more processes")
+            return launch(model, connection)
+
+        return launch_or_not
+
+    async with remote(bundle, timing=QUICK, around=around) as made:
+        cut.cut(0)
+        await made.serving(0)
+        await made.serving(1)
+        assert await made.series("seq2serve_engine_restarts_total") == 5
+    waits = [later - earlier for earlier, later in itertools.pairwise(starts[1:])]
+    assert all(wait >= 0.02 * 2**number for number, wait in enumerate(waits))
+
+
+async def test_rows_of_an_engine_that_died_are_not_active_for_ever(bundle: Bundle, cut: Cut) -> None:
+    async with remote(bundle, timing=QUICK, around=cut) as made:
+        made.submit(endless(1))
+        await made.held()
+        asked = asyncio.ensure_future(made.series("seq2serve_active_rows"))
+        await asyncio.sleep(0)
+        await asyncio.to_thread(made.gate.allow, 2)
+        assert await asked == 1
+        cut.cut(0)
+        made.gate.open()
+        await made.ended(0)
+        assert await made.series("seq2serve_active_rows") == 0
+
+
+async def test_totals_do_not_fall_with_an_engine_and_are_those_of_all_engines(bundle: Bundle, cut: Cut) -> None:
+    async with remote(bundle, timing=QUICK, around=cut, engines="2") as made:
+        made.gate.open()
+        made.submit(*[[2, 10 + number, EOS] for number in range(10)])
+        for key in range(10):
+            await made.ended(key)
+        assert await made.series("seq2serve_rows_joined_total") == 10
+        assert await made.series("seq2serve_queue_seconds_count") == 10
+        cut.cut(0)
+        await made.serving(1)
+        await made.serving(2)
+        assert await made.series("seq2serve_rows_joined_total") == 10
+        made.submit([2, 9, EOS], key=10)
+        await made.ended(10)
+        assert await made.series("seq2serve_rows_joined_total") == 11
+        assert await made.series("seq2serve_active_rows") == 0
 
 
 async def test_a_submission_that_raises_is_answered_and_the_next_one_is_decoded(
@@ -226,7 +440,7 @@ async def test_a_bundle_that_cannot_be_loaded_is_named_and_nothing_else_is_said(
     def refuse(_: Bundle, __: BackendOptions) -> FakeBackend:
         raise BundleError("step.onnx: is broken")
 
-    engines = Engines(lambda: pytest.fail("it has not ended by itself"), launched_here(refuse))
+    engines = Engines(lambda: pytest.fail("it has never served"), launched_here(refuse))
     await engines.start(ServerConfig(), [bundle])
     with pytest.raises(BundleError, match=r"step\.onnx: is broken"):
         await engines.wait_until_loaded()
@@ -235,12 +449,11 @@ async def test_a_bundle_that_cannot_be_loaded_is_named_and_nothing_else_is_said(
 
 
 async def test_a_decoding_process_that_does_not_end_is_killed(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("server.serving.engines.processes._CLOSE_SECONDS", 0.1)
+    monkeypatch.setattr("server.serving.engines.keeper._CLOSE_SECONDS", 0.1)
     processes = []
 
-    def launch(connections: object) -> subprocess.Popen[bytes]:
-        descriptors = [connection.fileno() for connection in connections]  # type: ignore[attr-defined]
-        processes.append(subprocess.Popen(["sleep", "1000"], pass_fds=descriptors))
+    def launch(_: str, connection: socket.socket) -> subprocess.Popen[bytes]:
+        processes.append(subprocess.Popen(["sleep", "1000"], pass_fds=[connection.fileno()]))
         return processes[0]
 
     engines = Engines(lambda: None, launch)

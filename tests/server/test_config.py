@@ -21,17 +21,18 @@ def test_every_setting_is_a_flag() -> None:
         max_joining_tokens=5,
         max_contents=6,
         max_content_characters=7,
+        engines="2,rnn-en-fr=1",
         threads=8,
         grace_seconds=9,
     )
     flags = [f"--{name.replace('_', '-')}={value}" for name, value in vars(expected).items()]
-    assert parse_config(flags, {}) == expected
+    assert parse_config(flags, {}, num_cores=16) == expected
 
 
 @pytest.mark.parametrize("name", [field.name for field in dataclasses.fields(ServerConfig)])
 def test_every_setting_is_a_variable_whose_value_is_converted(name: str) -> None:
     kind = type(getattr(ServerConfig(), name))
-    config = parse_config([], {f"SEQ2SERVE_{name.upper()}": "17"})
+    config = parse_config([], {f"SEQ2SERVE_{name.upper()}": "17"}, num_cores=17)
     assert getattr(config, name) == kind("17")
     assert dataclasses.replace(config, **{name: getattr(ServerConfig(), name)}) == ServerConfig()
 
@@ -52,13 +53,21 @@ def test_metrics_can_be_switched_off() -> None:
         (["--grace-seconds", "soon"], {}, "--grace-seconds: invalid int value: 'soon'"),
         ([], {"SEQ2SERVE_MAX_WAITING": "many"}, "--max-waiting: invalid int value: 'many'"),
         (["--max-row", "3"], {}, "unrecognized arguments: --max-row"),
+        (["--threads", "8"], {}, "threads: at most 4 expected, the cores of this machine, got 8"),
+        (["--engines=5"], {}, "engines: at most 4 expected (4 cores, 1 threads each), got 5"),
+        (["--engines=1,m=3", "--threads=2"], {}, "engines: at most 2 expected (4 cores, 2 threads each), got m=3"),
+        ([], {"SEQ2SERVE_ENGINES": "m=0"}, "engines: at least 1 expected, got 'm=0'"),
+        (["--engines=m=1,m=2"], {}, "engines: a number, or <model>=<number> with commas between, expected, got 'm=2'"),
+        (["--engines=2,"], {}, "engines: a number, or <model>=<number> with commas between, expected, got ''"),
+        (["--engines==2"], {}, "engines: a number, or <model>=<number> with commas between, expected, got '=2'"),
+        (["--engines=m=many"], {}, "expected, got 'm=many'"),
     ],
 )
 def test_a_bad_setting_ends_the_process_with_its_name_and_value(
     arguments: list[str], environment: dict[str, str], message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit) as raised:
-        parse_config(arguments, environment)
+        parse_config(arguments, environment, num_cores=4)
     assert raised.value.code == 2
     assert message in capsys.readouterr().err
 
@@ -71,3 +80,12 @@ def test_the_help_names_every_flag_its_variable_and_its_default(capsys: pytest.C
     for field in dataclasses.fields(ServerConfig):
         assert f"--{field.name.replace('_', '-')} " in text
         assert f"(SEQ2SERVE_{field.name.upper()}; default: {field.default})" in text
+
+
+@pytest.mark.parametrize(
+    ("engines", "expected"),
+    [("3", (3, 3)), ("m=2", (2, 1)), ("3,m=1", (1, 3)), ("m=1, n=2", (1, 2)), ("1,m=4", (4, 1))],
+)
+def test_engines_are_set_for_all_models_or_by_name(engines: str, expected: tuple[int, int]) -> None:
+    config = parse_config([f"--engines={engines}"], {}, num_cores=4)
+    assert (config.num_engines("m"), config.num_engines("n")) == expected

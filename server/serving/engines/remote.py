@@ -1,21 +1,17 @@
-"""The engines, seen from the serving process: they decode in a process of their own (`server/decoding`).
+"""One engine as the serving process sees it: the end of a socket, at whose other end a process decodes.
 
-All of this runs on the event loop's thread, but for `EngineSeries.collect`.
+All of this runs on the event loop's thread. An engine lives once; `keeper.py` starts the next one.
 """
 
 import asyncio
-import dataclasses
-import itertools
 import logging
 import socket
-import time
 from collections.abc import Callable, Sequence
 
 from prometheus_client import Metric
 
-from server.bundle.manifest import Bundle, BundleError
+from server.bundle.manifest import Bundle
 from server.config import ServerConfig
-from server.errors import EngineFailed, NotServing, QueueFull
 from server.messages.frames import (
     Cancel,
     Close,
@@ -23,105 +19,107 @@ from server.messages.frames import (
     Collected,
     Load,
     Loaded,
+    Ping,
+    Pong,
     Submit,
     ToEngine,
     Told,
     Unframed,
     framed,
 )
-from server.messages.sentence import Failed, Listener, Sentence, Written
+from server.messages.sentence import Event, Sentence
 
 _logger = logging.getLogger(__name__)
 
 COLLECT_SECONDS = 0.5
-"""That a scrape waits for an engine."""
+"""Time that a scrape waits for an engine."""
 
 _MAX_UNREAD_BYTES = 8_000_000
-"""Of messages to an engine that does not read; then its queue is full, whatever is in it."""
+"""Messages to an engine that does not read, beyond which it takes no more sentences."""
+
+Tell = Callable[[Sequence[tuple[int, Event]]], None]
+"""Takes the events of sentences, each with the number that it was submitted under."""
 
 
 class RemoteEngine(asyncio.Protocol):
-    """One model's engine, in the decoding process."""
+    """An engine in a process of its own."""
 
-    def __init__(self, name: str, config: ServerConfig, on_failure: Callable[[], None]) -> None:
-        """`on_failure` is called when it has ended by itself, after every open sentence was told."""
-        self._name = name
-        self._config = config
-        self._on_failure = on_failure
+    def __init__(self, model: str, tell: Tell) -> None:
+        self._model = model
+        self._tell = tell
         self._transport: asyncio.Transport
         self._unframed = Unframed()
         self._outgoing: list[bytes] = []
-        self._numbers = itertools.count()
-        self._listeners: dict[int, Listener] = {}
         self._collecting: asyncio.Future[None] | None = None
-        self._series: list[Metric] = []
-        """As last collected."""
         self._loaded: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self._ended = asyncio.Event()
-        self._is_closing = False
+        self.series: list[Metric] = []
+        """As last collected."""
+        self.is_answering = True
+        """Whether the last `ping` was answered."""
 
-    async def connect(self, connection: socket.socket, bundle: Bundle) -> None:
-        """It begins to load."""
+    async def connect(self, connection: socket.socket, config: ServerConfig, bundle: Bundle) -> None:
+        """The engine begins to load."""
         loop = asyncio.get_running_loop()
         self._transport, _ = await loop.create_unix_connection(lambda: self, sock=connection)
-        self._send(Load(self._config, bundle))
+        self._send(Load(config, bundle))
 
-    async def wait_until_loaded(self) -> None:
-        """Raises BundleError for a bundle that cannot be served, or for an engine that has ended."""
-        problem = await self._loaded
-        if problem:
-            raise BundleError(problem)
+    async def loading_problem(self) -> str:
+        """Wait for the end of loading; return why the model cannot be served, or nothing where it can."""
+        return await asyncio.shield(self._loaded)
 
-    async def close(self) -> None:
-        """Sentences that are in are finished first."""
-        if not self._is_closing:
-            self._is_closing = True
-            self._send(Close())
-        await self._ended.wait()
+    async def wait_until_ended(self, seconds: float) -> bool:
+        """Whether the engine has ended by then."""
+        try:
+            await asyncio.wait_for(self._ended.wait(), seconds)
+        except TimeoutError:
+            return False
+        return True
 
-    async def abandon(self) -> None:
-        """Close without waiting for what is in."""
-        self._is_closing = True
+    @property
+    def has_ended(self) -> bool:
+        return self._ended.is_set()
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether the engine has left so much unread that it should be sent no more."""
+        return self._transport.get_write_buffer_size() > _MAX_UNREAD_BYTES
+
+    def submit(self, sentences: list[Sentence]) -> None:
+        """Queue sentences, each with a number as its listener, or none of them: then each fails with QueueFull."""
+        self._send(Submit(sentences))
+
+    def cancel(self, numbers: list[int]) -> None:
+        """Nobody waits for these sentences any more. Ended ones are passed over."""
+        self._send(Cancel(numbers))
+
+    def ping(self) -> None:
+        """Ask whether the decode loop still turns: `is_answering` is false from here until it says so."""
+        self.is_answering = False
+        self._send(Ping())
+
+    def close(self) -> None:
+        """Sentences that are in are finished, then the engine ends."""
+        self._send(Close())
+
+    def abandon(self) -> None:
+        """The engine ends with the step that it is in."""
         self._transport.abort()
-        await self._ended.wait()
-
-    def submit(self, sentences: Sequence[Sentence]) -> list[int]:
-        """Queue all of the sentences, or none: then each fails with QueueFull. Returns their numbers, for `cancel`.
-
-        Raises QueueFull where more are open here than can run and wait, so that nobody waits for the engine's next step
-        to be refused; NotServing once it is closing, or has ended.
-        """
-        if self._is_closing or self._ended.is_set():
-            raise NotServing
-        max_waiting = self._config.max_waiting
-        num_waiting = len(self._listeners) - self._config.max_rows  # or more: who runs has a row at least
-        num_unread = self._transport.get_write_buffer_size()
-        if num_waiting + len(sentences) > max_waiting or num_unread > _MAX_UNREAD_BYTES:
-            raise QueueFull(max(num_waiting, 0), len(sentences), max_waiting)
-        now = time.monotonic()
-        numbered = [dataclasses.replace(one, listener=next(self._numbers), submitted=now) for one in sentences]
-        numbers = [sentence.listener for sentence in numbered]
-        self._send(Submit(numbered))
-        self._listeners.update(zip(numbers, (sentence.listener for sentence in sentences), strict=True))
-        return numbers
-
-    def cancel(self, ids: Sequence[int]) -> None:
-        """Nobody waits for these any more. Ended ones are passed over."""
-        open_numbers = [number for number in ids if self._listeners.pop(number, None)]
-        if open_numbers:
-            self._send(Cancel(open_numbers))
 
     async def collect(self) -> list[Metric]:
-        """Its series, as they are now; as they last were, where it has ended, or is in a step that takes long."""
-        if not self._ended.is_set():
+        """The engine's series, as they are now; as they last were, where it has ended, or is in a step that takes
+        long."""
+        if not self.has_ended:
             if self._collecting is None:  # else it is asked already
                 self._collecting = asyncio.get_running_loop().create_future()
                 self._send(Collect())
             await asyncio.wait([self._collecting], timeout=COLLECT_SECONDS)
-        return self._series
+        return self.series
 
     def _send(self, message: ToEngine) -> None:
         """With all others of this turn of the event loop."""
+        if self.has_ended:
+            return
         outgoing = framed(message)
         if not self._outgoing:
             asyncio.get_running_loop().call_soon(self._flush)
@@ -134,35 +132,31 @@ class RemoteEngine(asyncio.Protocol):
     # Called by the event loop.
 
     def data_received(self, data: bytes) -> None:
-        for message in self._unframed.feed(data):
-            if isinstance(message, Told):
-                self._tell(message)
-            elif isinstance(message, Collected):
-                self._series = message.series
-                self._collected()
-            elif isinstance(message, Loaded):
-                self._is_closing |= bool(message.problem)
-                self._loaded.set_result(message.problem)
+        try:
+            for message in self._unframed.feed(data):
+                self._take(message)
+        except Exception:  # whatever unpickling nonsense may raise
+            _logger.exception("what an engine of %s says cannot be read", self._model)
+            self._transport.abort()
 
-    def _tell(self, told: Told) -> None:
-        for number, event in told.events:
-            # A cancelled one has no listener any more; what was on its way is dropped.
-            take = self._listeners.get if isinstance(event, Written) else self._listeners.pop
-            listener = take(number, None)
-            if listener:
-                listener(event)
+    def _take(self, message: object) -> None:
+        if isinstance(message, Told):
+            self._tell(message.events)
+        elif isinstance(message, Pong):
+            self.is_answering = True
+        elif isinstance(message, Collected):
+            self.series = message.series
+            self._collected()
+        elif isinstance(message, Loaded):
+            self._loaded.set_result(message.problem)
+        else:
+            raise TypeError(f"no message of an engine: {message!r:.100}")
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._ended.set()
-        listeners, self._listeners = self._listeners, {}
-        for listener in listeners.values():
-            listener(Failed(EngineFailed()))
         self._collected()
         if not self._loaded.done():
-            self._loaded.set_result(f"the decoding process ended while it loaded {self._name}")
-        if not self._is_closing:
-            _logger.error("the engine of %s has ended", self._name)
-            self._on_failure()
+            self._loaded.set_result(f"the decoding process ended while it loaded {self._model}")
 
     def _collected(self) -> None:
         if self._collecting:

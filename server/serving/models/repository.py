@@ -1,6 +1,7 @@
 """The model repository: a folder, and the bundles and glossaries that lie in it."""
 
 import logging
+from collections.abc import Iterable
 from pathlib import Path
 
 from server.bundle.manifest import Bundle, BundleError, read_bundle
@@ -58,6 +59,16 @@ def read_glossaries(bundle: Bundle) -> dict[str, Glossary]:
 
 def check_default(bundles: list[Bundle], default: str) -> None:
     """Raises BundleError if the default model is not among the bundles."""
+    _check_name("default_model", default, bundles)
+
+
+def check_engines(bundles: list[Bundle], models: Iterable[str]) -> None:
+    """Raises BundleError if one of the models whose number of engines is set is not among the bundles."""
+    for model in models:
+        _check_name("engines", model, bundles)
+
+
+def _check_name(setting: str, name: str, bundles: list[Bundle]) -> None:
     names = [bundle.manifest.name for bundle in bundles]
-    if default not in names:
-        raise BundleError(f"default_model: {default!r} is not in the repository, which has {', '.join(names)}")
+    if name not in names:
+        raise BundleError(f"{setting}: {name!r} is not in the repository, which has {', '.join(names)}")

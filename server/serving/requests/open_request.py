@@ -79,7 +79,7 @@ class OpenRequest:
         self._seconds.labels(self._request.model.manifest.name, outcome).observe(ended - self._started)
 
     def submit(self) -> Steps[None]:
-        """Raises Overloaded, or NotServing."""
+        """Raises Overloaded, NotServing or EngineLost."""
         sentences = []
         for index, segments in enumerate(self._request.contents):
             for number, segment in enumerate(segments):

@@ -1,0 +1,222 @@
+"""A model's engines as one: sentences go to the least busy of them, and outlive the engine that they are in.
+
+The pool owns the open sentences. Which engines there are it is told by `keeper.py`, which starts and watches them.
+All of this runs on the event loop's thread.
+"""
+
+import asyncio
+import dataclasses
+import itertools
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from typing import Protocol
+
+from server.errors import EngineFailed, EngineLost, NotServing, QueueFull, TranslationError
+from server.messages.sentence import Event, Failed, Sentence, Written
+
+_MAX_LOSSES = 2
+"""Engines that may be lost with a sentence in them: it may be what kills them."""
+
+
+class PooledEngine(Protocol):
+    """What a pool wants of an engine; `RemoteEngine` has it."""
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether the engine should be sent no more sentences for now."""
+
+    def submit(self, sentences: list[Sentence]) -> None:
+        """Each sentence's listener is a number, by which the pool is told of it."""
+
+    def cancel(self, numbers: list[int]) -> None: ...
+
+
+@dataclasses.dataclass(eq=False)
+class _OpenSentence:
+    id: int
+    """For the one who submitted it."""
+    sentence: Sentence
+    """As it was submitted; `sentence.listener` is told of it."""
+    submitted: float
+    """When, on the clock of `time.monotonic`."""
+    engine: PooledEngine | None = None
+    """Where the sentence is decoded; None while it waits for an engine."""
+    number: int = -1
+    """In `engine`; another one each time, so that what an engine said before it was lost is never taken for news."""
+    has_written: bool = False
+    """Whether the listener was told of a part of the translation."""
+    num_losses: int = 0
+    """Engines that were lost with this sentence in them."""
+
+    @property
+    def weight(self) -> int:
+        """What is busy for it: source tokens times rows."""
+        return len(self.sentence.source_ids) * self.sentence.options.num_rows
+
+
+class EnginePool:
+    """Implements `SentenceDecoder` over the engines that serve now; without any, sentences wait for one a while."""
+
+    def __init__(self, max_waiting: int, max_rows: int, hold_seconds: float, on_change: Callable[[], None]) -> None:
+        """`max_waiting`: sentences that may wait, in all engines together; `max_rows`: of each engine; `hold_seconds`:
+        time that sentences wait for an engine when none serves; `on_change` is called when `num_serving` has
+        changed."""
+        self._max_waiting = max_waiting
+        self._max_rows = max_rows
+        self._hold_seconds = hold_seconds
+        self._on_change = on_change
+        self._counter = itertools.count()  # of ids and numbers alike
+        self._open: dict[int, _OpenSentence] = {}
+        """By id."""
+        self._sent: dict[int, _OpenSentence] = {}
+        """Sentences that are in an engine, by number."""
+        self._loads: dict[PooledEngine, int] = {}
+        """Weight of what is open in each engine that serves."""
+        self._holding: asyncio.TimerHandle | None = None
+        self._is_holding = True
+        """Whether sentences may wait for an engine, if none serves."""
+        self._is_closing = False
+
+    @property
+    def num_serving(self) -> int:
+        return len(self._loads)
+
+    def submit(self, sentences: Sequence[Sentence]) -> list[int]:
+        """Accept all of the sentences, or none. Returns their ids, for `cancel`.
+
+        Raises QueueFull where more are open than can run and wait, so that nobody waits for an engine's next step to be
+        refused; EngineLost where no engine serves and none is expected soon; NotServing once the pool is closing.
+        """
+        if self._is_closing:
+            raise NotServing
+        if not self._loads and not self._is_holding:
+            raise EngineLost
+        self._check_queue(len(sentences))
+        now = time.monotonic()
+        opened = [_OpenSentence(next(self._counter), sentence, now) for sentence in sentences]
+        self._open.update((one.id, one) for one in opened)
+        self._dispatch(opened)
+        return [one.id for one in opened]
+
+    def _check_queue(self, num_submitted: int) -> None:
+        num_rows = self._max_rows * len(self._loads)
+        num_waiting = len(self._open) - num_rows  # or more: who runs has a row at least
+        is_behind = bool(self._loads) and all(engine.is_behind for engine in self._loads)
+        if num_waiting + num_submitted > self._max_waiting or is_behind:
+            raise QueueFull(max(num_waiting, 0), num_submitted, self._max_waiting)
+
+    def cancel(self, ids: Sequence[int]) -> None:
+        """Nobody waits for these sentences any more. Ended ones are passed over."""
+        opened = [self._open[id_] for id_ in dict.fromkeys(ids) if id_ in self._open]
+        for engine, numbers in self._by_engine(opened).items():
+            engine.cancel(numbers)
+        for one in opened:
+            self._forget(one)
+
+    def close(self) -> None:
+        """No more sentences are accepted."""
+        self._is_closing = True
+        self._stop_holding()
+
+    # From the keepers of the engines.
+
+    def join(self, engine: PooledEngine) -> None:
+        """The engine serves from now on, also with the sentences that wait for one."""
+        if engine in self._loads:
+            return
+        self._loads[engine] = 0
+        self._is_holding = True
+        self._stop_holding()
+        self._dispatch_again(one for one in self._open.values() if one.engine is None)
+        self._on_change()
+
+    def leave(self, engine: PooledEngine) -> None:
+        """The engine is lost: it has ended, or hangs.
+
+        Its sentences are decoded again by another one, but for those of which a part was told already, and for those
+        that may be why engines are lost.
+        """
+        if self._loads.pop(engine, None) is None:
+            return
+        lost = [one for one in self._sent.values() if one.engine is engine]
+        engine.cancel([one.number for one in lost])  # it may go on one day
+        for one in lost:
+            del self._sent[one.number]
+            one.engine = None
+            one.num_losses += 1
+            if one.num_losses >= _MAX_LOSSES:
+                self._fail(one, EngineFailed())
+            elif one.has_written:
+                self._fail(one, EngineLost())
+        if not self._loads:
+            hold_seconds = 0 if self._is_closing else self._hold_seconds
+            self._holding = asyncio.get_running_loop().call_later(hold_seconds, self._give_up_holding)
+        self._dispatch_again(one for one in lost if one.id in self._open)
+        self._on_change()
+
+    def tell(self, events: Iterable[tuple[int, Event]]) -> None:
+        """What engines say of sentences, by their numbers."""
+        for number, event in events:
+            one = self._sent.get(number)
+            if one is None:
+                continue  # cancelled, or in another engine by now
+            if isinstance(event, Failed) and isinstance(event.error, EngineLost):
+                continue  # the engine's end follows
+            if isinstance(event, Written):
+                one.has_written = True
+            else:
+                self._forget(one)
+            one.sentence.listener(event)
+
+    # The pool's own.
+
+    def _dispatch(self, opened: Sequence[_OpenSentence]) -> None:
+        """Each sentence goes to the engine that is least busy by then; without any, it waits for one."""
+        if not self._loads:
+            return
+        able = [engine for engine in self._loads if not engine.is_behind] or list(self._loads)
+        sentences: dict[PooledEngine, list[Sentence]] = defaultdict(list)
+        for one in opened:
+            engine = min(able, key=self._loads.__getitem__)
+            one.engine, one.number = engine, next(self._counter)
+            self._sent[one.number] = one
+            self._loads[engine] += one.weight
+            sentences[engine].append(dataclasses.replace(one.sentence, listener=one.number, submitted=one.submitted))
+        for engine, those in sentences.items():
+            engine.submit(those)
+
+    def _dispatch_again(self, opened: Iterable[_OpenSentence]) -> None:
+        """One by one: an engine whose queue they fill refuses those alone for which there is no room."""
+        for one in opened:
+            self._dispatch([one])
+
+    def _by_engine(self, opened: Iterable[_OpenSentence]) -> dict[PooledEngine, list[int]]:
+        """Numbers of sentences that are in an engine."""
+        numbers: dict[PooledEngine, list[int]] = defaultdict(list)
+        for one in opened:
+            if one.engine:
+                numbers[one.engine].append(one.number)
+        return numbers
+
+    def _forget(self, one: _OpenSentence) -> None:
+        """The sentence is not open any more."""
+        del self._open[one.id]
+        if one.engine:
+            del self._sent[one.number]
+            self._loads[one.engine] -= one.weight
+
+    def _fail(self, one: _OpenSentence, error: TranslationError) -> None:
+        self._forget(one)
+        one.sentence.listener(Failed(error))
+
+    def _give_up_holding(self) -> None:
+        """No engine has come back in time."""
+        self._is_holding = False
+        for one in list(self._open.values()):
+            self._fail(one, EngineLost())
+
+    def _stop_holding(self) -> None:
+        if self._holding:
+            self._holding.cancel()
+            self._holding = None
