@@ -3,7 +3,7 @@
     TranslationError
     |- InvalidRequest     the request is wrong, whatever the server's state
     |- UnknownModel       no model of that name is served
-    |- QueueFull          as many sentences wait as may wait
+    |- QueueFull          as many of the caller's sentences wait as may wait
     |- NotServing         the server is draining
     |- DeadlineExceeded   the client's deadline passed, in the queue or while decoding
     '- EngineFailed       the decode loop broke, or its process ended; the message says nothing of its inside
@@ -51,9 +51,12 @@ class UnknownModel(TranslationError):
 
 
 class QueueFull(TranslationError):
-    def __init__(self, num_waiting: int, num_submitted: int, max_waiting: int) -> None:
+    def __init__(self, num_waiting: int, num_submitted: int, limit: int, num_others: int = 0) -> None:
+        """`num_waiting` sentences of the caller wait, of which `limit` may, as `num_others` of other callers do."""
+        who = f"{num_waiting} of the caller's sentences wait beside {num_others} of others"
         super().__init__(
-            f"queue is full: {num_waiting} sentences wait, {num_submitted} more would exceed the limit of {max_waiting}"
+            f"queue is full: {who if num_others else f'{num_waiting} sentences wait'}, "
+            f"{num_submitted} more would exceed the limit of {limit}"
         )
 
 

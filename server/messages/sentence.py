@@ -45,13 +45,19 @@ class Sentence:
     """Whether the listener wants `Written` events."""
     submitted: float = 0.0
     """When it was, on the engine's clock, where that was in another process; 0: when the engine gets it."""
+    caller: str = ""
+    """Who asks, as the serving process tells callers apart (set by `OpenRequest`); rows and places in the queue are
+    shared between callers."""
+    request: int = 0
+    """Number of the request that the sentence is part of (set by `OpenRequest`); a caller's share is shared between
+    its requests."""
 
 
 class SentenceDecoder(Protocol):
     """An engine, in this process or in another."""
 
     def submit(self, sentences: Sequence[Sentence]) -> list[int]:
-        """Queue all of them, or none; returns ids, for `cancel`."""
+        """Queue all of a request's sentences, or none; returns ids, for `cancel`."""
 
     def cancel(self, ids: Sequence[int]) -> None:
         """Nobody waits for these any more."""

@@ -127,7 +127,7 @@ async def test_what_cannot_be_read_fails_its_own_request_alone(
 
     def opened(own: Tokenizer, source: list[int]) -> OpenRequest:
         request = TranslationRequest(ServedModel(MANIFEST, own, engine), [[Segment(source, greedy(9))]], 1, True)
-        return OpenRequest(request, math.inf, streams=False, seconds=metrics.request_seconds)
+        return OpenRequest(request, "somebody", math.inf, streams=False, seconds=metrics.request_seconds)
 
     # Of one length, so that they end in the same step.
     with opened(Unreadable(small_tokenizer, EOS), [3, 5, EOS]) as bad, opened(tokenizer, [3, 6, EOS]) as good:

@@ -9,6 +9,7 @@ import itertools
 import logging
 import socket
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 
 from prometheus_client import Metric
@@ -29,6 +30,7 @@ from server.messages.frames import (
     Unframed,
     framed,
 )
+from server.messages.places import check_places
 from server.messages.sentence import Failed, Listener, Sentence, Written
 
 _logger = logging.getLogger(__name__)
@@ -53,6 +55,11 @@ class RemoteEngine(asyncio.Protocol):
         self._outgoing: list[bytes] = []
         self._numbers = itertools.count()
         self._listeners: dict[int, Listener] = {}
+        """Of open sentences, by number."""
+        self._callers: dict[int, str] = {}
+        """Of open sentences, by number."""
+        self._num_open: Counter[str] = Counter()
+        """Open sentences, by caller."""
         self._collecting: asyncio.Future[None] | None = None
         self._series: list[Metric] = []
         """As last collected."""
@@ -86,28 +93,39 @@ class RemoteEngine(asyncio.Protocol):
         await self._ended.wait()
 
     def submit(self, sentences: Sequence[Sentence]) -> list[int]:
-        """Queue all of the sentences, or none: then each fails with QueueFull. Returns their numbers, for `cancel`.
+        """Queue all of a request's sentences, or none: then each fails with QueueFull. Returns their numbers, for
+        `cancel`.
 
         Raises QueueFull where more are open here than can run and wait, so that nobody waits for the engine's next step
         to be refused; NotServing once it is closing, or has ended.
         """
         if self._is_closing or self._ended.is_set():
             raise NotServing
-        max_waiting = self._config.max_waiting
-        num_waiting = len(self._listeners) - self._config.max_rows  # or more: who runs has a row at least
-        num_unread = self._transport.get_write_buffer_size()
-        if num_waiting + len(sentences) > max_waiting or num_unread > _MAX_UNREAD_BYTES:
-            raise QueueFull(max(num_waiting, 0), len(sentences), max_waiting)
+        caller = sentences[0].caller
+        self._check_room(len(sentences), caller)
         now = time.monotonic()
         numbered = [dataclasses.replace(one, listener=next(self._numbers), submitted=now) for one in sentences]
         numbers = [sentence.listener for sentence in numbered]
         self._send(Submit(numbered))
         self._listeners.update(zip(numbers, (sentence.listener for sentence in sentences), strict=True))
+        self._callers.update(dict.fromkeys(numbers, caller))
+        self._num_open[caller] += len(numbers)
         return numbers
+
+    def _check_room(self, num_submitted: int, caller: str) -> None:
+        """Raises QueueFull. Who runs is known to the engine alone, and has a row at least; the caller's own sentences
+        are taken to run, as far as there are rows, so that nobody is refused whom the engine would take."""
+        num_own, max_rows = self._num_open[caller], self._config.max_rows
+        num_others = len(self._listeners) - num_own
+        own_waiting = max(num_own - max_rows, 0)
+        others_waiting = max(num_others - max(max_rows - num_own, 0), 0)
+        check_places(num_submitted, own_waiting, others_waiting, self._config.max_waiting)
+        if self._transport.get_write_buffer_size() > _MAX_UNREAD_BYTES:
+            raise QueueFull(own_waiting, num_submitted, 0, others_waiting)
 
     def cancel(self, ids: Sequence[int]) -> None:
         """Nobody waits for these any more. Ended ones are passed over."""
-        open_numbers = [number for number in ids if self._listeners.pop(number, None)]
+        open_numbers = [number for number in ids if self._take_listener(number)]
         if open_numbers:
             self._send(Cancel(open_numbers))
 
@@ -147,10 +165,19 @@ class RemoteEngine(asyncio.Protocol):
     def _tell(self, told: Told) -> None:
         for number, event in told.events:
             # A cancelled one has no listener any more; what was on its way is dropped.
-            take = self._listeners.get if isinstance(event, Written) else self._listeners.pop
-            listener = take(number, None)
+            listener = self._listeners.get(number) if isinstance(event, Written) else self._take_listener(number)
             if listener:
                 listener(event)
+
+    def _take_listener(self, number: int) -> Listener | None:
+        """The sentence is open no more."""
+        listener = self._listeners.pop(number, None)
+        if listener:
+            caller = self._callers.pop(number)
+            self._num_open[caller] -= 1
+            if not self._num_open[caller]:
+                del self._num_open[caller]
+        return listener
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._ended.set()

@@ -1,16 +1,16 @@
 """A request while it is decoded: its sentences in the engine, and what has come back of each content."""
 
 import asyncio
+import itertools
 import logging
 import time
-from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
 from prometheus_client import Histogram
 
 from server.errors import DeadlineExceeded, EngineFailed, NotServing, QueueFull, TranslationError
-from server.messages.sentence import Event, Failed, Finished, Sentence
+from server.messages.sentence import Event, Failed, Finished, Listener, Sentence
 from server.serving.requests.cache import TranslationCache, key_of
 from server.serving.requests.content_result import ContentResult
 from server.serving.requests.parse import Segment, TranslationRequest
@@ -28,19 +28,27 @@ _OUTCOMES: dict[type[BaseException] | None, str] = {
 """Of a request, by how it ended, for the metrics; anything else is "failed"."""
 
 
+_numbers = itertools.count()
+"""Of requests, for `Sentence.request`."""
+
+
 class OpenRequest:
     """Used on the event loop's thread alone. A context: what is still in the engine at its end is cancelled."""
 
     def __init__(
         self,
         request: TranslationRequest,
+        caller: str,
         deadline: float,
         streams: bool,
         seconds: Histogram,
         cache: TranslationCache | None = None,
     ) -> None:
-        """`deadline`: on the clock of `time.monotonic`; `seconds`: the series of requests, by model and outcome."""
+        """`caller`: who asks, as in `Sentence`; `deadline`: on the clock of `time.monotonic`; `seconds`: the series of
+        requests, by model and outcome."""
         self._request = request
+        self._caller = caller
+        self._number = next(_numbers)
         self._deadline = deadline
         self._streams = streams
         self._seconds = seconds
@@ -77,11 +85,20 @@ class OpenRequest:
                 if known:
                     listener(known)
                 else:
-                    sentences.append(
-                        Sentence(segment.source_ids, segment.options, listener, self._deadline, self._streams)
-                    )
+                    sentences.append(self._sentence(segment, listener))
         if sentences:
             self._ids = self._request.model.engine.submit(sentences)
+
+    def _sentence(self, segment: Segment, listener: Listener) -> Sentence:
+        return Sentence(
+            segment.source_ids,
+            segment.options,
+            listener,
+            self._deadline,
+            self._streams,
+            caller=self._caller,
+            request=self._number,
+        )
 
     def _key(self, segment: Segment) -> bytes:
         return key_of(self._request.model.manifest, segment.source_ids, segment.options)
@@ -99,7 +116,7 @@ class OpenRequest:
         news, self._news = list(self._news), {}
         return news
 
-    def _listener(self, index: int, number: int) -> Callable[[Event], None]:
+    def _listener(self, index: int, number: int) -> Listener:
         def listen(event: Event) -> None:
             try:
                 self._take(index, number, event)
