@@ -4,20 +4,24 @@ This is start-time fair queueing, on two levels. Every share has a virtual time 
 earliest start is the next turn, and moves on by what its sentence costs, so that shares which have sentences waiting
 are given as much as each other, however many those are and however long. A share that comes starts at the level's own
 virtual time: it has no credit for the time before, and nobody's backlog is in front of it. That time moves on with
-everything that is given, by an equal part for every active share; without that, an endless stream of new callers,
-each at the same virtual time, would keep an old one waiting for ever.
+everything that is given, by the part of one among all active shares and the next that comes. Without that, an endless
+stream of new callers, each at the same virtual time, would keep an old one waiting for ever.
 
 Rows are taken before turns: a caller that holds more than an equal part of the rows is behind everybody who does not.
 Otherwise somebody whose sentences are decoded for far longer than their sources say would come to hold them all.
 """
 
 from bisect import bisect_left, insort
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from heapq import heappop, heappush
+from itertools import chain
 from typing import Generic, TypeVar
 
 from server.decoding.scheduler import Ticket
+
+_LAST = (float("inf"), 0, None)
+"""Behind all shares of a level."""
 
 _MANY_CALLERS = 64
 """Callers at rest that are remembered without a look at whether they have to be."""
@@ -61,7 +65,7 @@ class _Turns(Generic[_Shared]):
     def charge(self, share: _Shared, cost: int, num_active: int) -> None:
         """A sentence of `share` has its rows. `num_active`: shares that wait or run."""
         self.leave(share)
-        self.now = max(self.now, share.start) + cost / num_active
+        self.now = max(self.now, share.start) + cost / (num_active + 1)
         share.start += cost
         self._insert(share)
 
@@ -173,25 +177,26 @@ class FairQueue:
 def _in_turn(turns: _Turns[_Shared], equal_rows: float) -> Iterator[Ticket]:
     """Tickets as the shares of a level take turns, in which those that hold more than `equal_rows` are behind all
     others. Shares are looked at only as far as tickets are read: there may be a thousand."""
-    order: Sequence[tuple[float, int, _Share]] = turns.order
-    if len(order) == 1:
-        yield from order[0][2].in_turn()
-        return
-    next_number, num_seen = turns.next_number, 0
-    seen: list[tuple[bool, float, int, int, Iterator[Ticket]]] = []
-    """A heap: whether a share holds more than its part, its start, number and rows, and what else waits of it."""
-    while True:
-        while num_seen < len(order) and not (seen and seen[0][:3] < (False, *order[num_seen][:2])):
-            start, number, share = order[num_seen]
-            num_seen += 1
-            heappush(seen, (share.num_rows > equal_rows, start, number, share.num_rows, share.in_turn()))
-        if not seen:
-            return
-        _, start, _, num_rows, tickets = heappop(seen)
-        ticket = next(tickets, None)
-        if ticket is not None:
+    if len(turns.order) == 1:
+        return turns.order[0][2].in_turn()
+    return _merged(turns, equal_rows)
+
+
+def _merged(turns: _Turns[_Shared], equal_rows: float) -> Iterator[Ticket]:
+    next_number = turns.next_number
+    seen: list[tuple[bool, float, int, int, Ticket, Iterator[Ticket]]] = []
+    """A heap: whether a share holds more than its part, its start, number and rows, its next ticket, and the others."""
+    for start, number, share in chain(turns.order, [_LAST]):
+        while seen and seen[0] < (share is None, start, number):
+            _, earlier, _, num_rows, ticket, tickets = heappop(seen)
             yield ticket
-            num_rows += ticket.num_rows
-            # As `_Turns.charge` does it, once the sentence has its rows.
-            heappush(seen, (num_rows > equal_rows, start + ticket.cost, next_number, num_rows, tickets))
+            following = next(tickets, None)
+            if following is not None:
+                # As `_Turns.charge` does it, once the sentence has its rows.
+                num_rows += ticket.num_rows
+                is_over = num_rows > equal_rows
+                heappush(seen, (is_over, earlier + ticket.cost, next_number, num_rows, following, tickets))
             next_number += 1
+        if share is not None:
+            tickets = share.in_turn()
+            heappush(seen, (share.num_rows > equal_rows, start, number, share.num_rows, next(tickets), tickets))
