@@ -6,7 +6,7 @@
     |- UnknownMethod      the contract has no such method
     |- UnknownModel       no model of that name is served
     |- Overloaded         more is asked of the server than it can do now
-    |  '- QueueFull       as many sentences wait as may wait
+    |  '- QueueFull       as many of the caller's sentences wait as may wait
     |- NotServing         the server is draining
     |- DeadlineExceeded   the deadline passed, in the queue or while decoding
     |- EngineLost         the process that decoded has ended or hangs; asking again may help
@@ -97,9 +97,12 @@ class Overloaded(TranslationError):
 class QueueFull(Overloaded):
     reason = "QUEUE_FULL"
 
-    def __init__(self, num_waiting: int, num_submitted: int, max_waiting: int) -> None:
+    def __init__(self, num_waiting: int, num_submitted: int, limit: int, num_others: int = 0) -> None:
+        """`num_waiting` sentences of the caller wait, of which `limit` may, as `num_others` of other callers do."""
+        who = f"{num_waiting} of the caller's sentences wait beside {num_others} of others"
         super().__init__(
-            f"queue is full: {num_waiting} sentences wait, {num_submitted} more would exceed the limit of {max_waiting}"
+            f"queue is full: {who if num_others else f'{num_waiting} sentences wait'}, "
+            f"{num_submitted} more would exceed the limit of {limit}"
         )
 
 

@@ -32,7 +32,7 @@ def encoder_runs(joining: Sequence[OpenSentence], waiting: Iterable[OpenSentence
 
     As companions they take sentences that wait and are about as long as the longest: a run of many takes less time for
     each of them, by more than so little padding costs. They are taken as far as all runs together have at most
-    `max_tokens` tokens, padding included.
+    `max_tokens` tokens, padding included. `waiting`: in order of turns, so that those that join next are the first.
     """
     groups = _by_similar_length([joiner for joiner in joining if not joiner.encoded])
     if not groups:

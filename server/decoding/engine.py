@@ -9,7 +9,7 @@ import itertools
 import logging
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Any, Protocol
 
@@ -17,13 +17,16 @@ from prometheus_client import Metric
 
 from server.bundle.manifest import Manifest
 from server.decoding.batch import RunningBatch
+from server.decoding.encoded_ahead import EncodedAhead
 from server.decoding.encoder_runs import EncoderRun, encoder_runs
+from server.decoding.fair_queue import FairQueue
 from server.decoding.graphs.backend import Backend
 from server.decoding.metrics import EngineMetrics, FailureReason
 from server.decoding.open_sentence import OpenSentence
 from server.decoding.scheduler import Limits, Ticket, plan
 from server.decoding.search.holder import NonFiniteScores
-from server.errors import DeadlineExceeded, EngineLost, NotServing, QueueFull, SentenceFailed
+from server.errors import DeadlineExceeded, EngineLost, NotServing, SentenceFailed
+from server.messages.places import check_places
 from server.messages.sentence import Event, Failed, Sentence
 from server.text.pieces import Pieces
 
@@ -64,7 +67,10 @@ class Engine:
         self._fetch = fetch
         self._ids = itertools.count()
         self._is_closing = False
-        self._waiting: dict[int, OpenSentence] = {}  # in order of arrival
+        self._waiting: dict[int, OpenSentence] = {}
+        self._queue = FairQueue()
+        """The tickets of those that wait, and who is given rows when."""
+        self._ahead = EncodedAhead()
         self._running: dict[int, OpenSentence] = {}
         self._next_deadline = math.inf
         """Of the running ones, where none wait; it is too early once that one has left."""
@@ -79,7 +85,7 @@ class Engine:
     # From `fetch` and `post`, or between two turns: never in the middle of a step, so that rows may leave at once.
 
     def submit(self, sentences: Sequence[Sentence]) -> list[int]:
-        """Queue all of the sentences, or none. Returns their ids, for `cancel`.
+        """Queue all of a request's sentences, or none. Returns their ids, for `cancel`.
 
         Every sentence ends in exactly one Finished or Failed, unless it is cancelled. What goes wrong with it alone
         fails it alone, with SentenceFailed.
@@ -87,11 +93,13 @@ class Engine:
         """
         if self._is_closing:
             raise NotServing
-        if len(self._waiting) + len(sentences) > self._max_waiting:
-            raise QueueFull(len(self._waiting), len(sentences), self._max_waiting)
+        num_own = self._queue.num_waiting(sentences[0].caller)
+        check_places(len(sentences), num_own, len(self._waiting) - num_own, self._max_waiting)
         now = self._clock()
         opened = [OpenSentence(one, self._ticket(one), one.submitted or now) for one in sentences]
-        self._waiting.update((sentence.ticket.id, sentence) for sentence in opened)
+        for sentence in opened:
+            self._waiting[sentence.ticket.id] = sentence
+            self._queue.add(sentence.ticket)
         return [sentence.ticket.id for sentence in opened]
 
     def cancel(self, ids: Sequence[int]) -> None:
@@ -111,7 +119,9 @@ class Engine:
         return self._metrics.collect()
 
     def _ticket(self, sentence: Sentence) -> Ticket:
-        return Ticket(next(self._ids), len(sentence.source_ids), sentence.deadline, sentence.options.num_rows)
+        num_rows = sentence.options.num_rows
+        length = len(sentence.source_ids)
+        return Ticket(next(self._ids), length, sentence.deadline, num_rows, sentence.caller, sentence.request)
 
     # The loop.
 
@@ -147,7 +157,7 @@ class Engine:
             return []  # nobody joins, and nobody is late
         decision = plan(
             self._clock(),
-            (waiting.ticket for waiting in self._waiting.values()),
+            self._queue.in_turn(self._limits.max_rows),
             (running.ticket for running in self._running.values()),
             self._limits,
         )
@@ -165,7 +175,10 @@ class Engine:
     def _join(self, joining: list[OpenSentence]) -> list[OpenSentence]:
         """Those of a run have their rows before others are encoded: shortlists keep what running rows need. Returns
         those that have rows now; the others have failed."""
-        runs = encoder_runs(joining, self._waiting.values(), self._limits.max_joining_tokens)
+        in_turn: Iterable[OpenSentence] = ()
+        if self._ahead.num_bytes < self._limits.max_ahead_bytes:
+            in_turn = (self._waiting[ticket.id] for ticket in self._queue.in_turn(self._limits.max_rows))
+        runs = encoder_runs(joining, in_turn, self._limits.max_joining_tokens)
         for joiner in joining:
             if joiner.encoded:
                 self._give_row(joiner)
@@ -174,6 +187,7 @@ class Engine:
             if error:
                 self._encode_apart(run, error)
             else:
+                self._ahead.add(run.companions)
                 for joiner in run.joining:
                     self._give_row(joiner)
         return [joiner for joiner in joining if joiner.ticket.id in self._running]
@@ -186,10 +200,13 @@ class Engine:
             error = self._encode([one])
             if error:
                 del self._waiting[one.ticket.id]
+                self._queue.remove(one.ticket)
                 self._fail(one, "encode", error)
                 num_failed += 1
             elif one in run.joining:
                 self._give_row(one)
+            else:
+                self._ahead.add([one])
         if not num_failed:
             _logger.warning("an encoder run raised, and none of its sentences by itself", exc_info=problem)
 
@@ -207,9 +224,12 @@ class Engine:
     def _give_row(self, joiner: OpenSentence) -> None:
         """If it cannot have one, it fails."""
         waiting = self._waiting.pop(joiner.ticket.id)
+        self._ahead.discard(joiner)
+        self._queue.give_rows(joiner.ticket)
         try:
             self._batch.join(joiner)
         except Exception as error:
+            self._queue.free_rows(joiner.ticket)
             self._fail(waiting, "join", error)
             return
         self._running[joiner.ticket.id] = waiting
@@ -247,8 +267,11 @@ class Engine:
 
     def _remove(self, id_: int) -> OpenSentence | None:
         """Take a sentence out, wherever it is; None if it has ended already."""
-        if id_ in self._waiting:
-            return self._waiting.pop(id_)
+        waiting = self._waiting.pop(id_, None)
+        if waiting:
+            self._queue.remove(waiting.ticket)
+            self._ahead.discard(waiting)
+            return waiting
         running = self._running.get(id_)
         if running:
             self._batch.leave(running)
@@ -259,6 +282,7 @@ class Engine:
         """It has left the batch."""
         del self._running[ended.ticket.id]
         self._metrics.left += 1
+        self._queue.free_rows(ended.ticket)
         self._num_reserved -= ended.ticket.num_rows
 
     def _fail(self, failed: OpenSentence, reason: FailureReason, error: Exception) -> None:
@@ -286,6 +310,7 @@ class Engine:
         opened = [*self._waiting.values(), *self._running.values()]
         self._waiting.clear()
         self._running.clear()
+        self._queue, self._ahead = FairQueue(), EncodedAhead()
         self._num_reserved = 0
         self._events += [(sentence.sentence.listener, Failed(EngineLost())) for sentence in opened]
         self._publish()

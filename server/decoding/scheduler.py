@@ -18,6 +18,16 @@ class Ticket(NamedTuple):
     """On the caller's clock; infinity where there is none."""
     num_rows: int = 1
     """That it may come to hold; they are kept free for it."""
+    caller: str = ""
+    request: int = 0
+    """Of the caller."""
+
+    @property
+    def cost(self) -> int:
+        """What the sentence takes of its caller's share, in source tokens: those of every row. A step computes all
+        rows, and a translation has about as many steps as its source has tokens, so that a beam of eight takes what
+        eight sentences do."""
+        return self.num_source_tokens * self.num_rows
 
 
 @dataclass(frozen=True)
@@ -27,20 +37,24 @@ class Limits:
     max_joining_tokens: int
     """Source tokens that are encoded between two steps, so that long joiners do not stall the running rows; one
     sentence may always join, however long it is."""
+    max_ahead_bytes: int = 64_000_000
+    """State of sentences that wait, encoded: where they hold more, nobody is encoded before its turn. At OPUS-MT's size
+    (24 kB a token) it is that of five encoder runs of 512 tokens."""
 
 
 class Plan(NamedTuple):
     joining: list[int]
-    """Waiting ids that get their rows now, in order of arrival."""
+    """Waiting ids that get their rows now, in order of their turns."""
     expired: list[int]
     """Ids whose deadline has passed, waiting or running."""
 
 
 def plan(now: float, waiting: Iterable[Ticket], running: Iterable[Ticket], limits: Limits) -> Plan:
-    """First come, first served; nobody is overtaken, so nobody starves, however many rows it needs.
+    """The sentences whose turn it is join, as far as rows are free; nobody overtakes the next one, however many rows it
+    needs: what is free is kept for it.
 
-    `waiting` in order of arrival; it is read only as far as rows are free. A sentence that expired behind them is
-    found when it gets there.
+    `waiting` in order of turns (see `fair_queue.py`); it is read only as far as rows are free. A sentence that expired
+    behind them is found when it gets there.
     """
     expired = []
     num_rows = 0

@@ -45,13 +45,19 @@ class Sentence:
     """Whether the listener wants `Written` events."""
     submitted: float = 0.0
     """When another process submitted the sentence, in seconds on the engine's clock; 0: when the engine gets it."""
+    caller: str = ""
+    """Who asks, as the serving process tells callers apart (set by `OpenRequest`); rows and places in the queue are
+    shared between callers."""
+    request: int = 0
+    """Number of the request that the sentence is part of (set by `OpenRequest`); a caller's share is shared between
+    its requests."""
 
 
 class SentenceDecoder(Protocol):
     """An engine, in this process or in another."""
 
     def submit(self, sentences: Sequence[Sentence]) -> list[int]:
-        """Queue all the sentences, or none; returns their ids, for `cancel`."""
+        """Queue all sentences of a request, or none; returns their ids, for `cancel`."""
 
     def cancel(self, ids: Sequence[int]) -> None:
         """Drop sentences, by id, that nobody waits for any more."""

@@ -19,6 +19,7 @@ class Running:
         max_rows: int = 4,
         max_waiting: int = 100,
         max_joining_tokens: int = 1000,
+        max_ahead_bytes: int = 1_000_000,
         fetch: Fetch | None = None,
     ) -> None:
         self.clock = FakeClock()
@@ -28,7 +29,7 @@ class Running:
             MANIFEST,
             self.backend,
             NO_PIECES,
-            Limits(max_rows, max_joining_tokens),
+            Limits(max_rows, max_joining_tokens, max_ahead_bytes),
             max_waiting,
             post,
             EngineMetrics("fake"),
@@ -36,11 +37,27 @@ class Running:
             fetch,
         )
 
-    def submit(self, *sources: list[int], limit: int = LIMIT, timeout: float = 1e9, streams: bool = False) -> list[int]:
+    def submit(
+        self,
+        *sources: list[int],
+        limit: int = LIMIT,
+        timeout: float = 1e9,
+        streams: bool = False,
+        caller: str = "",
+        request: int = 0,
+    ) -> list[int]:
         """Each source is also the key of its outcome."""
         return self.engine.submit(
             [
-                Sentence(source, greedy(limit), self.outcomes.listener(tuple(source)), self.clock() + timeout, streams)
+                Sentence(
+                    source,
+                    greedy(limit),
+                    self.outcomes.listener(tuple(source)),
+                    self.clock() + timeout,
+                    streams,
+                    caller=caller,
+                    request=request,
+                )
                 for source in sources
             ]
         )

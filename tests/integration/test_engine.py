@@ -92,6 +92,50 @@ def test_a_sentence_that_was_encoded_ahead_may_be_cancelled_or_expire() -> None:
     assert made.outcomes.events((2, 6, EOS)) == []
 
 
+LONG, AS_LONG = [2, 5, 6, 7, 8, EOS], [2, 5, 6, 7, 9, EOS]
+
+
+def with_two_encoded_ahead(max_ahead_bytes: int, timeout: float = 1e9) -> tuple[Running, list[int]]:
+    """Two sentences wait encoded, and two longer ones wait. Returns the ids of the encoded."""
+    made = Running(max_rows=1, max_ahead_bytes=max_ahead_bytes)
+    made.submit(endless(1))
+    made.submit(LONG)
+    ids = made.submit([2, 5, EOS], [2, 6, EOS], timeout=timeout)
+    made.submit(AS_LONG)
+    made.turn()
+    assert made.backend.encoded == [[3, 3, 3]]
+    return made, ids
+
+
+def test_nobody_is_encoded_ahead_while_others_that_are_hold_the_memory_for_it() -> None:
+    made, _ = with_two_encoded_ahead(max_ahead_bytes=1)
+    made.run()
+    made.assert_translated(endless(1), LONG, [2, 5, EOS], [2, 6, EOS], AS_LONG)
+    assert made.backend.encoded[1:] == [[6], [6]]
+
+
+def test_what_is_encoded_ahead_may_be_as_large_as_the_limit() -> None:
+    made, _ = with_two_encoded_ahead(max_ahead_bytes=1_000)
+    made.run()
+    assert made.backend.encoded[1:] == [[6, 6]]
+
+
+@pytest.mark.parametrize("num_cancelled", [0, 1, 2])
+def test_cancelled_sentences_give_their_memory_back_with_the_last_of_their_run(num_cancelled: int) -> None:
+    made, ids = with_two_encoded_ahead(max_ahead_bytes=1)
+    made.engine.cancel(ids[:num_cancelled])
+    made.run()
+    assert made.backend.encoded[1:] == ([[6, 6]] if num_cancelled == 2 else [[6], [6]])
+
+
+def test_expired_sentences_give_their_memory_back() -> None:
+    made, _ = with_two_encoded_ahead(max_ahead_bytes=1, timeout=5)
+    made.clock.now += 6
+    made.run()
+    assert isinstance(made.outcomes.failed((2, 5, EOS)).error, DeadlineExceeded)
+    assert made.backend.encoded[1:] == [[6, 6]]
+
+
 def test_the_limit_of_output_tokens_ends_what_would_not_end() -> None:
     made = Running()
     made.submit(endless(1), limit=7)
@@ -129,6 +173,23 @@ def test_a_full_queue_takes_all_of_a_submission_or_none_and_says_why() -> None:
     made.assert_translated(endless(1), endless(2), endless(3), endless(6))
     for refused in (4, 5, 7):
         assert made.outcomes.events(tuple(endless(refused))) == []
+
+
+def test_who_has_filled_the_queue_is_refused_while_another_comes_in() -> None:
+    made = Running(max_rows=1, max_waiting=8)
+    made.submit(endless(1), caller="bulk")
+    made.turn()
+    made.submit(*(endless(number) for number in range(2, 10)), caller="bulk")
+    with pytest.raises(QueueFull, match="8 sentences wait, 1 more would exceed the limit of 8"):
+        made.submit(endless(20), caller="bulk")
+    made.submit([3, 5, EOS], caller="single")
+    with pytest.raises(QueueFull, match=r"1 of the caller's sentences wait beside 8 of others, .* the limit of 1"):
+        made.submit(endless(21), caller="single")
+    made.turn(LIMIT)
+    assert len(made.outcomes.events((3, 5, EOS))) == 0
+    made.turn(4)
+    assert made.outcomes.ends((3, 5, EOS)) == [translate([3, 5, EOS], LIMIT)], "it had the first row that was free"
+    made.run()
 
 
 def test_cancelling_a_waiting_sentence_frees_its_place_in_the_queue() -> None:

@@ -19,6 +19,7 @@ MAX_WAITING = 6
 class Submit:
     sentences: list[tuple[list[int], int, float, bool]]
     """Sources, their output limits, after how many seconds they expire, and whether they stream."""
+    caller: str
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,7 @@ sources = st.builds(
 timeouts = st.sampled_from([2.0, 10.0, 1e9, 1e9])
 sentences = st.tuples(sources, st.integers(1, MAX_OUTPUT_TOKENS), timeouts, st.booleans())
 actions = st.one_of(
-    st.builds(Submit, st.lists(sentences, min_size=1, max_size=4)),
+    st.builds(Submit, st.lists(sentences, min_size=1, max_size=4), st.sampled_from("abc")),
     st.builds(Cancel, st.integers(0, 50)),
     st.builds(Steps, st.integers(1, 9)),
     st.builds(Pass, st.sampled_from([1.0, 5.0])),
@@ -65,8 +66,8 @@ class Ledger:
 
     def perform(self, action: Submit | Cancel | Steps | Pass) -> None:
         match action:
-            case Submit(sentences):
-                self.submit(sentences)
+            case Submit(sentences, caller):
+                self.submit(sentences, caller)
             case Cancel(which) if self.ids:
                 number = list(self.ids)[which % len(self.ids)]
                 self.cancelled.setdefault(number, len(self.made.outcomes.events(number)))
@@ -76,10 +77,19 @@ class Ledger:
             case Pass(seconds):
                 self.made.clock.now += seconds
 
-    def submit(self, sentences: list[tuple[list[int], int, float, bool]]) -> None:
+    def submit(self, sentences: list[tuple[list[int], int, float, bool]], caller: str) -> None:
+        """As one request, whose number is that of its first sentence."""
         first, now = len(self.sentences), self.made.clock()
         submitted = [
-            Sentence(source, greedy(limit), self.made.outcomes.listener(number), now + timeout, streams)
+            Sentence(
+                source,
+                greedy(limit),
+                self.made.outcomes.listener(number),
+                now + timeout,
+                streams,
+                caller=caller,
+                request=first,
+            )
             for number, (source, limit, timeout, streams) in enumerate(sentences, first)
         ]
         self.sentences += submitted
@@ -120,11 +130,16 @@ class Ledger:
 
 
 @settings(max_examples=60)
-@given(max_rows=st.integers(1, 4), max_joining_tokens=st.integers(1, 20), script=st.lists(actions, max_size=25))
+@given(
+    max_rows=st.integers(1, 4),
+    max_joining_tokens=st.integers(1, 20),
+    max_ahead_bytes=st.sampled_from([0, 200, 10_000]),
+    script=st.lists(actions, max_size=25),
+)
 def test_every_accepted_sentence_ends_in_its_own_translation_or_its_own_error(
-    max_rows: int, max_joining_tokens: int, script: list[Submit | Cancel | Steps | Pass]
+    max_rows: int, max_joining_tokens: int, max_ahead_bytes: int, script: list[Submit | Cancel | Steps | Pass]
 ) -> None:
-    made = Running(max_rows, MAX_WAITING, max_joining_tokens)
+    made = Running(max_rows, MAX_WAITING, max_joining_tokens, max_ahead_bytes)
     ledger = Ledger(made)
     for action in script:
         ledger.perform(action)

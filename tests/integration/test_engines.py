@@ -45,10 +45,10 @@ class Remote:
         """Keys of which a part has been told."""
         self._changed = asyncio.Event()
 
-    def submit(self, *sources: list[int], key: int = 0, streams: bool = False) -> list[int]:
+    def submit(self, *sources: list[int], key: int = 0, streams: bool = False, caller: str = "") -> list[int]:
         """Keys are counted from `key`."""
         sentences = [
-            Sentence(source, greedy(LIMIT), self._listener(key + number), streams=streams)
+            Sentence(source, greedy(LIMIT), self._listener(key + number), streams=streams, caller=caller)
             for number, source in enumerate(sources)
         ]
         return self.engine.submit(sentences)
@@ -169,6 +169,26 @@ async def test_a_full_queue_is_refused_while_the_engine_is_in_a_step_and_by_the_
         for key in range(3):
             assert isinstance(await made.ended(key), Finished)
         assert 4 not in made.ends
+
+
+async def test_a_queue_that_one_caller_has_filled_takes_another_s_sentence(bundle: Bundle) -> None:
+    async with remote(bundle, max_rows=2, max_waiting=8) as made:
+        made.submit(endless(0), endless(1), caller="bulk")
+        await made.held()
+        ids = made.submit(*(endless(number) for number in range(2, 10)), key=2, caller="bulk")
+        with pytest.raises(QueueFull, match="8 sentences wait, 1 more would exceed the limit of 8"):
+            made.submit(endless(10), key=10, caller="bulk")
+        with pytest.raises(QueueFull, match=r"0 of the caller's sentences wait beside 8 of others, .* the limit of 1"):
+            made.submit(endless(11), endless(12), key=11, caller="single")
+        made.submit(endless(11), key=11, caller="single")
+        made.engine.cancel(ids[6:])
+        made.gate.open()
+        for key in [*range(8), 11]:
+            assert isinstance(await made.ended(key), Finished)
+        # Neither ended nor cancelled ones have places.
+        made.submit(*(endless(number) for number in range(8)), key=20, caller="bulk")
+        for key in range(20, 28):
+            assert isinstance(await made.ended(key), Finished)
 
 
 async def test_a_cancelled_sentence_is_told_nothing_more(bundle: Bundle) -> None:

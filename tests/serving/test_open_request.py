@@ -212,7 +212,7 @@ async def test_what_cannot_be_read_fails_its_own_request_alone(
         request = TranslationRequest(
             ServedModel(MANIFEST, own, engine, Backlog(1.0)), [[Segment(source, greedy(9))]], 1, True
         )
-        return OpenRequest(request, math.inf, streams=False, seconds=metrics.request_seconds)
+        return OpenRequest(request, "somebody", math.inf, streams=False, seconds=metrics.request_seconds)
 
     # Of one length, so that they end in the same step.
     with opened(Unreadable(small_tokenizer, EOS), [3, 5, EOS]) as bad, opened(tokenizer, [3, 6, EOS]) as good:

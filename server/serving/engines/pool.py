@@ -8,11 +8,12 @@ import asyncio
 import dataclasses
 import itertools
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
 
 from server.errors import EngineFailed, EngineLost, NotServing, QueueFull, TranslationError
+from server.messages.places import check_places
 from server.messages.sentence import Event, Failed, Sentence, Written
 
 _MAX_LOSSES = 2
@@ -69,6 +70,8 @@ class EnginePool:
         self._counter = itertools.count()  # of ids and numbers alike
         self._open: dict[int, _OpenSentence] = {}
         """By id."""
+        self._num_open: Counter[str] = Counter()
+        """Open sentences, by caller."""
         self._sent: dict[int, _OpenSentence] = {}
         """Sentences that are in an engine, by number."""
         self._loads: dict[PooledEngine, int] = {}
@@ -92,19 +95,26 @@ class EnginePool:
             raise NotServing
         if not self._loads and not self._is_holding:
             raise EngineLost
-        self._check_queue(len(sentences))
+        caller = sentences[0].caller
+        self._check_queue(len(sentences), caller)
         now = time.monotonic()
         opened = [_OpenSentence(next(self._counter), sentence, now) for sentence in sentences]
         self._open.update((one.id, one) for one in opened)
+        self._num_open[caller] += len(opened)
         self._dispatch(opened)
         return [one.id for one in opened]
 
-    def _check_queue(self, num_submitted: int) -> None:
+    def _check_queue(self, num_submitted: int, caller: str) -> None:
+        """Raises QueueFull. Who runs is known to the engines alone, and has a row at least; the caller's own sentences
+        are taken to run, as far as there are rows, so that nobody is refused whom an engine would take."""
         num_rows = self._max_rows * len(self._loads)
-        num_waiting = len(self._open) - num_rows  # or more: who runs has a row at least
-        is_behind = bool(self._loads) and all(engine.is_behind for engine in self._loads)
-        if num_waiting + num_submitted > self._max_waiting or is_behind:
-            raise QueueFull(max(num_waiting, 0), num_submitted, self._max_waiting)
+        num_own = self._num_open[caller]
+        num_others = len(self._open) - num_own
+        own_waiting = max(num_own - num_rows, 0)
+        others_waiting = max(num_others - max(num_rows - num_own, 0), 0)
+        check_places(num_submitted, own_waiting, others_waiting, self._max_waiting)
+        if self._loads and all(engine.is_behind for engine in self._loads):
+            raise QueueFull(own_waiting, num_submitted, 0, others_waiting)
 
     def cancel(self, ids: Sequence[int]) -> None:
         """Nobody waits for these sentences any more. Ended ones are passed over."""
@@ -202,6 +212,10 @@ class EnginePool:
     def _forget(self, one: _OpenSentence) -> None:
         """The sentence is not open any more."""
         del self._open[one.id]
+        caller = one.sentence.caller
+        self._num_open[caller] -= 1
+        if not self._num_open[caller]:
+            del self._num_open[caller]
         if one.engine:
             del self._sent[one.number]
             self._loads[one.engine] -= one.weight

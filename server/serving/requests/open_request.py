@@ -1,16 +1,16 @@
 """A request while it is decoded: its sentences in the engine, and the results of its contents."""
 
 import asyncio
+import itertools
 import logging
 import time
-from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
 from prometheus_client import Histogram
 
 from server.errors import DeadlineExceeded, EngineFailed, TranslationError
-from server.messages.sentence import Event, Failed, Finished, Sentence
+from server.messages.sentence import Event, Failed, Finished, Listener, Sentence
 from server.serving.requests.cache import TranslationCache, key_of
 from server.serving.requests.content_result import ContentResult
 from server.serving.requests.parse import Segment, TranslationRequest
@@ -33,6 +33,10 @@ def _cost(sentence: Sentence | Segment) -> int:
     return len(sentence.source_ids) * sentence.options.num_rows
 
 
+_numbers = itertools.count()
+"""Of requests, for `Sentence.request`."""
+
+
 class OpenRequest:
     """A request's sentences, from submission to the answer. A context: at its end, sentences still in the engine are
     cancelled. Used on the event loop's thread alone."""
@@ -40,13 +44,17 @@ class OpenRequest:
     def __init__(
         self,
         request: TranslationRequest,
+        caller: str,
         deadline: float,
         streams: bool,
         seconds: Histogram,
         cache: TranslationCache | None = None,
     ) -> None:
-        """`deadline`: on the clock of `time.monotonic`; `seconds`: the series of requests, by model and outcome."""
+        """`caller`: who asks, as in `Sentence`; `deadline`: on the clock of `time.monotonic`; `seconds`: the series of
+        requests, by model and outcome."""
         self._request = request
+        self._caller = caller
+        self._number = next(_numbers)
         self._deadline = deadline
         self._streams = streams
         self._seconds = seconds
@@ -93,15 +101,24 @@ class OpenRequest:
                 if known:
                     listener(known)
                 else:
-                    sentences.append(
-                        Sentence(segment.source_ids, segment.options, listener, self._deadline, self._streams)
-                    )
+                    sentences.append(self._sentence(segment, listener))
         if sentences:
             cost = sum(map(_cost, sentences))
             self._backlog.check(cost)
             self._ids = self._request.model.engine.submit(sentences)
             self._backlog.add(cost)
             self._open_cost = cost
+
+    def _sentence(self, segment: Segment, listener: Listener) -> Sentence:
+        return Sentence(
+            segment.source_ids,
+            segment.options,
+            listener,
+            self._deadline,
+            self._streams,
+            caller=self._caller,
+            request=self._number,
+        )
 
     @property
     def is_finished(self) -> bool:
@@ -117,7 +134,7 @@ class OpenRequest:
         news, self._news = list(self._news), {}
         return news
 
-    def _listener(self, index: int, number: int) -> Callable[[Event], None]:
+    def _listener(self, index: int, number: int) -> Listener:
         def listen(event: Event) -> None:
             try:
                 self._take(index, number, event)

@@ -83,7 +83,8 @@ class TranslationService(pb_grpc.TranslationServiceServicer):
         return pb.ListModelsResponse(models=[self._describe(model) for model in self._models])
 
     def _open(self, parsed: TranslationRequest, context: "_Context", streams: bool) -> OpenRequest:
-        return OpenRequest(parsed, current_call.get().deadline, streams, self._request_seconds, self._cache)
+        call = current_call.get()
+        return OpenRequest(parsed, call.caller, call.deadline, streams, self._request_seconds, self._cache)
 
     async def _decode(self, parsed: TranslationRequest, context: "_Context") -> list[ContentResult]:
         """Until all contents are done."""

@@ -1,0 +1,202 @@
+"""Whose sentence is next: shares for callers, and within a caller for its requests. Policy alone, as in `scheduler.py`.
+
+This is start-time fair queueing, on two levels. Every share has a virtual time at which its next sentence starts; the
+earliest start is the next turn, and moves on by what its sentence costs, so that shares which have sentences waiting
+are given as much as each other, however many those are and however long. A share that comes starts at the level's own
+virtual time: it has no credit for the time before, and nobody's backlog is in front of it. That time moves on with
+everything that is given, by the part of one among all active shares and the next that comes. Without that, an endless
+stream of new callers, each at the same virtual time, would keep an old one waiting for ever.
+
+Rows are taken before turns: a caller that holds more than an equal part of the rows is behind everybody who does not.
+Otherwise somebody whose sentences are decoded for far longer than their sources say would come to hold them all.
+"""
+
+from bisect import bisect_left, insort
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from heapq import heappop, heappush
+from itertools import chain
+from typing import Generic, TypeVar
+
+from server.decoding.scheduler import Ticket
+
+_LAST = (float("inf"), 0, None)
+"""Behind all shares of a level."""
+
+_MANY_CALLERS = 64
+"""Callers at rest that are remembered without a look at whether they have to be."""
+
+
+@dataclass(slots=True, eq=False)
+class _Share:
+    """What a caller, or one of its requests, is given."""
+
+    start: float = 0.0
+    """Virtual time at which its next sentence starts."""
+    number: int = 0
+    """Decides between equal starts; the share that came last has the highest."""
+    num_rows: int = 0
+    """Rows that its running sentences may come to hold; counted for callers alone."""
+
+    def in_turn(self) -> Iterator[Ticket]:
+        raise NotImplementedError
+
+
+_Shared = TypeVar("_Shared", bound=_Share)
+
+
+@dataclass(slots=True, eq=False)
+class _Turns(Generic[_Shared]):
+    """The shares of one level that have sentences waiting."""
+
+    now: float = 0.0
+    """The level's virtual time: where a share that comes starts."""
+    order: list[tuple[float, int, _Shared]] = field(default_factory=list)
+    """By start and number."""
+    next_number: int = 0
+
+    def enter(self, share: _Shared) -> None:
+        share.start = max(share.start, self.now)
+        self._insert(share)
+
+    def leave(self, share: _Shared) -> None:
+        del self.order[bisect_left(self.order, (share.start, share.number, share))]
+
+    def charge(self, share: _Shared, cost: int, num_active: int) -> None:
+        """A sentence of `share` has its rows. `num_active`: shares that wait or run."""
+        self.leave(share)
+        self.now = max(self.now, share.start) + cost / (num_active + 1)
+        share.start += cost
+        self._insert(share)
+
+    def _insert(self, share: _Shared) -> None:
+        share.number = self.next_number
+        self.next_number += 1
+        insort(self.order, (share.start, share.number, share))
+
+
+@dataclass(slots=True, eq=False)
+class _Request(_Share):
+    tickets: dict[int, Ticket] = field(default_factory=dict)
+    """Waiting, by id, in order of arrival; never empty."""
+
+    def in_turn(self) -> Iterator[Ticket]:
+        return iter(self.tickets.values())
+
+
+@dataclass(slots=True, eq=False)
+class _Caller(_Share):
+    num_waiting: int = 0
+    requests: dict[int, _Request] = field(default_factory=dict)
+    """Those that have sentences waiting."""
+    turns: _Turns[_Request] = field(default_factory=_Turns)
+
+    @property
+    def is_active(self) -> bool:
+        return self.num_waiting > 0 or self.num_rows > 0
+
+    def in_turn(self) -> Iterator[Ticket]:
+        return _in_turn(self.turns, float("inf"))
+
+
+class FairQueue:
+    """Tickets that wait, and what their callers have been given."""
+
+    def __init__(self) -> None:
+        self._callers: dict[str, _Caller] = {}
+        """By name: callers whose sentences wait or run, and callers that rest. Those are remembered at least until the
+        virtual time has come to their start, so that nobody is forgiven what it was given by a short rest."""
+        self._max_callers = _MANY_CALLERS
+        """At so many, those that rest are looked through."""
+        self._num_active = 0
+        """Callers whose sentences wait or run."""
+        self._turns: _Turns[_Caller] = _Turns()
+
+    def num_waiting(self, caller: str) -> int:
+        return self._callers[caller].num_waiting if caller in self._callers else 0
+
+    def in_turn(self, max_rows: int) -> Iterator[Ticket]:
+        """Waiting tickets in the order in which they get rows if nobody comes or leaves meanwhile; to be read as far as
+        is wanted, before the queue changes. `max_rows`: of the running batch."""
+        return _in_turn(self._turns, max_rows / max(self._num_active, 1))
+
+    def add(self, ticket: Ticket) -> None:
+        """A sentence waits."""
+        caller = self._callers.get(ticket.caller)
+        if caller is None:
+            self._forget_rested()
+            caller = self._callers[ticket.caller] = _Caller()
+        self._num_active += not caller.is_active
+        if not caller.num_waiting:
+            self._turns.enter(caller)
+        request = caller.requests.get(ticket.request)
+        if request is None:
+            request = caller.requests[ticket.request] = _Request()
+            caller.turns.enter(request)
+        request.tickets[ticket.id] = ticket
+        caller.num_waiting += 1
+
+    def remove(self, ticket: Ticket) -> None:
+        """A waiting sentence is cancelled or has expired; it costs nothing."""
+        caller = self._callers[ticket.caller]
+        self._take_out(caller, ticket)
+        self._num_active -= not caller.is_active
+
+    def give_rows(self, ticket: Ticket) -> None:
+        """A waiting sentence runs."""
+        caller = self._callers[ticket.caller]
+        self._turns.charge(caller, ticket.cost, self._num_active)
+        caller.turns.charge(caller.requests[ticket.request], ticket.cost, len(caller.requests))
+        caller.num_rows += ticket.num_rows
+        self._take_out(caller, ticket)
+
+    def free_rows(self, ticket: Ticket) -> None:
+        """A running sentence has ended."""
+        caller = self._callers[ticket.caller]
+        caller.num_rows -= ticket.num_rows
+        self._num_active -= not caller.is_active
+
+    def _take_out(self, caller: _Caller, ticket: Ticket) -> None:
+        request = caller.requests[ticket.request]
+        del request.tickets[ticket.id]
+        if not request.tickets:
+            caller.turns.leave(request)
+            del caller.requests[ticket.request]
+        caller.num_waiting -= 1
+        if not caller.num_waiting:
+            self._turns.leave(caller)
+
+    def _forget_rested(self) -> None:
+        """Callers that would start where a new one does, if they came again."""
+        if len(self._callers) >= self._max_callers:
+            remembered = [one for one in self._callers.items() if one[1].is_active or one[1].start > self._turns.now]
+            self._callers = dict(remembered)
+            self._max_callers = 2 * len(remembered) + _MANY_CALLERS
+
+
+def _in_turn(turns: _Turns[_Shared], equal_rows: float) -> Iterator[Ticket]:
+    """Tickets as the shares of a level take turns, in which those that hold more than `equal_rows` are behind all
+    others. Shares are looked at only as far as tickets are read: there may be a thousand."""
+    if len(turns.order) == 1:
+        return turns.order[0][2].in_turn()
+    return _merged(turns, equal_rows)
+
+
+def _merged(turns: _Turns[_Shared], equal_rows: float) -> Iterator[Ticket]:
+    next_number = turns.next_number
+    seen: list[tuple[bool, float, int, int, Ticket, Iterator[Ticket]]] = []
+    """A heap: whether a share holds more than its part, its start, number and rows, its next ticket, and the others."""
+    for start, number, share in chain(turns.order, [_LAST]):
+        while seen and seen[0] < (share is None, start, number):
+            _, earlier, _, num_rows, ticket, tickets = heappop(seen)
+            yield ticket
+            following = next(tickets, None)
+            if following is not None:
+                # As `_Turns.charge` does it, once the sentence has its rows.
+                num_rows += ticket.num_rows
+                is_over = num_rows > equal_rows
+                heappush(seen, (is_over, earlier + ticket.cost, next_number, num_rows, following, tickets))
+            next_number += 1
+        if share is not None:
+            tickets = share.in_turn()
+            heappush(seen, (share.num_rows > equal_rows, start, number, share.num_rows, next(tickets), tickets))
