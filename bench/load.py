@@ -71,6 +71,7 @@ class Server:
     def load(self, texts: Sequence[str], rate: float, seconds: float) -> dict[str, Any]:
         """What became of `rate` calls a second for `seconds`, see `finish`."""
         self.start(texts, rate, seconds)
+        self.wait_sent()
         return self.finish(rate, seconds)
 
     def start(self, texts: Sequence[str], rate: float, seconds: float) -> None:
@@ -78,6 +79,10 @@ class Server:
         share = rate / len(self._generators)  # Poisson processes add up to one
         for number, generator in enumerate(self._generators):
             generator.tell(model=self._model, texts=texts, rate=share, seconds=seconds, seed=[int(rate), number])
+
+    def wait_sent(self) -> float:
+        """When the last call was sent, on the machine's monotonic clock."""
+        return max(generator.read()["sent"] for generator in self._generators)
 
     def finish(self, rate: float, seconds: float) -> dict[str, Any]:
         """Of what `start` has begun: latencies in milliseconds, processor time in cores."""
@@ -105,7 +110,6 @@ class Server:
             "not_decoding": sum(own) / max(sum(spent.values()), 1e-9),
             "generator_cpu": sum(answer["generator_cpu"] for answer in answers),
             "late_ms": max(answer["late_ms"] for answer in answers),
-            "ended": max(answer["ended"] for answer in answers),
         }
 
     def close(self) -> None:

@@ -1,7 +1,8 @@
 """Calls that arrive by a Poisson process, whether or not the server keeps up: lines of JSON in, lines of JSON out.
 
-`python -m bench.open_loop ADDRESS`; an order has the arguments of `drive`. A call's latency counts from when it was
-meant to start, so that a slow server cannot hide its queue, nor a late generator its delay.
+`python -m bench.open_loop ADDRESS`; an order has the arguments of `drive`, and has two answers: when the last call was
+sent, on the machine's monotonic clock, as soon as it was, and what became of all. A call's latency counts from when it
+was meant to start, so that a slow server cannot hide its queue, nor a late generator its delay.
 """
 
 import asyncio
@@ -32,7 +33,7 @@ async def drive(
 
     - latencies: milliseconds of each call, by status;
     - answered: how many succeeded in those seconds, whenever they were meant to start;
-    - seconds: until the last call had ended; ended: when the last was sent, on the machine's monotonic clock;
+    - seconds: until the last call had ended;
     - generator_cpu: cores that the generator used; late_ms: by how much it was late with a call, 99th percentile.
 
     Requests are serialised before the first call, and answers stay as they are, to leave the cores to the server.
@@ -66,14 +67,14 @@ async def drive(
             await asyncio.sleep(delay)
         late.append(time.monotonic() - started - arrival)
         calls.append(asyncio.create_task(call(index)))
-    ended = time.monotonic()
-    cpu = (time.process_time() - cpu) / (ended - started)
+    sent = time.monotonic()
+    cpu = (time.process_time() - cpu) / (sent - started)
+    print(json.dumps({"sent": sent}), flush=True)
     await asyncio.gather(*calls)
     return {
         "latencies": latencies,
         "answered": answered,
         "seconds": time.monotonic() - started,
-        "ended": ended,
         "generator_cpu": cpu,
         "late_ms": float(np.percentile(late, 99)) * 1e3,
     }

@@ -2,13 +2,12 @@
 
 import contextlib
 import statistics
-import time
 from collections.abc import Sequence
 from typing import Any
 
 from bench.findings import Cell, Findings, Table
 from bench.load import Climb, Server
-from bench.open_loop import NUM_CHANNELS, WARM_UP_SECONDS
+from bench.open_loop import NUM_CHANNELS
 from bench.plan import Plan
 from bench.process import BenchError, Child
 from bench.sizes import Size
@@ -72,19 +71,19 @@ def offer(
 ) -> dict[str, Any]:
     """A step of `Server.load`, and from its end on single calls until they are as fast as `bound_ms`."""
     server.start(texts, rate, seconds)
-    time.sleep(WARM_UP_SECONDS + seconds)
+    ended = server.wait_sent()
     probe.tell(model=size.model, seconds=PROBE_SECONDS)
     step = server.finish(rate, seconds)
     probes = probe.read()
-    return step | {"back_to_normal_s": back_to_normal(step["ended"], probes["starts"], probes["latencies"], bound_ms)}
+    return step | {"back_to_normal_s": back_to_normal(ended, probes["starts"], probes["latencies"], bound_ms)}
 
 
 def back_to_normal(ended: float, starts: Sequence[float], latencies: Sequence[float], bound_ms: float) -> float:
-    """Seconds from `ended` to the first of the calls from which on the p99 of all is within the bound; infinite if
+    """Seconds from `ended` to the single call from which on p99 is within the bound: 0 if it is the first, infinite if
     there is none."""
     for index, started in enumerate(starts):
-        if started >= ended and _p99(latencies[index:]) <= bound_ms:
-            return started - ended if index and starts[index - 1] >= ended else 0.0
+        if _p99(latencies[index:]) <= bound_ms:
+            return started - ended if index else 0.0
     return float("inf")
 
 
