@@ -12,25 +12,32 @@ import platform
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
-from bench import ideas, offline, operators, sentence_latency, serving_process, under_load
+from bench import ideas, offline, operators, overload, sentence_latency, serving_process, sizes, under_load
 from bench.findings import Cell, Findings
 from bench.html_report import goals_table, text_table, write_html
 from bench.plan import Plan
 from bench.process import BenchError
 from loadtest.running_server import ServerError
-from models.corpora import CorpusError
+from models.corpora import CorpusError, data_folder
 
 SECTIONS: dict[str, Callable[[Plan], Findings]] = {
     "offline": offline.measure,
     "sentence_latency": sentence_latency.measure,
-    "under_load": under_load.measure,
+    "under_load": partial(under_load.measure, size=sizes.SHIPPED),
+    "under_load_opus_size": partial(under_load.measure, size=sizes.OPUS_SIZE),
+    "overload": partial(overload.measure, size=sizes.SHIPPED),
+    "overload_opus_size": partial(overload.measure, size=sizes.OPUS_SIZE),
     "ideas": ideas.measure,
     "operators": operators.measure,
     "serving_process": serving_process.measure,
 }
+
+NOT_QUICK = ("overload", "overload_opus_size")
+"""Sections that the quick form leaves out unless they are asked for."""
 
 
 def main() -> None:
@@ -51,12 +58,12 @@ def main() -> None:
         rounds=arguments.rounds or (5 if quick else 7),
         sentences=arguments.sentences or (300 if quick else 0),
         file=arguments.file,
-        data=arguments.data,
+        data=data_folder(arguments.data),
         folder=output.parent / "bench",
     )
     findings: dict[str, Findings] = {}
     try:
-        for name in arguments.section or SECTIONS:
+        for name in arguments.section or [name for name in SECTIONS if not (quick and name in NOT_QUICK)]:
             started = time.monotonic()
             findings[name] = SECTIONS[name](plan)
             print("\n\n".join(map(text_table, findings[name].tables)), flush=True)

@@ -95,11 +95,12 @@ async def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.ctranslate2_server")
     parser.add_argument("folder", type=Path, help="of a CTranslate2 model in int8")
     parser.add_argument("--translators", type=int, default=1)
+    parser.add_argument("--threads-each", type=int, default=1, help="of a translator's products")
     parser.add_argument("--max-batch", type=int, default=32)
     parser.add_argument("--wait-ms", type=float, default=5)
     arguments = parser.parse_args()
     tokenizer = SentencePieceProcessor(model_file="checkpoints/tokenizer.model")
-    translator = open_translator(arguments.folder, "int8", arguments.translators)
+    translator = open_translator(arguments.folder, "int8", arguments.translators, arguments.threads_each)
     batcher = Batcher(translator, arguments.translators, arguments.max_batch, arguments.wait_ms)
     await serve(Service(batcher, tokenizer))
 

@@ -9,11 +9,14 @@ import ctranslate2
 from bench.systems import LENGTH_PENALTY, System
 
 
-def open_translator(folder: Path, quantization: str, threads: int) -> ctranslate2.Translator:
-    """Open `threads` translators of one thread each, which on few cores are faster than one translator of several
-    threads."""
+def open_translator(folder: Path, quantization: str, translators: int, threads_each: int = 1) -> ctranslate2.Translator:
+    """On few cores several translators of one thread each are faster than one of several threads."""
     return ctranslate2.Translator(
-        str(folder), device="cpu", compute_type=quantization, inter_threads=threads, intra_threads=1
+        str(folder),
+        device="cpu",
+        compute_type=quantization,
+        inter_threads=translators,
+        intra_threads=threads_each,
     )
 
 

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from pathlib import Path
+from typing import NamedTuple
 
 from bench.process import BenchError
 
@@ -13,8 +14,18 @@ SOURCES = (
     "server/bundle",
     "bench/ctranslate2_model.py",
     "bench/opus_size.py",
+    "bench/widened.py",
 )
 """What the models are made from: a change here makes them anew."""
+
+OPUS_SIZE = "opus-size-en-fr"
+"""The shipped Transformer, widened to the size of OPUS-MT's models: name of its bundle."""
+
+
+class OpusSize(NamedTuple):
+    repository: Path
+    bundle: Path
+    ctranslate2: Path
 
 
 def float32_repository(folder: Path) -> Path:
@@ -35,12 +46,17 @@ def ctranslate2(folder: Path, precision: str) -> Path:
     return made
 
 
-def opus_size(folder: Path) -> Path:
-    """Random models of OPUS-MT's size, see `opus_size.py`."""
-    made = folder / "opus-size"
-    if not _is_fresh(made / "seq2serve" / "model.json"):
-        _run("bench.opus_size", str(made))
-    return made
+def opus_size(folder: Path, data: Path) -> OpusSize:
+    """The model of OPUS-MT's size, see `opus_size.py`; `data`: the corpora's folder."""
+    paths = opus_size_paths(folder)
+    if not _is_fresh(paths.bundle / "model.json"):
+        _run("bench.opus_size", str(folder), "--data", str(data))
+    return paths
+
+
+def opus_size_paths(folder: Path) -> OpusSize:
+    repository = folder / "opus-size" / "repository"
+    return OpusSize(repository, repository / OPUS_SIZE / "1", folder / "opus-size" / "ctranslate2")
 
 
 def _exported(repository: Path, *flags: str) -> Path:
@@ -60,3 +76,4 @@ def _run(module: str, *arguments: str) -> None:
     done = subprocess.run([sys.executable, "-m", module, *arguments], capture_output=True, text=True, check=False)
     if done.returncode:
         raise BenchError(f"{module}: {done.stderr.strip()[-500:]}")
+    print(done.stdout, end="", flush=True)

@@ -1,7 +1,8 @@
 """Calls that arrive by a Poisson process, whether or not the server keeps up: lines of JSON in, lines of JSON out.
 
-`python -m bench.open_loop ADDRESS`; an order is {"texts", "rate", "seconds", "seed"}. A call's latency counts
-from when it was meant to start, so that a slow server cannot hide its queue, nor a late generator its delay.
+`python -m bench.open_loop ADDRESS`; an order has the arguments of `drive`, and has two answers: when the last call was
+sent, on the machine's monotonic clock, as soon as it was, and what became of all. A call's latency counts from when it
+was meant to start, so that a slow server cannot hide its queue, nor a late generator its delay.
 """
 
 import asyncio
@@ -16,53 +17,66 @@ import numpy as np
 from seq2serve.pb import translation_pb2 as pb
 
 METHOD = "/translation.v1.TranslationService/Translate"
-MODEL = "transformer-en-fr"
 NUM_CHANNELS = 4
 WARM_UP_SECONDS = 1.0
 """Seconds at the start of each order whose calls are not counted."""
 
 DEADLINE_SECONDS = 5.0
 
+OK = "OK"
 
-async def drive(methods: list[Any], texts: list[str], rate: float, seconds: float, seed: int) -> dict[str, Any]:
-    """The latencies of the calls that succeeded, in milliseconds, and the number of the others, by status.
+
+async def drive(
+    methods: list[Any], model: str, texts: list[str], rate: float, seconds: float, seed: list[int]
+) -> dict[str, Any]:
+    """Calls that were meant to start in the `seconds` after the warm-up, by how they ended:
+
+    - latencies: milliseconds of each call, by status;
+    - answered: how many succeeded in those seconds, whenever they were meant to start;
+    - seconds: until the last call had ended;
+    - generator_cpu: cores that the generator used; late_ms: by how much it was late with a call, 99th percentile.
 
     Requests are serialised before the first call, and answers stay as they are, to leave the cores to the server.
     """
     generator = np.random.default_rng(seed)
     number = int(rate * (WARM_UP_SECONDS + seconds))
     arrivals = np.cumsum(generator.exponential(1 / rate, number)).tolist()
-    requests = [pb.TranslateRequest(model=MODEL, contents=[text]).SerializeToString() for text in texts]
+    requests = [pb.TranslateRequest(model=model, contents=[text]).SerializeToString() for text in texts]
     chosen = generator.integers(len(texts), size=number).tolist()
-    latencies: list[float] = []
-    errors: dict[str, int] = {}
-    started = time.perf_counter() + 0.05
+    latencies: dict[str, list[float]] = {}
+    answered = 0
+    started = time.monotonic() + 0.05
 
     async def call(index: int) -> None:
-        counts = arrivals[index] >= WARM_UP_SECONDS
+        nonlocal answered
+        status = OK
         try:
             await methods[index % len(methods)](requests[chosen[index]], timeout=DEADLINE_SECONDS)
-            if counts:
-                latencies.append((time.perf_counter() - started - arrivals[index]) * 1e3)
         except grpc.aio.AioRpcError as error:
-            if counts:
-                errors[error.code().name] = errors.get(error.code().name, 0) + 1
+            status = error.code().name
+        now = time.monotonic() - started
+        answered += status == OK and WARM_UP_SECONDS <= now < WARM_UP_SECONDS + seconds
+        if arrivals[index] >= WARM_UP_SECONDS:
+            latencies.setdefault(status, []).append((now - arrivals[index]) * 1e3)
 
     cpu = time.process_time()
-    calls = []
+    calls, late = [], []
     for index, arrival in enumerate(arrivals):
-        delay = started + arrival - time.perf_counter()
+        delay = started + arrival - time.monotonic()
         if delay > 0:
             await asyncio.sleep(delay)
+        late.append(time.monotonic() - started - arrival)
         calls.append(asyncio.create_task(call(index)))
-    sent = time.perf_counter() - started
-    cpu = (time.process_time() - cpu) / sent
+    sent = time.monotonic()
+    cpu = (time.process_time() - cpu) / (sent - started)
+    print(json.dumps({"sent": sent}), flush=True)
     await asyncio.gather(*calls)
     return {
         "latencies": latencies,
-        "errors": errors,
-        "seconds": time.perf_counter() - started,
+        "answered": answered,
+        "seconds": time.monotonic() - started,
         "generator_cpu": cpu,
+        "late_ms": float(np.percentile(late, 99)) * 1e3,
     }
 
 

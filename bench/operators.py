@@ -25,7 +25,7 @@ REPETITIONS = 10
 
 
 def measure(plan: Plan) -> Findings:
-    opus_size = made.opus_size(plan.folder) / "seq2serve"
+    opus_size = made.opus_size(plan.folder, plan.data).bundle
     profiled = {
         "1 row": operator_microseconds(SHIPPED, 1),
         "32 rows": operator_microseconds(SHIPPED, 32),

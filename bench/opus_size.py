@@ -1,105 +1,197 @@
-"""A Transformer of the size of OPUS-MT's models, with random weights: speed does not depend on what they say.
+"""The shipped Transformer, widened to the size of OPUS-MT's models: as expensive as they are, on real sentences.
 
-`python -m bench.opus_size FOLDER` makes the bundle and the CTranslate2 model.
+`python -m bench.opus_size FOLDER` makes in FOLDER/opus-size an int8 bundle, and an int8 model for CTranslate2. It fails
+unless in fp32 both write what the shipped model writes, token for token, and unless int8 keeps its BLEU.
 """
 
+import argparse
 import sys
+import tempfile
 import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
-import numpy as np
 import torch
+from sentencepiece import SentencePieceProcessor, sentencepiece_model_pb2
 
 from bench.ctranslate2_model import convert
-from bench.ctranslate2_system import open_translator
-from export.__main__ import alignment_spec, state_specs
+from bench.ctranslate2_system import CTranslate2
+from bench.made import OPUS_SIZE, opus_size_paths
+from bench.plan import TEST_SETS
+from bench.widened import widen
+from export.__main__ import MAX_OUTPUT_TOKENS, MAX_SOURCE_TOKENS, alignment_spec, state_specs
 from export.calibrate import calibrate
 from export.graphs import export_encoder, export_step
 from export.parity import TOLERANCE, largest_difference
 from export.quantize import quantize
 from export.session import GraphSession
+from models.checkpoint import load_checkpoint
+from models.corpora import SOURCE_LANGUAGE, TARGET_LANGUAGE, CorpusError, data_folder, read_tests
 from models.greedy import greedy_decode
+from models.metrics import bleu
 from models.seq2seq import BOS, EOS, PAD, UNKNOWN
 from models.transformer import Transformer, TransformerConfig
 from server.bundle.manifest import ENCODER, FORMAT_VERSION, STEP, TOKENIZER, Manifest, SpecialIds, write_manifest
 
+SHIPPED = Path("checkpoints/transformer")
+CONFIG = TransformerConfig(
+    d_model=512, num_heads=8, d_ffn=2048, num_encoder_layers=6, num_decoder_layers=6, dropout=0.0
+)
 VOCABULARY_SIZE = 32_000
-NUM_SOURCE, NUM_OUTPUT = 15, 20
-"""Tokens of every sentence."""
 
-PIECES = ["<pad>", "<unk>", "<s>", "</s>", *(f"piece{id_}" for id_ in range(EOS + 1, VOCABULARY_SIZE))]
+NUM_CHECKED = 150
+"""Sentences of each test set that every form of the model translates."""
+NUM_CALIBRATED = 50
+"""Sentences of each validation set, which find the ranges of what int8 quantises."""
+MIN_EQUAL = 0.99
+"""Share of translations in fp32 that have to be the shipped model's, token for token; sums in another order may change
+one that is nearly undecided."""
+MAX_BLEU_LOSS = 1.0
+"""What int8 may cost on so few sentences."""
 
-
-def random_transformer() -> Transformer:
-    """d 512, 8 heads, 6+6 layers; it never ends a sentence by itself."""
-    torch.manual_seed(0)
-    config = TransformerConfig(
-        d_model=512, num_heads=8, d_ffn=2048, num_encoder_layers=6, num_decoder_layers=6, dropout=0.0
-    )
-    model = Transformer(config, VOCABULARY_SIZE).eval()
-    with torch.no_grad():  # a logit of 0, which is never the greatest of 32,000
-        model.embedding.weight[[PAD, UNKNOWN, BOS, EOS]] = 0.0
-    return model
+Sources = Sequence[Sequence[int]]
+Decode = Callable[[Sources], list[list[int]]]
 
 
-def random_sources(number: int) -> list[list[int]]:
-    generator = np.random.default_rng(0)
-    return [[*generator.integers(EOS + 1, VOCABULARY_SIZE, NUM_SOURCE - 1).tolist(), EOS] for _ in range(number)]
+class Different(Exception):
+    """A form of the model that does not compute what the shipped model computes; the message says how far it is."""
 
 
-@torch.no_grad()
-def make(folder: Path) -> None:
-    """Write `seq2serve/`, an int8 bundle, and `ctranslate2/`. Raises RuntimeError where they are not the same model."""
-    model = random_transformer()
-    sources = random_sources(3)
-    bundle = folder / "seq2serve"
+def make(folder: Path, data: Path) -> None:
+    """`folder`: where all models lie that the benchmark makes. Raises Different, and CorpusError where a test or
+    validation set is missing."""
+    _, small, tokenizer = load_checkpoint(SHIPPED)
+    assert isinstance(small, Transformer)
+    wide = widen(small, CONFIG, VOCABULARY_SIZE)
+    tests, validation = read_tests(data), read_tests(data, "val")
+    checked = [text for name in TEST_SETS for text in tests[name].sources[:NUM_CHECKED]]
+    references = [every for name in TEST_SETS for every in tests[name].references[:NUM_CHECKED]]
+    calibrated = [text for part in validation.values() for text in part.sources[:NUM_CALIBRATED]]
+    sources, calibration_sources = ([[*ids, EOS] for ids in tokenizer.encode(texts)] for texts in (checked, calibrated))
+    difference = logit_difference(small, wide, sources[:: len(sources) // 10])
+    print(f"fp32: largest difference of a logit from the shipped model: {difference:.1e}")
+    if not difference <= TOLERANCE:
+        raise Different(f"the widened model's logits differ by {difference:.3g}, at most {TOLERANCE} is allowed")
+    expected = in_batches(lambda batch: greedy_decode(small, batch), sources)
+
+    _, bundle, ctranslate2 = opus_size_paths(folder)
     bundle.mkdir(parents=True, exist_ok=True)
-    export_encoder(model, bundle / ENCODER)
-    export_step(model, bundle / STEP)
-    difference = largest_difference(model, GraphSession(bundle / ENCODER, bundle / STEP, model.state), sources)
-    if difference > TOLERANCE:
-        raise RuntimeError(f"graphs of OPUS-MT's size differ from PyTorch by {difference:.2g} nats")
-    expected = [output[:NUM_OUTPUT] for output in greedy_decode(model, sources)]
-    convert(model, PIECES, "float32", folder / "ctranslate2-float32")
-    translator = open_translator(folder / "ctranslate2-float32", "float32", 1)
-    results = translator.translate_batch(
-        [[PIECES[id_] for id_ in source[:-1]] for source in sources],
-        beam_size=1,
-        min_decoding_length=NUM_OUTPUT,
-        max_decoding_length=NUM_OUTPUT,
+    (bundle / TOKENIZER).write_bytes(extended_tokenizer((SHIPPED / "tokenizer.model").read_bytes(), VOCABULARY_SIZE))
+    pieces = _pieces(bundle / TOKENIZER)
+    with tempfile.TemporaryDirectory(dir=folder) as float32:
+        convert(wide, pieces, "float32", Path(float32))
+        theirs = CTranslate2(Path(float32), "float32", 1)
+        _check_equal("CTranslate2", theirs.translate([list(source) for source in sources], 1, 32), expected)
+    convert(wide, pieces, "int8", ctranslate2)
+
+    scores = {"fp32": bleu(tokenizer.decode(expected), references)}
+    cache_scales = _export(wide, bundle, calibration_sources, sources, expected)
+    int8 = in_batches(GraphSession(bundle / ENCODER, bundle / STEP, wide.state).decode, sources)
+    theirs = CTranslate2(ctranslate2, "int8", 1)
+    scores["int8"] = bleu(tokenizer.decode(int8), references)
+    scores["int8, CTranslate2"] = bleu(
+        tokenizer.decode(theirs.translate([list(source) for source in sources], 1, 32)), references
     )
-    if [result.hypotheses[0] for result in results] != [[PIECES[id_] for id_ in output] for output in expected]:
-        raise RuntimeError("CTranslate2 does not write what PyTorch writes with the weights of OPUS-MT's size")
-    convert(model, PIECES, "int8", folder / "ctranslate2")
-    calibration = calibrate(bundle / ENCODER, bundle / STEP, model.state, sources)
+    print(f"BLEU of {len(sources)} sentences: " + ", ".join(f"{name} {score:.2f}" for name, score in scores.items()))
+    if scores["int8"] < scores["fp32"] - MAX_BLEU_LOSS:
+        raise Different(f"int8 loses {scores['fp32'] - scores['int8']:.2f} BLEU, {MAX_BLEU_LOSS} is allowed")
+    _write_manifest(bundle, wide, cache_scales)
+
+
+def extended_tokenizer(model: bytes, vocabulary_size: int) -> bytes:
+    """A SentencePiece model that reads and writes as it did, and has pieces behind its own that it never uses."""
+    proto: Any = sentencepiece_model_pb2.ModelProto.FromString(model)  # type: ignore[attr-defined] # generated
+    for id_ in range(len(proto.pieces), vocabulary_size):
+        proto.pieces.add(piece=f"<unused{id_}>", score=0.0, type=proto.SentencePiece.UNUSED)
+    extended: bytes = proto.SerializeToString()
+    return extended
+
+
+@torch.inference_mode()
+def logit_difference(small: Transformer, wide: Transformer, sources: Sources) -> float:
+    """The largest, along the small model's greedy tokens, over all tokens that it knows."""
+    worst = 0.0
+    for source in sources:
+        source_ids, lengths = torch.tensor([source]), torch.tensor([len(source)])
+        previous_ids = torch.tensor([[BOS, *greedy_decode(small, [source])[0]]])
+        logits, widened = (model.logits(model(source_ids, lengths, previous_ids)) for model in (small, wide))
+        worst = max(worst, float((logits - widened[..., : logits.shape[-1]]).abs().max()))
+    return worst
+
+
+def in_batches(decode: Decode, sources: Sources, batch_size: int = 50) -> list[list[int]]:
+    """Outputs in the order of the sources; a batch has sources of like length."""
+    order = sorted(range(len(sources)), key=lambda index: len(sources[index]))
+    outputs: dict[int, list[int]] = {}
+    for start in range(0, len(order), batch_size):
+        batch = order[start : start + batch_size]
+        outputs.update(zip(batch, decode([sources[index] for index in batch]), strict=True))
+    return [outputs[index] for index in range(len(sources))]
+
+
+def _pieces(tokenizer: Path) -> list[str]:
+    processor = SentencePieceProcessor(model_file=str(tokenizer))
+    return [processor.id_to_piece(id_) for id_ in range(processor.get_piece_size())]
+
+
+def _check_equal(name: str, outputs: list[list[int]], expected: list[list[int]]) -> None:
+    num_equal = sum(map(list.__eq__, outputs, expected))
+    print(f"fp32: {num_equal} of {len(expected)} translations of {name} are the shipped model's, token for token")
+    if num_equal < MIN_EQUAL * len(expected):
+        raise Different(f"{name}: {num_equal} of {len(expected)} translations in fp32 are the shipped model's")
+
+
+def _export(
+    wide: Transformer, bundle: Path, calibration_sources: Sources, sources: Sources, expected: list[list[int]]
+) -> dict[str, float]:
+    """Write both graphs in int8. Returns the scales of int8 caches."""
+    export_encoder(wide, bundle / ENCODER)
+    export_step(wide, bundle / STEP)
+    session = GraphSession(bundle / ENCODER, bundle / STEP, wide.state)
+    difference = largest_difference(wide, session, sources[:3])
+    if not difference <= TOLERANCE:
+        raise Different(f"the graphs differ from PyTorch by {difference:.3g} nats, at most {TOLERANCE} is allowed")
+    _check_equal("ONNX Runtime", in_batches(session.decode, sources), expected)
+    calibration = calibrate(bundle / ENCODER, bundle / STEP, wide.state, calibration_sources)
     quantize(bundle / ENCODER, calibration.encoder, calibration.cache_scales)
     quantize(bundle / STEP, calibration.step, calibration.cache_scales)
-    (bundle / TOKENIZER).write_bytes(Path("checkpoints/tokenizer.model").read_bytes())  # never asked
+    return calibration.cache_scales
+
+
+def _write_manifest(bundle: Path, wide: Transformer, cache_scales: dict[str, float]) -> None:
     write_manifest(
         bundle,
         Manifest(
             format_version=FORMAT_VERSION,
-            name="opus-size",
-            version="1",
+            name=OPUS_SIZE,
+            version=bundle.name,
             architecture="transformer",
-            source_language="en",
-            target_language="fr",
+            source_language=SOURCE_LANGUAGE,
+            target_language=TARGET_LANGUAGE,
             precision="int8",
             vocabulary_size=VOCABULARY_SIZE,
             special_ids=SpecialIds(pad=PAD, unknown=UNKNOWN, bos=BOS, eos=EOS),
-            max_source_tokens=128,
-            max_output_tokens=256,
-            state=state_specs(model, calibration.cache_scales),
-            alignment=alignment_spec(model, calibration.cache_scales),
+            max_source_tokens=MAX_SOURCE_TOKENS,
+            max_output_tokens=MAX_OUTPUT_TOKENS,
+            state=state_specs(wide, cache_scales),
+            alignment=alignment_spec(wide, cache_scales),
             has_shortlist=False,
             quality=(),
-            provenance={"weights": "random"},
+            provenance={"weights": f"{SHIPPED}, widened"},
             sha256={},
         ),
     )
 
 
 if __name__ == "__main__":
+    parser = argparse.ArgumentParser(prog="python -m bench.opus_size")
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--data", type=Path, help="the corpora's folder (default: $SEQ2SERVE_DATA, else data)")
+    arguments = parser.parse_args()
     started = time.monotonic()
-    make(Path(sys.argv[1]))
+    try:
+        make(arguments.folder, data_folder(arguments.data))
+    except (Different, CorpusError) as error:
+        sys.exit(f"error: {error}")
     print(f"made in {time.monotonic() - started:.0f} s")

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from models.corpora import data_folder, read_tests
+from models.corpora import read_tests
 
 TEST_SETS = ("multi30k/test_2016_flickr", "tatoeba/test")
 
@@ -16,14 +16,15 @@ class Plan:
     sentences: int
     """Sentences to take from each test set; 0: all."""
     file: Path | None
-    """A file whose lines are translated instead of the test sets."""
-    data: Path | None
+    """Whose lines are translated instead of the test sets."""
+    data: Path
+    """The corpora's folder."""
     folder: Path
-    """Where models that the benchmark makes are kept: converted and random ones."""
+    """For what is made once and kept: models in other forms and sizes."""
 
     def texts(self) -> list[str]:
         """The texts that are translated. Raises CorpusError where a test set is missing."""
         if self.file:
             return self.file.read_text(encoding="utf-8").splitlines()
-        tests = read_tests(data_folder(self.data))
+        tests = read_tests(self.data)
         return [text for name in TEST_SETS for text in tests[name].sources[: self.sentences or None]]

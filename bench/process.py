@@ -29,11 +29,15 @@ class Child:
         )
 
     def ask(self, **order: Any) -> dict[str, Any]:
-        """The process's answer to an order. Raises BenchError if the process ends instead."""
+        """What it answers to an order. Raises BenchError if it ends instead."""
+        self.tell(**order)
+        return self.read()
+
+    def tell(self, **order: Any) -> None:
+        """Send an order; its answer is the next that `read` returns."""
         assert self._process.stdin
         self._process.stdin.write(json.dumps(order) + "\n")
         self._process.stdin.flush()
-        return self.read()
 
     def read(self) -> dict[str, Any]:
         assert self._process.stdout
@@ -66,9 +70,10 @@ def forget_peak() -> None:
 
 
 def family(pid: int) -> list[int]:
-    """The ids of a process and of the processes that it has started."""
+    """A process, those that it has started, and those that they have started."""
     lists = Path(f"/proc/{pid}/task").glob("*/children")
-    return [pid, *(int(child) for children in lists for child in children.read_text(encoding="utf-8").split())]
+    children = [int(child) for listed in lists for child in listed.read_text(encoding="utf-8").split()]
+    return [pid, *(member for child in children for member in family(child))]
 
 
 def memory_megabytes(pid: int) -> dict[str, float]:

@@ -3,142 +3,86 @@
 import contextlib
 import os
 import statistics
+import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
-from bench import made
 from bench.findings import Findings, Line, Plot, Table
-from bench.open_loop import WARM_UP_SECONDS
+from bench.load import GROWTH, MAX_P99_MS, Climb, Server
 from bench.plan import Plan
-from bench.process import Child, family
-from loadtest.report import percentile
-from loadtest.running_server import RunningServer, running_server, serve_command
+from bench.settings import Flags, our_best, their_best
+from bench.sizes import Size
+from loadtest.running_server import running_server
 
 OURS, THEIRS = "seq2serve", "CTranslate2 server"
-
-MAX_P99_MS = 250.0
-MAX_ERROR_SHARE = 0.01
-FIRST_RATE = 150.0
-GROWTH = 1.5
-NEARNESS = 1.1
-"""Ratio of the lowest rate that did not hold to the highest that did, at which the search ends."""
 
 ECHO, ECHO_RATE = "bench.echo_server", 1000.0
 """The server that answers at once, and what it is asked: what gRPC costs by itself."""
 
-SEARCHED_RATE = 2500.0
-"""Calls a second, more than any server keeps up with: the best setting is the one with the most answers."""
 
-
-@dataclass
-class Climb:
-    """The search for the highest rate that a server holds: first by steps of GROWTH, then by halves. A rate is missed
-    that is not held twice, as the machine may have been slow once."""
-
-    held: float = 0.0
-    missed: float = 0.0
-    doubted: float = 0.0
-    """The rate that was not held the last time."""
-    steps: list[dict[str, Any]] = field(default_factory=list)
-
-    @property
-    def is_done(self) -> bool:
-        return bool(self.missed) and self.missed <= max(self.held, 1.0) * NEARNESS
-
-    @property
-    def next_rate(self) -> float:
-        if self.doubted:
-            return self.doubted
-        if not self.missed:
-            return self.held * GROWTH if self.held else FIRST_RATE
-        return float((max(self.held, self.missed / GROWTH**2) * self.missed) ** 0.5)
-
-    def record(self, step: dict[str, Any]) -> None:
-        self.steps.append(step)
-        if step["p99"] <= MAX_P99_MS and step["error_share"] <= MAX_ERROR_SHARE:
-            self.held, self.doubted = step["rate"], 0.0
-        elif self.doubted:
-            self.missed, self.doubted = step["rate"], 0.0
-        else:
-            self.doubted = step["rate"]
-
-
-class Server:
-    """A server that runs, and the generator that loads it."""
-
-    def __init__(self, server: RunningServer) -> None:
-        self._pid = server.pid
-        self._generator = Child("load generator", ["bench.open_loop", server.address])
-
-    def load(self, texts: Sequence[str], rate: float, seconds: float) -> dict[str, Any]:
-        before = cpu_seconds_by_thread(self._pid)
-        answer = self._generator.ask(texts=texts, rate=rate, seconds=seconds, seed=int(rate))
-        spent = {
-            thread: seconds - before.get(thread, 0.0) for thread, seconds in cpu_seconds_by_thread(self._pid).items()
-        }
-        own = [seconds for (pid, _), seconds in spent.items() if pid == self._pid]
-        latencies = sorted(answer.pop("latencies"))
-        num_errors = sum(answer["errors"].values())
-        return {
-            "rate": rate,
-            "answers": len(latencies),
-            "answers_per_second": len(latencies) / (answer["seconds"] - WARM_UP_SECONDS),
-            **{f"p{percent}": percentile(latencies, percent) or float("inf") for percent in (50, 95, 99)},
-            "error_share": num_errors / max(len(latencies) + num_errors, 1),
-            "server_cpu": sum(spent.values()) / answer["seconds"],
-            "not_decoding": sum(own) / max(sum(spent.values()), 1e-9),
-            **answer,
-        }
-
-    def close(self) -> None:
-        self._generator.close()
-
-
-def measure(plan: Plan) -> Findings:
+def measure(plan: Plan, size: Size) -> Findings:
     texts = plan.texts()
     plan.folder.mkdir(parents=True, exist_ok=True)
     seconds, repeats = (2.0, 1) if plan.quick else (10.0, 3)
-    commands = {OURS: our_commands(plan), THEIRS: their_commands(plan)}
-    searched = {name: search(of_system, texts, plan, seconds) for name, of_system in commands.items()}
-    best = {name: max(found, key=found.__getitem__) for name, found in searched.items()}
-    climbs = {name: Climb() for name in best}
+    commands = {OURS: size.our_command, THEIRS: size.their_command}
+
+    def steps_of(name: str) -> Callable[[Flags, float], dict[str, Any]]:
+        def load(flags: Flags, rate: float) -> dict[str, Any]:
+            with running_server(commands[name](plan, *flags), plan.folder / "searched.log") as running:
+                server = Server(running, size.model)
+                try:
+                    return server.load(texts, rate, max(seconds / 2, 300 / rate))
+                finally:
+                    server.close()
+
+        return load
+
+    searched = {
+        OURS: our_best(size, plan.quick, steps_of(OURS)),
+        THEIRS: their_best(size, plan.quick, steps_of(THEIRS)),
+    }
+    climbs: dict[str, list[Climb]] = {name: [] for name in searched}
     with contextlib.ExitStack() as stack:
         servers = {}
-        for name, setting in best.items():
-            running = stack.enter_context(running_server(commands[name][setting], plan.folder / f"{name}.log"))
-            servers[name] = Server(running)
+        for name, (flags, _) in searched.items():
+            running = stack.enter_context(running_server(commands[name](plan, *flags), plan.folder / f"{name}.log"))
+            servers[name] = Server(running, size.model)
             stack.callback(servers[name].close)
-        while not all(climb.is_done for climb in climbs.values()):
-            for name, climb in climbs.items():
-                if not climb.is_done:
-                    climb.record(servers[name].load(texts, climb.next_rate, max(seconds, 500 / climb.next_rate)))
+        for _ in range(repeats):
+            for name, found in climb(servers, size, texts, seconds, climbs).items():
+                climbs[name].append(found)
+        highest = {name: statistics.median(found.held for found in of_name) for name, of_name in climbs.items()}
         at_highest = {
-            name: [servers[name].load(texts, climb.held or FIRST_RATE, seconds) for _ in range(repeats)]
-            for name, climb in climbs.items()
+            name: [servers[name].load(texts, highest[name] or size.first_rate, seconds) for _ in range(repeats)]
+            for name in climbs
         }
-    with running_server([*serve_command(Path())[:2], ECHO], plan.folder / "echo.log") as running:
-        echo = Server(running)
+    with running_server([sys.executable, "-m", ECHO], plan.folder / "echo.log") as running:
+        echo = Server(running, size.model)
         at_highest["gRPC alone"] = [echo.load(texts, ECHO_RATE, seconds) for _ in range(repeats)]
         echo.close()
     share = statistics.median(step["not_decoding"] for step in at_highest[OURS])
+    ratios = [ours.held / max(theirs.held, 1e-9) for ours, theirs in zip(climbs[OURS], climbs[THEIRS], strict=True)]
     return Findings(
-        "Under load",
+        f"Under load, {size.title}",
         "Sentences of mixed lengths, one a call, arrive by a Poisson process whether or not the server keeps up; "
         "latency counts from when a call was meant to start. The server and, in a process of its own, the load "
-        f"generator share the machine's {os.cpu_count()} cores. Settings, each the best of those tried: "
-        + "; ".join(f"{name}: {setting}" for name, setting in best.items())
+        f"generator share the machine's {os.cpu_count()} cores. The highest rate with p99 under {MAX_P99_MS:.0f} ms is "
+        f"searched {repeats} times, the servers in turns. Settings, each the best of those tried: "
+        + "; ".join(f"{name}: {' '.join(flags)}" for name, (flags, _) in searched.items())
         + ". The serving share is what our serving process takes of the CPU time of both, at the highest rate that "
         "held; the decode loop's own share outside ONNX Runtime is a figure of what each idea buys.",
         {
-            "rate_at_p99_250ms": round(climbs[OURS].held / max(climbs[THEIRS].held, 1e-9), 3),
-            "serving_cpu_share": round(share, 3),
+            f"rate_at_p99_250ms{size.suffix}": round(statistics.median(ratios), 3),
+            f"serving_cpu_share{size.suffix}": round(share, 3),
         },
         {
             **{
-                name: {"highest_rate": climb.held, "settings": searched[name], "steps": climb.steps}
-                for name, climb in climbs.items()
+                name: {
+                    "highest_rates": [found.held for found in of_name],
+                    "settings": searched[name][1],
+                    "steps": [found.steps for found in of_name],
+                }
+                for name, of_name in climbs.items()
             },
             "at_highest_rate": at_highest,
         },
@@ -147,58 +91,24 @@ def measure(plan: Plan) -> Findings:
     )
 
 
-def our_commands(plan: Plan) -> dict[str, list[str]]:
-    settings: list[tuple[str, ...]] = [("--max-rows=32",), ("--max-rows=64",)]
-    if not plan.quick:
-        settings += [("--max-rows=128",), ("--max-rows=64", "--threads=2")]
-    return {" ".join(flags): serve_command(Path("model_repository"), *flags) for flags in settings}
+def climb(
+    servers: dict[str, Server], size: Size, texts: Sequence[str], seconds: float, earlier: dict[str, list[Climb]]
+) -> dict[str, Climb]:
+    """The highest rate of every server, in turns; one that has climbed before begins below what it held then."""
+    climbs = {
+        name: Climb(max(size.first_rate, earlier[name][-1].held / GROWTH) if earlier[name] else size.first_rate)
+        for name in servers
+    }
+    while not all(found.is_done for found in climbs.values()):
+        for name, found in climbs.items():
+            if not found.is_done:
+                found.record(servers[name].load(texts, found.next_rate, max(seconds, 500 / found.next_rate)))
+    return climbs
 
 
-def their_commands(plan: Plan) -> dict[str, list[str]]:
-    """Commands that start the CTranslate2 server with our Transformer's weights, by setting."""
-    folder = made.ctranslate2(plan.folder, "int8")
-    batches = ((32, 5.0),) if plan.quick else ((16, 2.0), (16, 5.0), (32, 5.0), (64, 10.0))
-    settings = [
-        (f"--translators={translators}", f"--max-batch={size}", f"--wait-ms={wait:g}")
-        for translators in (1, 2)
-        for size, wait in batches
-    ]
-    module = "bench.ctranslate2_server"
-    start = serve_command(Path())[0]
-    return {" ".join(flags): [start, "-m", module, str(folder), *flags] for flags in settings}
-
-
-def search(commands: dict[str, list[str]], texts: Sequence[str], plan: Plan, seconds: float) -> dict[str, float]:
-    """Answers a second of each setting, when it has more to do than it can."""
-    answers = {}
-    for setting, command in commands.items():
-        with running_server(command, plan.folder / "searched.log") as running:
-            server = Server(running)
-            tries = [server.load(texts, SEARCHED_RATE, min(seconds / 2, 3.0)) for _ in range(2)]
-            answers[setting] = max(found["answers_per_second"] for found in tries)
-            server.close()
-    return answers
-
-
-def cpu_seconds_by_thread(pid: int) -> dict[tuple[int, int], float]:
-    """User and system time of every thread of a process, and of those that it has started, by process and thread."""
-    ticks = os.sysconf("SC_CLK_TCK")
-    seconds = {}
-    tasks = [(member, task) for member in family(pid) for task in Path(f"/proc/{member}/task").iterdir()]
-    for member, task in tasks:
-        with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # a thread that has ended meanwhile
-            fields = (task / "stat").read_text(encoding="utf-8").rpartition(")")[2].split()
-            seconds[member, int(task.name)] = (int(fields[11]) + int(fields[12])) / ticks
-    return seconds
-
-
-def _table(climbs: dict[str, Climb]) -> Table:
+def _table(climbs: dict[str, list[Climb]]) -> Table:
     figures = ("rate", "p50", "p95", "p99", "error_share", "server_cpu", "generator_cpu")
-    rows = [
-        [name, *(step[figure] for figure in figures)]
-        for name, climb in climbs.items()
-        for step in sorted(climb.steps, key=lambda step: float(step["rate"]))
-    ]
+    rows = [[name, *(step[figure] for figure in figures)] for name in climbs for step in _sorted_steps(climbs[name])]
     columns = ["server", "calls/s", "p50 ms", "p95 ms", "p99 ms", "errors", "cores", "generator's cores"]
     return Table("Latency by offered rate", columns, rows)
 
@@ -223,9 +133,13 @@ def _costs(at_highest: dict[str, list[dict[str, Any]]]) -> Table:
     return Table("Processor time of a call at the highest rate, milliseconds", columns, rows)
 
 
-def _plot(climbs: dict[str, Climb]) -> Plot:
+def _plot(climbs: dict[str, list[Climb]]) -> Plot:
     lines = []
-    for name, climb in climbs.items():
-        steps = sorted((step for step in climb.steps if step["answers"]), key=lambda step: float(step["rate"]))
+    for name, of_name in climbs.items():
+        steps = [step for step in _sorted_steps(of_name) if step["answers"]]
         lines.append(Line(name, [step["rate"] for step in steps], [step["p99"] for step in steps]))
     return Plot("p99 by offered rate", "calls a second", "p99, milliseconds", lines, limit=MAX_P99_MS, log_y=True)
+
+
+def _sorted_steps(climbs: Sequence[Climb]) -> list[dict[str, Any]]:
+    return sorted((step for found in climbs for step in found.steps), key=lambda step: float(step["rate"]))

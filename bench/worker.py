@@ -6,6 +6,7 @@ import sys
 import time
 from pathlib import Path
 
+from bench.made import opus_size_paths
 from bench.process import forget_peak, memory_megabytes
 from bench.systems import OurEngine, System
 
@@ -17,7 +18,8 @@ def open_system(name: str, threads: int, folder: Path) -> System:
     if engine == "ctranslate2":
         from bench.ctranslate2_system import CTranslate2
 
-        made = folder / model / "ctranslate2" if model == "opus-size" else folder / f"ctranslate2-{precision}"
+        wide = model == "opus-size"
+        made = opus_size_paths(folder).ctranslate2 if wide else folder / f"ctranslate2-{precision}"
         return CTranslate2(made, precision, threads)
     if engine == "pytorch":
         from bench.pytorch_system import PyTorch
@@ -25,7 +27,7 @@ def open_system(name: str, threads: int, folder: Path) -> System:
         without = model.endswith("-without-cache")
         return PyTorch(Path("checkpoints") / model.removesuffix("-without-cache"), not without, threads)
     if model == "opus-size":
-        return OurEngine(folder / model / "seq2serve", threads)
+        return OurEngine(opus_size_paths(folder).bundle, threads)
     repository = Path("model_repository") if precision == "int8" else folder / precision
     return OurEngine(repository / f"{model.replace('_', '-')}-en-fr" / "1", threads)
 

@@ -9,9 +9,11 @@ import onnxruntime as ort
 import pytest
 from sentencepiece import SentencePieceProcessor
 
-from bench import made, offline, operators, under_load
+from bench import made, offline, operators
+from bench.load import Server
 from bench.plan import Plan
 from bench.process import BenchError
+from bench.sizes import SHIPPED
 from loadtest.running_server import running_server, serve_command
 from models.seq2seq import EOS
 from seq2serve.pb import translation_pb2 as pb
@@ -53,12 +55,12 @@ def test_a_system_that_translates_otherwise_is_not_timed(tmp_path: Path) -> None
 
 
 def test_the_peer_answers_as_our_server_does_and_no_call_of_the_open_loop_is_lost(tmp_path: Path) -> None:
-    plan = Plan(quick=True, rounds=1, sentences=0, file=None, data=None, folder=tmp_path)
-    peer = next(iter(under_load.their_commands(plan).values()))
+    plan = Plan(quick=True, rounds=1, sentences=0, file=None, data=Path("data"), folder=tmp_path)
+    peer = SHIPPED.their_command(plan, "--translators=1", "--max-batch=32", "--wait-ms=5")
     answers = []
     for command in (serve_command(ROOT / "model_repository"), peer):
         with running_server(command, tmp_path / "server.log") as running:
-            server = under_load.Server(running)
+            server = Server(running, SHIPPED.model)
             step = server.load(TEXTS, rate=40, seconds=1)
             server.close()
             with grpc.insecure_channel(running.address) as channel:

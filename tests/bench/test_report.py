@@ -5,7 +5,6 @@ import pytest
 from bench.findings import Findings, Line, Plot, Table
 from bench.goals import GOALS, Goal
 from bench.html_report import goals_table, text_table, write_html
-from bench.under_load import GROWTH, MAX_P99_MS, NEARNESS, Climb
 
 
 def findings(**ratios: float) -> Findings:
@@ -46,33 +45,3 @@ def test_the_page_has_everything_and_escapes_it(tmp_path: Path) -> None:
 def test_columns_of_the_console_are_aligned() -> None:
     lines = text_table(Table("T", ["", "value"], [["short", 12345.6], ["much longer", 0.5]])).splitlines()
     assert lines == ["T", "             value", "short        12346", "much longer  0.500"]
-
-
-@pytest.mark.parametrize("capacity", [100.0, 151.0, 400.0, 2000.0])
-def test_the_climb_ends_just_below_what_a_server_holds(capacity: float) -> None:
-    climb = Climb()
-    while not climb.is_done:
-        rate = climb.next_rate
-        climb.record({"rate": rate, "p99": 10.0 if rate <= capacity else 2 * MAX_P99_MS, "error_share": 0.0})
-    assert capacity / NEARNESS <= climb.held <= capacity < climb.missed <= climb.held * NEARNESS
-    assert max(float(step["rate"]) for step in climb.steps) <= capacity * GROWTH or capacity < 150
-
-
-def test_a_step_with_errors_has_not_held() -> None:
-    climb = Climb()
-    for _ in range(2):
-        climb.record({"rate": climb.next_rate, "p99": 1.0, "error_share": 0.02})
-    assert climb.missed
-    assert not climb.held
-
-
-def test_a_rate_that_was_not_held_is_tried_once_more() -> None:
-    climb = Climb()
-    slow, fast = 2 * MAX_P99_MS, 1.0
-    rates = []
-    for p99 in (fast, slow, fast, slow, slow):
-        rates.append(climb.next_rate)
-        climb.record({"rate": rates[-1], "p99": p99, "error_share": 0.0})
-    first, second, third = 150.0, 150.0 * GROWTH, 150.0 * GROWTH**2
-    assert rates == [first, second, second, third, third]
-    assert (climb.held, climb.missed) == (second, third)
