@@ -1,6 +1,5 @@
 """What is measured runs in processes of its own, which wait, and take no time, while others are measured."""
 
-import contextlib
 import json
 import os
 import subprocess
@@ -56,27 +55,3 @@ class Worker(Child):
         command = ["bench.worker", name, str(threads), str(folder)]
         super().__init__(name, command, {"OMP_NUM_THREADS": str(threads)})
         self.settings: list[int] = self.read()["settings"]
-
-
-def forget_peak() -> None:
-    """The most memory that this process has held begins with what it holds now (Linux: clear_refs)."""
-    with contextlib.suppress(OSError):
-        Path("/proc/self/clear_refs").write_text("5", encoding="utf-8")
-
-
-def family(pid: int) -> list[int]:
-    """A process and those that it has started."""
-    lists = Path(f"/proc/{pid}/task").glob("*/children")
-    return [pid, *(int(child) for children in lists for child in children.read_text(encoding="utf-8").split())]
-
-
-def memory_megabytes(pid: int) -> dict[str, float]:
-    """Of a process and those that it has started, as Linux names it: VmRSS is resident now, VmHWM the most that was.
-    What they share is counted in each."""
-    megabytes = {"VmRSS": 0.0, "VmHWM": 0.0}
-    for member in family(pid):
-        status = Path(f"/proc/{member}/status").read_text(encoding="utf-8")
-        values = dict(line.split(":", 1) for line in status.splitlines())
-        for name in megabytes:
-            megabytes[name] += int(values[name].split()[0]) * 1024 / 1e6
-    return megabytes

@@ -12,7 +12,8 @@ from bench import made
 from bench.findings import Findings, Line, Plot, Table
 from bench.open_loop import WARM_UP_SECONDS
 from bench.plan import Plan
-from bench.process import Child, family
+from bench.process import Child
+from loadtest.memory import family
 from loadtest.report import percentile
 from loadtest.running_server import RunningServer, running_server, serve_command
 
