@@ -40,6 +40,7 @@ class Besieged(NamedTuple):
 
     server: RunningServer
     target: Target
+    log: Path
     metrics_port: int
     witness: Witness
     usual_ms: float
@@ -105,13 +106,14 @@ def besieged(model_repository: Path, log: Path) -> Iterator[Besieged]:
         time.sleep(_QUIET_SECONDS)
         quiet = sorted(call.milliseconds for call in witness.calls(begun, begun + _QUIET_SECONDS))
         usual_ms = max(_USUAL_MS, 2 * (percentile(quiet, 99) or 0.0))
-        yield Besieged(server, Target(host, int(port), server.pid), metrics_port, witness, usual_ms)
+        yield Besieged(server, Target(host, int(port), server.pid), log, metrics_port, witness, usual_ms)
 
 
 def watch(attack: Attack, place: Besieged) -> Sight:
     """Make an attack, and wait until the server is as before, or has ended."""
     pid, witness = place.server.pid, place.witness
     before = read_metrics(place.metrics_port)
+    lines_before = _num_lines(place.log)
     memory_before = memory_megabytes(pid)["VmRSS"]
     forget_peak(pid)
     started, outcome = make(attack, place.target)
@@ -122,7 +124,7 @@ def watch(attack: Attack, place: Besieged) -> Sight:
             place.server.process.wait(STOP_SECONDS)
     status = place.server.process.poll()
     lives = status is None
-    memory_peak = memory_megabytes(pid)["VmHWM"]
+    memory_peak = memory_megabytes(pid)["VmHWM"] if lives else memory_before
     after = read_metrics(place.metrics_port) if lives else {}
     return Sight(
         attack=attack,
@@ -135,8 +137,13 @@ def watch(attack: Attack, place: Besieged) -> Sight:
         memory_peak_mb=memory_peak,
         lag_ms=longest_lag_ms(before, after),
         num_counted=num_handled(before, after),
+        num_log_lines=_num_lines(place.log) - lines_before,
         server_status=status,
     )
+
+
+def _num_lines(path: Path) -> int:
+    return path.read_bytes().count(b"\n")
 
 
 def _free_port() -> int:

@@ -98,7 +98,10 @@ class Bounds:
     """Least share of the knee's answers a second that is left (evidence: "goodput/s" and "knee/s")."""
 
     all_counted: bool = False
-    """Whether every answer, refusals too, has to be in the server's metrics."""
+    """Whether every call that the server has answered, with whatever status, has to be in its metrics."""
+
+    log_lines: int | None = None
+    """That the server writes."""
 
     may_refuse_honest: bool = False
     """Whether the honest client may be told RESOURCE_EXHAUSTED, where the server has more to do than it can."""

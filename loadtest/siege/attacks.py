@@ -9,11 +9,12 @@ _UNHURT = Bounds(honest_ms=100, begin_ms=100)
 """Nobody else waits for what one caller does."""
 
 _STATUSES = frozenset({"OK", "RESOURCE_EXHAUSTED", STREAM_REFUSED})
-_BURST = Bounds(statuses=_STATUSES, all_counted=True, may_refuse_honest=True)
+_BURST = Bounds(honest_ms=500, statuses=_STATUSES, all_counted=True, may_refuse_honest=True)
 _OVERLOAD = Bounds(
-    statuses=_STATUSES, answered_ms=500, refused_ms=100, goodput=0.8, all_counted=True, may_refuse_honest=True
+    honest_ms=500, statuses=_STATUSES, answered_ms=500, refused_ms=100, goodput=0.8, may_refuse_honest=True
 )
-_STREAMS = Bounds(begin_ms=100, statuses=_STATUSES)
+_MALFORMED = Bounds(honest_ms=100, begin_ms=100, all_counted=True, log_lines=800)
+_STREAMS = Bounds(honest_ms=100, begin_ms=100, statuses=_STATUSES)
 _MEGABYTES = Bounds(honest_ms=100, begin_ms=100, memory_mb=100, statuses=frozenset({"INVALID_ARGUMENT", "OK"}))
 _GZIP = Bounds(honest_ms=100, begin_ms=100, memory_mb=100, statuses=frozenset({"RESOURCE_EXHAUSTED"}))
 _CANCELLED = Bounds(honest_ms=100, begin_ms=100, statuses=_STATUSES | {"given up"})
@@ -40,7 +41,7 @@ _ALL = (
     Attack("phrase-of-one-letter", 'the forbidden phrase "e", three times', nasty("phrase-of-one-letter"), _UNHURT),
     Attack("glossary-entries", "1,000 glossary entries, three times", nasty("glossary-entries"), _UNHURT),
     Attack("most-characters", "128 contents of 10,000 characters, three times", nasty("most-characters"), _UNHURT),
-    Attack("long-beams", "43 contents of 10 kB with a beam of 4", nasty("long-beams"), _UNHURT),
+    Attack("long-beams", "42 contents of 10 kB with a beam of 4", nasty("long-beams"), _UNHURT),
     Attack("long-n-best", "8 contents of 10 kB with 8 hypotheses", nasty("long-n-best"), _UNHURT),
     Attack("long-alignments", "4 contents of 10 kB with alignments, three times", nasty("long-alignments"), _UNHURT),
     Attack("scores", "Score of 128 pairs with alignments, three times", nasty("scores"), _UNHURT),
@@ -49,7 +50,7 @@ _ALL = (
         "refused-megabytes", "300 refused calls of 5 MB, half of them at once", malformed.refused_megabytes, _MEGABYTES
     ),
     Attack("gzip-bomb", "200 kB that are 200 MB, three times", malformed.gzip_bomb, _GZIP),
-    Attack("malformed", "100 calls each of 8 kinds of wrong call", malformed.malformed, _UNHURT),
+    Attack("malformed", "100 calls each of 8 kinds of wrong call", malformed.malformed, _MALFORMED),
     Attack("rapid-reset", "5,000 streams begun and reset, three times", frames.rapid_reset, _UNHURT),
     Attack("settings-flood", "20,000 SETTINGS frames, three times", frames.settings_flood, _UNHURT),
     Attack("ping-flood", "20,000 PING frames, three times", frames.ping_flood, _UNHURT),

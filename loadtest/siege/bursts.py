@@ -31,6 +31,7 @@ _KNEE_CALLS_IN_FLIGHT = 32 // _LOAD_PROCESSES
 _KNEE_SECONDS = 2.0
 _OVERLOAD = 3.0
 """Times the knee."""
+_LEAST_OVERLOAD = 2.5
 _OVERLOAD_SECONDS = 4.0
 _SECONDS = 3.0
 
@@ -70,6 +71,7 @@ async def overload(target: Target) -> Outcome:
     outcome.count("knee/s", knee)
     outcome.count("offered/s", len(calls) / seconds)
     outcome.count("goodput/s", num_answered / seconds)
+    outcome.check(len(calls) / seconds > _LEAST_OVERLOAD * knee, "the generator did not keep up: this was no overload")
     return outcome
 
 
@@ -112,6 +114,7 @@ async def cancelled(target: Target) -> Outcome:
     async with contextlib.AsyncExitStack() as stack:
         methods = await _connect(target, 10, stack)
         for _ in range(3):
+            started = time.monotonic()
             calls = [
                 method(translate_request(text), timeout=DEADLINE_SECONDS)
                 for method, text in zip(itertools.islice(itertools.cycle(methods), 1000), _texts(), strict=False)
@@ -120,7 +123,7 @@ async def cancelled(target: Target) -> Outcome:
             cancelled = [call for call in calls if call.cancel()]
             outcome.statuses["given up"] += len(cancelled)
             given_up = set(map(id, cancelled))
-            await record_all(outcome, (call for call in calls if id(call) not in given_up))
+            await record_all(outcome, (call for call in calls if id(call) not in given_up), started)
             await asyncio.sleep(0.5)
     return outcome
 
@@ -131,9 +134,9 @@ async def short_deadlines(target: Target) -> Outcome:
     async with contextlib.AsyncExitStack() as stack:
         methods = await _connect(target, 10, stack)
         for seconds in (0.0, 0.001, 0.005):
-            texts = itertools.islice(_texts(), 500)
+            texts, started = itertools.islice(_texts(), 500), time.monotonic()
             calls = [methods[index % 10](translate_request(text), timeout=seconds) for index, text in enumerate(texts)]
-            await record_all(outcome, calls)
+            await record_all(outcome, calls, started)
     return outcome
 
 
@@ -142,12 +145,13 @@ async def _burst(target: Target, num_connections: int, num_calls: int) -> Outcom
     async with contextlib.AsyncExitStack() as stack:
         methods = await _connect(target, num_connections, stack)
         requests = [translate_request(text) for text in SENTENCES]
+        started = time.monotonic()
         calls = [
             methods[index % num_connections](requests[index % len(requests)], timeout=DEADLINE_SECONDS)
             for index in range(num_calls)
         ]
         outcome.stop_sending()
-        await record_all(outcome, calls)
+        await record_all(outcome, calls, started)
     return outcome
 
 

@@ -73,10 +73,13 @@ def status_name(error: grpc.aio.AioRpcError) -> str:
     return error.code().name
 
 
-async def record(outcome: Outcome, call: Awaitable[Any], meant: float | None = None) -> grpc.aio.AioRpcError | None:
-    """Wait for a unary call, and count how it ended. `meant`: when it was meant to start, on the monotonic clock, if
-    not now. Returns its error, if it has one."""
-    started = meant or time.monotonic()
+async def record(outcome: Outcome, call: Awaitable[Any], started: float | None = None) -> grpc.aio.AioRpcError | None:
+    """Wait for a unary call, and count how it ended. Returns its error, if it has one.
+
+    `started`: when it did or was meant to, in seconds of the monotonic clock, if not now.
+    """
+    if started is None:
+        started = time.monotonic()
     try:
         await call
     except grpc.aio.AioRpcError as error:
@@ -89,8 +92,9 @@ async def record(outcome: Outcome, call: Awaitable[Any], meant: float | None = N
     return None
 
 
-async def record_all(outcome: Outcome, calls: Iterable[Awaitable[Any]]) -> None:
-    await asyncio.gather(*(record(outcome, call) for call in calls))
+async def record_all(outcome: Outcome, calls: Iterable[Awaitable[Any]], started: float) -> None:
+    """Wait for unary calls that started together."""
+    await asyncio.gather(*(record(outcome, call, started) for call in calls))
 
 
 async def record_stream(outcome: Outcome, call: Any) -> None:

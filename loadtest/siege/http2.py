@@ -2,14 +2,14 @@
 
 import asyncio
 import contextlib
+import time
 from collections import Counter
-from collections.abc import Iterable
 
+import grpc
 from hpack import Decoder, Encoder
 from hpack.exceptions import HPACKError
 from hyperframe.exceptions import HyperframeError
 from hyperframe.frame import (
-    ContinuationFrame,
     DataFrame,
     Frame,
     GoAwayFrame,
@@ -22,10 +22,9 @@ from hyperframe.frame import (
 from loadtest.siege.attack import Target
 
 _PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
-_FRAME_BYTES = 16_384
-"""Most that a frame may carry, unless the other side says otherwise."""
-
 _HEADER_BYTES = 9
+_REFUSED_STREAM = 7
+_STATUS_NAMES: dict[int, str] = {code.value[0]: code.name for code in grpc.StatusCode}
 _PATIENCE_SECONDS = 5.0
 
 
@@ -42,10 +41,8 @@ class Connection:
         self.received: Counter[str] = Counter()
         """Frames by type; of DATA, see `data_bytes`."""
         self.data_bytes = 0
-        self.resets: Counter[int] = Counter()
-        """Streams that the server has reset, by error code."""
-        self.grpc_statuses: Counter[int] = Counter()
-        """Streams that the server has ended with a status."""
+        self.ended: dict[int, str] = {}
+        """How the server has ended streams: gRPC's status, or the error code of a reset."""
         self.goaway: int | None = None
         """Error code with which the server said good-bye."""
         self.is_closed = False
@@ -63,15 +60,16 @@ class Connection:
 
     async def send(self, data: bytes) -> bool:
         """Returns whether the connection was still open."""
+        if self.is_closed:
+            return False
         with contextlib.suppress(OSError):
             self._writer.write(data)
             await self._writer.drain()
+        await asyncio.sleep(0)  # what has come is read, also where the buffer takes all at once
         return not self.is_closed
 
-    def call_headers(
-        self, stream_id: int, path: str, metadata: Iterable[tuple[str, str]] = (), ends_headers: bool = True
-    ) -> bytes:
-        """The frames that begin a gRPC call."""
+    def call_headers(self, stream_id: int, path: str, ends_headers: bool = True) -> bytes:
+        """The frame that begins a gRPC call. `ends_headers`: else CONTINUATION frames have to follow."""
         headers = [
             (":method", "POST"),
             (":scheme", "http"),
@@ -79,15 +77,9 @@ class Connection:
             (":authority", "localhost"),
             ("te", "trailers"),
             ("content-type", "application/grpc"),
-            *metadata,
         ]
-        block = self._encoder.encode(headers)
-        parts = [block[start : start + _FRAME_BYTES] for start in range(0, len(block), _FRAME_BYTES)]
-        frames: list[Frame] = [HeadersFrame(stream_id, data=parts[0])]
-        frames += [ContinuationFrame(stream_id, data=part) for part in parts[1:]]
-        if ends_headers:
-            frames[-1].flags.add("END_HEADERS")
-        return b"".join(frame.serialize() for frame in frames)
+        flags = ["END_HEADERS"] if ends_headers else []
+        return HeadersFrame(stream_id, data=self._encoder.encode(headers), flags=flags).serialize()
 
     def call(self, stream_id: int, path: str, message: bytes) -> bytes:
         """The frames of a unary request."""
@@ -95,17 +87,19 @@ class Connection:
 
     async def ping(self) -> bool:
         """Whether the server acknowledges, and so has processed whatever was sent before."""
+        if self.is_closed:
+            return False
         self._acknowledged.clear()
         await self.send(PingFrame(0, opaque_data=b"barrier!").serialize())
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._acknowledged.wait(), _PATIENCE_SECONDS)
         return self._acknowledged.is_set() and not self.is_closed
 
-    async def wait_closed(self, seconds: float) -> bool:
-        """Whether the server closes the connection within that time."""
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(asyncio.shield(self._reading), seconds)
-        return self.is_closed
+    async def wait_ended(self, num_streams: int) -> None:
+        """For the end of so many streams, or of the connection, but not for ever."""
+        deadline = time.monotonic() + _PATIENCE_SECONDS
+        while len(self.ended) < num_streams and not self.is_closed and time.monotonic() < deadline:
+            await asyncio.sleep(0.01)
 
     async def close(self) -> None:
         self._reading.cancel()
@@ -134,11 +128,12 @@ class Connection:
         elif isinstance(frame, HeadersFrame):
             for name, value in self._decoder.decode(frame.data, raw=True):
                 if name == b"grpc-status":
-                    self.grpc_statuses[int(value)] += 1
+                    self.ended[frame.stream_id] = _STATUS_NAMES[int(value)]
         elif isinstance(frame, DataFrame):
             self.data_bytes += len(frame.data)
         elif isinstance(frame, RstStreamFrame):
-            self.resets[frame.error_code] += 1
+            how = "refused" if frame.error_code == _REFUSED_STREAM else f"reset {frame.error_code}"
+            self.ended.setdefault(frame.stream_id, how)  # one that has its status may be reset nevertheless
         elif isinstance(frame, GoAwayFrame):
             self.goaway = frame.error_code
 

@@ -8,7 +8,7 @@ from loadtest.siege.attack import SENTENCES, Outcome, Target
 from loadtest.siege.calls import SCORE, TRANSLATE, open_channel, record, translate_request, unary
 from seq2serve.pb import translation_pb2 as pb
 
-_DEADLINE_SECONDS = 8.0
+_DEADLINE_SECONDS = 3.0
 _TIMES = 3
 
 
@@ -43,7 +43,7 @@ _REQUESTS: dict[str, Callable[[], tuple[str, bytes]]] = {
         long_text(2_000), glossary=_glossary(f"{a} {b}" for a in _words()[:40] for b in _words()[:25])
     ),
     "most-characters": lambda: _translate(*[long_text(10_000)] * 128),
-    "long-beams": lambda: _translate(*[long_text(10_000)] * 43, beam_size=4),
+    "long-beams": lambda: _translate(*[long_text(10_000)] * 42, beam_size=4),
     "long-n-best": lambda: _translate(*[long_text(10_000)] * 8, beam_size=8, num_hypotheses=8),
     "long-alignments": lambda: _translate(*[long_text(10_000)] * 4, return_alignment=True, return_token_scores=True),
     "scores": lambda: _score(128),

@@ -11,6 +11,9 @@ from loadtest.siege.witness import HonestCall
 _NEVER = frozenset({"CANCELLED", "UNKNOWN"})
 """How no call may end, unless its caller wanted it."""
 
+_MAYBE_UNSEEN = frozenset({"CANCELLED", "UNAVAILABLE", "DEADLINE_EXCEEDED"})
+"""What the client's side can say by itself, of a call that the server has not seen."""
+
 
 @dataclass(frozen=True)
 class Sight:
@@ -37,6 +40,9 @@ class Sight:
 
     num_counted: float
     """Calls that the server has counted, the honest client's too."""
+
+    num_log_lines: int
+    """That the server has written."""
 
     server_status: int | None
     """With which the server has ended; None if it still runs."""
@@ -69,10 +75,19 @@ def violations(sight: Sight) -> list[str]:
         found.append(
             f"goodput: {outcome.evidence.get('goodput/s', 0.0):.0f}/s, {bounds.goodput:.0%} of {knee:.0f}/s expected"
         )
-    num_answers = outcome.statuses["OK"] + outcome.statuses["RESOURCE_EXHAUSTED"]
+    num_answers = num_answered_by_server(sight)
     if bounds.all_counted and sight.num_counted < num_answers:
-        found.append(f"the server has counted {sight.num_counted:.0f} calls of {num_answers}")
+        found.append(f"the server has counted {sight.num_counted:.0f} of {num_answers} calls that it has answered")
+    if bounds.log_lines is not None and sight.num_log_lines > bounds.log_lines:
+        found.append(f"the server has logged {sight.num_log_lines} lines, at most {bounds.log_lines} expected")
     return found
+
+
+def num_answered_by_server(sight: Sight) -> int:
+    """Calls of both clients that only the server can have ended as they did."""
+    statuses = sight.outcome.statuses
+    by_attacker = sum(number for status, number in statuses.items() if status.isupper() and status not in _MAYBE_UNSEEN)
+    return by_attacker + sum(call.status not in _MAYBE_UNSEEN for call in (*sight.during, *sight.after))
 
 
 def _honest_violations(sight: Sight) -> list[str]:
@@ -164,6 +179,8 @@ def notes(sight: Sight) -> list[str]:
         if latencies:
             ordered = sorted(latencies)
             evidence.append(f"{what} p50 {percentile(ordered, 50):.0f} p99 {percentile(ordered, 99):.0f} ms")
+    if sight.num_log_lines:
+        evidence.append(f"{sight.num_log_lines} lines of log")
     told = f"{sight.attack.name}: {sight.attack.what}"
     return [
         f"{told} ({', '.join(evidence)})" if evidence else told,
