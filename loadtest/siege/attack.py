@@ -71,7 +71,7 @@ class Outcome:
 @dataclass(frozen=True, kw_only=True)
 class Bounds:
     """What must hold, over and above what must hold always: no call of the honest client fails, none of the attacker's
-    ends with CANCELLED or UNKNOWN, and the server lives. None: no bound."""
+    ends with CANCELLED, UNKNOWN or INTERNAL, and the server lives. None: no bound."""
 
     honest_ms: float | None = None
     """Longest that a single sentence of the honest client takes, in milliseconds."""

@@ -21,35 +21,43 @@ _MOST_SECONDS = 45.0
 
 def make(attack: Attack, target: Target) -> tuple[float, Outcome]:
     """In as many processes as the attack wants. Returns when it began, and what came of it."""
-    command = [sys.executable, "-m", "loadtest.siege.attacker", attack.name, target.host, str(target.port)]
-    processes = [
-        subprocess.Popen([*command, str(target.pid)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        for _ in range(attack.num_processes)
-    ]
-    for process in processes:
-        assert process.stdout
-        process.stdout.readline()  # it has imported what it needs
-    started = time.monotonic()
+    arguments = [attack.name, target.host, str(target.port), str(target.pid)]
+    command = [sys.executable, "-m", "loadtest.siege.attacker", *arguments]
     total = Outcome()
-    for process in processes:
-        assert process.stdin
-        process.stdin.write("go\n")
-        process.stdin.flush()
-    for process in processes:
-        try:
-            written, _ = process.communicate(timeout=max(0.1, started + _MOST_SECONDS - time.monotonic()))
-        except subprocess.TimeoutExpired:
+    processes: list[subprocess.Popen[str]] = []
+    try:
+        for _ in range(attack.num_processes):
+            process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+            processes.append(process)
+        for process in processes:
+            assert process.stdout  # for mypy: it is piped
+            process.stdout.readline()  # it has imported what it needs
+        started = time.monotonic()
+        for process in processes:
+            assert process.stdin  # for mypy: it is piped
+            process.stdin.write("go\n")
+            process.stdin.flush()
+        for process in processes:
+            total.add(_outcome(process, started + _MOST_SECONDS))
+    finally:
+        for process in processes:
             process.kill()
             process.communicate()
-            total.check(False, f"the attack did not end within {_MOST_SECONDS:.0f} s")
-        else:
-            total.check(process.returncode == 0, f"the attacker ended with status {process.returncode}")
-            if process.returncode == 0:
-                outcome = Outcome(**json.loads(written))
-                outcome.statuses = Counter(outcome.statuses)
-                total.add(outcome)
     total.last_sent = total.last_sent or time.monotonic()
     return started, total
+
+
+def _outcome(process: subprocess.Popen[str], deadline: float) -> Outcome:
+    """What an attacker writes, or that it wrote nothing until the deadline."""
+    try:
+        written, _ = process.communicate(timeout=max(0.1, deadline - time.monotonic()))
+    except subprocess.TimeoutExpired:
+        return Outcome(complaints=[f"the attack did not end within {_MOST_SECONDS:.0f} s"])
+    if process.returncode:
+        return Outcome(complaints=[f"the attacker ended with status {process.returncode}"])
+    outcome = Outcome(**json.loads(written))
+    outcome.statuses = Counter(outcome.statuses)  # a plain dictionary in JSON
+    return outcome
 
 
 def main() -> None:

@@ -14,8 +14,9 @@ _OVERLOAD = Bounds(
     honest_ms=500, statuses=_STATUSES, answered_ms=500, refused_ms=100, goodput=0.8, may_refuse_honest=True
 )
 _MALFORMED = Bounds(honest_ms=100, begin_ms=100, all_counted=True, log_lines=800)
+_LEGAL = Bounds(honest_ms=100, begin_ms=100, statuses=frozenset({"OK", "RESOURCE_EXHAUSTED", "DEADLINE_EXCEEDED"}))
 _STREAMS = Bounds(honest_ms=100, begin_ms=100, statuses=_STATUSES)
-_MEGABYTES = Bounds(honest_ms=100, begin_ms=100, memory_mb=100, statuses=frozenset({"INVALID_ARGUMENT", "OK"}))
+_MEGABYTES = Bounds(honest_ms=100, begin_ms=100, memory_mb=100, statuses=_STATUSES | {"INVALID_ARGUMENT"})
 _GZIP = Bounds(honest_ms=100, begin_ms=100, memory_mb=100, statuses=frozenset({"RESOURCE_EXHAUSTED"}))
 _CANCELLED = Bounds(honest_ms=100, begin_ms=100, statuses=_STATUSES | {"given up"})
 _LATE = Bounds(honest_ms=100, begin_ms=100, statuses=_STATUSES | {"DEADLINE_EXCEEDED"})
@@ -36,19 +37,16 @@ _ALL = (
         "phrases-and-glossary",
         "10,000 characters, 64 forbidden phrases and 2 glossary entries: 19 kB, three times",
         nasty("phrases-and-glossary"),
-        _UNHURT,
+        _LEGAL,
     ),
-    Attack("phrase-of-one-letter", 'the forbidden phrase "e", three times', nasty("phrase-of-one-letter"), _UNHURT),
-    Attack("glossary-entries", "1,000 glossary entries, three times", nasty("glossary-entries"), _UNHURT),
+    Attack("phrase-of-one-letter", 'the forbidden phrase "e", three times', nasty("phrase-of-one-letter"), _LEGAL),
+    Attack("glossary-entries", "1,000 glossary entries, three times", nasty("glossary-entries"), _LEGAL),
     Attack("most-characters", "128 contents of 10,000 characters, three times", nasty("most-characters"), _UNHURT),
-    Attack("long-beams", "42 contents of 10 kB with a beam of 4", nasty("long-beams"), _UNHURT),
-    Attack("long-n-best", "8 contents of 10 kB with 8 hypotheses", nasty("long-n-best"), _UNHURT),
-    Attack("long-alignments", "4 contents of 10 kB with alignments, three times", nasty("long-alignments"), _UNHURT),
-    Attack("scores", "Score of 128 pairs with alignments, three times", nasty("scores"), _UNHURT),
-    Attack("long-prefixes", "100 contents of 1 kB behind 60 words, with a beam of 4", nasty("long-prefixes"), _UNHURT),
-    Attack(
-        "refused-megabytes", "300 refused calls of 5 MB, half of them at once", malformed.refused_megabytes, _MEGABYTES
-    ),
+    Attack("long-beams", "42 contents of 10 kB with a beam of 4", nasty("long-beams"), _LEGAL),
+    Attack("long-n-best", "8 contents of 10 kB with 8 hypotheses", nasty("long-n-best"), _LEGAL),
+    Attack("long-alignments", "4 contents of 10 kB with alignments, three times", nasty("long-alignments"), _LEGAL),
+    Attack("scores", "Score of 128 pairs with alignments, three times", nasty("scores"), _LEGAL),
+    Attack("long-prefixes", "100 contents of 1 kB behind 60 words, with a beam of 4", nasty("long-prefixes"), _LEGAL),
     Attack("gzip-bomb", "200 kB that are 200 MB, three times", malformed.gzip_bomb, _GZIP),
     Attack("malformed", "100 calls each of 8 kinds of wrong call", malformed.malformed, _MALFORMED),
     Attack("rapid-reset", "5,000 streams begun and reset, three times", frames.rapid_reset, _UNHURT),
@@ -64,6 +62,9 @@ _ALL = (
     Attack("silent", "500 connections that say nothing, for 2 s", connections.silent_connections, _UNHURT),
     Attack("garbage", "200 connections that send 4 kB of noise", connections.garbage, _UNHURT),
     Attack("tls-hello", "200 connections that begin a TLS handshake", connections.tls_hello, _UNHURT),
+    Attack(
+        "refused-megabytes", "300 refused calls of 5 MB, half of them at once", malformed.refused_megabytes, _MEGABYTES
+    ),
     Attack("descriptors", "1,500 connections where 1,024 descriptors are allowed", connections.descriptors, _UNHURT),
     Attack("killed-engine", "kill -9 of the process that decodes another model", ends.killed_engine, _KILLED),
     Attack("drained", "200 streams opened 0.1 s before SIGTERM", ends.drained, _DRAINED),

@@ -139,7 +139,8 @@ async def _flood(connection: Connection, outcome: Outcome, frames: bytes, what: 
         num_sent = min(start + _CHUNK_BYTES, len(frames))
     outcome.count(f"{what}, at most", round(number * num_sent / len(frames)))
     processed = await connection.ping()
-    outcome.statuses["all processed" if processed else "connection closed"] += 1
+    how = "all processed" if processed else "connection closed" if connection.is_closed else "not processed in time"
+    outcome.statuses[how] += 1
     outcome.count("acknowledged", connection.received["Settings"] + connection.received["Ping"])
     if connection.goaway:
         outcome.count(f"GOAWAY {connection.goaway}")

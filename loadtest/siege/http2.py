@@ -7,8 +7,6 @@ from collections import Counter
 
 import grpc
 from hpack import Decoder, Encoder
-from hpack.exceptions import HPACKError
-from hyperframe.exceptions import HyperframeError
 from hyperframe.frame import (
     DataFrame,
     Frame,
@@ -108,13 +106,14 @@ class Connection:
             await self._writer.wait_closed()
 
     async def _read(self) -> None:
-        with contextlib.suppress(OSError, asyncio.IncompleteReadError, HyperframeError, HPACKError):
+        try:
             while True:
                 frame, length = Frame.parse_frame_header(memoryview(await self._reader.readexactly(_HEADER_BYTES)))
                 frame.parse_body(memoryview(await self._reader.readexactly(length)))
                 self._take(frame)
-        self.is_closed = True
-        self._acknowledged.set()
+        except (OSError, asyncio.IncompleteReadError):
+            self.is_closed = True
+            self._acknowledged.set()
 
     def _take(self, frame: Frame) -> None:
         self.received[type(frame).__name__.removesuffix("Frame")] += 1

@@ -8,8 +8,8 @@ from loadtest.report import percentile
 from loadtest.siege.attack import Attack, Outcome
 from loadtest.siege.witness import HonestCall
 
-_NEVER = frozenset({"CANCELLED", "UNKNOWN"})
-"""How no call may end, unless its caller wanted it."""
+_NEVER = frozenset({"CANCELLED", "UNKNOWN", "INTERNAL"})
+"""How no call may end: calls that their callers cancelled are counted apart."""
 
 _MAYBE_UNSEEN = frozenset({"CANCELLED", "UNAVAILABLE", "DEADLINE_EXCEEDED"})
 """What the client's side can say by itself, of a call that the server has not seen."""

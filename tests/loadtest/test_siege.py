@@ -71,6 +71,7 @@ def test_where_nothing_happens_every_bound_is_held() -> None:
         (sight(during=[honest(status="RESOURCE_EXHAUSTED")]), "the honest client failed: RESOURCE_EXHAUSTED"),
         (sight(outcome=outcome(CANCELLED=7)), "7 of the attacker's calls ended with CANCELLED"),
         (sight(outcome=outcome(UNKNOWN=7)), "7 of the attacker's calls ended with UNKNOWN"),
+        (sight(outcome=outcome(INTERNAL=7)), "7 of the attacker's calls ended with INTERNAL"),
         (sight(Bounds(statuses=frozenset({"OK"})), outcome(OK=1, NOT_FOUND=2)), "2 of the attacker's calls"),
         (sight(Bounds(honest_ms=100), during=[honest(100.5)]), "longest sentence of the honest client, ms: 100.5"),
         (sight(Bounds(begin_ms=100), during=[honest(200, method="ListModels")]), "longest ListModels"),
