@@ -15,7 +15,7 @@ from tests.e2e.processes import run
 NO_TIMES = Bounds(back_seconds=None)
 """That a machine which does other things beside could break."""
 
-QUICK = ("silent", "tls-hello", "settings-flood", "ping-flood", "continuation-flood", "short-deadlines")
+QUICK = ("silent", "settings-flood", "ping-flood", "short-deadlines")
 
 
 @pytest.fixture(scope="module")
@@ -29,12 +29,10 @@ def test_attacks_do_what_they_say(sights: dict[str, Sight]) -> None:
     statuses = {name: +sight.outcome.statuses for name, sight in sights.items()}
     evidence = {name: sight.outcome.evidence for name, sight in sights.items()}
     assert statuses["silent"] == {"greeted": 500}
-    assert statuses["tls-hello"].total() == 200
     assert statuses["settings-flood"] == {"all processed": 3}
     assert evidence["settings-flood"]["acknowledged"] >= 60_000
     assert statuses["ping-flood"] == {"connection closed": 3}
     assert evidence["ping-flood"]["GOAWAY 11"] == 3, "ENHANCE_YOUR_CALM"
-    assert evidence["continuation-flood"]["CONTINUATION sent, at most"] > 0
     assert statuses["short-deadlines"]["DEADLINE_EXCEEDED"] >= 1000
 
 
