@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test check format proto download train release export load bench bench-quick evaluate
+.PHONY: help serve test check format proto download train release export load siege bench bench-quick evaluate
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
@@ -49,6 +49,9 @@ proto: $(VENV)/everything ## write seq2serve/pb from proto/
 
 load: $(VENV)/loadtest ## load every model alike, and compare latency and throughput
 	$(BIN)/python -m loadtest $(ARGS)
+
+siege: $(VENV)/loadtest ## attack a server in every known way beside an honest client, in two minutes
+	$(BIN)/python -m loadtest.siege $(ARGS)
 
 bench: $(VENV)/everything ## compare with CTranslate2 and PyTorch, offline and under load: build/bench.html
 	$(BIN)/python -m bench $(ARGS)

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from bench.open_loop import OK
-from bench.process import Child, family
+from bench.process import Child
+from loadtest.memory import family
 from loadtest.report import percentile
 from loadtest.running_server import RunningServer
 

@@ -1,6 +1,5 @@
 """What is measured runs in processes of its own, which wait, and take no time, while others are measured."""
 
-import contextlib
 import json
 import os
 import subprocess
@@ -61,32 +60,3 @@ class Worker(Child):
         command = ["bench.worker", name, str(threads), str(folder)]
         super().__init__(name, command, {"OMP_NUM_THREADS": str(threads)})
         self.settings: list[int] = self.read()["settings"]
-
-
-def forget_peak() -> None:
-    """Count the peak of this process's memory anew, from what it holds now (Linux: clear_refs)."""
-    with contextlib.suppress(OSError):
-        Path("/proc/self/clear_refs").write_text("5", encoding="utf-8")
-
-
-def family(pid: int) -> list[int]:
-    """A process, those that it has started, and those that they have started."""
-    lists = Path(f"/proc/{pid}/task").glob("*/children")
-    children = [int(child) for listed in lists for child in listed.read_text(encoding="utf-8").split()]
-    return [pid, *(member for child in children for member in family(child))]
-
-
-def memory_megabytes(pid: int) -> dict[str, float]:
-    """Memory of a process and of the processes that it has started, by Linux's name for it: VmRSS is resident now,
-    VmHWM was at the peak; memory that they share is counted for each of them there, and once in Pss."""
-    megabytes = {"VmRSS": 0.0, "VmHWM": 0.0, "Pss": 0.0}
-    for member in family(pid):
-        folder = Path(f"/proc/{member}")
-        lines = [
-            *(folder / "status").read_text(encoding="utf-8").splitlines(),
-            *(folder / "smaps_rollup").read_text(encoding="utf-8").splitlines()[1:],
-        ]
-        values = dict(line.split(":", 1) for line in lines)
-        for name in megabytes:
-            megabytes[name] += int(values[name].split()[0]) * 1024 / 1e6
-    return megabytes

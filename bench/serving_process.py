@@ -11,7 +11,7 @@ import grpc
 
 from bench.findings import Findings, Table
 from bench.plan import Plan
-from bench.process import memory_megabytes
+from loadtest.memory import memory_megabytes
 from loadtest.running_server import running_server, serve_command
 from seq2serve.pb import translation_pb2 as pb
 from seq2serve.pb import translation_pb2_grpc as pb_grpc

@@ -7,8 +7,8 @@ import time
 from pathlib import Path
 
 from bench.made import opus_size_paths
-from bench.process import forget_peak, memory_megabytes
 from bench.systems import OurEngine, System
+from loadtest.memory import forget_peak, memory_megabytes
 
 
 def open_system(name: str, threads: int, folder: Path) -> System:
@@ -39,7 +39,7 @@ def main() -> None:
         order = json.loads(line)
         sources, one_by_one = order.pop("sources"), order.pop("one_by_one", False)
         taken, outputs = [], []
-        forget_peak()
+        forget_peak(os.getpid())
         for batch in [[source] for source in sources] if one_by_one else [sources]:
             started = time.perf_counter()
             outputs += system.translate(batch, **order)

@@ -19,7 +19,11 @@ class ServerError(Exception):
 
 class RunningServer(NamedTuple):
     address: str
-    pid: int
+    process: subprocess.Popen[str]
+
+    @property
+    def pid(self) -> int:
+        return self.process.pid
 
 
 def serve_command(model_repository: Path, *flags: str) -> list[str]:
@@ -43,7 +47,7 @@ def running_server(command: Sequence[str], log: Path) -> Iterator[RunningServer]
             timer.cancel()
             if not line.startswith("serving on "):
                 raise ServerError(f"the server did not start; {log} ends with: {log.read_text()[-500:].strip()}")
-            yield RunningServer(line.split()[2].rstrip(";"), process.pid)
+            yield RunningServer(line.split()[2].rstrip(";"), process)
         finally:
             timer.cancel()
             process.terminate()
