@@ -27,9 +27,13 @@ def save_weights(weights: dict[str, Tensor], path: Path, dtype: torch.dtype = to
 
 
 def load_weights(model: Seq2SeqModel, path: Path) -> None:
-    """Read weights into the model. Raises CheckpointError for a file that is missing, damaged, or does not fit."""
+    """Read weights into the model. Raises CheckpointError for a file that is missing, damaged, or does not fit, and for
+    weights of NaN or infinity."""
     try:
         weights = load_file(path)
+        broken = [name for name, tensor in weights.items() if not tensor.isfinite().all()]
+        if broken:
+            raise CheckpointError(f"{path}: weights that are not finite: {', '.join(broken)}")
         model.load_state_dict({name: tensor.float() for name, tensor in weights.items()})
     except (OSError, SafetensorError, RuntimeError) as error:
         raise CheckpointError(f"{path}: {error}") from error

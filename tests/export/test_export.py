@@ -1,10 +1,15 @@
 """`python -m export` from a trained checkpoint: what it writes, and what it refuses to write."""
 
+import math
 import shutil
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
 
 from export import quantize
 from export.__main__ import ExportError, check_parity, commit, export, main, quantize_and_check
@@ -95,6 +100,49 @@ def test_graphs_of_other_weights_are_refused(workplace: Workplace, tmp_path: Pat
     check_parity(model, tmp_path, tokenizer.get_piece_size())
     next(model.parameters()).data += 0.5
     with pytest.raises(ExportError, match="differ by"):
+        check_parity(model, tmp_path, tokenizer.get_piece_size())
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+def test_a_checkpoint_whose_weights_are_not_finite_is_refused_in_one_line(
+    workplace: Workplace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, value: float
+) -> None:
+    spoilt, bundle = tmp_path / "spoilt", tmp_path / "tiny-en-fr" / "1"
+    shutil.copytree(workplace.run, spoilt)
+    weights = load_file(spoilt / "model.safetensors")
+    name = next(iter(weights))
+    weights[name].view(-1)[-1] = value
+    save_file(weights, spoilt / "model.safetensors")
+    monkeypatch.setattr(sys, "argv", ["export", str(spoilt), str(bundle), "--precision", "fp32"])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == f"error: {spoilt / 'model.safetensors'}: weights that are not finite: {name}"
+    assert not bundle.exists()
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_graphs_that_compute_nan_are_refused(
+    workplace: Workplace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, value: float
+) -> None:
+    """Also where PyTorch computes it as well, from the first token or from a later one on."""
+    _, model, tokenizer = load_checkpoint(workplace.run)
+    export_encoder(model, tmp_path / ENCODER)
+    export_step(model, tmp_path / STEP)
+    step = model.step
+
+    def break_later(ids: Tensor, positions: Tensor, state: Any) -> Any:
+        logits, next_state = step(ids, positions, state)
+        return (logits * value if positions[0] == 3 else logits), next_state
+
+    monkeypatch.setattr(model, "step", break_later)
+    with pytest.raises(ExportError, match="differ by nan nats"):
+        check_parity(model, tmp_path, tokenizer.get_piece_size())
+    monkeypatch.undo()
+    with torch.no_grad():
+        next(model.parameters()).fill_(value)
+    export_encoder(model, tmp_path / ENCODER)
+    export_step(model, tmp_path / STEP)
+    with pytest.raises(ExportError, match="differ by nan nats"):
         check_parity(model, tmp_path, tokenizer.get_piece_size())
 
 
