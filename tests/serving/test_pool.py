@@ -101,12 +101,12 @@ async def test_an_engine_that_does_not_read_is_passed_over_and_where_none_reads_
 
 
 async def test_a_request_is_accepted_whole_or_not_at_all_and_the_limit_is_one_of_all_engines() -> None:
-    pool = Pool(2, max_waiting=3, max_rows=4)
+    pool = Pool(2, max_waiting=9, max_rows=4)
     pool.send(*[1] * 9)
-    with pytest.raises(QueueFull, match="1 sentences wait, 3 more would exceed the limit of 3"):
-        pool.send(1, 1, 1, first=9)
+    with pytest.raises(QueueFull, match="1 sentences wait, 9 more would exceed the limit of 9"):
+        pool.send(*[1] * 9, first=9)
     assert sum(len(engine.sentences) for engine in pool.engines) == 9
-    pool.send(1, 1, first=9)
+    pool.send(*[1] * 8, first=9)
 
 
 async def test_a_lost_engine_s_sentences_go_to_the_least_busy_of_the_others() -> None:
