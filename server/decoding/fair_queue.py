@@ -64,10 +64,14 @@ class _Turns(Generic[_Shared]):
 
     def charge(self, share: _Shared, cost: int, num_active: int) -> None:
         """A sentence of `share` has its rows. `num_active`: shares that wait or run."""
-        self.leave(share)
         self.now = max(self.now, share.start) + cost / (num_active + 1)
-        share.start += cost
-        self._insert(share)
+        if len(self.order) == 1:
+            share.start += cost
+            self.order[0] = (share.start, share.number, share)
+        else:
+            self.leave(share)
+            share.start += cost
+            self._insert(share)
 
     def _insert(self, share: _Shared) -> None:
         share.number = self.next_number

@@ -244,7 +244,7 @@ class Backlog:
 kinds = st.lists(sentences, min_size=1, max_size=4)
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=40)
 @given(kinds, kinds, st.integers(1, 5), st.integers(1, 5), st.sampled_from([MAX_ROWS, 16, 64]))
 def test_shares_of_two_callers_with_a_backlog_converge_whatever_they_send(
     some: list[tuple[int, int]], others: list[tuple[int, int]], num_some: int, num_others: int, max_rows: int
@@ -262,7 +262,7 @@ def test_shares_of_two_callers_with_a_backlog_converge_whatever_they_send(
     assert abs(given_to["a"] - given_to["b"]) <= 2 * MAX_COST * max_rows / MAX_ROWS
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=40)
 @given(kinds, kinds)
 def test_shares_of_two_requests_of_a_caller_converge_beside_another_caller(
     some: list[tuple[int, int]], others: list[tuple[int, int]]
