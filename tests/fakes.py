@@ -61,10 +61,14 @@ class Gate:
 
     def allow(self, num_steps: int) -> None:
         """Let so many more steps through, and return when they are done and the loop stands before the next."""
+        self.allow_soon(num_steps)
+        self.wait_until_held()
+
+    def allow_soon(self, num_steps: int) -> None:
+        """Let so many more steps through, whenever the loop comes to them."""
         with self._changed:
             self._num_allowed += num_steps
             self._changed.notify_all()
-        self.wait_until_held()
 
     def open(self) -> None:
         with self._changed:

@@ -98,8 +98,8 @@ class Engine:
         now = self._clock()
         opened = [OpenSentence(one, self._ticket(one), one.submitted or now) for one in sentences]
         for sentence in opened:
-            self._waiting[sentence.ticket.id] = sentence
             self._queue.add(sentence.ticket)
+            self._waiting[sentence.ticket.id] = sentence
         return [sentence.ticket.id for sentence in opened]
 
     def cancel(self, ids: Sequence[int]) -> None:

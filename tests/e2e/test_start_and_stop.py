@@ -223,7 +223,8 @@ def test_every_call_that_comes_before_a_drain_is_answered_or_refused_by_name(mod
     with server_process(model_repository) as server:
         asyncio.run(streams(server))
         assert server.process.wait(PATIENCE) == 0
-    assert codes.keys() <= {grpc.StatusCode.OK, grpc.StatusCode.UNAVAILABLE}, codes
+    refused = {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.RESOURCE_EXHAUSTED}  # one connection's share of a queue
+    assert codes.keys() <= {grpc.StatusCode.OK, *refused}, codes
     assert codes[grpc.StatusCode.UNAVAILABLE], "the drain came too late to be seen"
 
 

@@ -8,7 +8,7 @@ import subprocess
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -45,15 +45,15 @@ class Remote:
         """Keys of which a part has been told."""
         self._changed = asyncio.Event()
 
-    def submit(self, *sources: list[int], key: int = 0, streams: bool = False, caller: str = "") -> list[int]:
+    def submit(self, *sources: list[int], key: int = 0, caller: str = "", streams: bool = False) -> list[int]:
         """Keys are counted from `key`."""
         sentences = [
-            Sentence(source, greedy(LIMIT), self._listener(key + number), streams=streams, caller=caller)
+            Sentence(source, greedy(LIMIT), self.listener(key + number), streams=streams, caller=caller)
             for number, source in enumerate(sources)
         ]
         return self.engine.submit(sentences)
 
-    def _listener(self, key: int) -> Listener:
+    def listener(self, key: int) -> Listener:
         def listen(event: Event) -> None:
             assert key not in self.ends
             if isinstance(event, Written):
@@ -329,13 +329,15 @@ async def test_a_sentence_that_kills_engines_kills_no_more_than_two(bundle: Bund
         assert await made.ended(1) == translate([3, 9, EOS], LIMIT)
 
 
-async def test_a_loop_that_breaks_at_every_sentence_fails_it_and_the_next_engine_serves(
+async def test_steps_that_always_raise_fail_their_sentences_and_in_the_end_the_loop_and_the_next_engine_serves(
     bundle: Bundle, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with remote(bundle, Broken, QUICK) as made:
-        made.submit(endless(1))
-        assert isinstance(await made.error(0), EngineFailed)
+        for key in range(4):
+            made.submit(endless(1), key=key)
+            assert isinstance(await made.error(key), SentenceFailed | EngineFailed)
         await made.serving(1)
+        assert await made.series("seq2serve_engine_restarts_total") == 1
     assert "secret of the backend" in caplog.text
 
 
@@ -439,12 +441,21 @@ async def test_totals_do_not_fall_with_an_engine_and_are_those_of_all_engines(bu
         assert await made.series("seq2serve_active_rows") == 0
 
 
+class Changeling:
+    """Options in this process, and none in the engine's."""
+
+    num_rows = 1
+
+    def __reduce__(self) -> Any:
+        return int, ()
+
+
 async def test_a_submission_that_raises_is_answered_and_the_next_one_is_decoded(
     bundle: Bundle, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with remote(bundle) as made:
         made.gate.open()
-        made.submit([2, 9, EOS], None, key=0)  # type: ignore[arg-type]
+        made.engine.submit([Sentence([2, 9, EOS], cast(Any, Changeling()), made.listener(key)) for key in range(2)])
         made.submit([3, 9, EOS], key=2)
         for key in (0, 1):
             event = await made.ended(key)
@@ -469,7 +480,7 @@ async def test_a_bundle_that_cannot_be_loaded_is_named_and_nothing_else_is_said(
 
 
 async def test_a_decoding_process_that_does_not_end_is_killed(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("server.serving.engines.keeper._CLOSE_SECONDS", 0.1)
+    monkeypatch.setattr("server.serving.engines.keeper.CLOSE_SECONDS", 0.1)
     processes = []
 
     def launch(_: str, connection: socket.socket) -> subprocess.Popen[bytes]:

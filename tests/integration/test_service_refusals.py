@@ -399,7 +399,7 @@ async def test_a_request_that_breaks_every_decode_loop_hides_their_inside_and_th
     async with serving(model_repository, open_backend=open_backend) as served:
         metadata = (("x-request-id", "of mine"),)
         code, message, details = await refusal(served.stub.Translate(request(SENTENCES[0]), metadata=metadata))
-        assert (code, message) == (grpc.StatusCode.INTERNAL, "decoding failed")
+        assert (code, message) == (grpc.StatusCode.INTERNAL, "decoding this sentence failed")
         assert details["RequestInfo"] == RequestInfo(request_id="of mine")
         assert (await served.translate(SENTENCES[0], model="lstm-en-fr")).translations[0].translated_text
         assert await served.stop(), "no engine's end is the server's"

@@ -57,7 +57,7 @@ async def test_a_stream_that_is_left_frees_its_row(model_repository: Path, kind:
     async with serving(model_repository, gated=True) as served, kind(served.address) as client:
         first = asyncio.ensure_future(client.read_first(SENTENCES[0]))
         await served.held()
-        await asyncio.to_thread(served.gate.allow, 5)
+        served.gate.allow_soon(5)  # after the first text the stream is left, and there may be no further step
         assert (await first).text_delta
         await served.wait_for_metric(1, "grpc_server_handled_total", grpc_code="Canceled")
 
