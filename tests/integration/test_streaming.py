@@ -27,6 +27,9 @@ class NoDeadline:
     def time_remaining(self) -> None:
         return None
 
+    def peer(self) -> str:
+        return "ipv4:127.0.0.1:50000"
+
 
 class Streaming:
     """The service's generator over an engine, both driven by hand."""
