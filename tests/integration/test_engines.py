@@ -5,6 +5,7 @@ import dataclasses
 import itertools
 import socket
 import subprocess
+import threading
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -17,6 +18,7 @@ from server.config import ServerConfig
 from server.decoding.graphs.backend import BackendOptions
 from server.decoding.graphs.state import Array
 from server.errors import EngineFailed, EngineLost, NotServing, QueueFull, SentenceFailed
+from server.messages.frames import Close, Load, Loaded, Ping, Pong, Unframed, framed
 from server.messages.sentence import Event, Failed, Finished, Listener, Sentence, Written
 from server.serving.engines.keeper import Timing
 from server.serving.engines.pool import EnginePool
@@ -30,7 +32,9 @@ LaunchHere = Callable[[str, socket.socket], Decoding]
 LIMIT = 20
 POISON = 77
 """A source token at which the fake process dies."""
-QUICK = Timing(ping_seconds=0.02, lost_pings=5, killed_pings=10**6, first_delay=0.01, hold_seconds=PATIENCE)
+QUICK = Timing(ping_seconds=PATIENCE, first_delay=0.01, hold_seconds=PATIENCE)
+"""Starts engines again at once, and takes none for lost that only stands before its gate."""
+WATCHFUL = Timing(ping_seconds=0.02, lost_pings=5, killed_pings=10**6, first_delay=0.01, hold_seconds=0.05)
 
 
 class Remote:
@@ -373,8 +377,7 @@ async def test_without_an_engine_for_long_open_and_new_sentences_are_refused_unt
 
 
 async def test_an_engine_that_hangs_serves_no_more_until_it_answers_again(bundle: Bundle) -> None:
-    timing = dataclasses.replace(QUICK, hold_seconds=0.05)
-    async with remote(bundle, timing=timing) as made:
+    async with remote(bundle, timing=WATCHFUL) as made:
         made.submit([2, 9, EOS])
         await made.held()
         await made.serving(0)
@@ -384,6 +387,78 @@ async def test_an_engine_that_hangs_serves_no_more_until_it_answers_again(bundle
         made.submit([2, 9, EOS], key=1)
         assert await made.ended(1) == translate([2, 9, EOS], LIMIT)
         assert await made.series("seq2serve_engine_restarts_total") == 0
+
+
+class Puppet:
+    """An engine that answers pings when the test says so."""
+
+    def __init__(self, _: str, connection: socket.socket) -> None:
+        self.was_killed = False
+        self._connection = connection.dup()
+        self._answers = True
+        self._num_unanswered = 0
+        self._lock = threading.Lock()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        unframed = Unframed()
+        with self._connection:
+            while received := self._connection.recv(1 << 16):
+                for message in unframed.feed(received):
+                    if isinstance(message, Load):
+                        self._connection.sendall(framed(Loaded()))
+                    elif isinstance(message, Ping):
+                        self._num_unanswered += 1
+                        self.answer(self._answers)
+                    elif isinstance(message, Close) and self._answers:
+                        return
+
+    def answer(self, answers: bool) -> None:
+        """From now on, or no more."""
+        with self._lock:
+            self._answers = answers
+            if answers and self._num_unanswered:
+                self._connection.sendall(framed(Pong()))
+                self._num_unanswered = 0
+
+    def wait(self, timeout: float | None = None) -> int:
+        self._thread.join(timeout)
+        return -9 if self.was_killed else 0
+
+    def kill(self) -> None:
+        self.was_killed = True
+        self._connection.shutdown(socket.SHUT_RDWR)
+
+
+async def test_an_engine_is_watched_on_and_on_and_killed_if_it_does_not_come_back(bundle: Bundle) -> None:
+    puppets: list[Puppet] = []
+
+    def launch(model: str, connection: socket.socket) -> Puppet:
+        puppets.append(Puppet(model, connection))
+        return puppets[-1]
+
+    engines = Engines(lambda: None, launch, dataclasses.replace(WATCHFUL, killed_pings=20))
+    await engines.start(ServerConfig(), [bundle])
+    await engines.wait_until_loaded()
+    made = Remote(engines, Gate())
+    for _ in range(2):
+        puppets[0].answer(False)
+        await made.serving(0)
+        puppets[0].answer(True)
+        await made.serving(1)
+    assert not puppets[0].was_killed
+    puppets[0].answer(False)
+    await made.serving(0)
+    assert not puppets[0].was_killed
+    await made.serving(1)
+    assert puppets[0].was_killed
+    assert len(puppets) == 2
+    puppets[1].answer(False)
+    await made.serving(0)
+    async with asyncio.timeout(5):
+        assert await engines.close(), "nothing was in an engine that hangs"
+    assert puppets[1].was_killed
 
 
 async def test_an_engine_that_does_not_start_is_tried_again_ever_more_slowly(bundle: Bundle, cut: Cut) -> None:
@@ -413,10 +488,14 @@ async def test_rows_of_an_engine_that_died_are_not_active_for_ever(bundle: Bundl
     async with remote(bundle, timing=QUICK, around=cut) as made:
         made.submit(endless(1))
         await made.held()
-        asked = asyncio.ensure_future(made.series("seq2serve_active_rows"))
-        await asyncio.sleep(0)
-        await asyncio.to_thread(made.gate.allow, 2)
-        assert await asked == 1
+
+        async def has_an_active_row() -> bool:
+            asked = asyncio.ensure_future(made.series("seq2serve_active_rows"))
+            await asyncio.sleep(0)
+            await asyncio.to_thread(made.gate.allow, 1)  # it answers between two steps
+            return await asked == 1
+
+        await eventually(has_an_active_row)
         cut.cut(0)
         made.gate.open()
         await made.ended(0)
