@@ -220,7 +220,7 @@ async def test_a_bundle_that_cannot_be_loaded_is_named_and_nothing_else_is_said(
 
 
 async def test_a_decoding_process_that_does_not_end_is_killed(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("server.serving.engines.processes._CLOSE_SECONDS", 0.1)
+    monkeypatch.setattr("server.serving.engines.processes.CLOSE_SECONDS", 0.1)
     processes = []
 
     def launch(connections: object) -> subprocess.Popen[bytes]:
