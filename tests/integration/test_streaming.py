@@ -24,9 +24,6 @@ from server.serving.rpc.translation import TranslationService
 from server.text.tokenizer import Tokenizer
 from tests.fakes import MANIFEST, NO_PIECES, PATIENCE, FakeBackend, post
 
-    def peer(self) -> str:
-        return "ipv4:127.0.0.1:50000"
-
 
 class Streaming:
     """The service's generator over an engine, both driven by hand."""
