@@ -8,10 +8,10 @@ import grpc
 from seq2serve.addresses import ChannelOption, parse_target
 
 _RETRIES = {
-    "maxAttempts": 4,
-    "initialBackoff": "0.1s",
-    "maxBackoff": "1s",
-    "backoffMultiplier": 2,
+    "maxAttempts": 5,
+    "initialBackoff": "0.2s",
+    "maxBackoff": "3s",
+    "backoffMultiplier": 3,
     "retryableStatusCodes": ["UNAVAILABLE"],
 }
 """A server that goes, or a connection that breaks, before anything was answered: the same translation is made by

@@ -24,7 +24,8 @@ class TransportLimits:
     max_message_bytes: int
     """Of a request; larger ones are refused by gRPC when it reads how large they are."""
     max_streams: int
-    """Calls of one connection at a time; a client holds further ones back."""
+    """Calls of one connection at a time. HTTP/2 refuses further ones, which costs next to nothing; the client sees
+    UNAVAILABLE, unless it repeats them."""
     max_connection_age_seconds: int
     """After which a client is asked to connect anew, give or take a tenth: it then finds servers that have been added
     since."""
@@ -38,9 +39,6 @@ def channel_options(limits: TransportLimits) -> list[tuple[str, int]]:
         ("grpc.max_receive_message_length", limits.max_message_bytes),
         ("grpc.max_send_message_length", -1),  # an answer may be longer than any request
         ("grpc.max_concurrent_streams", limits.max_streams),
-        # Streams that have ended on the wire, and that Python has not let go of, count as well, so that resets by the
-        # thousand slow down whoever sends them. With gRPC's own limit of 100, it refuses streams of busy clients.
-        ("grpc.http2.max_deallocating_streams", 10 * limits.max_streams),
         # From the first of these on, gRPC ends calls that Python has not begun, with CANCELLED and by chance; they are
         # refused by Python, with a reason, so the connections' limits bound how many there can be.
         ("grpc.server.max_pending_requests", _MANY),
