@@ -64,17 +64,17 @@ class Model:
         self.clock = FakeClock()
         self.backlog = Backlog(max_delay_seconds, self.clock)
 
-    def submit(self, cost: int) -> None:
-        self.backlog.check(cost)
-        self.backlog.add(cost)
+    def submit(self, cost: int, caller: str = "a") -> None:
+        self.backlog.check(caller, cost)
+        self.backlog.add(caller, cost)
 
     def work(self, cost: int, rate: float) -> None:
         self.clock.now += cost / rate
-        self.backlog.remove(cost, is_done=True)
+        self.backlog.remove("a", cost, is_done=True)
 
     def measured(self, rate: float) -> "Model":
         """After enough work for the rate to be known; 1,000 are open at the end."""
-        self.backlog.add(5_000)
+        self.backlog.add("a", 5_000)
         while self.backlog.open > 1_000:
             self.work(20, rate)
         return self
@@ -120,7 +120,7 @@ def test_a_model_that_idles_is_as_fast_as_it_was() -> None:
 def test_a_model_that_becomes_slower_is_known_to_be() -> None:
     model = Model(0.4).measured(rate=1000)
     for _ in range(2000):
-        model.backlog.add(20)
+        model.backlog.add("a", 20)
         model.work(20, rate=100)
     model.work(300, rate=100)
     with pytest.raises(Overloaded):
@@ -129,7 +129,24 @@ def test_a_model_that_becomes_slower_is_known_to_be() -> None:
 
 def test_sentences_that_were_cancelled_say_nothing_of_the_rate() -> None:
     model = Model(0.4).measured(rate=1000)
-    model.backlog.add(100_000)
-    model.backlog.remove(100_000, is_done=False)
+    model.backlog.add("a", 100_000)
+    model.backlog.remove("a", 100_000, is_done=False)
     with pytest.raises(Overloaded):
         model.submit(10)
+
+
+def test_a_caller_is_not_refused_for_what_others_have_under_way() -> None:
+    model = Model(0.4).measured(rate=1000)
+    model.submit(10, "b")
+    with pytest.raises(Overloaded):
+        model.submit(10, "a")
+
+
+def test_many_callers_with_little_each_are_refused_for_what_they_have_together() -> None:
+    model = Model(0.4).measured(rate=1000)
+    model.work(1000, rate=1000)
+    for number in range(100):
+        model.submit(10, str(number))
+    for number in range(100):
+        with pytest.raises(Overloaded):
+            model.submit(10, str(number))

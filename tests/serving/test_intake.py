@@ -68,9 +68,21 @@ async def test_slow_senders_leave_the_places_of_the_quick_ones(monkeypatch: pyte
     quick, task = begin(intake, "quick")
     quick.may_send.set()
     assert await asyncio.wait_for(task, PATIENCE) == b"message"
-    ended = [task for _, task in slow if task.done()]
-    assert len(ended) == QUICK_PLACES - SLOW_PLACES  # for which there was no place
-    for task in ended:
+    for sender, _ in slow:
+        sender.may_send.set()
+    assert await asyncio.gather(*(task for _, task in slow)) == [b"message"] * QUICK_PLACES
+
+
+async def test_of_more_slow_senders_than_there_are_places_for_the_oldest_are_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(module, "QUICK_SECONDS", 0.005)
+    intake = Intake()
+    slow = [begin(intake, f"slow {number}") for number in range(2 * QUICK_PLACES + 3)]
+    await asyncio.wait([task for _, task in slow], timeout=PATIENCE, return_when=asyncio.FIRST_COMPLETED)
+    while sum(task.done() for _, task in slow) < len(slow) - SLOW_PLACES:
+        await asyncio.sleep(0.005)
+    for _, task in slow[: len(slow) - SLOW_PLACES]:
         assert isinstance(task.exception(), Overloaded)
     for sender, _ in slow:
         sender.may_send.set()

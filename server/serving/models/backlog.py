@@ -1,6 +1,7 @@
 """What a model has to do still, and whether one more request would have to wait for too long."""
 
 import time
+from collections import Counter
 from collections.abc import Callable
 
 from server.errors import Overloaded
@@ -29,30 +30,37 @@ class Backlog:
         self._clock = clock
         self.open = 0
         """Cost of the sentences that have been submitted, and have not left."""
+        self._of_caller: Counter[str] = Counter()
+        """The same, by caller."""
         self._rate = 0.0
         """The highest of late, a second; 0 while none is known."""
         self._window_started = -1.0
         self._done_in_window = 0
 
-    def check(self, cost: int) -> None:
-        """Raises Overloaded where a request of this cost would have to wait for too long."""
+    def check(self, caller: str, cost: int) -> None:
+        """Raises Overloaded where a request of this cost would have to wait for too long. Callers have equal shares of
+        the model, so that one waits for what it has under way itself, at its share of the rate."""
         if not self._rate or self.open + cost <= _LEAST_COST:
             return
-        delay, own = self.open / self._rate, cost / self._rate
-        most = self._max_delay_seconds + _BULK_PATIENCE * own
+        delay = min(self.open, self._of_caller[caller] * len(self._of_caller)) / self._rate
+        most = self._max_delay_seconds + _BULK_PATIENCE * cost / self._rate
         if delay > most:
             problem = f"an answer would have to wait for about {delay:.2f} s, {most:.2f} s are the limit"
             raise Overloaded(problem, retry_seconds=max(delay - most, 0.05))
 
-    def add(self, cost: int) -> None:
+    def add(self, caller: str, cost: int) -> None:
         """Sentences of this cost have been submitted."""
         if self.open < _LEAST_COST:  # what is done at leisure says nothing of what can be done
             self._window_started, self._done_in_window = self._clock(), 0
         self.open += cost
+        self._of_caller[caller] += cost
 
-    def remove(self, cost: int, is_done: bool) -> None:
+    def remove(self, caller: str, cost: int, is_done: bool) -> None:
         """Sentences of this cost have left the engine, translated (`is_done`) or not."""
         self.open -= cost
+        self._of_caller[caller] -= cost
+        if not self._of_caller[caller]:
+            del self._of_caller[caller]
         if not is_done or self.open < _LEAST_COST:
             return
         self._done_in_window += cost

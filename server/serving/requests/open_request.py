@@ -77,7 +77,8 @@ class OpenRequest:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, _: BaseException | None, __: TracebackType | None) -> None:
-        self._backlog.remove(self._open_cost, is_done=False)
+        if self._open_cost:
+            self._backlog.remove(self._caller, self._open_cost, is_done=False)
         if self._num_open:
             self._request.model.engine.cancel(self._ids)
         ended = time.monotonic()
@@ -104,9 +105,9 @@ class OpenRequest:
                     sentences.append(self._sentence(segment, listener))
         if sentences:
             cost = sum(map(_cost, sentences))
-            self._backlog.check(cost)
+            self._backlog.check(self._caller, cost)
             self._ids = self._request.model.engine.submit(sentences)
-            self._backlog.add(cost)
+            self._backlog.add(self._caller, cost)
             self._open_cost = cost
 
     def _sentence(self, segment: Segment, listener: Listener) -> Sentence:
@@ -156,6 +157,6 @@ class OpenRequest:
             cost = _cost(self._request.contents[index][number])
             if self._open_cost:  # else it is from the cache
                 self._open_cost -= cost
-                self._backlog.remove(cost, is_done=True)
+                self._backlog.remove(self._caller, cost, is_done=True)
             if self._cache:
                 self._cache.put(self._keys[index, number], event)

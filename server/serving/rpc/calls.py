@@ -12,7 +12,7 @@ import logging
 import math
 import secrets
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -20,11 +20,12 @@ from typing import TYPE_CHECKING, Any, Self
 import grpc
 from prometheus_client import Counter
 
-from server.errors import DeadlineExceeded, NotServing, TranslationError, UnknownMethod, Unreadable
+from server.errors import DeadlineExceeded, InvalidRequest, NotServing, TranslationError, UnknownMethod, Unreadable
 from server.serving.metrics import Metrics
 from server.serving.requests.admission import Admission
 from server.serving.rpc.call import Call, current_call
 from server.serving.rpc.intake import Intake
+from server.serving.rpc.listen import METADATA_BYTES
 from server.serving.rpc.status import code_of, status_of
 
 _logger = logging.getLogger(__name__)
@@ -172,6 +173,9 @@ class _Method:
         """
         if self._inner is None:
             raise UnknownMethod(self._labels[-1])
+        if running.num_metadata_bytes > METADATA_BYTES:
+            expected = f"at most {METADATA_BYTES} bytes expected"
+            raise InvalidRequest("metadata", f"{expected}, got {running.num_metadata_bytes}")
         calls, caller = self.calls, running.call.caller
         if self.is_bounded:
             if calls.is_draining:
@@ -229,7 +233,9 @@ class _Running:
         # None where gRPC ends the call at its deadline, or nobody does.
         if remaining is None:
             remaining = math.inf if self._max_seconds is None else self._max_seconds
-        self.call = Call(_request_id(context), context.peer(), self.started + remaining)
+        metadata = context.invocation_metadata() or ()
+        self.num_metadata_bytes = sum(len(name) + len(value) for name, value in metadata)
+        self.call = Call(_request_id(metadata), context.peer(), self.started + remaining)
         self.code = grpc.StatusCode.OK
         self.num_bytes: int | None = None
         """Of its message, once it is admitted."""
@@ -291,9 +297,9 @@ class _Serializing:
         return getattr(self._context, name)
 
 
-def _request_id(context: "_Context") -> str:
+def _request_id(metadata: Iterable[tuple[str, str | bytes]]) -> str:
     """The client's, or a new one."""
-    for name, value in context.invocation_metadata() or ():
+    for name, value in metadata:
         if name == REQUEST_ID and 1 <= len(value) <= _LONGEST_REQUEST_ID:
             return str(value)
     return secrets.token_hex(16)

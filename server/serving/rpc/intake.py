@@ -3,8 +3,8 @@
 How large a message is, is not known before it is there. So a call takes one of a few places to receive its own, fairly
 between callers, and mostly leaves it at once: a small message has come with the call. A message that is still on its
 way after `QUICK_SECONDS` moves to one of a few other places, for large messages and slow senders. Where these are
-taken, the call is refused. All places together bound the memory, and no sender keeps another from the first ones for
-longer than `QUICK_SECONDS`.
+taken, the call that has been there longest is refused: it may be one whose message never comes. All places together
+bound the memory, and no sender keeps another from the first ones for longer than `QUICK_SECONDS`.
 """
 
 import asyncio
@@ -18,10 +18,10 @@ from server.errors import DeadlineExceeded, Overloaded, TranslationError
 _Received = TypeVar("_Received")
 
 QUICK_PLACES = 8
-SLOW_PLACES = 6
-QUICK_SECONDS = 0.05
+SLOW_PLACES = 8
+QUICK_SECONDS = 0.01
 SLOW_SECONDS = 20.0
-"""That a message may take from its first byte to its last."""
+"""Time that a message may take from its first byte to its last."""
 
 MAX_WAITING = 1_000
 """Calls that wait for a place; beyond them, only a caller of whom none waits may wait."""
@@ -82,10 +82,10 @@ class Intake:
         for place in [one for one in self._quick if now - one.since >= QUICK_SECONDS]:
             self._quick.discard(place)
             place.is_slow = True
-            if len(self._slow) < SLOW_PLACES:
-                self._slow.add(place)
-            else:
-                problem = f"{SLOW_PLACES} large messages are being received, which is the limit"
+            self._slow.add(place)
+        if len(self._slow) > SLOW_PLACES:
+            problem = f"{SLOW_PLACES} large messages are being received, which is the limit"
+            for place in sorted(self._slow, key=lambda one: one.since)[: len(self._slow) - SLOW_PLACES]:
                 self._end(place, Overloaded(problem))
         for place in [one for one in self._slow if now - one.since >= SLOW_SECONDS]:
             self._end(place, DeadlineExceeded(f"while the message came in: {SLOW_SECONDS:g} s are the limit"))
