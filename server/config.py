@@ -33,7 +33,7 @@ class ServerConfig:
     max_glossary_entries: int = _setting(1000, "glossary entries given in one request")
     max_calls: int = _setting(512, "calls that run at a time, shared between connections; more are refused")
     max_streams: int = _setting(64, "calls of one connection at a time; HTTP/2 refuses further ones")
-    max_request_megabytes: int = _setting(64, "size of the messages of running calls; more are refused")
+    max_request_megabytes: int = _setting(32, "size of the messages of running calls; more are refused")
     max_delay_milliseconds: int = _setting(
         400, "time that a request may have to wait for its model; else it is refused"
     )

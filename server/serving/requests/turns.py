@@ -20,7 +20,7 @@ PAUSE_SECONDS = 0.001
 """Between two slices of long work. A call of a single sentence takes more than ten rounds of the event loop, most of
 them short, so that several fit into a pause; if a slice were done in each, the call would take ten slices longer."""
 
-TURNS_A_ROUND = 2
+TURNS_A_ROUND = 1
 
 
 class Turns:

@@ -12,7 +12,8 @@ import logging
 import math
 import secrets
 import time
-from collections.abc import AsyncIterator, Iterable, Mapping
+import traceback
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -38,6 +39,11 @@ _LONGEST_REQUEST_ID = 100
 
 _QUIET_TURNS = 10
 _TURN_SECONDS = 0.02
+
+_LARGE_BYTES = 100_000
+"""Size of a message whose parsing takes more than a fraction of a millisecond."""
+
+_PAUSE_SECONDS = 0.002
 
 _KINDS = {
     (False, False): "unary",
@@ -66,6 +72,8 @@ class Calls(grpc.GenericRpcHandler):
         self.admission = admission
         self.max_seconds = max_seconds
         self.intake = Intake()
+        self.parsing = asyncio.Lock()
+        """Held while a large message is parsed."""
         self.is_draining = False
         """Whether calls of the bounded service that begin now are refused."""
         self.connections_are_told = asyncio.Event()
@@ -140,31 +148,36 @@ class _Method:
         with _Running(self, context) as running:
             try:
                 async with running.limited():
-                    request = await self._request(running, context)
-                    response = await (self._inner.unary_unary or self._inner.stream_unary)(request, context)
-                    answer: bytes = self._inner.response_serializer(response)
-                    return answer
+                    return await self._response(running, context)
             except Exception as error:
                 await running.abort(error)
         return b""  # to nobody: the call is over
+
+    async def _response(self, running: "_Running", context: "_Context") -> bytes:
+        request = await self._request(running, context)
+        response = await (self._inner.unary_unary or self._inner.stream_unary)(request, context)
+        serialized: bytes = self._inner.response_serializer(response)
+        return serialized
 
     async def _answer_with_stream(self, _: Any, context: "_Context") -> AsyncIterator[bytes]:
         with _Running(self, context) as running:
             try:
                 async with running.limited():
-                    request = await self._request(running, context)
-                    serialize = self._inner.response_serializer
-                    # A method may also write to the context by itself, as health's Watch does.
-                    responses = (self._inner.unary_stream or self._inner.stream_stream)(
-                        request, _Serializing(context, serialize)
-                    )
-                    if isinstance(responses, AsyncIterator):
-                        async for response in responses:
-                            yield serialize(response)
-                    else:
-                        await responses
+                    async for response in self._responses(running, context):
+                        yield response
             except Exception as error:
                 await running.abort(error)
+
+    async def _responses(self, running: "_Running", context: "_Context") -> AsyncGenerator[bytes, None]:
+        request = await self._request(running, context)
+        serialize = self._inner.response_serializer
+        # A method may also write to the context by itself, as health's Watch does.
+        answering = (self._inner.unary_stream or self._inner.stream_stream)(request, _Serializing(context, serialize))
+        if isinstance(answering, AsyncIterator):
+            async for response in answering:
+                yield serialize(response)
+        else:
+            await answering
 
     async def _request(self, running: "_Running", context: "_Context") -> Any:
         """The message that came, once there is room for it; of a method that takes a stream, all that will come.
@@ -185,18 +198,22 @@ class _Method:
         if self._inner.request_streaming:
             return self._requests(context)
         received = await calls.intake.receive(caller, context.read)
-        if self.is_bounded and isinstance(received, bytes):
+        if received is grpc.aio.EOF:
+            raise Unreadable("no message")
+        if self.is_bounded:
             calls.admission.enter(caller, len(received))
             running.num_bytes = len(received)
-        return self._parsed(received)
+        if len(received) <= _LARGE_BYTES:
+            return self._parsed(received)
+        async with calls.parsing:  # one at a time, and others in between
+            await asyncio.sleep(_PAUSE_SECONDS)
+            return self._parsed(received)
 
     async def _requests(self, context: "_Context") -> AsyncIterator[Any]:
-        while isinstance(received := await context.read(), bytes):
+        while (received := await context.read()) is not grpc.aio.EOF:
             yield self._parsed(received)
 
     def _parsed(self, received: Any) -> Any:
-        if received is grpc.aio.EOF:
-            raise Unreadable("no message")
         try:
             return self._inner.request_deserializer(received)
         except Exception as error:  # protobuf's own, and what its parts raise
@@ -262,8 +279,8 @@ class _Running:
         if isinstance(error, grpc.aio.AbortError):  # the method has ended it by itself
             self.code = grpc.StatusCode(self._context.code())
             raise error
-        error = self._translated(error)
-        self.code = code_of(error)
+        self.code = code_of(error := self._translated(error))
+        _forget_frames(error)
         if self._context.done():
             return
         request_id = self.call.request_id
@@ -281,6 +298,14 @@ class _Running:
         elif not isinstance(error, TranslationError):
             _logger.error("request %s failed", self.call.request_id, exc_info=error)
         return error
+
+
+def _forget_frames(error: BaseException | None) -> None:
+    """Let go of the local variables that an error keeps, the message of the call among them: aborting makes a cycle of
+    references of it, which would keep megabytes until the garbage collector comes by."""
+    while error:
+        traceback.clear_frames(error.__traceback__)
+        error = error.__cause__ or error.__context__
 
 
 class _Serializing:

@@ -17,14 +17,14 @@ from server.errors import DeadlineExceeded, Overloaded, TranslationError
 
 _Received = TypeVar("_Received")
 
-QUICK_PLACES = 8
-SLOW_PLACES = 8
+QUICK_PLACES = 6
+SLOW_PLACES = 4
 QUICK_SECONDS = 0.01
 SLOW_SECONDS = 20.0
 """Time that a message may take from its first byte to its last."""
 
 MAX_WAITING = 1_000
-"""Calls that wait for a place; beyond them, only a caller of whom none waits may wait."""
+"""Calls that wait for a place; beyond them, calls of the caller that has most of them waiting are refused."""
 
 
 @dataclass(slots=True, eq=False)
@@ -101,18 +101,29 @@ class Intake:
 
     async def _wait(self, caller: str) -> None:
         """For a quick place, which is then the call's to take."""
-        if self._num_waiting >= MAX_WAITING and caller in self._waiting:
-            raise Overloaded(f"{self._num_waiting} calls wait to send their message, the limit is {MAX_WAITING}")
+        if self._num_waiting >= MAX_WAITING:
+            self._refuse_one(caller)
         turn = asyncio.get_running_loop().create_future()
         self._waiting.setdefault(caller, deque()).append(turn)
         self._num_waiting += 1
         try:
             await turn
         except asyncio.CancelledError:
-            if turn.done() and not turn.cancelled():
+            if turn.done() and not turn.cancelled() and not turn.exception():
                 self._num_given -= 1
                 self._give_places()
             raise
+
+    def _refuse_one(self, caller: str) -> None:
+        """One call less waits, the newest of whoever has most. Raises Overloaded where that is the caller itself."""
+        problem = Overloaded(f"{MAX_WAITING} calls wait to send their message, which is the limit")
+        turns = max(self._waiting.values(), key=len)
+        if len(turns) <= len(self._waiting.get(caller, ())) + 1:
+            raise problem
+        turn = turns.pop()
+        self._num_waiting -= 1
+        if not turn.done():
+            turn.set_exception(problem)
 
     def _give_places(self) -> None:
         """To the first call that waits of each caller in turn."""

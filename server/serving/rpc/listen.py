@@ -7,6 +7,9 @@ _MANY = 1_000_000
 METADATA_BYTES = 16_384
 """Metadata of a call. gRPC refuses more than twice as much, though not always."""
 
+_WINDOW_BYTES = 65_536
+"""Bytes of a message that may come before the call is begun, and at a time while it is received."""
+
 _HANDSHAKE_MILLISECONDS = 10_000
 
 _AGE_GRACE_MILLISECONDS = 300_000
@@ -45,6 +48,9 @@ def channel_options(limits: TransportLimits) -> list[tuple[str, int]]:
         ("grpc.server.max_pending_requests", _MANY),
         ("grpc.server.max_pending_requests_hard_limit", _MANY),
         ("grpc.server_max_unrequested_time_in_server", _UNREQUESTED_SECONDS),
+        # Else the window of every stream grows with the speed of the network, to megabytes that nobody has asked for.
+        ("grpc.http2.bdp_probe", 0),
+        ("grpc.http2.lookahead_bytes", _WINDOW_BYTES),
         ("grpc.max_metadata_size", METADATA_BYTES),
         ("grpc.absolute_max_metadata_size", 2 * METADATA_BYTES),
         ("grpc.server_handshake_timeout_ms", _HANDSHAKE_MILLISECONDS),
