@@ -35,7 +35,7 @@ class ServerConfig:
     max_streams: int = _setting(64, "calls of one connection at a time; HTTP/2 refuses further ones")
     max_request_megabytes: int = _setting(32, "size of the messages of running calls; more are refused")
     max_delay_milliseconds: int = _setting(
-        400, "time that a request may have to wait for its model; else it is refused"
+        200, "time that a request may have to wait for its model; else it is refused"
     )
     max_call_seconds: int = _setting(300, "deadline of calls that bring none")
     max_connection_age_seconds: int = _setting(1800, "time after which a client is asked to connect anew")

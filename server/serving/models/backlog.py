@@ -17,7 +17,7 @@ _BULK_PATIENCE = 4
 """How many times its own time in the engine a request waits for others, on top of `max_delay_seconds`: who sends much
 at once is not in a hurry."""
 
-_LEAST_COST = 500
+_LEAST_COST = 300
 """Source tokens that may always be under way: a few dozen sentences, which a batch takes in at once."""
 
 
