@@ -102,7 +102,7 @@ def test_who_sends_much_at_once_waits_longer() -> None:
 
 def test_a_few_sentences_are_always_taken() -> None:
     model = Model(0.001).measured(rate=100)
-    model.work(600, rate=100)
+    model.work(800, rate=100)
     model.submit(20)
 
 
