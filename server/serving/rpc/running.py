@@ -1,0 +1,124 @@
+"""One call while it runs: who calls and until when, and how it ends."""
+
+import asyncio
+import contextlib
+import logging
+import math
+import secrets
+import time
+import traceback
+from collections.abc import Iterable
+from contextlib import AbstractAsyncContextManager
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Protocol, Self
+
+import grpc
+
+from server.errors import DeadlineExceeded, TranslationError, UnknownMethod, Unreadable
+from server.serving.rpc.call import Call, current_call
+from server.serving.rpc.status import code_of, status_of
+
+_logger = logging.getLogger(__name__)
+
+REQUEST_ID = "x-request-id"
+"""Metadata: taken from the client if it sends one, and sent back with the status. Sent before that, it would commit the
+call, and a client's retry policy could no longer repeat one that is refused."""
+
+_LONGEST_REQUEST_ID = 100
+
+if TYPE_CHECKING:
+    _Context = grpc.aio.ServicerContext[Any, Any]
+
+
+class Method(Protocol):
+    """What is called, and counts its calls."""
+
+    is_bounded: bool
+    """Whether calls without a deadline get the server's."""
+
+    @property
+    def max_seconds(self) -> float:
+        """The server's deadline, from a call's start."""
+
+    def begin(self) -> None:
+        """Count a call."""
+
+    def end(self, running: "RunningCall") -> None:
+        """Record how a call ended."""
+
+
+class RunningCall:
+    """One call, and how it ends: a context that counts it, whichever way that is."""
+
+    def __init__(self, method: Method, context: "_Context") -> None:
+        self._method = method
+        self.started = time.monotonic()
+        remaining = context.time_remaining()
+        self._max_seconds = method.max_seconds if remaining is None and method.is_bounded else None
+        # None where gRPC ends the call at its deadline, or nobody does.
+        if remaining is None:
+            remaining = math.inf if self._max_seconds is None else self._max_seconds
+        metadata = context.invocation_metadata() or ()
+        self.num_metadata_bytes = sum(len(name) + len(value) for name, value in metadata)
+        self.call = Call(_request_id(metadata), context.peer(), self.started + remaining)
+        self.code = grpc.StatusCode.OK
+        self.num_bytes: int | None = None
+        """Of its message, once it is admitted."""
+        self._context = context
+        context.set_trailing_metadata(((REQUEST_ID, self.call.request_id),))
+
+    def limited(self) -> AbstractAsyncContextManager[object]:
+        """In which the server's own deadline holds, if the client has brought none."""
+        return contextlib.nullcontext() if self._max_seconds is None else asyncio.timeout(self._max_seconds)
+
+    def __enter__(self) -> Self:
+        current_call.set(self.call)
+        self._method.begin()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, _: BaseException | None, __: TracebackType | None) -> None:
+        if kind and issubclass(kind, asyncio.CancelledError | GeneratorExit):
+            is_late = time.monotonic() >= self.call.deadline
+            self.code = grpc.StatusCode.DEADLINE_EXCEEDED if is_late else grpc.StatusCode.CANCELLED
+        self._method.end(self)
+
+    async def abort(self, error: Exception) -> None:
+        """End the call with the status of an error. Returns only where it is over already."""
+        if isinstance(error, grpc.aio.AbortError):  # the method has ended it by itself
+            self.code = grpc.StatusCode(self._context.code())
+            raise error
+        self.code = code_of(error := self._translated(error))
+        _forget_frames(error)
+        if self._context.done():
+            return
+        request_id = self.call.request_id
+        code, message, details = status_of(error, request_id)
+        await self._context.abort(code, message, ((REQUEST_ID, request_id), details))
+
+    def _translated(self, error: Exception) -> Exception:
+        """One of the project's own, where it is another's that has the same meaning; what is unexpected is logged."""
+        if isinstance(error, TimeoutError) and time.monotonic() >= self.call.deadline:
+            return DeadlineExceeded("that the server sets for calls that bring none")
+        if isinstance(error, NotImplementedError):  # a method of the contract that the service does not have
+            return UnknownMethod(str(error))
+        if isinstance(error, Unreadable):
+            _logger.info("request %s of %s cannot be read: %s", self.call.request_id, self.call.caller, error)
+        elif not isinstance(error, TranslationError):
+            _logger.error("request %s failed", self.call.request_id, exc_info=error)
+        return error
+
+
+def _forget_frames(error: BaseException | None) -> None:
+    """Let go of the local variables that an error keeps, the message of the call among them: aborting makes a cycle of
+    references of it, which would keep megabytes until the garbage collector comes by."""
+    while error:
+        traceback.clear_frames(error.__traceback__)
+        error = error.__cause__ or error.__context__
+
+
+def _request_id(metadata: Iterable[tuple[str, str | bytes]]) -> str:
+    """The client's, or a new one."""
+    for name, value in metadata:
+        if name == REQUEST_ID and 1 <= len(value) <= _LONGEST_REQUEST_ID:
+            return str(value)
+    return secrets.token_hex(16)
