@@ -118,7 +118,7 @@ class EngineKeeper:
         if not self._engine.has_ended:
             self._engine.close()
             # Nothing is left in an engine that was lost.
-            seconds = _CLOSE_SECONDS if self._is_stuck else _CLOSE_SECONDS
+            seconds = _EXIT_SECONDS if self._is_stuck else _CLOSE_SECONDS
             if not await self._engine.wait_until_ended(seconds):
                 _logger.error("an engine of %s does not end, and is killed", self._model)
                 self._launched.kill()
