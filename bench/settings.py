@@ -1,12 +1,10 @@
 """The settings of each server that are tried, and which of them is its best under load."""
 
-import dataclasses
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from bench.load import holds
 from bench.sizes import OPUS_SIZE, Size
-from server.config import ServerConfig
 
 Flags = tuple[str, ...]
 Load = Callable[[Flags, float], dict[str, Any]]
@@ -31,7 +29,7 @@ def race(candidates: Sequence[Flags], first_rate: float, load: Load) -> tuple[Fl
 
 
 def our_best(size: Size, quick: bool, load: Load) -> tuple[Flags, list[dict[str, Any]]]:
-    engines = _engines(NUM_ENGINES)
+    engines = (f"--engines={NUM_ENGINES}",)
     if size is OPUS_SIZE:
         candidates = [(*engines, "--max-rows=64")]
         if not quick:
@@ -57,8 +55,3 @@ def their_best(size: Size, quick: bool, load: Load) -> tuple[Flags, list[dict[st
         best, more = race([best, *waits], size.searched_rate, load)
         steps += more
     return best, steps
-
-
-def _engines(number: int) -> Flags:
-    names = {field.name for field in dataclasses.fields(ServerConfig)}
-    return (f"--engines={number}",) if "engines" in names else ()
