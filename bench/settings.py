@@ -29,9 +29,9 @@ def race(candidates: Sequence[Flags], first_rate: float, load: Load) -> tuple[Fl
 
 
 def our_best(size: Size, quick: bool, load: Load) -> tuple[Flags, list[dict[str, Any]]]:
-    engines = (f"--engines={NUM_ENGINES}",)
+    engines: Flags = (f"--engines={NUM_ENGINES}",)
     if size is OPUS_SIZE:
-        candidates = [(*engines, "--max-rows=64")]
+        candidates: list[Flags] = [(*engines, "--max-rows=64")]
         if not quick:
             candidates += [(*engines, "--max-rows=32"), (*engines, "--max-rows=32", "--max-joining-tokens=256")]
             candidates += [(*engines, "--max-rows=64", "--max-joining-tokens=256"), ("--max-rows=64",)]
