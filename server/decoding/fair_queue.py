@@ -8,7 +8,9 @@ everything that is given, by the part of one among all active shares and the nex
 stream of new callers, each at the same virtual time, would keep an old one waiting for ever.
 
 Rows are taken before turns: a caller that holds more than an equal part of the rows is behind everybody who does not.
-Otherwise somebody whose sentences are decoded for far longer than their sources say would come to hold them all.
+Otherwise somebody whose sentences are decoded for far longer than their sources say would come to hold them all. Of a
+caller with wide sentences a part is as many rows more as those have beside their first, as their number goes up and
+down by that much: it would be behind, and get less than its share, for what it holds a moment only.
 """
 
 from bisect import bisect_left, insort
@@ -37,6 +39,8 @@ class _Share:
     """Decides between equal starts; the share that came last has the highest."""
     num_rows: int = 0
     """Rows that its running sentences may come to hold; counted for callers alone."""
+    num_spare: int = 0
+    """Rows that its widest sentence has had beside its first; counted for callers alone."""
 
     def in_turn(self) -> Iterator[Ticket]:
         raise NotImplementedError
@@ -137,6 +141,7 @@ class FairQueue:
         if request is None:
             request = caller.requests[ticket.request] = _Request()
             caller.turns.enter(request)
+        caller.num_spare = max(caller.num_spare, ticket.num_rows - 1)
         request.tickets[ticket.id] = ticket
         caller.num_waiting += 1
 
@@ -189,7 +194,8 @@ def _in_turn(turns: _Turns[_Shared], equal_rows: float) -> Iterator[Ticket]:
 def _merged(turns: _Turns[_Shared], equal_rows: float) -> Iterator[Ticket]:
     next_number = turns.next_number
     seen: list[tuple[bool, float, int, int, Ticket, Iterator[Ticket]]] = []
-    """A heap: whether a share holds more than its part, its start, number and rows, its next ticket, and the others."""
+    """A heap: whether a share holds more than its part, its start and number, the rows that count for that, its next
+    ticket, and the others."""
     for start, number, share in chain(turns.order, [_LAST]):
         while seen and seen[0] < (share is None, start, number):
             _, earlier, _, num_rows, ticket, tickets = heappop(seen)
@@ -203,4 +209,5 @@ def _merged(turns: _Turns[_Shared], equal_rows: float) -> Iterator[Ticket]:
             next_number += 1
         if share is not None:
             tickets = share.in_turn()
-            heappush(seen, (share.num_rows > equal_rows, start, number, share.num_rows, next(tickets), tickets))
+            num_rows = share.num_rows - share.num_spare  # what counts against an equal part
+            heappush(seen, (num_rows > equal_rows, start, number, num_rows, next(tickets), tickets))
