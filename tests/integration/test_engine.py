@@ -128,6 +128,15 @@ def test_cancelled_sentences_give_their_memory_back_with_the_last_of_their_run(n
     assert made.backend.encoded[1:] == ([[6, 6]] if num_cancelled == 2 else [[6], [6]])
 
 
+def test_sentences_that_join_give_their_memory_back() -> None:
+    made, _ = with_two_encoded_ahead(max_ahead_bytes=1)
+    late = [[2, 5, 6, 7, 8, 9, 10, 11, last, EOS] for last in (12, 13)]
+    made.submit(*late)
+    made.run()
+    made.assert_translated([2, 5, EOS], [2, 6, EOS], *late)
+    assert made.backend.encoded[1:] == [[6], [6], [10, 10]]
+
+
 def test_expired_sentences_give_their_memory_back() -> None:
     made, _ = with_two_encoded_ahead(max_ahead_bytes=1, timeout=5)
     made.clock.now += 6
@@ -189,6 +198,22 @@ def test_who_has_filled_the_queue_is_refused_while_another_comes_in() -> None:
     assert len(made.outcomes.events((3, 5, EOS))) == 0
     made.turn(4)
     assert made.outcomes.ends((3, 5, EOS)) == [translate([3, 5, EOS], LIMIT)], "it had the first row that was free"
+    made.run()
+
+
+def test_rows_that_a_caller_had_before_count_no_more() -> None:
+    made = Running(max_rows=1)
+    for number in range(4, 9):
+        made.submit([1, number, EOS], caller="before")
+        made.submit([1, number + 10, EOS], caller="other")
+    made.run()
+    made.submit(endless(1), caller="other")
+    made.turn()
+    made.submit([1, 30, EOS], caller="before")
+    made.submit([1, 31, EOS], caller="after")
+    while not made.outcomes.events((1, 30, EOS)):
+        made.turn()
+    assert not made.outcomes.events((1, 31, EOS)), "it came later, and neither holds rows"
     made.run()
 
 
