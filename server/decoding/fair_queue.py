@@ -107,6 +107,11 @@ class _Caller(_Share):
         return _in_turn(self.turns, float("inf"))
 
 
+_Seen = tuple[bool, float, int, int, Ticket, Iterator[Ticket]]
+"""Whether a share holds more than its part, its start and number, the rows that count for that, its next ticket, and
+the others."""
+
+
 class FairQueue:
     """Tickets that wait, and what their callers have been given."""
 
@@ -193,21 +198,40 @@ def _in_turn(turns: _Turns[_Shared], equal_rows: float) -> Iterator[Ticket]:
 
 def _merged(turns: _Turns[_Shared], equal_rows: float) -> Iterator[Ticket]:
     next_number = turns.next_number
-    seen: list[tuple[bool, float, int, int, Ticket, Iterator[Ticket]]] = []
-    """A heap: whether a share holds more than its part, its start and number, the rows that count for that, its next
-    ticket, and the others."""
+    seen: list[_Seen] = []
+    """A heap of shares whose next turn is later."""
     for start, number, share in chain(turns.order, [_LAST]):
         while seen and seen[0] < (share is None, start, number):
             _, earlier, _, num_rows, ticket, tickets = heappop(seen)
             yield ticket
             following = next(tickets, None)
             if following is not None:
-                # As `_Turns.charge` does it, once the sentence has its rows.
-                num_rows += ticket.num_rows
-                is_over = num_rows > equal_rows
-                heappush(seen, (is_over, earlier + ticket.cost, next_number, num_rows, following, tickets))
+                heappush(seen, _after(ticket, earlier, next_number, num_rows, equal_rows, following, tickets))
             next_number += 1
-        if share is not None:
-            tickets = share.in_turn()
-            num_rows = share.num_rows - share.num_spare  # what counts against an equal part
-            heappush(seen, (num_rows > equal_rows, start, number, num_rows, next(tickets), tickets))
+        if share is None:
+            return
+        num_rows = share.num_rows - share.num_spare  # what counts against an equal part
+        tickets = share.in_turn()
+        ticket = next(tickets)
+        if num_rows > equal_rows:
+            heappush(seen, (True, start, number, num_rows, ticket, tickets))
+            continue
+        yield ticket  # whatever would be earlier has been taken from the heap
+        following = next(tickets, None)
+        if following is not None:
+            heappush(seen, _after(ticket, start, next_number, num_rows, equal_rows, following, tickets))
+        next_number += 1
+
+
+def _after(
+    ticket: Ticket,
+    start: float,
+    number: int,
+    num_rows: int,
+    equal_rows: float,
+    following: Ticket,
+    others: Iterator[Ticket],
+) -> _Seen:
+    """Where a share is once its sentence `ticket` has its rows, as `_Turns.charge` does it."""
+    num_rows += ticket.num_rows
+    return num_rows > equal_rows, start + ticket.cost, number, num_rows, following, others
