@@ -67,4 +67,4 @@ def test_memory_levels_off_under_options_of_every_kind(small_model: SmallModels)
     for _ in range(NUM_MEASURED):
         after = measure()
     assert after[0] - before[0] < MAX_GROWTH
-    assert after[1] - before[1] < 1000, "objects of Python that nothing needs any more"
+    assert after[1] - before[1] < 300, "objects of Python that nothing needs any more"

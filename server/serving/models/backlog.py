@@ -7,7 +7,7 @@ from collections.abc import Callable
 from server.errors import Overloaded
 
 _WINDOW_SECONDS = 0.25
-"""Over which a model's rate is measured."""
+"""Time over which a model's rate is measured."""
 
 _FORGETTING = 0.98
 """What a window leaves of the highest rate that was measured before: a model that has become slower is known to be so
@@ -31,7 +31,7 @@ class Backlog:
         self.open = 0
         """Cost of the sentences that have been submitted, and have not left."""
         self._of_caller: Counter[str] = Counter()
-        """The same, by caller."""
+        """Cost of the sentences under way, by caller."""
         self._rate = 0.0
         """The highest of late, a second; 0 while none is known."""
         self._window_started = -1.0

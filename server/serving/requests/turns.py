@@ -1,4 +1,4 @@
-"""Turns on the event loop: whatever has something to do does it in slices, and a few slices are one round of the loop.
+"""Turns on the event loop: whatever has something to do does it in slices, one in a round of the loop.
 
 Between two rounds the loop looks at its sockets, and gRPC begins one new call. So a round must be short, however long
 one request takes to parse, and however many streams have something to send.

@@ -7,7 +7,6 @@ cannot be parsed is an error like any other.
 """
 
 import asyncio
-import logging
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from typing import TYPE_CHECKING, Any
@@ -21,9 +20,6 @@ from server.serving.requests.admission import Admission
 from server.serving.rpc.intake import Intake
 from server.serving.rpc.listen import METADATA_BYTES
 from server.serving.rpc.running import RunningCall
-
-_logger = logging.getLogger(__name__)
-
 
 _QUIET_TURNS = 10
 _TURN_SECONDS = 0.02

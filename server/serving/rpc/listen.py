@@ -13,7 +13,7 @@ _WINDOW_BYTES = 65_536
 _HANDSHAKE_MILLISECONDS = 10_000
 
 _AGE_GRACE_MILLISECONDS = 300_000
-"""That calls of a connection that has become old get to end."""
+"""Time in which the calls of a connection that has become old may end."""
 
 _KEEPALIVE_MILLISECONDS = 60_000
 
@@ -26,7 +26,7 @@ _UNREQUESTED_SECONDS = 60
 @dataclass(frozen=True)
 class TransportLimits:
     max_message_bytes: int
-    """Of a request; larger ones are refused by gRPC when it reads how large they are."""
+    """Size of a request; gRPC refuses a larger one when it reads how large it is."""
     max_streams: int
     """Calls of one connection at a time. HTTP/2 refuses further ones, which costs next to nothing; the client sees
     UNAVAILABLE, unless it repeats them."""
