@@ -1,6 +1,8 @@
 """python -m server [--listen ADDRESS] [--model-repository FOLDER] ..."""
 
 import asyncio
+import contextlib
+import ctypes
 import logging
 import sys
 
@@ -8,7 +10,18 @@ from server.config import parse_config
 from server.serving.app import serve
 from server.serving.output import drop_unwritten
 
+_M_ARENA_MAX = -8
+
+
+def _keep_one_heap() -> None:
+    """By default glibc gives every thread a heap of its own, and each keeps the room of the largest messages that its
+    thread has received. Other C libraries have one heap, and no such call."""
+    with contextlib.suppress(AttributeError):
+        ctypes.CDLL(None).mallopt(_M_ARENA_MAX, 1)
+
+
 if __name__ == "__main__":
+    _keep_one_heap()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     code = asyncio.run(serve(parse_config()))
     drop_unwritten()

@@ -74,6 +74,26 @@ async def test_slow_senders_leave_the_places_of_the_quick_ones(monkeypatch: pyte
     assert results.count(b"message") == SLOW_PLACES
 
 
+async def test_callers_whose_messages_do_not_come_have_their_turns_after_others(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(module, "QUICK_SECONDS", 0.02)
+    intake = Intake()
+    late = [begin(intake, f"late {number}") for number in range(QUICK_PLACES)]
+    await settle()
+    while not any(task.done() for _, task in late):  # one of them too many for the slow places
+        await asyncio.sleep(0.002)
+    again = [begin(intake, f"late {number}") for number in range(QUICK_PLACES) for _ in range(5)]
+    await settle()
+    other, task = begin(intake, "other")
+    other.may_send.set()
+    assert await asyncio.wait_for(task, PATIENCE) == b"message"
+    assert sum(sender.has_begun for sender, _ in again) <= 2 * QUICK_PLACES  # before it, and when it was done
+    for sender, _ in [*late, *again]:
+        sender.may_send.set()
+    await asyncio.gather(*(task for _, task in [*late, *again]), return_exceptions=True)
+
+
 async def test_of_more_slow_senders_than_there_are_places_for_the_oldest_are_refused(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -181,11 +181,16 @@ class _Method:
             calls.admission.check(caller)
         if self._inner.request_streaming:
             return self._requests(context)
-        received = await calls.intake.receive(caller, context.read)
+        return await calls.intake.receive(caller, lambda: self._received(running, context))
+
+    async def _received(self, running: RunningCall, context: "_Context") -> Any:
+        """The one message of a call, which takes its place in the intake until its bytes are no longer needed."""
+        calls = self.calls
+        received = await context.read()
         if received is grpc.aio.EOF:
             raise Unreadable("no message")
         if self.is_bounded:
-            calls.admission.enter(caller, len(received))
+            calls.admission.enter(running.call.caller, len(received))
             running.num_bytes = len(received)
         if len(received) <= _LARGE_BYTES:
             return self._parsed(received)

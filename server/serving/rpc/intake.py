@@ -4,7 +4,8 @@ How large a message is, is not known before it is there. So a call takes one of 
 between callers, and mostly leaves it at once: a small message has come with the call. A message that is still on its
 way after `QUICK_SECONDS` moves to one of a few other places, for large messages and slow senders. Where these are
 taken, the call that has been there longest is refused: it may be one whose message never comes. All places together
-bound the memory, and no sender keeps another from the first ones for longer than `QUICK_SECONDS`.
+bound the memory, and no sender keeps another from the first ones for longer than `QUICK_SECONDS`. Callers whose last
+message was not there in that time have their turns after the others.
 """
 
 import asyncio
@@ -13,12 +14,14 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+import cachetools
+
 from server.errors import DeadlineExceeded, Overloaded, TranslationError
 
 _Received = TypeVar("_Received")
 
-QUICK_PLACES = 6
-SLOW_PLACES = 4
+QUICK_PLACES = 3
+SLOW_PLACES = 2
 QUICK_SECONDS = 0.01
 SLOW_SECONDS = 20.0
 """Time that a message may take from its first byte to its last."""
@@ -27,10 +30,15 @@ MAX_WAITING = 1_000
 """Calls that wait for a place; beyond them, calls of the caller that has most of them waiting are refused."""
 
 
+_MAX_LATE = 10_000
+"""Callers that are remembered as late."""
+
+
 @dataclass(slots=True, eq=False)
 class _Place:
     """What a call holds while its message comes in."""
 
+    caller: str
     task: "asyncio.Task[Any] | None"
     """The call's; it is cancelled where the message is too slow."""
     since: float
@@ -49,6 +57,8 @@ class Intake:
         """Quick places that calls have been woken for and not yet taken."""
         self._waiting: OrderedDict[str, deque[asyncio.Future[None]]] = OrderedDict()
         """By caller, in the order in which the callers have their turns."""
+        self._late: cachetools.LRUCache[str, None] = cachetools.LRUCache(_MAX_LATE)
+        """Callers that have let a quick place go by."""
         self._num_waiting = 0
         self._is_watching = False
 
@@ -58,7 +68,7 @@ class Intake:
             await self._wait(caller)
             self._num_given -= 1
         loop = asyncio.get_running_loop()
-        place = _Place(asyncio.current_task(), loop.time())
+        place = _Place(caller, asyncio.current_task(), loop.time())
         self._quick.add(place)
         if not self._is_watching:
             self._is_watching = True
@@ -72,7 +82,11 @@ class Intake:
             place.task.uncancel()
             raise place.error from None
         finally:
-            (self._slow if place.is_slow else self._quick).discard(place)
+            if place.is_slow:
+                self._slow.discard(place)
+            else:
+                self._quick.discard(place)
+                self._late.pop(caller, None)
             self._give_places()
 
     def _watch(self) -> None:
@@ -83,6 +97,7 @@ class Intake:
             self._quick.discard(place)
             place.is_slow = True
             self._slow.add(place)
+            self._late[place.caller] = None
         if len(self._slow) > SLOW_PLACES:
             problem = f"{SLOW_PLACES} large messages are being received, which is the limit"
             for place in sorted(self._slow, key=lambda one: one.since)[: len(self._slow) - SLOW_PLACES]:
@@ -128,7 +143,8 @@ class Intake:
     def _give_places(self) -> None:
         """To the first call that waits of each caller in turn."""
         while self._num_waiting and len(self._quick) + self._num_given < QUICK_PLACES:
-            caller, turns = self._waiting.popitem(last=False)
+            caller = next((one for one in self._waiting if one not in self._late), next(iter(self._waiting)))
+            turns = self._waiting.pop(caller)
             turn = turns.popleft()
             self._num_waiting -= 1
             if turns:
