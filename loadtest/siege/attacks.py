@@ -21,9 +21,7 @@ _GZIP = Bounds(honest_ms=100, begin_ms=100, memory_mb=100, statuses=frozenset({"
 _CANCELLED = Bounds(honest_ms=100, begin_ms=100, statuses=_STATUSES | {"given up"})
 _LATE = Bounds(honest_ms=100, begin_ms=100, statuses=_STATUSES | {"DEADLINE_EXCEEDED"})
 _KILLED = Bounds(honest_ms=100, begin_ms=100, statuses=frozenset({"OK", "UNAVAILABLE"}))
-_DRAINED = Bounds(
-    back_seconds=None, statuses=frozenset({"OK", "UNAVAILABLE", "RESOURCE_EXHAUSTED"}), ends_server=True
-)
+_DRAINED = Bounds(back_seconds=None, statuses=frozenset({"OK", "UNAVAILABLE", "RESOURCE_EXHAUSTED"}), ends_server=True)
 
 _ALL = (
     Attack("burst-1", "10,000 calls at once on one connection", bursts.burst_on_one_connection, _BURST),
