@@ -1,8 +1,8 @@
 """What is decoded as one sentence, and what in it no model may touch.
 
-A content is laid out (`segments.py` for plain text, `markup.py` for HTML) as an alternation of strings, which are written
-as they are, and segments, each of which becomes one sentence for an engine. `reading.py` makes of a segment what a model
-reads; `placing.py` puts everything that was taken out back into the translation.
+A content is laid out (`segments.py` for plain text, `markup.py` for HTML) as strings, which are written as they are, and
+segments, each of which becomes one sentence for an engine. `reading.py` makes of a segment what a model reads;
+`placing.py` puts everything that was taken out back into the translation.
 """
 
 from collections.abc import Sequence
@@ -37,8 +37,8 @@ class Element(NamedTuple):
 @dataclass(frozen=True)
 class Segment:
     text: str
-    """Without white space at its ends. Of HTML without tags, entities decoded, line breaks as spaces; else a part of the
-    content as it is."""
+    """Without white space at its ends. Of HTML without tags, entities decoded, line breaks as spaces; else a part of
+    the content as it is."""
     origins: Sequence[int]
     """For each code point of the text, and for its end, where that is in the content, in code points: ascending.
     `range(start, end + 1)` where the text is a part of the content as it is."""
