@@ -1,7 +1,7 @@
 """What is decoded as one sentence, and what in it no model may touch.
 
-A content is laid out (`segments.py` for plain text, `markup.py` for HTML) as strings, which are written as they are, and
-segments, each of which becomes one sentence for an engine. `reading.py` makes of a segment what a model reads;
+A content is laid out (`segments.py` for plain text, `markup.py` for HTML) as strings, which are written as they are,
+and segments, each of which becomes one sentence for an engine. `reading.py` makes of a segment what a model reads;
 `placing.py` puts everything that was taken out back into the translation.
 """
 
