@@ -10,7 +10,7 @@ import onnx
 
 from export.quantize import CACHE_LEVELS, MIN_GROWING_WIDTH, Range, find_caches, find_products, observable
 from export.session import Array, GraphSession
-from models.greedy import NEVER_WRITTEN, max_output
+from models.greedy import max_output, not_written
 from models.seq2seq import BOS, EOS, StateTensor
 
 
@@ -48,7 +48,7 @@ def calibrate(
             for position in range(max_output(source)):
                 outputs = session.step(previous_ids, np.array([position]), values)
                 _widen(ranges[1], {name: outputs[name] for name in names[1]})
-                outputs["log_probs"][:, NEVER_WRITTEN] = -np.inf
+                outputs["log_probs"][:, not_written(position)] = -np.inf
                 previous_ids = outputs["log_probs"].argmax(axis=1)
                 if previous_ids[0] == EOS:
                     break

@@ -12,7 +12,7 @@ import onnxruntime as ort
 
 from export.graphs import MIN_POSITIONS
 from models.batches import pad_sources
-from models.greedy import NEVER_WRITTEN, max_output
+from models.greedy import max_output, not_written
 from models.seq2seq import BOS, EOS, PAD, StateTensor
 from server.bundle.shortlist import Shortlist
 
@@ -66,7 +66,7 @@ class GraphSession:
                 listed[row, shortlist.of(source)] = True
         for position in range(max_target):
             log_probs = self.step(previous_ids, np.full(len(sources), position), state)["log_probs"]
-            log_probs[:, NEVER_WRITTEN] = -np.inf
+            log_probs[:, not_written(position)] = -np.inf
             if shortlist:
                 log_probs = np.where(listed, log_probs, -np.inf)
             previous_ids = log_probs.argmax(axis=1)

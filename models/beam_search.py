@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from models.batches import pad_sources
-from models.greedy import NEVER_WRITTEN, max_output
+from models.greedy import max_output, not_written
 from models.seq2seq import ALIGNMENT_QUERY, BOS, EOS, Seq2SeqModel
 
 
@@ -68,7 +68,7 @@ def beam_search(
         if options.coverage_penalty:
             attended = attended + attention(model, state)
         log_probs = logits.log_softmax(dim=1)  # [live, vocabulary]
-        log_probs[:, NEVER_WRITTEN] = float("-inf")
+        log_probs[:, not_written(position)] = float("-inf")
         scores = totals.unsqueeze(1) + log_probs.double()
         totals, indices = scores.flatten().sort(descending=True, stable=True)  # of equals the first
         candidates = zip(totals[: 2 * size], indices[: 2 * size].tolist(), strict=True)

@@ -12,6 +12,12 @@ NEVER_WRITTEN = [PAD, UNKNOWN, BOS]
 """Ids that no translation contains."""
 
 
+def not_written(position: int) -> list[int]:
+    """Ids that no translation has at a position: at the first one, also its end, as a translation of something is not
+    empty."""
+    return NEVER_WRITTEN if position else [*NEVER_WRITTEN, EOS]
+
+
 def max_output(source: Sequence[int]) -> int:
     """The limit of output tokens: more than any good translation of the source has. The server's default is the
     same."""
@@ -32,14 +38,12 @@ def greedy_decode(model: Seq2SeqModel, sources: Sequence[Sequence[int]]) -> list
     for position in range(max_target):
         logits, next_state = model.step(previous_ids, torch.full((rows,), position, device=device), state)
         state.update(next_state)
-        logits[:, NEVER_WRITTEN] = float("-inf")
+        logits[:, not_written(position)] = float("-inf")
         previous_ids = logits.argmax(dim=1).masked_fill(finished, EOS)
         finished |= previous_ids == EOS
         if finished.all():
             break
         outputs.append(previous_ids)
-    if not outputs:
-        return [[] for _ in sources]
     rows_ids: list[list[int]] = torch.stack(outputs, dim=1).tolist()
     written = [ids[: ids.index(EOS)] if EOS in ids else ids for ids in rows_ids]
     return [ids[: max_output(source)] for ids, source in zip(written, sources, strict=True)]

@@ -31,6 +31,7 @@ class ServerConfig:
     max_beam_size: int = _setting(8, "beam size and number of hypotheses; never more than max_rows")
     max_forbidden_phrases: int = _setting(64, "forbidden phrases of one request")
     max_glossary_entries: int = _setting(1000, "glossary entries given in one request")
+    max_do_not_translate: int = _setting(100, "texts of one request that are not to be translated")
     max_calls: int = _setting(512, "calls that run at a time, shared between connections; more are refused")
     max_streams: int = _setting(64, "calls of one connection at a time; HTTP/2 refuses further ones")
     max_request_megabytes: int = _setting(32, "size of the messages of running calls; more are refused")

@@ -7,30 +7,49 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
+class SentenceSplitting(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    SENTENCE_SPLITTING_UNSPECIFIED: _ClassVar[SentenceSplitting]
+    SENTENCE_SPLITTING_SENTENCES: _ClassVar[SentenceSplitting]
+    SENTENCE_SPLITTING_LINES: _ClassVar[SentenceSplitting]
+    SENTENCE_SPLITTING_NONE: _ClassVar[SentenceSplitting]
+
 class FinishReason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
     FINISH_REASON_UNSPECIFIED: _ClassVar[FinishReason]
     FINISH_REASON_END_OF_SENTENCE: _ClassVar[FinishReason]
     FINISH_REASON_MAX_OUTPUT_TOKENS: _ClassVar[FinishReason]
     FINISH_REASON_CONSTRAINTS: _ClassVar[FinishReason]
+    FINISH_REASON_NOTHING_TO_TRANSLATE: _ClassVar[FinishReason]
+SENTENCE_SPLITTING_UNSPECIFIED: SentenceSplitting
+SENTENCE_SPLITTING_SENTENCES: SentenceSplitting
+SENTENCE_SPLITTING_LINES: SentenceSplitting
+SENTENCE_SPLITTING_NONE: SentenceSplitting
 FINISH_REASON_UNSPECIFIED: FinishReason
 FINISH_REASON_END_OF_SENTENCE: FinishReason
 FINISH_REASON_MAX_OUTPUT_TOKENS: FinishReason
 FINISH_REASON_CONSTRAINTS: FinishReason
+FINISH_REASON_NOTHING_TO_TRANSLATE: FinishReason
 
 class TranslateRequest(_message.Message):
-    __slots__ = ("contents", "model", "source_language_code", "target_language_code", "decoding")
+    __slots__ = ("contents", "model", "source_language_code", "target_language_code", "decoding", "mime_type", "split_sentences", "do_not_translate")
     CONTENTS_FIELD_NUMBER: _ClassVar[int]
     MODEL_FIELD_NUMBER: _ClassVar[int]
     SOURCE_LANGUAGE_CODE_FIELD_NUMBER: _ClassVar[int]
     TARGET_LANGUAGE_CODE_FIELD_NUMBER: _ClassVar[int]
     DECODING_FIELD_NUMBER: _ClassVar[int]
+    MIME_TYPE_FIELD_NUMBER: _ClassVar[int]
+    SPLIT_SENTENCES_FIELD_NUMBER: _ClassVar[int]
+    DO_NOT_TRANSLATE_FIELD_NUMBER: _ClassVar[int]
     contents: _containers.RepeatedScalarFieldContainer[str]
     model: str
     source_language_code: str
     target_language_code: str
     decoding: DecodingOptions
-    def __init__(self, contents: _Optional[_Iterable[str]] = ..., model: _Optional[str] = ..., source_language_code: _Optional[str] = ..., target_language_code: _Optional[str] = ..., decoding: _Optional[_Union[DecodingOptions, _Mapping]] = ...) -> None: ...
+    mime_type: str
+    split_sentences: SentenceSplitting
+    do_not_translate: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, contents: _Optional[_Iterable[str]] = ..., model: _Optional[str] = ..., source_language_code: _Optional[str] = ..., target_language_code: _Optional[str] = ..., decoding: _Optional[_Union[DecodingOptions, _Mapping]] = ..., mime_type: _Optional[str] = ..., split_sentences: _Optional[_Union[SentenceSplitting, str]] = ..., do_not_translate: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class DecodingOptions(_message.Message):
     __slots__ = ("max_output_tokens", "beam_size", "num_hypotheses", "length_penalty", "coverage_penalty", "patience", "min_output_tokens", "temperature", "top_k", "top_p", "seed", "target_prefix", "no_repeat_ngram_size", "repetition_penalty", "forbidden_phrases", "glossary", "return_token_scores", "return_alignment", "use_shortlist")
@@ -117,7 +136,7 @@ class StreamTranslateResponse(_message.Message):
     def __init__(self, content_index: _Optional[int] = ..., text_delta: _Optional[str] = ..., translation: _Optional[_Union[Translation, _Mapping]] = ..., model: _Optional[str] = ..., model_version: _Optional[str] = ..., tokens: _Optional[_Iterable[_Union[OutputToken, _Mapping]]] = ...) -> None: ...
 
 class Translation(_message.Message):
-    __slots__ = ("translated_text", "score", "finish_reason", "source_token_count", "output_token_count", "hypotheses", "source_tokens")
+    __slots__ = ("translated_text", "score", "finish_reason", "source_token_count", "output_token_count", "hypotheses", "source_tokens", "segments")
     TRANSLATED_TEXT_FIELD_NUMBER: _ClassVar[int]
     SCORE_FIELD_NUMBER: _ClassVar[int]
     FINISH_REASON_FIELD_NUMBER: _ClassVar[int]
@@ -125,6 +144,7 @@ class Translation(_message.Message):
     OUTPUT_TOKEN_COUNT_FIELD_NUMBER: _ClassVar[int]
     HYPOTHESES_FIELD_NUMBER: _ClassVar[int]
     SOURCE_TOKENS_FIELD_NUMBER: _ClassVar[int]
+    SEGMENTS_FIELD_NUMBER: _ClassVar[int]
     translated_text: str
     score: float
     finish_reason: FinishReason
@@ -132,7 +152,32 @@ class Translation(_message.Message):
     output_token_count: int
     hypotheses: _containers.RepeatedCompositeFieldContainer[Hypothesis]
     source_tokens: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, translated_text: _Optional[str] = ..., score: _Optional[float] = ..., finish_reason: _Optional[_Union[FinishReason, str]] = ..., source_token_count: _Optional[int] = ..., output_token_count: _Optional[int] = ..., hypotheses: _Optional[_Iterable[_Union[Hypothesis, _Mapping]]] = ..., source_tokens: _Optional[_Iterable[str]] = ...) -> None: ...
+    segments: _containers.RepeatedCompositeFieldContainer[TranslatedSegment]
+    def __init__(self, translated_text: _Optional[str] = ..., score: _Optional[float] = ..., finish_reason: _Optional[_Union[FinishReason, str]] = ..., source_token_count: _Optional[int] = ..., output_token_count: _Optional[int] = ..., hypotheses: _Optional[_Iterable[_Union[Hypothesis, _Mapping]]] = ..., source_tokens: _Optional[_Iterable[str]] = ..., segments: _Optional[_Iterable[_Union[TranslatedSegment, _Mapping]]] = ...) -> None: ...
+
+class TranslatedSegment(_message.Message):
+    __slots__ = ("source_start", "source_end", "translation_start", "translation_end", "score", "finish_reason", "source_token_count", "output_token_count", "unreadable_character_count", "is_cut")
+    SOURCE_START_FIELD_NUMBER: _ClassVar[int]
+    SOURCE_END_FIELD_NUMBER: _ClassVar[int]
+    TRANSLATION_START_FIELD_NUMBER: _ClassVar[int]
+    TRANSLATION_END_FIELD_NUMBER: _ClassVar[int]
+    SCORE_FIELD_NUMBER: _ClassVar[int]
+    FINISH_REASON_FIELD_NUMBER: _ClassVar[int]
+    SOURCE_TOKEN_COUNT_FIELD_NUMBER: _ClassVar[int]
+    OUTPUT_TOKEN_COUNT_FIELD_NUMBER: _ClassVar[int]
+    UNREADABLE_CHARACTER_COUNT_FIELD_NUMBER: _ClassVar[int]
+    IS_CUT_FIELD_NUMBER: _ClassVar[int]
+    source_start: int
+    source_end: int
+    translation_start: int
+    translation_end: int
+    score: float
+    finish_reason: FinishReason
+    source_token_count: int
+    output_token_count: int
+    unreadable_character_count: int
+    is_cut: bool
+    def __init__(self, source_start: _Optional[int] = ..., source_end: _Optional[int] = ..., translation_start: _Optional[int] = ..., translation_end: _Optional[int] = ..., score: _Optional[float] = ..., finish_reason: _Optional[_Union[FinishReason, str]] = ..., source_token_count: _Optional[int] = ..., output_token_count: _Optional[int] = ..., unreadable_character_count: _Optional[int] = ..., is_cut: _Optional[bool] = ...) -> None: ...
 
 class Hypothesis(_message.Message):
     __slots__ = ("translated_text", "score", "finish_reason", "tokens", "word_alignment")
@@ -251,7 +296,7 @@ class LanguagePair(_message.Message):
     def __init__(self, source_language_code: _Optional[str] = ..., target_language_code: _Optional[str] = ...) -> None: ...
 
 class ModelLimits(_message.Message):
-    __slots__ = ("max_contents", "max_source_tokens", "max_output_tokens", "max_content_characters", "max_beam_size", "glossary_beam_size", "max_forbidden_phrases", "max_glossary_entries")
+    __slots__ = ("max_contents", "max_source_tokens", "max_output_tokens", "max_content_characters", "max_beam_size", "glossary_beam_size", "max_forbidden_phrases", "max_glossary_entries", "max_do_not_translate")
     MAX_CONTENTS_FIELD_NUMBER: _ClassVar[int]
     MAX_SOURCE_TOKENS_FIELD_NUMBER: _ClassVar[int]
     MAX_OUTPUT_TOKENS_FIELD_NUMBER: _ClassVar[int]
@@ -260,6 +305,7 @@ class ModelLimits(_message.Message):
     GLOSSARY_BEAM_SIZE_FIELD_NUMBER: _ClassVar[int]
     MAX_FORBIDDEN_PHRASES_FIELD_NUMBER: _ClassVar[int]
     MAX_GLOSSARY_ENTRIES_FIELD_NUMBER: _ClassVar[int]
+    MAX_DO_NOT_TRANSLATE_FIELD_NUMBER: _ClassVar[int]
     max_contents: int
     max_source_tokens: int
     max_output_tokens: int
@@ -268,7 +314,8 @@ class ModelLimits(_message.Message):
     glossary_beam_size: int
     max_forbidden_phrases: int
     max_glossary_entries: int
-    def __init__(self, max_contents: _Optional[int] = ..., max_source_tokens: _Optional[int] = ..., max_output_tokens: _Optional[int] = ..., max_content_characters: _Optional[int] = ..., max_beam_size: _Optional[int] = ..., glossary_beam_size: _Optional[int] = ..., max_forbidden_phrases: _Optional[int] = ..., max_glossary_entries: _Optional[int] = ...) -> None: ...
+    max_do_not_translate: int
+    def __init__(self, max_contents: _Optional[int] = ..., max_source_tokens: _Optional[int] = ..., max_output_tokens: _Optional[int] = ..., max_content_characters: _Optional[int] = ..., max_beam_size: _Optional[int] = ..., glossary_beam_size: _Optional[int] = ..., max_forbidden_phrases: _Optional[int] = ..., max_glossary_entries: _Optional[int] = ..., max_do_not_translate: _Optional[int] = ...) -> None: ...
 
 class QualityScore(_message.Message):
     __slots__ = ("test_set", "metric", "value")

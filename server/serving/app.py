@@ -114,6 +114,7 @@ class App:
             config.max_contents,
             config.max_content_characters,
             config.max_waiting,
+            config.max_do_not_translate,
             OptionLimits(
                 min(config.max_beam_size, config.max_rows), config.max_forbidden_phrases, config.max_glossary_entries
             ),
@@ -198,7 +199,8 @@ def _largest_request(limits: RequestLimits) -> int:
     options = limits.options
     # Of contents, and of translations of them that are to be scored.
     num_characters = 2 * limits.max_contents * limits.max_content_characters
-    num_characters += (options.max_forbidden_phrases + 2 * options.max_glossary_entries) * MAX_TERM_CHARACTERS
+    num_terms = options.max_forbidden_phrases + 2 * options.max_glossary_entries + limits.max_do_not_translate
+    num_characters += num_terms * MAX_TERM_CHARACTERS
     return 4 * num_characters + _OTHER_BYTES  # a character has at most 4 bytes in UTF-8
 
 

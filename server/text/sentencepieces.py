@@ -1,6 +1,10 @@
 """SentencePiece (Kudo and Richardson 2018) as a tokenizer."""
 
+import bisect
+import itertools
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import sentencepiece
 
@@ -30,6 +34,18 @@ class SentencePieceTokenizer:
         ids: list[int] = self._processor.encode(text)
         return [*ids, self.eos]
 
+    def encode_spans(self, text: str) -> tuple[list[int], list[tuple[int, int]]]:
+        """The token ids of a text, without EOS, and where each token begins and ends in it, in code points. A token has
+        the blanks before its word."""
+        encoded = self._processor.encode(text, return_type="proto")
+        return [piece.id for piece in encoded.pieces], _spans(text, encoded.pieces)
+
+    def decode_spans(self, ids: list[int]) -> tuple[str, list[tuple[int, int]]]:
+        """The text of token ids, and where each token begins and ends in it, in code points."""
+        decoded = self._processor.decode(ids, return_type="proto")
+        text: str = decoded.text
+        return text, _spans(text, decoded.pieces)
+
     def has_pieces_for(self, text: str) -> bool:
         """Whether the text can be read and written as it is; a text of which nothing is left cannot."""
         *ids, _ = self.encode(text)
@@ -44,3 +60,12 @@ class SentencePieceTokenizer:
     def decode(self, ids: list[int]) -> str:
         text: str = self._processor.decode(ids)
         return text
+
+
+def _spans(text: str, pieces: Iterable[Any]) -> list[tuple[int, int]]:
+    """SentencePiece counts bytes of UTF-8."""
+    if text.isascii():
+        return [(piece.begin, piece.end) for piece in pieces]
+    lengths = (1 + (character > "\x7f") + (character > "\u07ff") + (character > "\uffff") for character in text)
+    ends = list(itertools.accumulate(lengths))
+    return [(bisect.bisect_right(ends, piece.begin), bisect.bisect_right(ends, piece.end)) for piece in pieces]

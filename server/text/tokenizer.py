@@ -16,7 +16,14 @@ class Tokenizer(Protocol):
     def encode(self, text: str) -> list[int]:
         """The token ids of a text, ending with EOS."""
 
+    def encode_spans(self, text: str) -> tuple[list[int], list[tuple[int, int]]]:
+        """The token ids of a text, without EOS, and where each token begins and ends in it, in code points. A token has
+        the blanks before its word."""
+
     def decode(self, ids: list[int]) -> str: ...
+
+    def decode_spans(self, ids: list[int]) -> tuple[str, list[tuple[int, int]]]:
+        """The text of token ids, and where each token begins and ends in it, in code points."""
 
     def has_pieces_for(self, text: str) -> bool:
         """Whether the text can be read and written as it is; a text of which nothing is left cannot."""

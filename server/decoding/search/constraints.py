@@ -32,8 +32,7 @@ class Constraints:
         if options.repetition_penalty != 1.0:
             self._all.append(RepetitionPenalty(options.repetition_penalty))
         self._all.append(Never(special_ids.never_written))
-        if options.min_output_tokens:
-            self._all.append(MinLength(options.min_output_tokens, special_ids.eos))
+        self._all.append(MinLength(max(options.min_output_tokens, 1), special_ids.eos))
         if options.no_repeat_ngram_size:
             self._all.append(NoRepeatNgram(options.no_repeat_ngram_size))
         if options.forbidden_phrases:

@@ -88,6 +88,12 @@ def forbid(scores: np.ndarray, special_ids: SpecialIds) -> None:
         scores[:, id_] = -np.inf
 
 
+def _best_but_end(log_probs: npt.NDArray[np.float32], special_ids: SpecialIds) -> int:
+    """The most probable token that goes on: log_probs [vocabulary], changed in place."""
+    log_probs[[special_ids.eos, *special_ids.never_written]] = -np.inf
+    return int(log_probs.argmax())
+
+
 def advance_greedy(
     rows: Iterable[Greedy],
     special_ids: SpecialIds,
@@ -111,6 +117,8 @@ def advance_greedy(
     for greedy in rows:
         row, hypothesis = greedy.row, greedy.hypothesis
         id_ = ids[row]
+        if id_ == eos and not hypothesis.output_ids:  # a translation of something is not empty
+            id_ = _best_but_end(log_probs[row], special_ids)
         log_prob = log_prob_of(row, id_)
         if not minus_infinity < log_prob <= 0.0:  # of a row with NaN, the largest is NaN
             ended.broken.append(greedy)

@@ -196,6 +196,9 @@ class Beams:
         if rows.size < len(log_probs):  # the batch has others, too
             log_probs, rows = log_probs[rows.reshape(-1)], np.arange(rows.size).reshape(rows.shape)
         forbid(log_probs, self._special_ids)
+        has_begun = self._num_written[: len(self._beams)] > 0
+        if not has_begun.all():  # a translation of something is not empty
+            log_probs[rows[~has_begun].reshape(-1), self._special_ids.eos] = -np.inf
         self._break(log_probs, rows)
         return find_candidates(log_probs, rows, ahead, 2 * self._size)
 

@@ -2,11 +2,13 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from server.bundle.manifest import Bundle, Manifest
 from server.errors import InvalidRequest, UnknownModel, shown
 from server.messages.sentence import SentenceDecoder
 from server.serving.models.backlog import Backlog
+from server.text.alphabet import Alphabet
 from server.text.glossary import Glossary
 from server.text.tokenizer import Tokenizer
 
@@ -19,6 +21,11 @@ class ServedModel:
     backlog: Backlog
     glossaries: Mapping[str, Glossary] = field(default_factory=dict)
     """The glossaries that the repository keeps for the model, by name."""
+
+    @cached_property
+    def alphabet(self) -> Alphabet:
+        """What the tokenizer can read."""
+        return Alphabet(self.tokenizer)
 
 
 class Models:

@@ -13,7 +13,7 @@ from server.errors import DeadlineExceeded, EngineFailed, TranslationError
 from server.messages.sentence import Event, Failed, Finished, Listener, Sentence
 from server.serving.requests.cache import TranslationCache, key_of
 from server.serving.requests.content_result import ContentResult
-from server.serving.requests.parse import Segment, TranslationRequest
+from server.serving.requests.parsed import ParsedSegment, TranslationRequest
 from server.text.steps import Steps
 
 _logger = logging.getLogger(__name__)
@@ -28,7 +28,7 @@ def _outcome(kind: type[BaseException] | None) -> str:
     return kind.reason.lower() if issubclass(kind, TranslationError) else "failed"
 
 
-def _cost(sentence: Sentence | Segment) -> int:
+def _cost(sentence: Sentence | ParsedSegment) -> int:
     """Source tokens, times the rows that it may hold."""
     return len(sentence.source_ids) * sentence.options.num_rows
 
@@ -64,12 +64,15 @@ class OpenRequest:
         self._open_cost = 0
         self._keys: dict[tuple[int, int], bytes] = {}
         """Of the cache, where there is one: by content, and segment of it."""
-        self._num_open = sum(map(len, request.contents))
-        self._news: dict[int, None] = {}  # contents with news, in order
+        self._segments = [content.segments for content in request.contents]
+        self._num_open = sum(map(len, self._segments))
+        self._news: dict[int, None] = {}
+        """Contents with news, in order."""
         self._error: TranslationError | None = None
         self._changed = asyncio.Event()
         self.results = [
-            ContentResult(segments, request.num_hypotheses, request.model.tokenizer) for segments in request.contents
+            ContentResult(content, request.num_hypotheses, request.model.tokenizer, request.tells_alignment)
+            for content in request.contents
         ]
 
     def __enter__(self) -> Self:
@@ -90,7 +93,10 @@ class OpenRequest:
     def submit(self) -> Steps[None]:
         """Raises Overloaded, NotServing or EngineLost."""
         sentences = []
-        for index, segments in enumerate(self._request.contents):
+        for index, segments in enumerate(self._segments):
+            if not segments:  # all that there will be is known already
+                self._news[index] = None
+                self._changed.set()
             for number, segment in enumerate(segments):
                 yield
                 listener = self._listener(index, number)
@@ -110,7 +116,7 @@ class OpenRequest:
             self._backlog.add(self._caller, cost)
             self._open_cost = cost
 
-    def _sentence(self, segment: Segment, listener: Listener) -> Sentence:
+    def _sentence(self, segment: ParsedSegment, listener: Listener) -> Sentence:
         return Sentence(
             segment.source_ids,
             segment.options,
@@ -154,7 +160,7 @@ class OpenRequest:
         self._news[index] = None
         if isinstance(event, Finished):
             self._num_open -= 1
-            cost = _cost(self._request.contents[index][number])
+            cost = _cost(self._segments[index][number])
             if self._open_cost:  # else it is from the cache
                 self._open_cost -= cost
                 self._backlog.remove(self._caller, cost, is_done=True)

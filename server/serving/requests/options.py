@@ -17,7 +17,7 @@ DEFAULT_LENGTH_PENALTY = 0.6
 GLOSSARY_BEAM_SIZE = 4
 """Least beam of a sentence with required terms: with one row they would be written at once, wherever that is."""
 MAX_TERM_CHARACTERS = 200
-"""Of a forbidden phrase, and of a term of a glossary."""
+"""Characters of a forbidden phrase, of a term of a glossary, and of a text that is not to be translated."""
 
 _NUM_SEEDS = 2**64
 
@@ -42,19 +42,26 @@ class RequestedOptions:
 
     model: ServedModel
     common: DecodingOptions
-    """Of a segment without prefix and terms; its `max_output_tokens` is 0 where the server chooses."""
+    """The options of a segment without prefix and terms; `max_output_tokens` is 0 where the server chooses."""
     num_hypotheses: int
+    prefix: str
+    """Text that the translation of a content begins with, as it was given."""
     terms: TermFinder | None
     glossary_beam_size: int
     is_repeatable: bool
     """Whether the same request has the same answer."""
 
-    def for_segment(self, source_ids: list[int], is_first: bool, field: str) -> Steps[DecodingOptions]:
-        """Raises InvalidRequest where what is required is forbidden, or the output limit leaves no room for it."""
+    def for_segment(
+        self,
+        source_ids: list[int],
+        required: tuple[RequiredTerm, ...],
+        is_first: bool,
+        needs_alignment: bool,
+        field: str,
+    ) -> DecodingOptions:
+        """`is_first`: whether a content's prefix is for this segment. Raises InvalidRequest where the output limit
+        leaves no room for what is required."""
         prefix = self.common.prefix if is_first else ()
-        required: tuple[RequiredTerm, ...] = ()
-        if self.terms:
-            required = yield from self.terms.find(source_ids)
         num_forced = len(prefix) + sum(len(term.ids) for term in required)
         most = self.model.manifest.max_output_tokens
         wanted = max(2 * len(source_ids) + 10 + num_forced, self.common.min_output_tokens)
@@ -68,6 +75,7 @@ class RequestedOptions:
             prefix=prefix,
             required_terms=required,
             guided=bool(required) and self.model.manifest.alignment is not None,
+            alignment=self.common.alignment or needs_alignment,
             beam_size=max(self.common.beam_size, self.glossary_beam_size) if required else self.common.beam_size,
         )
 
@@ -124,6 +132,7 @@ def parse_options(message: pb.DecodingOptions, model: ServedModel, limits: Optio
         model,
         options,
         num_hypotheses,
+        message.target_prefix,
         terms,
         limits.glossary_beam_size,
         is_repeatable=not samples or message.HasField("seed"),
@@ -174,25 +183,20 @@ def no_alignment(field: str, model: ServedModel) -> InvalidRequest:
 
 
 def _prefix(message: pb.DecodingOptions, model: ServedModel, most: int) -> tuple[int, ...]:
-    """Its token ids. A text of more characters than a model has tokens for is refused before it is tokenised."""
+    """Its token ids, without characters that the vocabulary lacks. A text of more characters than a model has tokens
+    for is refused before it is tokenised."""
     field, text = "decoding.target_prefix", message.target_prefix
     if not text:
         return ()
+    if not text.strip():
+        raise InvalidRequest(field, f"a text that is not blank expected, got {shown(text)}")
     most = message.max_output_tokens or most
     if len(text) > most * _CHARACTERS_PER_TOKEN:
         raise InvalidRequest(field, f"at most {most * _CHARACTERS_PER_TOKEN} characters expected, got {len(text)}")
-    ids = _ids(text, field, model)
+    ids = tuple(id_ for id_ in model.tokenizer.encode(text)[:-1] if model.tokenizer.texts[id_])
     if len(ids) > most:
         raise InvalidRequest(field, f"at most {most} tokens, the output limit, expected, got {len(ids)}")
     return ids
-
-
-def _ids(text: str, field: str, model: ServedModel) -> tuple[int, ...]:
-    """Without EOS. Raises InvalidRequest for a text that the model has no pieces for."""
-    *ids, _ = model.tokenizer.encode(text)
-    if not ids or not all(model.tokenizer.texts[id_] for id_ in ids):
-        raise InvalidRequest(field, f"a text that the model has pieces for expected, got {shown(text)}")
-    return tuple(ids)
 
 
 def _forbidden_phrases(message: pb.DecodingOptions, model: ServedModel, limits: OptionLimits) -> Steps[tuple[str, ...]]:
@@ -238,15 +242,12 @@ def _terms(
             )
         base = model.glossaries[message.name]
     glossary = Glossary(base=base)
-    known_ids = {}
     for index, entry in enumerate(message.entries):
         field = f"decoding.glossary.entries[{index}]"
         _check_term(entry.source_term, f"{field}.source_term")
         _check_term(entry.target_term, f"{field}.target_term")
         if not words(entry.source_term):
             raise InvalidRequest(f"{field}.source_term", f"a word expected, got {shown(entry.source_term)}")
-        _ids(entry.source_term, f"{field}.source_term", model)
-        known_ids[entry.target_term] = _ids(entry.target_term, f"{field}.target_term", model)
         glossary.add(entry.source_term, entry.target_term)
         yield
-    return TermFinder(glossary, model.tokenizer, forbidden_phrases, known_ids)
+    return TermFinder(glossary, model.tokenizer, forbidden_phrases)

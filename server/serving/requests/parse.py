@@ -7,12 +7,26 @@ from seq2serve.pb import translation_pb2 as pb
 from server.errors import InvalidRequest, shown
 from server.messages.options import DecodingOptions
 from server.serving.models.catalogue import Models, ServedModel
-from server.serving.requests.options import OptionLimits, RequestedOptions, no_alignment, parse_options
-from server.text.segments import segment
+from server.serving.requests.contents import ContentParser
+from server.serving.requests.options import MAX_TERM_CHARACTERS, OptionLimits, no_alignment, parse_options
+from server.serving.requests.parsed import GivenTranslation, ParsedContent, ParsedSegment, TranslationRequest
+from server.text.protected import find_protected
+from server.text.reading import read
+from server.text.segment import Segment
+from server.text.segments import Splitting, lay_out
 from server.text.steps import Steps
 
 MAX_ALIGNMENT_WEIGHTS = 5_000_000
-"""Of one answer, which is then of some 20 MB."""
+"""Weights of one answer, which is then of some 20 MB."""
+
+PLAIN, HTML = "text/plain", "text/html"
+
+_SPLITTINGS = {
+    pb.SENTENCE_SPLITTING_UNSPECIFIED: Splitting.SENTENCES,
+    pb.SENTENCE_SPLITTING_SENTENCES: Splitting.SENTENCES,
+    pb.SENTENCE_SPLITTING_LINES: Splitting.LINES,
+    pb.SENTENCE_SPLITTING_NONE: Splitting.NONE,
+}
 
 
 @dataclass(frozen=True)
@@ -20,53 +34,46 @@ class RequestLimits:
     max_contents: int
     max_content_characters: int
     max_segments: int
-    """Of all contents together; more could never be queued."""
+    """Segments of all contents together; more could never be queued."""
+    max_do_not_translate: int
     options: OptionLimits
-
-
-@dataclass(frozen=True)
-class Segment:
-    """A content, or a part of one, that is decoded as one sentence."""
-
-    source_ids: list[int]
-    """Ends with EOS."""
-    options: DecodingOptions
-
-
-@dataclass(frozen=True)
-class TranslationRequest:
-    model: ServedModel
-    contents: list[list[Segment]]
-    """Of each content its segments: one, or several where the content was longer than the model's limit."""
-    num_hypotheses: int
-    is_repeatable: bool
-    """Whether the same request has the same answer, whenever it comes."""
-
-    @property
-    def num_alignment_weights(self) -> int:
-        """That the answer may have; 0 where no alignment was asked for."""
-        segments = [segment for content in self.contents for segment in content if segment.options.alignment]
-        num_weights = sum(segment.options.max_output_tokens * len(segment.source_ids) for segment in segments)
-        return self.num_hypotheses * num_weights
 
 
 def parse_request(message: pb.TranslateRequest, models: Models, limits: RequestLimits) -> Steps[TranslationRequest]:
     """Raises InvalidRequest or UnknownModel, naming the field, the limit and the value."""
     model = models.select(message.model, message.source_language_code, message.target_language_code)
     _check_number(message.contents, "contents", limits)
+    for index, text in enumerate(message.contents):
+        _check_length(text, f"contents[{index}]", limits)
+    if message.mime_type not in ("", PLAIN, HTML):
+        raise InvalidRequest("mime_type", f"{PLAIN} or {HTML} expected, got {shown(message.mime_type)}")
+    if message.split_sentences not in _SPLITTINGS:
+        names = ", ".join(pb.SentenceSplitting.keys())
+        raise InvalidRequest("split_sentences", f"one of {names} expected, got {message.split_sentences}")
+    _check_do_not_translate(message.do_not_translate, limits)
     options = yield from parse_options(message.decoding, model, limits.options)
-    contents: list[list[Segment]] = []
+    parser = ContentParser(
+        options,
+        _SPLITTINGS[message.split_sentences],
+        is_html=message.mime_type == HTML,
+        do_not_translate=tuple(message.do_not_translate),
+    )
+    contents: list[ParsedContent] = []
     num_segments = 0
     for index, text in enumerate(message.contents):
-        content = yield from _parse_content(text, f"contents[{index}]", options, limits)
+        content = yield from parser.parse(text, f"contents[{index}]", limits.max_segments - num_segments)
         contents.append(content)
-        num_segments += len(content)
+        num_segments += len(content.segments)
         if num_segments > limits.max_segments:
-            so_far = f"{num_segments} in the first {index + 1} contents"
-            raise InvalidRequest(
-                "contents", f"at most {limits.max_segments} segments of the model's length expected, got {so_far}"
-            )
-    request = TranslationRequest(model, contents, options.num_hypotheses, options.is_repeatable)
+            so_far = f"more in the first {index + 1} contents"
+            raise InvalidRequest("contents", f"at most {limits.max_segments} segments expected, got {so_far}")
+    request = TranslationRequest(
+        model,
+        contents,
+        options.num_hypotheses,
+        options.is_repeatable,
+        tells_alignment=message.decoding.return_alignment,
+    )
     _check_alignment_size(request, "decoding.return_alignment")
     return request
 
@@ -79,29 +86,60 @@ def parse_score_request(message: pb.ScoreRequest, models: Models, limits: Reques
         raise no_alignment("return_alignment", model)
     contents = []
     for index, pair in enumerate(message.pairs):
-        source_ids = _tokens(pair.content, f"pairs[{index}].content", model, limits)
-        yield
-        if len(source_ids) > model.manifest.max_source_tokens:
-            raise InvalidRequest(
-                f"pairs[{index}].content",
-                f"a text of at most {model.manifest.max_source_tokens} tokens expected, got {len(source_ids)}",
-            )
-        field = f"pairs[{index}].translated_text"
-        forced_ids = _tokens(pair.translated_text, field, model, limits)[:-1]
-        most = model.manifest.max_output_tokens - 1  # a place for its end
-        if len(forced_ids) > most:
-            raise InvalidRequest(field, f"a text of at most {most} tokens expected, got {len(forced_ids)}")
-        options = DecodingOptions(
-            max_output_tokens=most + 1,
-            forced_ids=tuple(forced_ids),
-            token_log_probs=True,
-            alignment=message.return_alignment,
-        )
-        contents.append([Segment(source_ids, options)])
-        yield
-    request = TranslationRequest(model, contents, num_hypotheses=1, is_repeatable=True)
+        content = yield from _parse_pair(pair, f"pairs[{index}]", model, message.return_alignment, limits)
+        contents.append(content)
+    request = TranslationRequest(
+        model, contents, num_hypotheses=1, is_repeatable=True, tells_alignment=message.return_alignment
+    )
+    num_segments = sum(1 for _ in request.segments)
+    if num_segments > limits.max_segments:
+        raise InvalidRequest("pairs", f"at most {limits.max_segments} sentences expected, got {num_segments}")
     _check_alignment_size(request, "return_alignment")
     return request
+
+
+def _parse_pair(
+    pair: pb.ScoredPair, field: str, model: ServedModel, alignment: bool, limits: RequestLimits
+) -> Steps[ParsedContent]:
+    """As many sentences on both sides; if the source is one, so is its translation."""
+    source_field, target_field = f"{field}.content", f"{field}.translated_text"
+    for text, name in ((pair.content, source_field), (pair.translated_text, target_field)):
+        _check_length(text, name, limits)
+        if not text.strip():
+            raise InvalidRequest(name, f"a text that is not blank expected, got {shown(text)}")
+    sources = yield from _sentences(pair.content, model.manifest.source_language, Splitting.SENTENCES)
+    splitting = Splitting.SENTENCES if len(sources) > 1 else Splitting.NONE
+    targets = yield from _sentences(pair.translated_text, model.manifest.target_language, splitting)
+    if len(targets) != len(sources):
+        expected = f"as many sentences as the content has, {len(sources)}, expected"
+        raise InvalidRequest(target_field, f"{expected}, got {len(targets)}")
+    scored = []
+    for source, target in zip(sources, targets, strict=True):
+        reading = yield from read(source, model.alphabet)
+        source_ids = model.tokenizer.encode(reading.text or source.text)
+        _check_tokens(len(source_ids), model.manifest.max_source_tokens, source.text, source_field)
+        given = GivenTranslation(target, (yield from read(target, model.alphabet)))
+        forced_ids = model.tokenizer.encode(given.reading.text or target.text)[:-1]
+        most = model.manifest.max_output_tokens - 1  # a place for its end
+        _check_tokens(len(forced_ids), most, target.text, target_field)
+        options = DecodingOptions(
+            max_output_tokens=most + 1, forced_ids=tuple(forced_ids), token_log_probs=True, alignment=alignment
+        )
+        scored.append(ParsedSegment(source, reading, source_ids, options, given=given))
+        yield
+    return ParsedContent(pair.content, tuple(scored), given=pair.translated_text)
+
+
+def _sentences(text: str, language: str, splitting: Splitting) -> Steps[list[Segment]]:
+    protected = yield from find_protected(text, ())
+    layout = yield from lay_out(text, language, splitting, protected)
+    return [item for item in layout if isinstance(item, Segment)]
+
+
+def _check_tokens(number: int, most: int, text: str, field: str) -> None:
+    if not 1 <= number <= most:
+        problem = f"sentences of 1 to {most} tokens expected, got one of {number}: {shown(text)}"
+        raise InvalidRequest(field, problem)
 
 
 def _check_alignment_size(request: TranslationRequest, field: str) -> None:
@@ -119,37 +157,17 @@ def _check_number(contents: Sequence[object], field: str, limits: RequestLimits)
         raise InvalidRequest(field, f"1 to {limits.max_contents} expected, got {len(contents)}")
 
 
-def _check_text(text: str, field: str, limits: RequestLimits) -> None:
-    if not text.strip():
-        raise InvalidRequest(field, f"a text that is not blank expected, got {shown(text)}")
+def _check_length(text: str, field: str, limits: RequestLimits) -> None:
     if len(text) > limits.max_content_characters:
         raise InvalidRequest(field, f"at most {limits.max_content_characters} characters expected, got {len(text)}")
 
 
-def _tokens(text: str, field: str, model: ServedModel, limits: RequestLimits) -> list[int]:
-    """Ids of a whole text, ending with EOS."""
-    _check_text(text, field, limits)
-    ids = model.tokenizer.encode(text)
-    _check_something(ids, text, field)
-    return ids
-
-
-def _check_something(ids: list[int], text: str, field: str) -> None:
-    if len(ids) == 1:  # EOS alone: control characters, say
-        raise InvalidRequest(field, f"a text that has something to translate expected, got {shown(text)}")
-
-
-def _parse_content(text: str, field: str, options: RequestedOptions, limits: RequestLimits) -> Steps[list[Segment]]:
-    _check_text(text, field, limits)
-    max_source = options.model.manifest.max_source_tokens
-    sources = yield from segment(text, options.model.tokenizer, max_source)
-    longest = max(sources, key=len)
-    _check_something(longest, text, field)
-    if len(longest) > max_source:
-        raise InvalidRequest(field, f"sentences of at most {max_source} tokens expected, got one of {len(longest)}")
-    segments = []
-    for index, ids in enumerate(sources):
-        own_options = yield from options.for_segment(ids, index == 0, field)
-        segments.append(Segment(ids, own_options))
-        yield
-    return segments
+def _check_do_not_translate(texts: Sequence[str], limits: RequestLimits) -> None:
+    if len(texts) > limits.max_do_not_translate:
+        raise InvalidRequest("do_not_translate", f"at most {limits.max_do_not_translate} expected, got {len(texts)}")
+    for index, text in enumerate(texts):
+        field = f"do_not_translate[{index}]"
+        if not text.strip():
+            raise InvalidRequest(field, f"a text that is not blank expected, got {shown(text)}")
+        if len(text) > MAX_TERM_CHARACTERS:
+            raise InvalidRequest(field, f"at most {MAX_TERM_CHARACTERS} characters expected, got {len(text)}")

@@ -1,58 +1,84 @@
-"""Which terms of a request's glossary a source has, as what a translation of it has to contain."""
+"""Which terms of a request's glossary a segment has, as what a translation of it has to contain."""
 
 import bisect
-import itertools
+import heapq
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 from server.errors import InvalidRequest, shown
 from server.messages.options import RequiredTerm
 from server.text.glossary import Glossary
-from server.text.pieces import WORD_START, contains
+from server.text.pieces import contains
+from server.text.reading import Reading
+from server.text.segment import Protected, Segment
 from server.text.steps import Steps
 from server.text.tokenizer import Tokenizer
 
-_UNKNOWN = "\N{REPLACEMENT CHARACTER}"
-"""What stands for characters that the vocabulary does not have: no word, so that it parts those beside it."""
+
+@dataclass(frozen=True)
+class FoundTerms:
+    """What a glossary has for one segment."""
+
+    protected: tuple[Protected, ...]
+    """The segment's own, and terms whose target the vocabulary lacks, so that it is put in by itself."""
+    required: tuple[tuple[str, int, int], ...]
+    """Target terms that the model writes, and where their source terms begin and end in the segment's text."""
 
 
 class TermFinder:
     """A target term is tokenised once, and compared with the forbidden phrases once: when it is first found."""
 
-    def __init__(
-        self,
-        glossary: Glossary,
-        tokenizer: Tokenizer,
-        forbidden_phrases: tuple[str, ...],
-        known_ids: dict[str, tuple[int, ...]],
-    ) -> None:
-        """known_ids: of target terms that were tokenised already."""
+    def __init__(self, glossary: Glossary, tokenizer: Tokenizer, forbidden_phrases: tuple[str, ...]) -> None:
         self._glossary = glossary
         self._tokenizer = tokenizer
         self._forbidden_phrases = forbidden_phrases
-        self._known_ids = known_ids
-        self._allowed: dict[str, tuple[int, ...]] = {}
-        """Ids of the target terms that were found, none of which is forbidden."""
+        self._ids: dict[str, tuple[int, ...]] = {}
+        """Token ids of the target terms that were found, none of which is forbidden; empty where pieces are lacking."""
 
-    def find(self, source_ids: list[int]) -> Steps[tuple[RequiredTerm, ...]]:
-        """In the order of the source. Raises InvalidRequest for a term that is forbidden."""
-        texts = [self._tokenizer.texts[id_] or _UNKNOWN for id_ in source_ids]
-        ends = list(itertools.accumulate(map(len, texts)))
-        found = yield from self._glossary.terms_in("".join(texts).replace(WORD_START, " "))
-        terms = []
+    def find(self, segment: Segment) -> Steps[FoundTerms | None]:
+        """None where there are none. Raises InvalidRequest for a term that is forbidden."""
+        found = yield from self._glossary.terms_in(segment.text)
+        if not found:
+            return None
+        protected, required = [], []
+        ends = [span.end for span in segment.protected]
         for target, start, end in found:
-            if target not in self._allowed:
-                self._allowed[target] = yield from self._checked_ids(target)
-            first, last = bisect.bisect_right(ends, start), bisect.bisect_left(ends, end)
-            terms.append(RequiredTerm(self._allowed[target], range(first, last + 1)))
+            next_ = bisect.bisect_right(ends, start)
+            if next_ < len(ends) and segment.protected[next_].start < end:
+                continue  # an address, say, that has the term in it
+            if target not in self._ids:
+                self._ids[target] = yield from self._checked_ids(target)
+            if self._ids[target]:
+                required.append((target, start, end))
+            else:
+                protected.append(Protected(start, end, target))
+        return FoundTerms(tuple(heapq.merge(segment.protected, protected)), tuple(required))
+
+    def required(self, found: FoundTerms, reading: Reading) -> tuple[RequiredTerm, ...]:
+        """In the order of the source; without those of which the model reads nothing."""
+        if not found.required:
+            return ()
+        _, spans = self._tokenizer.encode_spans(reading.text)
+        token_starts, token_ends = [start for start, _ in spans], [end for _, end in spans]
+        terms = []
+        for target, start, end in found.required:
+            first = bisect.bisect_left(reading.origins, start)
+            last = bisect.bisect_left(reading.origins, end)
+            tokens = range(bisect.bisect_right(token_ends, first), bisect.bisect_left(token_starts, last))
+            if first < last and tokens:
+                terms.append(RequiredTerm(self._ids[target], tokens))
         return tuple(terms)
 
     def _checked_ids(self, target: str) -> Steps[tuple[int, ...]]:
-        ids = self._known_ids.get(target) or tuple(self._tokenizer.encode(target)[:-1])
+        if not self._tokenizer.has_pieces_for(target):
+            return ()
+        ids = tuple(self._tokenizer.encode(target)[:-1])
         yield from check_allowed(ids, "decoding.glossary", self._forbidden_phrases, self._tokenizer)
         return ids
 
 
 def check_allowed(
-    ids: tuple[int, ...], field: str, forbidden_phrases: tuple[str, ...], tokenizer: Tokenizer
+    ids: Sequence[int], field: str, forbidden_phrases: tuple[str, ...], tokenizer: Tokenizer
 ) -> Steps[None]:
     """Raises InvalidRequest where what has to be written, which the vocabulary has pieces for, is forbidden."""
     surface = "".join(tokenizer.texts[id_] for id_ in ids)

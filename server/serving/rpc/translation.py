@@ -12,7 +12,8 @@ from server.serving.models.catalogue import Models, ServedModel
 from server.serving.requests.cache import TranslationCache
 from server.serving.requests.content_result import ContentResult
 from server.serving.requests.open_request import OpenRequest
-from server.serving.requests.parse import RequestLimits, TranslationRequest, parse_request, parse_score_request
+from server.serving.requests.parse import RequestLimits, parse_request, parse_score_request
+from server.serving.requests.parsed import TranslationRequest
 from server.serving.requests.turns import Turns
 from server.serving.rpc.call import current_call
 from server.text.steps import Steps
@@ -57,8 +58,8 @@ class TranslationService(pb_grpc.TranslationServiceServicer):
             open_contents = set(range(len(open_request.results)))
             while open_contents:
                 for index in await open_request.news():
-                    await self._turns.turn()
                     result = open_request.results[index]
+                    await self._turns.take(result.settle())
                     # Both at once: while a message is being sent, more of the translation may come in.
                     delta, is_finished = result.take_delta(), result.is_finished
                     tells = bool(delta.text or (delta.tokens and not is_finished))
@@ -115,6 +116,7 @@ class TranslationService(pb_grpc.TranslationServiceServicer):
                 glossary_beam_size=self._limits.options.glossary_beam_size,
                 max_forbidden_phrases=self._limits.options.max_forbidden_phrases,
                 max_glossary_entries=self._limits.options.max_glossary_entries,
+                max_do_not_translate=self._limits.max_do_not_translate,
             ),
             quality_scores=[
                 pb.QualityScore(test_set=quality.test_set, metric=quality.metric, value=quality.value)

@@ -1,0 +1,125 @@
+"""From a content to its segments: laid out, read as the model can, tokenised, and cut where they are too long."""
+
+import dataclasses
+from collections.abc import Sequence
+
+from server.errors import InvalidRequest
+from server.serving.requests.options import RequestedOptions
+from server.serving.requests.parsed import KeptSegment, ParsedContent, ParsedSegment
+from server.text.markup import lay_out_html
+from server.text.protected import find_protected
+from server.text.reading import Reading, read
+from server.text.segment import Layout, Protected, Segment
+from server.text.segments import Splitting, cut, find_segments, lay_out
+from server.text.steps import Steps
+
+
+class ContentParser:
+    """Parses the contents of one request."""
+
+    def __init__(
+        self, options: RequestedOptions, splitting: Splitting, is_html: bool, do_not_translate: tuple[str, ...]
+    ) -> None:
+        self._options = options
+        self._model = options.model
+        self._language = options.model.manifest.source_language
+        self._max_source_tokens = options.model.manifest.max_source_tokens
+        self._splitting = splitting
+        self._is_html = is_html
+        self._do_not_translate = do_not_translate
+
+    def parse(self, text: str, field: str, max_segments: int) -> Steps[ParsedContent]:
+        """`max_segments`: where it has more, the rest is not parsed, for the request will be refused.
+
+        Raises InvalidRequest where what the options require does not fit.
+        """
+        items: list[str | KeptSegment | ParsedSegment] = []
+        num_segments = 0
+        layout = yield from self._lay_out(text)
+        for item in layout:
+            if num_segments > max_segments:
+                break
+            if isinstance(item, str):
+                items.append(item)
+                continue
+            yield
+            parsed = yield from self._parse_segment(item, num_segments == 0, field, text, self._max_source_tokens)
+            num_segments += sum(isinstance(one, ParsedSegment) for one in parsed)
+            items += parsed
+        return ParsedContent(text, tuple(items))
+
+    def _lay_out(self, text: str) -> Steps[Layout]:
+        if self._is_html:
+            return (yield from lay_out_html(text, self._find_segments, self._find_protected))
+        protected = yield from self._find_protected(text)
+        return (yield from lay_out(text, self._language, self._splitting, protected))
+
+    def _find_segments(self, text: str, whole: Sequence[Protected]) -> Steps[list[tuple[int, int]]]:
+        return find_segments(text, self._language, self._splitting, whole)
+
+    def _find_protected(self, text: str) -> Steps[list[Protected]]:
+        return find_protected(text, self._do_not_translate)
+
+    def _parse_segment(
+        self, segment: Segment, is_first: bool, field: str, content: str, max_tokens: int
+    ) -> Steps[Sequence[str | KeptSegment | ParsedSegment]]:
+        """A segment, or the parts of at most `max_tokens` of one that is too long, with what lies between them."""
+        parsed = yield from self._read(segment, is_first, field, content)
+        if isinstance(parsed, KeptSegment) or len(parsed.source_ids) <= self._max_source_tokens:
+            return (parsed,)
+        if max_tokens < 2:
+            raise InvalidRequest(field, f"a text that can be cut into {self._max_source_tokens} tokens expected")
+        parts = yield from cut(segment, self._count_tokens, max_tokens)
+        items: list[str | KeptSegment | ParsedSegment] = []
+        end = segment.start
+        for part in parts:
+            items.append(content[end : part.start])
+            is_first = is_first and not any(isinstance(item, ParsedSegment) for item in items)
+            # What is read of a part may have more tokens than its text has: then it is cut again, into smaller ones.
+            items += yield from self._parse_segment(part, is_first, field, content, max_tokens // 2)
+            end = part.end
+        items.append(content[end : segment.end])
+        return [item for item in items if item]
+
+    def _count_tokens(self, text: str) -> int:
+        return len(self._model.tokenizer.encode(text))
+
+    def _read(
+        self, segment: Segment, is_first: bool, field: str, content: str
+    ) -> Steps[KeptSegment | ParsedSegment]:
+        options = self._options
+        found = (yield from options.terms.find(segment)) if options.terms else None
+        if found:
+            segment = dataclasses.replace(segment, protected=found.protected)
+        reading = yield from read(segment, self._model.alphabet)
+        if not reading.text:
+            text = _with_literals(segment) if found else content[segment.start : segment.end]
+            return KeptSegment(segment, text, reading.num_unreadable)
+        source_ids = self._model.tokenizer.encode(reading.text)
+        own = options.for_segment(
+            source_ids,
+            options.terms.required(found, reading) if options.terms and found else (),
+            is_first,
+            needs_alignment=self._model.manifest.alignment is not None and needs_alignment(segment, reading),
+            field=field,
+        )
+        return ParsedSegment(segment, reading, source_ids, own, prefix=options.prefix if is_first else "")
+
+
+def _with_literals(segment: Segment) -> str:
+    """What is written of a segment of which nothing is translated."""
+    pieces, end = [], 0
+    for span in segment.protected:
+        pieces += [segment.text[end : span.start], span.literal]
+        end = span.end
+    return "".join([*pieces, segment.text[end:]])
+
+
+def needs_alignment(segment: Segment, reading: Reading) -> bool:
+    """Whether something has to be put back amid words: at the ends it is clear where it belongs."""
+    if segment.elements:
+        return True
+    text = reading.text
+    return any(
+        any(map(str.isalnum, text[:at])) and any(map(str.isalnum, text[at:])) for at, _ in reading.protected
+    )

@@ -1,0 +1,92 @@
+"""A valid request: each content as what is written as it is, what is kept, and what is decoded."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from server.messages.options import DecodingOptions
+from server.serving.models.catalogue import ServedModel
+from server.text.reading import Reading
+from server.text.segment import Segment
+
+
+@dataclass(frozen=True)
+class KeptSegment:
+    """A segment with nothing to translate: it is in the translation as it is."""
+
+    segment: Segment
+    text: str
+    """What is written."""
+    num_unreadable: int
+    """Code points that the vocabulary lacks."""
+
+
+@dataclass(frozen=True)
+class GivenTranslation:
+    """The translation of a segment that is to be scored."""
+
+    segment: Segment
+    """Where it is in the whole translation."""
+    reading: Reading
+    """What of it the model is made to write."""
+
+
+@dataclass(frozen=True)
+class ParsedSegment:
+    """A segment that is decoded as one sentence."""
+
+    segment: Segment
+    reading: Reading
+    source_ids: list[int]
+    """Token ids of the reading's text, ending with EOS."""
+    options: DecodingOptions
+    prefix: str = ""
+    """Text that the translation begins with, as it was given; `options.prefix` is what the model is made to write."""
+    given: GivenTranslation | None = None
+    """Set where a translation is scored."""
+
+
+@dataclass(frozen=True)
+class ParsedContent:
+    text: str
+    """As it was sent."""
+    items: tuple[str | KeptSegment | ParsedSegment, ...]
+    """In order; what is a string is written as it is."""
+    given: str = ""
+    """The whole translation, where one is scored."""
+
+    @property
+    def segments(self) -> list[ParsedSegment]:
+        """What is decoded, in order."""
+        return [item for item in self.items if isinstance(item, ParsedSegment)]
+
+    def translated(self, translations: Iterable[str]) -> str:
+        """The whole translation, from those of the segments."""
+        texts = iter(translations)
+        return "".join(
+            next(texts) if isinstance(item, ParsedSegment) else item.text if isinstance(item, KeptSegment) else item
+            for item in self.items
+        )
+
+
+@dataclass(frozen=True)
+class TranslationRequest:
+    model: ServedModel
+    contents: list[ParsedContent]
+    num_hypotheses: int
+    is_repeatable: bool
+    """Whether the same request has the same answer, whenever it comes."""
+    tells_alignment: bool = False
+    """Whether the answer has alignments. Segments may be decoded with them for other reasons."""
+
+    @property
+    def segments(self) -> Iterator[ParsedSegment]:
+        """What is decoded, of all contents."""
+        return (segment for content in self.contents for segment in content.segments)
+
+    @property
+    def num_alignment_weights(self) -> int:
+        """Weights that the answer may have; 0 where no alignment was asked for."""
+        if not self.tells_alignment:
+            return 0
+        num_weights = sum(segment.options.max_output_tokens * len(segment.source_ids) for segment in self.segments)
+        return self.num_hypotheses * num_weights

@@ -1,0 +1,85 @@
+"""One hypothesis of one segment as text: what the model wrote, with everything put back that was taken out."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from server.messages.hypothesis import Hypothesis
+from server.serving.requests.parsed import ParsedSegment
+from server.text.markup import escape
+from server.text.placing import Placed, Translated, place
+from server.text.steps import Steps
+from server.text.tokenizer import Tokenizer
+
+_UNFINISHED = "\N{REPLACEMENT CHARACTER}"
+"""What stands for a character of which not all bytes are written."""
+
+Spans = list[tuple[int, int]]
+
+
+@dataclass(frozen=True)
+class Part:
+    text: str
+    hypothesis: Hypothesis
+    placed: Placed | None = None
+    """Where the characters that the model wrote, and the protected spans, are in the text; None where the text is as
+    the model wrote it."""
+
+
+def streams(segment: ParsedSegment) -> bool:
+    """Whether the text of a segment's first tokens is what its translation begins with. Where something has to be put
+    back, only the whole translation shows where it belongs."""
+    return not (segment.reading.protected or segment.segment.elements or segment.reading.is_upper)
+
+
+def beginning(segment: ParsedSegment, output_ids: Sequence[int], tokenizer: Tokenizer) -> str:
+    """The text of a streaming segment's first tokens, as far as it is certain: whether a space follows is known with
+    the next word."""
+    if segment.prefix and len(output_ids) <= len(segment.options.prefix):
+        return ""
+    text = _written(segment, list(output_ids), tokenizer).rstrip(" " + _UNFINISHED)
+    return escape(text) if segment.segment.is_html else text
+
+
+def finished_part(segment: ParsedSegment, hypothesis: Hypothesis, tokenizer: Tokenizer) -> Steps[Part]:
+    """A finished hypothesis; the text of one that was given is left empty."""
+    if segment.given:
+        return Part("", hypothesis)
+    text = _written(segment, hypothesis.output_ids, tokenizer)
+    if streams(segment) and not segment.segment.is_html:
+        return Part(text, hypothesis)
+    source_spans: Spans = []
+    output_spans: Spans = []
+    attention = hypothesis.attention[: len(hypothesis.output_ids)] or None  # the end's own is of no word
+    if attention:
+        _, source_spans = tokenizer.encode_spans(segment.reading.text)
+        output_spans = written_spans(segment, hypothesis.output_ids, tokenizer)
+        yield
+    placed = yield from place(
+        Translated(
+            segment.segment, segment.reading, text, source_spans, output_spans, attention
+        )
+    )
+    return Part(placed.text, hypothesis, placed)
+
+
+def written_spans(segment: ParsedSegment, output_ids: list[int], tokenizer: Tokenizer) -> Spans:
+    """Where each token is in what the model wrote, the prefix in place of its tokens."""
+    text, spans = tokenizer.decode_spans(output_ids)
+    if not segment.prefix:
+        return spans
+    num_forced = len(segment.options.prefix)
+    shift = len(_written(segment, output_ids, tokenizer)) - len(text)
+    return [(0, len(segment.prefix))] * num_forced + [(start + shift, end + shift) for start, end in spans[num_forced:]]
+
+
+def _written(segment: ParsedSegment, output_ids: list[int], tokenizer: Tokenizer) -> str:
+    """What the model wrote, its prefix as it was given."""
+    text = tokenizer.decode(output_ids)
+    if not segment.prefix:
+        return text
+    rest = text[len(tokenizer.decode(output_ids[: len(segment.options.prefix)])) :]
+    if segment.prefix[-1].isspace():
+        rest = rest.lstrip(" ")
+    elif rest and not segment.options.prefix:  # nothing of it was read, so that the rest begins a text
+        rest = " " + rest
+    return segment.prefix + rest
