@@ -7,8 +7,8 @@ from seq2serve.pb import translation_pb2 as pb
 from server.messages.hypothesis import Ending, Hypothesis
 from server.messages.sentence import Finished, Written
 from server.serving.requests.combinations import Combined, best_combinations
-from server.serving.requests.part import Part, beginning, finished_part, streams
 from server.serving.requests.parsed import KeptSegment, ParsedContent, ParsedSegment
+from server.serving.requests.part import Part, beginning, finished_part, streams
 from server.serving.requests.word_alignment import WordAligner
 from server.text.steps import Steps
 from server.text.tokenizer import Tokenizer

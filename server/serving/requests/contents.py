@@ -84,9 +84,7 @@ class ContentParser:
     def _count_tokens(self, text: str) -> int:
         return len(self._model.tokenizer.encode(text))
 
-    def _read(
-        self, segment: Segment, is_first: bool, field: str, content: str
-    ) -> Steps[KeptSegment | ParsedSegment]:
+    def _read(self, segment: Segment, is_first: bool, field: str, content: str) -> Steps[KeptSegment | ParsedSegment]:
         options = self._options
         found = (yield from options.terms.find(segment)) if options.terms else None
         if found:
@@ -120,6 +118,4 @@ def needs_alignment(segment: Segment, reading: Reading) -> bool:
     if segment.elements:
         return True
     text = reading.text
-    return any(
-        any(map(str.isalnum, text[:at])) and any(map(str.isalnum, text[at:])) for at, _ in reading.protected
-    )
+    return any(any(map(str.isalnum, text[:at])) and any(map(str.isalnum, text[at:])) for at, _ in reading.protected)

@@ -54,11 +54,7 @@ def finished_part(segment: ParsedSegment, hypothesis: Hypothesis, tokenizer: Tok
         _, source_spans = tokenizer.encode_spans(segment.reading.text)
         output_spans = written_spans(segment, hypothesis.output_ids, tokenizer)
         yield
-    placed = yield from place(
-        Translated(
-            segment.segment, segment.reading, text, source_spans, output_spans, attention
-        )
-    )
+    placed = yield from place(Translated(segment.segment, segment.reading, text, source_spans, output_spans, attention))
     return Part(placed.text, hypothesis, placed)
 
 

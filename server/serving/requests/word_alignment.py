@@ -109,4 +109,3 @@ def _words_of_output(
         last = max(end - 1, first)
         words.append(output_words.at(start + (part.placed.offsets[last] if part.placed else last)))
     return words
-
