@@ -36,7 +36,13 @@ class Streaming:
         models = Models([Bundle(Path("fake"), MANIFEST)], "fake", lambda _: model)
         self._service = TranslationService(
             models,
-            RequestLimits(max_contents=9, max_content_characters=99, max_segments=9, options=OptionLimits(4, 4, 4)),
+            RequestLimits(
+                max_contents=9,
+                max_content_characters=99,
+                max_segments=9,
+                max_do_not_translate=9,
+                options=OptionLimits(4, 4, 4),
+            ),
             Metrics().request_seconds,
         )
 

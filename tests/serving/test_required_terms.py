@@ -23,6 +23,7 @@ LIMITS = RequestLimits(
     max_contents=9,
     max_content_characters=4000,
     max_segments=999,
+    max_do_not_translate=9,
     options=OptionLimits(6, max_forbidden_phrases=9, max_glossary_entries=9),
 )
 MANY_SEGMENTS = "The cat sleeps on the roof of the car. " * 40
@@ -67,9 +68,9 @@ def parse(
 
 def test_every_segment_requires_the_terms_that_it_has(models: Models, tokenizer: CountingTokenizer) -> None:
     [content] = parse(models, MANY_SEGMENTS, cat="the cat").contents
-    assert len(content) > 5
+    assert len(content.segments) > 5
     term_ids = tuple(tokenizer.encode("the cat")[:-1])
-    for segment in content:
+    for segment in content.segments:
         source = tokenizer.decode(segment.source_ids[:-1])
         assert [term.ids for term in segment.options.required_terms] == [term_ids] * source.count("cat")
         for term in segment.options.required_terms:
@@ -79,7 +80,7 @@ def test_every_segment_requires_the_terms_that_it_has(models: Models, tokenizer:
 
 def test_terms_and_phrases_are_tokenised_once(models: Models, tokenizer: CountingTokenizer) -> None:
     parse(models, MANY_SEGMENTS, MANY_SEGMENTS, phrases=("guitar", "a dog"), kept="kept", cat="the cat", car="a car")
-    for text in ("guitar", "a dog", "the cat", "a car", "cat", "car", "le roof"):
+    for text in ("guitar", "a dog", "the cat", "a car", "le roof"):
         assert tokenizer.num_times[text] == 1, text
 
 
@@ -95,3 +96,22 @@ def test_what_has_to_be_written_may_end_with_a_forbidden_phrase(models: Models) 
     assert parse(models, "The cat.", phrases=("t",), cat="cat").contents
     with pytest.raises(InvalidRequest):
         parse(models, "The cat.", phrases=("ca",), cat="cat")
+
+
+def test_a_target_that_the_vocabulary_lacks_is_put_in_by_itself(models: Models) -> None:
+    [content] = parse(models, "The cat sleeps.", cat="猫").contents
+    [segment] = content.segments
+    assert not segment.options.required_terms
+    assert [(at, span.literal) for at, span in segment.reading.protected] == [(4, "猫")]
+    assert segment.reading.text == "The sleeps."
+
+
+def test_a_source_term_that_the_vocabulary_lacks_is_found(models: Models) -> None:
+    request = pb.TranslateRequest(
+        contents=["The 猫 sleeps."],
+        decoding=pb.DecodingOptions(
+            glossary=pb.Glossary(entries=[pb.GlossaryEntry(source_term="猫", target_term="犬")])
+        ),
+    )
+    [content] = all_at_once(parse_request(request, models, LIMITS)).contents
+    assert [span.literal for _, span in content.segments[0].reading.protected] == ["犬"]

@@ -1,106 +1,84 @@
+"""Pairs of words, counted over whole texts as people see them."""
+
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from server.messages.hypothesis import Float32
-from server.serving.requests.word_alignment import word_numbers, word_pairs
+from server.messages.hypothesis import Ending, Hypothesis
+from server.messages.options import DecodingOptions
+from server.serving.requests.parsed import GivenTranslation, ParsedContent, ParsedSegment
+from server.serving.requests.part import finished_part
+from server.serving.requests.word_alignment import WordAligner
+from server.text.reading import Reading
+from server.text.segment import Protected, Segment
 from server.text.tokenizer import Tokenizer
-from tests.small_models import SENTENCES
+from tests.fakes import all_at_once
 
-one_word = st.lists(st.sampled_from(["a", "bc", "'", "."]), min_size=1, max_size=3)
-texts_in_pieces = st.lists(st.tuples(one_word, st.booleans()), max_size=5)
-"""Words in pieces, and whether the space before each is a piece of its own."""
+OPTIONS = DecodingOptions(max_output_tokens=99, alignment=True)
 
 
-def attention(*rows: list[float]) -> list[Float32]:
-    return [np.array(row, np.float32) for row in rows]
+def parsed(tokenizer: Tokenizer, text: str, start: int = 0) -> ParsedSegment:
+    reading = Reading(text, range(len(text) + 1), (), is_upper=False, num_unreadable=0)
+    return ParsedSegment(Segment(text, range(start, start + len(text) + 1)), reading, tokenizer.encode(text), OPTIONS)
 
 
-@pytest.mark.parametrize(
-    ("pieces", "numbers"),
-    [
-        (["▁the", "▁cat"], [0, 1]),
-        (["▁the", "▁c", "at", "s", "▁sleep"], [0, 1, 1, 1, 2]),
-        (["▁cat", ".", '▁"', "dog", '"'], [0, 0, 1, 1, 1]),
-        (["▁", "cat", "▁dog"], [0, 0, 1]),
-        (["▁a", "▁", "cat", "s"], [0, 1, 1, 1]),
-        (["▁a", "▁", "▁b"], [0, 1, 1]),
-        (["▁a", "▁", "▁", "b"], [0, 1, 1, 1]),
-        (["cat", "s", "▁dog"], [0, 0, 1]),
-        (["▁"], [0]),
-        ([], []),
-    ],
-)
-def test_each_piece_has_the_number_of_its_word(pieces: list[str], numbers: list[int]) -> None:
-    assert word_numbers(pieces) == numbers
+def copied(tokenizer: Tokenizer, segment: ParsedSegment, order: list[int] | None = None) -> Hypothesis:
+    """A translation that is the source, each token attending to itself; order: of the words, if another one."""
+    words = segment.reading.text.split()
+    ids_of = [tokenizer.encode(word)[:-1] for word in words]
+    starts = np.cumsum([0, *map(len, ids_of)])
+    output_ids: list[int] = []
+    attention = []
+    for word in order or range(len(words)):
+        for number, id_ in enumerate(ids_of[word]):
+            output_ids.append(id_)
+            row = np.zeros(len(segment.source_ids), np.float32)
+            row[starts[word] + number] = 1.0
+            attention.append(row)
+    attention.append(np.full(len(segment.source_ids), 1 / len(segment.source_ids), np.float32))
+    return Hypothesis(output_ids, attention=attention, ending=Ending.EOS)
 
 
-@given(texts_in_pieces)
-def test_words_are_counted_as_white_space_separates_them(words: list[tuple[list[str], bool]]) -> None:
-    pieces, expected = [], []
-    for number, (word, has_lone_space) in enumerate(words):
-        written = ["▁", *word] if has_lone_space else ["▁" + word[0], *word[1:]]
-        pieces += written
-        expected += [number] * len(written)
-    assert word_numbers(pieces) == expected
-    assert len(set(expected)) == len("".join(pieces).replace("▁", " ").split())
+def align(tokenizer: Tokenizer, content: ParsedContent, *hypotheses: Hypothesis) -> str:
+    parts = [
+        all_at_once(finished_part(segment, hypothesis, tokenizer))
+        for segment, hypothesis in zip(content.segments, hypotheses, strict=True)
+    ]
+    return all_at_once(WordAligner(content, tokenizer).align(parts))
 
 
-@pytest.mark.parametrize("sentence", SENTENCES)
-def test_a_sentence_has_as_many_words_as_its_pieces_say(tokenizer: Tokenizer, sentence: str) -> None:
-    names = [tokenizer.names[id_] for id_ in tokenizer.encode(sentence)[:-1]]
-    assert word_numbers(names)[-1] + 1 == len(sentence.split())
+def test_every_output_word_has_the_source_word_that_it_attends_to_most(tokenizer: Tokenizer) -> None:
+    segment = parsed(tokenizer, "the black cat sleeps")
+    hypothesis = copied(tokenizer, segment, [0, 2, 1, 3])
+    assert align(tokenizer, ParsedContent("the black cat sleeps", (segment,)), hypothesis) == "0-0 2-1 1-2 3-3"
 
 
-def test_every_output_word_has_the_source_word_that_it_attends_to_most() -> None:
-    weights = attention([0.1, 0.8, 0.1], [0.7, 0.2, 0.1], [0.0, 0.1, 0.9])
-    assert word_pairs(["▁black", "▁cat", "▁sleeps"], ["▁chat", "▁noir", "▁dort"], weights) == [(1, 0), (0, 1), (2, 2)]
+def test_words_are_counted_over_the_whole_content_and_its_separators(tokenizer: Tokenizer) -> None:
+    first, second = parsed(tokenizer, "The cat sleeps.", 2), parsed(tokenizer, "She smiled.", 20)
+    content = ParsedContent("- The cat sleeps.\n- She smiled.", ("- ", first, "\n- ", second))
+    hypotheses = [copied(tokenizer, segment) for segment in (first, second)]
+    assert align(tokenizer, content, *hypotheses) == "1-1 2-2 3-3 5-5 6-6"
 
 
-def test_the_attention_of_all_pieces_of_both_words_is_added_up() -> None:
-    """No single piece of the second source word gets most from any piece of the output word."""
-    weights = attention([0.4, 0.3, 0.3], [0.4, 0.3, 0.3])
-    assert word_pairs(["▁the", "▁c", "at"], ["▁ch", "at"], weights) == [(1, 0)]
+def test_a_protected_span_belongs_to_itself(tokenizer: Tokenizer) -> None:
+    span = Protected(4, 10, "{name}")
+    source = Segment("the {name} cat", range(15), (span,))
+    origins = [0, 1, 2, 3, 11, 12, 13, 14]
+    reading = Reading("the cat", origins, ((4, span),), is_upper=False, num_unreadable=0)
+    segment = ParsedSegment(source, reading, tokenizer.encode("the cat"), OPTIONS)
+    content = ParsedContent("the {name} cat", (segment,))
+    assert align(tokenizer, content, copied(tokenizer, segment)) == "0-0 1-1 2-2"
 
 
-def test_one_piece_that_is_sure_outweighs_one_that_is_not() -> None:
-    weights = attention([0.55, 0.45], [0.0, 1.0])
-    assert word_pairs(["▁a", "▁b"], ["▁x", "y"], weights) == [(1, 0)]
+def test_the_words_of_a_given_translation_are_counted_as_it_was_given(tokenizer: Tokenizer) -> None:
+    source, target = parsed(tokenizer, "the cat sleeps"), "  the   cat sleeps"
+    reading = Reading("the cat sleeps", [2, 3, 4, 5, 8, 9, 10, 11, *range(12, 19)], (), False, 0)
+    given = GivenTranslation(Segment(target, range(len(target) + 1)), reading)
+    segment = ParsedSegment(source.segment, source.reading, source.source_ids, OPTIONS, given=given)
+    content = ParsedContent("the cat sleeps", (segment,), given=target)
+    assert align(tokenizer, content, copied(tokenizer, segment)) == "0-0 1-1 2-2"
 
 
-def test_the_end_of_the_source_is_no_word() -> None:
-    assert word_pairs(["▁a", "▁b"], ["▁x"], attention([0.1, 0.2, 0.7])) == [(1, 0)]
-
-
-def test_the_attention_of_the_outputs_end_counts_for_no_word() -> None:
-    assert word_pairs(["▁a", "▁b"], ["▁x"], attention([0.6, 0.4], [0.0, 1.0])) == [(0, 0)]
-
-
-def test_two_output_words_may_belong_to_one_source_word() -> None:
-    assert word_pairs(["▁a", "▁b"], ["▁x", "▁y"], attention([0.1, 0.9], [0.2, 0.8])) == [(1, 0), (1, 1)]
-
-
-def test_a_space_that_stands_alone_belongs_to_the_word_behind_it() -> None:
-    weights = attention([0.9, 0.1], [0.4, 0.6], [0.4, 0.6])
-    assert word_pairs(["▁a", "▁b"], ["▁x", "▁", "y"], weights) == [(0, 0), (1, 1)]
-
-
-@pytest.mark.parametrize(("source", "output"), [([], ["▁x"]), (["▁a"], []), ([], [])])
-def test_without_words_there_are_no_pairs(source: list[str], output: list[str]) -> None:
-    assert word_pairs(source, output, attention(*[[1.0, 0.0] for _ in output])) == []
-
-
-def test_a_space_at_the_end_is_no_word() -> None:
-    assert word_pairs(["▁a", "▁b"], ["▁x", "▁"], attention([0.9, 0.1], [0.1, 0.9])) == [(0, 0)]
-
-
-@given(words=texts_in_pieces.filter(bool), num_source=st.integers(1, 5), seed=st.integers(0, 1000))
-def test_every_output_word_is_in_one_pair_in_order(
-    words: list[tuple[list[str], bool]], num_source: int, seed: int
-) -> None:
-    output = [piece for word, _ in words for piece in ["▁" + word[0], *word[1:]]]
-    weights = list(np.random.default_rng(seed).dirichlet(np.ones(num_source + 1), len(output)).astype(np.float32))
-    pairs = word_pairs(["▁a"] * num_source, output, weights)
-    assert [target for _, target in pairs] == list(range(len(words)))
-    assert all(0 <= source < num_source for source, _ in pairs)
+@pytest.mark.parametrize("hypothesis", [Hypothesis(ending=Ending.CONSTRAINTS)])
+def test_without_words_there_are_no_pairs(tokenizer: Tokenizer, hypothesis: Hypothesis) -> None:
+    segment = parsed(tokenizer, "the cat")
+    assert align(tokenizer, ParsedContent("the cat", (segment,)), hypothesis) == ""

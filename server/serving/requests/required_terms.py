@@ -70,9 +70,9 @@ class TermFinder:
         return tuple(terms)
 
     def _checked_ids(self, target: str) -> Steps[tuple[int, ...]]:
-        if not self._tokenizer.has_pieces_for(target):
-            return ()
         ids = tuple(self._tokenizer.encode(target)[:-1])
+        if not all(self._tokenizer.texts[id_] for id_ in ids):
+            return ()
         yield from check_allowed(ids, "decoding.glossary", self._forbidden_phrases, self._tokenizer)
         return ids
 
