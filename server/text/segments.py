@@ -23,7 +23,7 @@ _SYMBOL = r"(?:[-–—]{1,3}|[*+]{1,3}|\#{1,6}|[•‣◦▪▫●○■□◆�
 _BARE_SYMBOL = r"(?:[•‣◦▪●■►▸➤⁃①-⑳]|>+(?=[^\W\d_])|\d{1,3}、)\s*"
 _NUMBER = r"""(?:
     \(?(?:\d{1,3}|[A-Za-z]|[ivx]{1,5}|[IVX]{2,5})\)
-    | (?:\d{1,3}\.)+\)? (?!\s+(?:\d{1,2}\.\s|\d{4}\b))
+    | (?:\d{1,3}\.)+(?:\d{0,3}\))? (?!\s+(?:\d{1,2}\.\s|\d{4}\b))
     | (?:[ivx]{1,5}|[IVX]{2,5}|[a-z]) \. (?!\s+[A-Za-z]\.)
 )\s+"""
 _LEAD = re.compile(rf"\s*(?:{_SYMBOL}|{_BARE_SYMBOL})*(?:{_NUMBER}(?:{_SYMBOL})*)?", re.VERBOSE)
@@ -32,6 +32,8 @@ _LEAD = re.compile(rf"\s*(?:{_SYMBOL}|{_BARE_SYMBOL})*(?:{_NUMBER}(?:{_SYMBOL})*
 
 _CLAUSE = re.compile(r"[,;:—–.!?…،؛؟][\"'”’»›)\]]*(?=\s)|[、，；：。！？][」』”）]*")
 _WORD_END = re.compile(r"(?<=\S)(?=\s)")
+_LONG_WORD = 40
+"""Characters."""
 _BLANKS = re.compile(r"\s*")
 _CHARACTER = regex.compile(r"\X")
 """What a reader takes for one character (UAX #29)."""
@@ -136,19 +138,24 @@ def _longest_fit(text: str, start: int, size: int, count_tokens: Callable[[str],
     """Where a part ends that has as many tokens as may be, or up to an eighth less: looked for from `size` characters
     on, so that parts that are about as long as the last one take two or three countings."""
     longest = len(text) - start
-    fits, exceeds = 0, longest + 1
+    fits, exceeds, is_full = 0, longest + 1, False
     size = max(1, min(size, longest))
     while exceeds - fits > 1:
+        word_end = _WORD_END.search(text, start + size, start + min(size + _LONG_WORD, exceeds))
+        size = word_end.start() - start if word_end else size
         num_tokens = count_tokens(text[start : start + size])
         yield
-        expected = size * (max_tokens * 15 // 16) // max(num_tokens, 1)
         if num_tokens > max_tokens:
             exceeds = size
-        elif size == longest or num_tokens >= max_tokens * 7 // 8:
-            return start + size
         else:
-            fits = size
-        if exceeds > longest:
+            fits, is_full = size, num_tokens * 8 >= max_tokens * 7
+        is_near_the_end = exceeds > longest and longest - size <= max(size // 8, _LONG_WORD)
+        if fits == longest or (is_full and not is_near_the_end):
+            break
+        expected = size * (max_tokens * 15 // 16) // max(num_tokens, 1)
+        if is_near_the_end:
+            size = longest
+        elif exceeds > longest:
             size = min(max(expected, size + 1), 2 * size, longest)
         else:
             margin = max((exceeds - fits) // 8, 1)

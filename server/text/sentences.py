@@ -6,6 +6,8 @@ the pieces that it returns are not the line again, the line stays whole. Of the 
 that stand behind the end of a sentence, before a word, and not behind the initials of a name.
 """
 
+from itertools import pairwise
+
 import regex
 import sentencex
 
@@ -68,7 +70,7 @@ def _joined(line: str, starts: list[int]) -> list[tuple[int, int]]:
     """The sentences between the starts, those joined that are none by themselves."""
     sentences: list[tuple[int, int]] = []
     begin = 0
-    for start, following in zip(starts, [*starts[1:], len(line)], strict=True):
+    for start, following in pairwise([*starts, len(line)]):
         has_word = _WORD.search(line, start, following) is not None
         if has_word and _is_ended(line, begin, start) and not _ends_with_initials(line, begin, start):
             sentences.append((begin, begin + len(line[begin:start].rstrip())))
