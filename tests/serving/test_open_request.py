@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from server.text.reading import Reading
 
 from seq2serve.pb import translation_pb2 as pb
 from server.decoding.engine import Engine
 from server.decoding.metrics import EngineMetrics
 from server.decoding.scheduler import Limits
-from server.errors import EngineFailed
 from server.messages.hypothesis import Ending, Hypothesis
 from server.messages.options import DecodingOptions
 from server.messages.sentence import Finished, Written
@@ -25,7 +25,6 @@ from server.serving.models.catalogue import ServedModel
 from server.serving.requests.content_result import ContentResult
 from server.serving.requests.open_request import OpenRequest
 from server.serving.requests.parsed import KeptSegment, ParsedContent, ParsedSegment, TranslationRequest
-from server.text.reading import Reading
 from server.text.segment import Segment
 from server.text.sentencepieces import SentencePieceTokenizer
 from server.text.tokenizer import Tokenizer
