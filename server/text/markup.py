@@ -53,7 +53,7 @@ def lay_out_html(content: str, find_segments: FindSegments, find_protected: Find
                 layout.append(content[end : segment.start])
             layout.append(segment)
             end = segment.end
-        yield
+            yield
     return [*layout, content[end:]] if end < len(content) else layout
 
 
@@ -102,16 +102,20 @@ def _find_in_block(
     content: str, block: Block, find_segments: FindSegments, find_protected: FindProtected
 ) -> Steps[list[Segment]]:
     text = "".join(block.pieces)
-    marks = yield from _pair(block.marks, text)
+    marks = (yield from _pair(block.marks, text)) if block.marks else []
     whole = _Text(text, block.begins, block.ends, marks, [])
-    found = yield from find_protected(text)
-    yield from _protect(content, whole, block.kept, [(each.start, each.end) for each in found])
+    spans = [*block.kept, *((each.start, each.end) for each in (yield from find_protected(text)))]
+    if spans:
+        yield from _protect(content, whole, spans)
     ranges = yield from find_segments(text, whole.protected)
-    words = _without(text, block.kept)
+    if whole.protected:
+        ranges = yield from _widened(text, ranges, whole.protected)
+    words = _without(text, block.kept) if block.kept else text
     segments = []
-    for start, end in (yield from _whole_ranges(text, ranges, whole.protected)):
+    for start, end in (yield from _united(text, ranges)):
         if not words[start:end].isspace():
             segments.append((yield from _segment(content, whole, start, end)))
+        yield
     return segments
 
 
@@ -159,12 +163,10 @@ def _part(mark: Mark) -> None:
         mark.partner = None
 
 
-def _protect(
-    content: str, whole: _Text, kept: Sequence[tuple[int, int]], found: Sequence[tuple[int, int]]
-) -> Steps[None]:
-    """Find out what is protected, with text, and take the marks inside it away."""
+def _protect(content: str, whole: _Text, spans: Sequence[tuple[int, int]]) -> Steps[None]:
+    """Make protected parts of spans of the text, and take the marks inside them away."""
     gone: set[int] = set()
-    for start, end in (yield from _united(whole.text, [*kept, *found])):
+    for start, end in (yield from _united(whole.text, spans)):
         first, last = whole.bounds(start, end)
         for mark in whole.marks_within(start, end, first, last):
             gone.add(mark.start)
@@ -199,10 +201,10 @@ def _strip(text: str, start: int, end: int) -> tuple[int, int]:
     return start + len(part) - len(part.lstrip()), start + len(part.rstrip())
 
 
-def _whole_ranges(
+def _widened(
     text: str, ranges: Sequence[tuple[int, int]], protected: Sequence[Protected]
 ) -> Steps[list[tuple[int, int]]]:
-    """Ranges without white space at their ends, that contain nothing protected in part."""
+    """Ranges, without white space at their ends, with all of what is protected in part of them."""
     wide: list[tuple[int, int]] = []
     at = 0
     for start, end in ranges:
@@ -214,9 +216,9 @@ def _whole_ranges(
             start, end = min(start, protected[at].start), max(end, protected[at].end)
             at += 1
             yield
-        if start < end:
-            wide.append((start, end))
-    return (yield from _united(text, wide))
+        wide.append((start, end))
+        yield
+    return wide
 
 
 def _without(text: str, spans: Sequence[tuple[int, int]]) -> str:
@@ -229,6 +231,9 @@ def _without(text: str, spans: Sequence[tuple[int, int]]) -> str:
 
 
 def _segment(content: str, whole: _Text, start: int, end: int) -> Steps[Segment]:
+    text = whole.text[start:end]
+    if not whole.marks and not whole.protected:
+        return Segment(text, [*whole.begins[start:end], whole.ends[end - 1]], is_html=True)
     first, last = whole.bounds(start, end)
     elements: list[tuple[Mark, Mark, list[str]]] = []
     """With the opening and the closing, as they are written."""
@@ -266,4 +271,4 @@ def _segment(content: str, whole: _Text, start: int, end: int) -> Steps[Segment]
         written.append(Element(opening.at - start, closing.at - start, *tags))
         yield
     origins = [first, *whole.begins[start + 1 : end], last]
-    return Segment(whole.text[start:end], origins, tuple(points), tuple(written), is_html=True)
+    return Segment(text, origins, tuple(points), tuple(written), is_html=True)
