@@ -93,6 +93,7 @@ def tokenize(content: str) -> Steps[list[Token]]:
             slash, name, close = match.groups()
             if not close:
                 tokens.append(Token(Kind.OTHER, start, end))
+                yield
                 continue
             name = name.lower()
             tokens.append(Token(Kind.CLOSING if slash else Kind.OPENING, start, end, name))

@@ -2,6 +2,7 @@
 
 import gc
 import time
+from itertools import pairwise
 
 import pytest
 from hypothesis import given, settings
@@ -67,19 +68,18 @@ def test_ten_thousand_characters_are_laid_out_in_short_slices(unit: str) -> None
     gc.collect()
     gc.disable()  # a collection of the whole test run's objects is no work of the layout
     try:
-        slices = min((slice_seconds(content) for _ in range(3)), key=sum)
+        longest, whole = (min(seconds) for seconds in zip(*(time_steps(content) for _ in range(3)), strict=True))
     finally:
         gc.enable()
-    assert max(slices) < 0.002 * 5  # on a machine that does other things, too
-    assert sum(slices) < 0.010 * 5
+    assert longest < 0.002
+    assert whole < 0.1  # with the clock's own time, and on a slow machine; what is quadratic takes longer
 
 
-def slice_seconds(content: str) -> list[float]:
+def time_steps(content: str) -> tuple[float, float]:
+    """Processor seconds of the longest step, and of all."""
     steps = lay_out_html(content, find_segments, find_protected)
-    seconds = []
-    while True:
-        begin = time.thread_time()
-        is_done = next(steps, SIZE) is not None
-        seconds.append(time.thread_time() - begin)
-        if is_done:
-            return seconds
+    times = [time.thread_time()]
+    for _ in steps:
+        times.append(time.thread_time())
+    times.append(time.thread_time())
+    return max(later - earlier for earlier, later in pairwise(times)), times[-1] - times[0]
