@@ -69,10 +69,9 @@ class Block:
     pieces: list[str] = field(default_factory=list)
     """Of the text: without tags, references decoded, tabs and line breaks as spaces."""
     begins: list[int] = field(default_factory=list)
-    """For each code point of the text: where it begins in the content, or where the element that it is the beginning of
-    and that is kept as it is."""
+    """Where each code point of the text begins in the content; the first of a kept element's where its opening tag does."""
     ends: list[int] = field(default_factory=list)
-    """For each code point of the text: where it, or the kept element, ends in the content."""
+    """Where each code point of the text ends in the content; the last of a kept element's where its closing tag does."""
     marks: list[Mark] = field(default_factory=list)
     """In the content's order."""
     kept: list[tuple[int, int]] = field(default_factory=list)

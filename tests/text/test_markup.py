@@ -35,6 +35,8 @@ def test_origins_lead_from_the_text_to_the_source_past_tags_and_references() -> 
     segment = segment_of("<p><b>A</b>&amp;<i>é</i>b</p>")
     assert segment.text == "A&éb"
     assert list(segment.origins) == [3, 11, 19, 24, 25]
+    two_of_one_reference = segment_of("<p>&NotEqualTilde;b</p>")
+    assert list(two_of_one_reference.origins) == [3, 18, 18, 19]
 
 
 def test_tags_around_a_sentence_are_outside_of_it() -> None:
