@@ -18,7 +18,9 @@ from langcodes.tag_parser import parse_tag
 
 _MAX_CHARACTERS = 100
 """Of a code. RFC 5646 wants room for 35."""
-_NARROWER = 100
+_MACROLANGUAGE = 100
+"""Distance of a macrolanguage, more than any of a broader range of the language itself."""
+_NARROWER = 1000
 """Distance of a served language that is a kind of the wanted one, more than any that is broader."""
 
 
@@ -28,6 +30,16 @@ class LanguageCode:
     """As it was written."""
     ranges: tuple[str, ...]
     """Its normal form in small letters, and ever broader languages: zh-hant-tw, zh-hant, zh."""
+    macrolanguage_ranges: tuple[str, ...] = ()
+    """Those of the macrolanguage that the language belongs to: no, of nb."""
+
+    def distance_to(self, range_: str) -> int | None:
+        """How much of the code is left out in a broader range; None for a range of another language."""
+        if range_ in self.ranges:
+            return self.ranges.index(range_)
+        if range_ in self.macrolanguage_ranges:
+            return _MACROLANGUAGE + self.macrolanguage_ranges.index(range_)
+        return None
 
 
 def parse_language_code(code: str) -> LanguageCode:
@@ -40,11 +52,12 @@ def parse_language_code(code: str) -> LanguageCode:
     if len(code) > _MAX_CHARACTERS:
         raise ValueError(f"at most {_MAX_CHARACTERS} characters expected, got {len(code)}")
     language, *others = _normal_form(code)
-    ranges = _ever_broader([language, *others])
     macrolanguage = MACROLANGUAGES.get(language)
-    if macrolanguage:
-        ranges += _ever_broader([macrolanguage, *others])
-    return LanguageCode(code, tuple(ranges))
+    return LanguageCode(
+        code,
+        tuple(_ever_broader([language, *others])),
+        tuple(_ever_broader([macrolanguage, *others])) if macrolanguage else (),
+    )
 
 
 def opaque_language_code(code: str) -> LanguageCode:
@@ -60,11 +73,11 @@ def distance(wanted: LanguageCode, served: LanguageCode) -> int | None:
     not have, but people expect who ask for a language as such: a narrower one (en: en-GB), as in its filtering
     (section 3.3.1). Neither makes one territory's language another's (en-US: en-GB), or one script another.
     """
-    if served.ranges[0] in wanted.ranges:
-        return wanted.ranges.index(served.ranges[0])
-    if wanted.ranges[0] in served.ranges:
-        return _NARROWER + served.ranges.index(wanted.ranges[0])
-    return None
+    broader = wanted.distance_to(served.ranges[0])
+    if broader is not None:
+        return broader
+    narrower = served.distance_to(wanted.ranges[0])
+    return None if narrower is None else _NARROWER + narrower
 
 
 def _normal_form(code: str) -> list[str]:

@@ -1,6 +1,6 @@
 import dataclasses
-from collections.abc import Callable
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest

@@ -151,6 +151,6 @@ def test_any_code_is_refused_or_has_one_normal_form(code: str) -> None:
         return
     for same in (code.upper(), code.lower(), code.replace("-", "_"), parsed.ranges[0]):
         assert parse_language_code(same).ranges[0] == parsed.ranges[0]
-    for broader in parsed.ranges:
+    for broader in (*parsed.ranges, *parsed.macrolanguage_ranges):
         assert broader
         assert distance(parsed, parse_language_code(broader)) is not None
