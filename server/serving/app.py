@@ -18,6 +18,7 @@ from grpc_reflection.v1alpha import reflection, reflection_pb2_grpc
 from grpc_reflection.v1alpha._async import ReflectionServicer
 
 from seq2serve.addresses import Address, parse_address
+from seq2serve.glossary_file import MAX_TERM_CHARACTERS
 from seq2serve.pb import translation_pb2, translation_pb2_grpc
 from server.bundle.manifest import Bundle, BundleError
 from server.config import ServerConfig
@@ -33,7 +34,7 @@ from server.serving.models.repository import check_default, check_engines, read_
 from server.serving.output import write_line
 from server.serving.requests.admission import Admission
 from server.serving.requests.cache import TranslationCache
-from server.serving.requests.options import MAX_TERM_CHARACTERS, OptionLimits
+from server.serving.requests.options import OptionLimits
 from server.serving.requests.parse import RequestLimits
 from server.serving.rpc.calls import Calls
 from server.serving.rpc.health import Health
