@@ -86,13 +86,18 @@ def _costs(group: Group, aligned: Aligned, fixed: int | None) -> Float64:
         return only
     costs = gap_costs(aligned.alignment, group.num_before, group.num_before / num_source)
     torn = _CROSSINGS_OF_A_TORN_WORD * (num_output + 2.0)
-    translates_before = aligned.alignment == group.num_before - 1
-    translates_behind = aligned.alignment == group.num_before
     if not group.blank_before and not is_single(aligned.source_word(group.num_before - 1)[-1]):
-        costs[1:] -= torn * translates_before
+        costs[1:][_translations(group.num_before - 1, aligned)] -= torn
     if not group.blank_behind and not is_single(aligned.source_word(group.num_before)[0]):
-        costs[:-1] -= torn * translates_behind
+        costs[:-1][_translations(group.num_before, aligned)] -= torn
     return costs
+
+
+def _translations(source_word: int, aligned: Aligned) -> list[int]:
+    """The output words that are aligned to a source word; those that are copies of it, if any is."""
+    translations: list[int] = np.flatnonzero(aligned.alignment == source_word).tolist()
+    text = aligned.source_word(source_word)
+    return [word for word in translations if aligned.output_word(word) == text] or translations
 
 
 def _ascending(costs: Sequence[Float64], lowest: int) -> Steps[list[int]]:
