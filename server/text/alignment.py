@@ -69,12 +69,11 @@ class Aligned:
     """For each output word the index of its source word, or -1, int64 [output words]."""
 
     def source_word(self, index: int) -> str:
-        start, end = self.source_words[index]
-        return self.source[start:end]
+        """The text of a word; empty before the first and behind the last one."""
+        return _word(self.source, self.source_words, index)
 
     def output_word(self, index: int) -> str:
-        start, end = self.output_words[index]
-        return self.output[start:end]
+        return _word(self.output, self.output_words, index)
 
     def source_gap(self, index: int) -> str:
         """What is between a source word and the one before it, or an end of the source."""
@@ -230,6 +229,13 @@ def _sums(rows: Float64, ranges: Int64) -> Float64:
     sums: Float64 = np.add.reduceat(padded, clipped.ravel(), axis=0)[::2]
     sums[clipped[:, 0] >= clipped[:, 1]] = 0.0
     return sums
+
+
+def _word(text: str, words: Sequence[Span], index: int) -> str:
+    if not 0 <= index < len(words):
+        return ""
+    start, end = words[index]
+    return text[start:end]
 
 
 def _gap(text: str, words: Sequence[Span], index: int) -> str:

@@ -69,10 +69,9 @@ def _blank(
 def _is_copied(group: Group, gap: int, aligned: Aligned) -> bool:
     """Whether the gap, with the words on both sides of it, is as it was in the source."""
     at = group.num_before
-    if not (0 < at < len(aligned.source_words) and 0 < gap < len(aligned.output_words)):
-        return False
-    return aligned.source_gap(at).isspace() and (
-        aligned.source_word(at - 1) == aligned.output_word(gap - 1)
+    return (
+        aligned.source_gap(at).isspace()
+        and aligned.source_word(at - 1) == aligned.output_word(gap - 1)
         and aligned.source_word(at) == aligned.output_word(gap)
     )
 
