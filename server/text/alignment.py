@@ -140,7 +140,8 @@ def align(
     Marks are aligned to marks of their kind, and words to words, where the source has any. Among equals, as all are
     where there is no attention, the one at the nearest relative position is taken.
 
-    attention: float32 [output tokens, source tokens]; more columns, as the source's end, do not count.
+    attention: float32 [output tokens, source tokens]; more rows and columns, as of the texts' ends, do
+    not count.
     """
     num_source, num_output = len(source_words), len(output_words)
     if not num_source or not num_output:
@@ -175,7 +176,8 @@ def word_pairs(
     """(source word, output word) for each output word: the source word that its tokens attend to most. Output words
     that no token overlaps are left out, and so are those whose tokens attend to no source word.
 
-    attention: float32 [output tokens, source tokens]; more columns, as the source's end, do not count.
+    attention: float32 [output tokens, source tokens]; more rows and columns, as of the texts' ends, do
+    not count.
     """
     if not len(source_words) or not len(output_words):
         return []

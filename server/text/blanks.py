@@ -8,62 +8,53 @@ _CLOSING = frozenset(")]}»›”’.,;:!?…%）】」』。，、；：！？"
 _AMBIGUOUS = frozenset("\"'")
 _WITH_BLANK_BEHIND = frozenset("«‹")
 _WITH_BLANK_BEFORE = frozenset("»›?!:;")
-"""Marks that some languages, as French, write with a blank on their inner side."""
+"""Marks that some languages, as French, write with a blank on that side."""
 
 
 def blank_before(group: Group, gap: int, aligned: Aligned) -> str:
     """What is written between the output word before the gap and a group of protected spans in it: the segment's own
     white space where it stands beside the translation of the same word, else as marks and words want it."""
-    word, source_word = gap - 1, group.num_before - 1
-    if word < 0:
-        return ""
-    return _blank(
-        group, gap, aligned, word, source_word if source_word >= 0 else None, group.blank_before, is_before=True
-    )
+    return _blank(group, gap, gap - 1, group.num_before - 1, aligned)
 
 
 def blank_behind(group: Group, gap: int, aligned: Aligned) -> str:
     """What is written between a group and the output word behind the gap."""
-    word, source_word = gap, group.num_before
-    if word == len(aligned.output_words):
+    return _blank(group, gap, gap, group.num_before, aligned)
+
+
+def _blank(group: Group, gap: int, word: int, source_word: int, aligned: Aligned) -> str:
+    """word, source_word: the group's neighbours, on the same side; either may be none."""
+    text, source_text = aligned.output_word(word), aligned.source_word(source_word)
+    if not text:
         return ""
-    num_source = len(aligned.source_words)
-    return _blank(
-        group,
-        gap,
-        aligned,
-        word,
-        source_word if source_word < num_source else None,
-        group.blank_behind,
-        is_before=False,
-    )
-
-
-def _blank(
-    group: Group, gap: int, aligned: Aligned, word: int, source_word: int | None, blank: str, *, is_before: bool
-) -> str:
-    """word, source_word: the group's neighbours. blank: between group and source word, in the segment."""
-    facing = aligned.output_word(word)[-1 if is_before else 0]
-    kind_ = kind(aligned.output_word(word))
-    is_same = source_word is not None and (
-        aligned.alignment[word] == source_word or (kind_ != "" and kind_ == kind(aligned.source_word(source_word)))
-    )
-    if kind_ == "":
-        if is_single(facing):
-            return blank if is_same or not blank else " "
-        was_single = source_word is not None and is_single(aligned.source_word(source_word)[-1 if is_before else 0])
-        return blank if is_same and (blank or not was_single) else " "
-    between = aligned.output_gap(gap)
-    own = between if between.isspace() and not _is_copied(group, gap, aligned) else ""
-    if own and facing in (_WITH_BLANK_BEHIND if is_before else _WITH_BLANK_BEFORE):
-        return own
-    if is_same:
+    is_before = word < gap
+    blank = group.blank_before if is_before else group.blank_behind
+    end = -1 if is_before else 0
+    is_same_kind = source_text != "" and kind(source_text) == kind(text)
+    if kind(text) != "":
+        return _blank_beside_mark(group, gap, word, aligned, blank, is_same_kind=is_same_kind)
+    is_same = is_same_kind and aligned.alignment[word] == source_word
+    if is_same and blank:
         return blank
-    if _hugs(facing, word, aligned, is_before=is_before):
+    if is_single(text[end]):
+        return " " if blank else ""
+    return "" if is_same and not is_single(source_text[end]) else " "
+
+
+def _blank_beside_mark(group: Group, gap: int, word: int, aligned: Aligned, blank: str, *, is_same_kind: bool) -> str:
+    """blank: what is in the segment on that side. is_same_kind: whether that was beside such a mark, too."""
+    is_before = word < gap
+    mark = aligned.output_word(word)[0]
+    between = aligned.output_gap(gap)
+    wants_blank = mark in (_WITH_BLANK_BEHIND if is_before else _WITH_BLANK_BEFORE)
+    if wants_blank and between.isspace() and not _is_copied(group, gap, aligned):
+        return between
+    if is_same_kind:
+        return blank
+    if _hugs(mark, word, aligned, is_before=is_before):
         return ""
-    is_away = facing in (_CLOSING if is_before else _OPENING)
-    is_wide = ord(facing) >= 0x3000
-    return " " if blank or between or (is_away and not is_wide) else ""
+    is_turned_away = mark in (_CLOSING if is_before else _OPENING) and ord(mark) < _FIRST_WIDE
+    return " " if blank or between or is_turned_away else ""
 
 
 def _is_copied(group: Group, gap: int, aligned: Aligned) -> bool:

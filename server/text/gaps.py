@@ -1,4 +1,7 @@
-"""The gaps between the words of a translation that the protected spans of its source go into."""
+"""The gaps between the words of a translation that the protected spans of its source go into.
+
+Gap n is before the word with index n; the last one is behind the last word.
+"""
 
 import itertools
 from collections.abc import Sequence
@@ -6,10 +9,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from server.text.alignment import Aligned, Float64, Span, is_single
+from server.text.alignment import Aligned, Float64, Int64, Span, is_single
 from server.text.segment import Protected
 from server.text.steps import Steps
-from server.text.tags import gap_costs
 
 _GROUPS_A_STEP = 8
 _SPANS_A_STEP = 100
@@ -33,6 +35,28 @@ class Group:
     blank_before: str
     """The white space before it in the segment's text."""
     blank_behind: str
+
+
+def gap_costs(keys: Int64, point: int, position: float) -> Float64:
+    """What it costs to put something into each gap between items, float64 [items + 1]: the number of crossings times
+    items + 2, then the distance from the place behind what translates the nearest thing before it, then, below 1, the
+    distance by relative position.
+
+    keys: where the source of each item stood. point: what has a smaller key stood before it. position: its own place
+    in the source, from 0 to 1.
+    """
+    num_items = len(keys)
+    is_before = keys < point
+    num_before = np.concatenate([[0], np.cumsum(is_before)])
+    gaps = np.arange(num_items + 1)
+    num_crossings = (gaps - num_before) + (num_before[-1] - num_before)
+    anchor = 0
+    if num_before[-1]:
+        nearest = keys[is_before].max()
+        anchor = int(np.flatnonzero(keys == nearest)[-1]) + 1
+    from_position = np.abs(gaps / max(num_items, 1) - position) / 2
+    costs: Float64 = num_crossings * (num_items + 2.0) + np.abs(gaps - anchor) + from_position
+    return costs
 
 
 def groups_of(

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from server.text.alignment import Bool, Float64, Int64
+from server.text.alignment import Bool, Int64
+from server.text.gaps import gap_costs
 from server.text.segment import Element
 from server.text.steps import Steps
 
@@ -39,28 +40,6 @@ class Tags:
 
     before_blank: list[str]
     behind_blank: list[str]
-
-
-def gap_costs(keys: Int64, point: int, position: float) -> Float64:
-    """What it costs to put something into each gap between items, float64 [items + 1]: the number of crossings times
-    items + 2, then the distance from the place behind what translates the nearest thing before it, then, below 1, the
-    distance by relative position.
-
-    keys: where the source of each item stood. point: what has a smaller key stood before it. position: its own place
-    in the source, from 0 to 1.
-    """
-    num_items = len(keys)
-    is_before = keys < point
-    num_before = np.concatenate([[0], np.cumsum(is_before)])
-    gaps = np.arange(num_items + 1)
-    num_crossings = (gaps - num_before) + (num_before[-1] - num_before)
-    anchor = 0
-    if num_before[-1]:
-        nearest = keys[is_before].max()
-        anchor = int(np.flatnonzero(keys == nearest)[-1]) + 1
-    from_position = np.abs(gaps / max(num_items, 1) - position) / 2
-    costs: Float64 = num_crossings * (num_items + 2.0) + np.abs(gaps - anchor) + from_position
-    return costs
 
 
 def place_tags(elements: Sequence[Element], items: Items, text: str) -> Steps[Tags]:
