@@ -86,20 +86,24 @@ def lay_out(content: str, language: str, splitting: Splitting, protected: Sequen
     protected: in order, disjoint, in code points of the content. Each is in the segment that it touches, or else
         remains in the text between two.
     """
-    inner = [span for span in (_trimmed(span, content) for span in protected) if span.start < span.end]
-    yield
+    inner: list[Protected] = []
+    for span in protected:
+        trimmed = _trimmed(span, content)
+        if trimmed.start < trimmed.end:
+            inner.append(trimmed)
+        yield
     layout: Layout = []
     position = 0
-    spans = iter(inner)
-    span = next(spans, None)
+    following = 0  # of the protected texts
     for start, end in (yield from find_segments(content, language, splitting, inner)):
         if start > position:
             layout.append(content[position:start])
         own: list[Protected] = []
-        while span is not None and span.start < end:
+        while following < len(inner) and inner[following].start < end:
+            span = inner[following]
             if span.start >= start:
                 own.append(Protected(span.start - start, span.end - start, span.literal))
-            span = next(spans, None)
+            following += 1
         layout.append(Segment(content[start:end], range(start, end + 1), tuple(own)))
         position = end
         yield

@@ -13,10 +13,12 @@ import sentencex
 
 from server.text.steps import Steps
 
-_END = regex.compile(r"[\p{Sentence_Break=STerm}\p{Sentence_Break=ATerm}。｡…;\u037E]")
+_MARKS = r"\p{Sentence_Break=STerm}\p{Sentence_Break=ATerm}。｡…;\u037E"
 """What ends a sentence in some language: Unicode's characters for it (UAX #29), which sentencex has as well, and the
 question mark of Greek. A line that has none before its last word is one sentence."""
+_END = regex.compile(rf"[{_MARKS}]")
 _WORD = regex.compile(r"[\p{L}\p{N}]")
+_LAST_MARK_OR_WORD = regex.compile(rf"(?r)[{_MARKS}\p{{L}}\p{{N}}]")
 _REFERENCE = regex.compile(r"(?:\s*\[\p{N}+\])+\s*\Z")
 _INITIALS = regex.compile(r"[\p{Ps}\p{Pi}\"']*(?:\p{Lu}\p{M}*\.-?)+")
 
@@ -39,7 +41,8 @@ def find_sentences(line: str, language: str) -> Steps[list[tuple[int, int]]]:
     end = _END.search(line)
     if end is None or _WORD.search(line, end.end()) is None:
         return [(0, len(line))] if line else []
-    return _joined(line, (yield from _ask(line, language)))
+    starts = yield from _ask(line, language)
+    return (yield from _joined(line, starts))
 
 
 def _ask(line: str, language: str) -> Steps[list[int]]:
@@ -62,11 +65,12 @@ def _ask(line: str, language: str) -> Steps[list[int]]:
         if is_last:
             break
         # The last piece may go on behind the window. It is looked at again, with what follows, if that gets on.
-        position = start if start - position >= _WINDOW // 2 else position + (window.rfind(" ") + 1 or _WINDOW)
+        is_far = start - position >= _WINDOW // 2
+        position = start if is_far else max(start, position + (window.rfind(" ") + 1 or _WINDOW))
     return starts
 
 
-def _joined(line: str, starts: list[int]) -> list[tuple[int, int]]:
+def _joined(line: str, starts: list[int]) -> Steps[list[tuple[int, int]]]:
     """The sentences between the starts, those joined that are none by themselves."""
     sentences: list[tuple[int, int]] = []
     begin = 0
@@ -75,6 +79,7 @@ def _joined(line: str, starts: list[int]) -> list[tuple[int, int]]:
         if has_word and _is_ended(line, begin, start) and not _ends_with_initials(line, begin, start):
             sentences.append((begin, begin + len(line[begin:start].rstrip())))
             begin = start
+        yield
     sentences.append((begin, len(line)))
     return sentences
 
@@ -82,12 +87,8 @@ def _joined(line: str, starts: list[int]) -> list[tuple[int, int]]:
 def _is_ended(line: str, begin: int, end: int) -> bool:
     """Whether no word follows the last mark that ends a sentence; numbers of footnotes in brackets are no words."""
     reference = _REFERENCE.search(line, max(begin, end - _TAIL), end)
-    for position in range((reference.start() if reference else end) - 1, begin - 1, -1):
-        if _END.match(line, position):
-            return True
-        if _WORD.match(line, position):
-            return False
-    return False
+    last = _LAST_MARK_OR_WORD.search(line, begin, reference.start() if reference else end)
+    return last is not None and _END.match(last.group()) is not None
 
 
 def _ends_with_initials(line: str, begin: int, end: int) -> bool:
