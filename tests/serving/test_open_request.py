@@ -41,6 +41,12 @@ class Words(SentencePieceTokenizer):
     def decode(self, ids: list[int]) -> str:
         return " ".join(map(str, ids))
 
+    def encode_spans(self, text: str) -> tuple[list[int], list[tuple[int, int]]]:
+        return list(range(len(text))), [(at, at + 1) for at in range(len(text))]
+
+    def decode_spans(self, ids: list[int]) -> tuple[str, list[tuple[int, int]]]:
+        return self.decode(ids), [(2 * at, 2 * at + 1) for at in range(len(ids))]
+
 
 def parsed(source_ids: list[int], options: DecodingOptions, start: int = 0) -> ParsedSegment:
     """A segment of one letter."""
@@ -120,8 +126,8 @@ def test_of_combinations_with_one_text_the_best_is_there() -> None:
     content.update(0, finished(([5], -1.0), ([5, 6], -1.3)))
     content.update(1, finished(([6, 7], -1.0), ([7], -1.2)))
     hypotheses = translation_of(content).hypotheses
-    assert [hypothesis.translated_text for hypothesis in hypotheses] == ["5 6 7", "5 7"]
-    assert [hypothesis.score for hypothesis in hypotheses] == pytest.approx([-2.0, -2.2])
+    assert [hypothesis.translated_text for hypothesis in hypotheses] == ["5 6 7", "5 7", "5 6 6 7"]
+    assert [hypothesis.score for hypothesis in hypotheses] == pytest.approx([-2.0, -2.2, -2.3])
 
 
 segment_hypotheses = st.lists(
