@@ -21,7 +21,8 @@ MARKS = re.compile(r"(⟦[^⟧]*⟧|<[a-z][^>]*>|</[a-z]+>)")
 
 def taken_out(marked: str, *, is_html: bool | None = None) -> Translated:
     """A segment whose protected spans are in ⟦ ⟧ and whose elements are in tags; the output is still empty."""
-    text, protected, elements, open_ = "", [], [], []
+    text = ""
+    protected, elements, open_ = list[Protected](), list[Element](), list[int]()
     for part in MARKS.split(marked):
         if part.startswith("⟦"):
             literal = part[1:-1]
@@ -307,7 +308,7 @@ def with_copy(segment: Segment, bounds: Sequence[int], *, collapses: bool, atten
 any_bounds = st.lists(st.integers(0, 50), max_size=12)
 
 
-@settings(max_examples=300)
+@settings(max_examples=150)
 @given(built_segments(has_elements=False), any_bounds, st.booleans(), st.booleans())
 def test_a_copy_is_the_segment_again(built: Built, bounds: list[int], collapses: bool, attends: bool) -> None:
     segment = replace(built.segment, is_html=False)
@@ -317,7 +318,7 @@ def test_a_copy_is_the_segment_again(built: Built, bounds: list[int], collapses:
     check(translated, result)
 
 
-@settings(max_examples=300)
+@settings(max_examples=150)
 @given(built_segments(has_elements=True), any_bounds, st.booleans(), st.booleans())
 def test_a_copy_of_html_is_the_segment_with_its_tags(
     built: Built, bounds: list[int], collapses: bool, attends: bool
@@ -344,7 +345,7 @@ class Nesting(HTMLParser):
         self.closed.append(tag)
 
 
-@settings(max_examples=300)
+@settings(max_examples=150)
 @given(built_segments(has_elements=True), texts.map(str.strip), any_bounds, st.integers(0, 2**32 - 1), st.booleans())
 def test_whatever_the_model_writes_and_attends_to_everything_is_there_once(
     built: Built, output: str, bounds: list[int], seed: int, is_upper: bool
@@ -370,14 +371,14 @@ def test_whatever_the_model_writes_and_attends_to_everything_is_there_once(
 
 
 def longest_step(translated: Translated) -> float:
-    """Seconds of the longest work between two yields: of three tries the best."""
+    """Processor seconds of the longest work between two yields: of three tries the least."""
     best = float("inf")
     for _ in range(3):
-        longest, before = 0.0, time.perf_counter()
+        longest, before = 0.0, time.thread_time()
         for _ in place(translated):
-            now = time.perf_counter()
+            now = time.thread_time()
             longest, before = max(longest, now - before), now
-        best = min(best, max(longest, time.perf_counter() - before))
+        best = min(best, max(longest, time.thread_time() - before))
     return best
 
 
@@ -392,6 +393,7 @@ def random_attention(translated: Translated, output: str) -> Translated:
 LARGE = {
     "words and spans": random_attention(taken_out("dog ⟦{0}⟧ cat " * 100 + "end"), "chien " * 200),
     "spans alone": random_attention(taken_out("a " + "⟦😊⟧" * 5000), "b"),
+    "spans inside a word": random_attention(read(taken_out("a⟦😊⟧" * 4000 + "b").segment, collapses=False), "b" * 4000),
     "tags": random_attention(taken_out("<b>" * 1400 + "dog " * 200 + "</b>" * 1400), "chien " * 200),
     "empty elements": random_attention(taken_out("dog <b></b> " * 800), "chien " * 200),
     "marks": random_attention(taken_out(".⟦😊⟧" * 1000), "." * 1000),
@@ -401,4 +403,4 @@ LARGE = {
 
 @pytest.mark.parametrize("name", LARGE)
 def test_work_is_cut_into_short_steps(name: str) -> None:
-    assert longest_step(LARGE[name]) < 0.02  # a loaded machine's; 0.002 on an idle one
+    assert longest_step(LARGE[name]) < 0.004  # half of it where nobody else uses the caches
