@@ -59,8 +59,8 @@ def lay_out_html(content: str, find_segments: FindSegments, find_protected: Find
 
 @dataclass(slots=True)
 class _Text:
-    """A block whose tags are paired. `begins` and `ends` are those of `Block`; any
-    protected part begins and ends there as a kept element does."""
+    """A block whose tags are paired. `begins` and `ends` are those of `Block`; any protected part begins and ends there
+    as a kept element does."""
 
     text: str
     begins: list[int]

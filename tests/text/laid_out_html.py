@@ -3,7 +3,7 @@
 import re
 from collections.abc import Sequence
 from html.parser import HTMLParser
-from itertools import chain
+from itertools import chain, pairwise
 from typing import TypeVar
 
 from server.text.html_tokens import Kind, tokenize
@@ -31,14 +31,19 @@ swim.<br>He is 3 years old.</p>
 
 def find_segments(text: str, whole: Sequence[Protected]) -> Steps[list[tuple[int, int]]]:
     """Sentences end at a full stop and a space, even in what is protected."""
-    yield
-    ends = [match.end() for match in re.finditer(r"\. ", text)]
-    return list(zip([0, *ends], [*ends, len(text)], strict=True))
+    starts = [0]
+    for match in re.finditer(r"\. ", text):
+        starts.append(match.end())
+        yield
+    return list(pairwise([*starts, len(text)]))
 
 
 def find_protected(text: str) -> Steps[list[Protected]]:
-    yield
-    return [Protected(*match.span(), match[0]) for match in re.finditer(r"https?://[^\s]+|[@#]\w+|\{\w+\}", text)]
+    found = []
+    for match in re.finditer(r"https?://[^\s]+|[@#]\w+|\{\w+\}", text):
+        found.append(Protected(*match.span(), match[0]))
+        yield
+    return found
 
 
 def run(steps: Steps[_Result]) -> _Result:
