@@ -7,7 +7,7 @@ from itertools import chain, pairwise
 from typing import TypeVar
 
 from server.text.html_tokens import Kind, tokenize
-from server.text.markup import escape, lay_out_html
+from server.text.markup import FindProtected, FindSegments, escape, lay_out_html
 from server.text.segment import Layout, Protected, Segment
 from server.text.steps import Steps
 
@@ -130,9 +130,11 @@ def tags_of(content: str) -> list[str]:
     return [content[start:end] for kind, start, end, _ in run(tokenize(content)) if kind is not Kind.TEXT]
 
 
-def check(content: str) -> Layout:
+def check(
+    content: str, find_ranges: FindSegments = find_segments, find_spans: FindProtected = find_protected
+) -> Layout:
     """What is true of every layout."""
-    layout = lay_out(content)
+    layout = run(lay_out_html(content, find_ranges, find_spans))
     parts = [part if isinstance(part, str) else content[part.start : part.end] for part in layout]
     assert "".join(parts) == content
     for segment in layout:
