@@ -6,6 +6,7 @@ the pieces that it returns are not the line again, the line stays whole. Of the 
 that stand behind the end of a sentence, before a word, and not behind the initials of a name.
 """
 
+import re
 from collections.abc import Iterator
 from itertools import pairwise
 
@@ -16,10 +17,11 @@ from server.text.steps import Steps
 
 _MARKS = r"\p{Sentence_Break=STerm}\p{Sentence_Break=ATerm}。｡…;\u037E"
 """What ends a sentence in some language: Unicode's characters for it (UAX #29), which sentencex has as well, and the
-question mark of Greek. A line that has none before its last word is one sentence."""
+question mark of Greek."""
 _END = regex.compile(rf"[{_MARKS}]")
-_WORD = regex.compile(r"[\p{L}\p{N}]")
-_LETTER = regex.compile(r"\p{L}")
+_COMMON_MARKS = frozenset(".!?。")
+_WORD = re.compile(r"[^\W_]")
+_LETTER = re.compile(r"[^\W\d_]")
 _LAST_MARK_OR_WORD = regex.compile(rf"(?r)[{_MARKS}\p{{L}}\p{{N}}]")
 _REFERENCE = regex.compile(r"(?:\s*\[\p{N}+\])+\s*\Z")
 _INITIALS = regex.compile(r"[\p{Ps}\p{Pi}\"']*(?:\p{Lu}\p{M}*\.-?)+")
@@ -27,14 +29,17 @@ _ABBREVIATION = regex.compile(r"(?:\p{L}{1,3}\.)+\p{L}{1,3}\.|\p{L}\.|\p{N}{1,2}
 """A last word behind which a small letter begins no sentence."""
 _ORDINAL = regex.compile(r"\p{N}{1,2}\.")
 _LANGUAGES_WITH_ORDINALS = frozenset(
-    ["bs", "cs", "da", "de", "et", "fi", "fo", "hr", "hu", "is"]
-    + ["lb", "lv", "nb", "nn", "no", "pl", "sk", "sl", "sr", "tr"]
+    [
+        *("bs", "cs", "da", "de", "et", "fi", "fo", "hr", "hu", "is"),
+        *("lb", "lv", "nb", "nn", "no", "pl", "sk", "sl", "sr", "tr"),
+    ]
 )
 """Those that write `3.` for third."""
 _IN_BRACKETS = regex.compile(
     rf"[(\[（][^()\[\]（）]*[{_MARKS}][\"'”’»]*[)\]）]\s+(?=[\p{{Lu}}\p{{Lo}}\p{{Ps}}\p{{Pi}}\"'¿¡])"
 )
 """A sentence in brackets, with what is behind it up to another sentence."""
+_BRACKETS = frozenset("([（")
 _QUOTED = frozenset("」』")
 _PARTICLES = frozenset("とはがのをにでもやかっへ")
 """Behind a quotation they say in Japanese that its sentence goes on."""
@@ -56,17 +61,16 @@ def find_sentences(line: str, language: str) -> Steps[list[tuple[int, int]]]:
     line: without line breaks, and without white space at its ends.
     language: BCP 47 code; of an unknown language the rules of English are taken.
     """
-    end = _END.search(line)
-    if end is None or _WORD.search(line, end.end()) is None:
-        return [(0, len(line))] if line else []
     code = language.partition("-")[0].lower()
     starts = yield from _ask(line, code)
+    if not starts and line[:1] not in _BRACKETS:
+        return [(0, len(line))] if line else []
     return (yield from _sentences_between(line, starts, code))
 
 
 def _ask(line: str, code: str) -> Steps[list[int]]:
     """Where sentencex lets a sentence begin, but for the first."""
-    text = line.translate(_AS_PLAIN)
+    text = line.translate(_AS_PLAIN) if "…" in line or not line.isprintable() else line
     starts: list[int] = []
     position = 0
     while position < len(text):
@@ -117,12 +121,13 @@ def _begins_sentence(line: str, begin: int, start: int, end: int, code: str) -> 
     `end`."""
     if start <= begin or not (_LETTER.search(line, begin, start) and _WORD.search(line, start, end)):
         return False
-    if not _is_ended(line, begin, start):
+    tail = line[max(begin, start - _TAIL) : start].rstrip()
+    if tail[-1:] not in _COMMON_MARKS and not _is_ended(line, begin, start):
         return False
     following = line[start]
     if line[start - 1] in _QUOTED and following in _PARTICLES:
         return False
-    words = line[max(begin, start - _TAIL) : start].split()
+    words = tail.split()
     last = words[-1] if words else ""
     if line[start - 1] == "." and not (last.islower() and following.isupper()):
         return False  # as in `ASP.NET`, unlike `red.Then`

@@ -9,10 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from server.text import sentences as sentences_module
 from server.text.segment import Layout, Protected, Segment
 from server.text.segments import Splitting, find_segments, lay_out
-from server.text.sentences import find_sentences
 from server.text.steps import Steps
 from tests.fakes import all_at_once
 
@@ -264,18 +262,6 @@ def test_no_segment_begins_or_ends_inside_a_protected_text(
         start = content.index(inner, span.start)
         boundaries = {boundary for segment in segments for boundary in segment}
         assert not boundaries & set(range(start + 1, start + len(inner)))
-
-
-@settings(max_examples=300)
-@given(
-    line=texts.map(lambda text: " ".join(text.split())), language=st.sampled_from(["en", "fr", "de", "el", "ja", "my"])
-)
-def test_a_line_for_which_the_splitter_is_not_asked_would_be_one_sentence(line: str, language: str) -> None:
-    """The fast way gives what the long one does."""
-    if line:
-        starts = all_at_once(sentences_module._ask(line, language))
-        asked = all_at_once(sentences_module._sentences_between(line, starts, language))
-        assert all_at_once(find_sentences(line, language)) == asked
 
 
 def longest_slice(steps: Steps[object]) -> tuple[float, float]:
