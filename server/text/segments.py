@@ -104,6 +104,7 @@ def lay_out(content: str, language: str, splitting: Splitting, protected: Sequen
             if span.start >= start:
                 own.append(Protected(span.start - start, span.end - start, span.literal))
             following += 1
+            yield
         layout.append(Segment(content[start:end], range(start, end + 1), tuple(own)))
         position = end
         yield

@@ -9,10 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from server.text import sentences as sentences_module
 from server.text.segment import Layout, Protected, Segment
 from server.text.segments import Splitting, find_segments, lay_out
-from server.text.sentences import find_sentences
 from server.text.steps import Steps
 from tests.fakes import all_at_once
 
@@ -94,54 +92,72 @@ def test_what_only_looks_like_a_list_marker_is_text(line: str) -> None:
 
 
 SENTENCE_CASES = [
-    ("A man is sleeping. A woman is reading a book.", "en", 1),
-    ("Hello.| How are you?| I am fine!", "en", 0),
-    ("Hello!| How are you?", "en", 0),
-    ("Mr. Smith is sleeping.| Dr. Brown is reading a book.", "en", 0),
-    ("Mrs. Jones met Prof. Adams.| They talked.", "en", 0),
-    ("J. R. R. Tolkien wrote a book.| It is long.", "en", 0),
-    ("J.R.R. Tolkien wrote a book.| It is long.", "en", 0),
-    ("C. S. Lewis and J. R. R. Tolkien met.| They talked.", "en", 0),
-    ("I met Anna K. Miller.| She is old.", "en", 0),
-    ("The book by George R. R. Martin is long.| It is good.", "en", 0),
-    ("We chose plan B.| It works.", "en", 0),
-    ("I live in the U.S. with Mr. J. R. Smith.| He is 3.5 years older.", "en", 0),
-    ("The dog weighs 3.5 kg.| It is big.", "en", 0),
-    ("We are open from 9 a.m.–5 p.m. every day.| Come in.", "en", 0),
-    ("We eat at 5 p.m. on Mondays.| Come in.", "en", 0),
-    ("Take fruit, e.g. this one.| It is good.", "en", 0),
-    ("It is red, i.e. not blue.| Look.", "en", 0),
-    ('He said "stop."| Then he left.', "en", 0),
-    ("He said “stop.”| Then he left.", "en", 0),
-    ("(A dog runs.)| A cat sleeps.", "en", 0),
-    ("A dog runs (in the park).| A cat sleeps.", "en", 0),
-    ("Really?!| Yes.", "en", 0),
-    ("Wait...| What is that?", "en", 0),
-    ("We can't return them…| The fee is high.", "en", 0),
-    ("Well… maybe.| We will see.", "en", 0),
-    ("Visit www.example.com today.| It is good.", "en", 0),
-    ("Open notes.txt now.| It is long.", "en", 0),
-    ("Version 2.3.1 is out.| Get it.", "en", 0),
-    ("“A dog runs,” he said.| A cat sleeps.", "en", 0),
-    ("Yes!!!| No.", "en", 0),
-    ("「こんにちは。」と言った。|元気ですか？|はい。", "ja", 0),
-    ("犬が走る。|猫が寝る。", "ja", 0),
-    ("一只狗在跑。|一只猫在睡觉！|真的吗？", "zh", 0),
-    ("كيف حالك؟| أنا بخير.", "ar", 0),
-    ("एक कुत्ता दौड़ता है।| एक बिल्ली सोती है।", "hi", 0),
-    ("M. Dupont dort.| Mme Martin lit.", "fr", 0),
-    ("Un chien court.| Un chat dort !| Quoi ?| Rien.", "fr", 0),
-    ("« Un chien court. »| Il dort.", "fr", 0),
-    ("Dr. Müller schläft.| Er träumt z. B. von Hunden.", "de", 0),
-    ("¿Cómo estás?| ¡Muy bien!| Gracias.", "es", 0),
-    ("O Sr. Silva dorme.| Ele sonha.", "pt-BR", 0),
-    ("Pán Novák spí.| Pes běží.", "cs", 0),
-    ("Собака бежит.| Кошка спит.", "ru", 0),
-    ("Σκύλος τρέχει.| Τι κάνεις;| Καλά.", "el", 0),
+    ("Hello.| How are you?| I am fine!", "en"),
+    ("Hello!| How are you?", "en"),
+    ("Mr. Smith is sleeping.| Dr. Brown is reading a book.", "en"),
+    ("Mrs. Jones met Prof. Adams.| They talked.", "en"),
+    ("J. R. R. Tolkien wrote a book.| It is long.", "en"),
+    ("J.R.R. Tolkien wrote a book.| It is long.", "en"),
+    ("C. S. Lewis and J. R. R. Tolkien met.| They talked.", "en"),
+    ("I met Anna K. Miller.| She is old.", "en"),
+    ("The book by George R. R. Martin is long.| It is good.", "en"),
+    ("We chose plan B.| It works.", "en"),
+    ("I live in the U.S. with Mr. J. R. Smith.| He is 3.5 years older.", "en"),
+    ("The dog weighs 3.5 kg.| It is big.", "en"),
+    ("We are open from 9 a.m.–5 p.m. every day.| Come in.", "en"),
+    ("We eat at 5 p.m. on Mondays.| Come in.", "en"),
+    ("Take fruit, e.g. this one.| It is good.", "en"),
+    ("It is red, i.e. not blue.| Look.", "en"),
+    ('He said "stop."| Then he left.', "en"),
+    ("He said “stop.”| Then he left.", "en"),
+    ("(A dog runs.)| A cat sleeps.", "en"),
+    ("A dog runs (in the park).| A cat sleeps.", "en"),
+    ("Really?!| Yes.", "en"),
+    ("Wait...| What is that?", "en"),
+    ("We can't return them…| The fee is high.", "en"),
+    ("Well… maybe.| We will see.", "en"),
+    ("Visit www.example.com today.| It is good.", "en"),
+    ("Open notes.txt now.| It is long.", "en"),
+    ("Version 2.3.1 is out.| Get it.", "en"),
+    ("“A dog runs,” he said.| A cat sleeps.", "en"),
+    ("Yes!!!| No.", "en"),
+    ("hello.| how are you?| i am fine", "en"),
+    ("It is 5 o'clock.| 'Tis late.", "en"),
+    ("A dog runs.\0|A cat sleeps.", "en"),
+    ("We use ASP.NET and System.Out here.| It works.", "en"),
+    ("It is red.|Then he left.", "en"),
+    ("A man is sleeping.| 2 dogs are playing.", "en"),
+    ("See the book.[1]| It is good.", "en"),
+    ("(A dog runs.)| (A cat sleeps.)| Why?", "en"),
+    ('"Stop!" he said.| He left.', "en"),
+    ('"Stop!"| He left.', "en"),
+    ("He works at Apple Inc. with a Ph.D. in physics.| He likes it.", "en"),
+    ("Wait… and see.| Then go.", "en"),
+    ("Der 2. Weltkrieg war lang.| Er kam am 3. 12. 2024 an.", "de"),
+    ("Přišel 3. října.| Pes běží.", "cs"),
+    ("А. С. Пушкин писал.| Это т. е. хорошо.", "ru"),
+    ("Hr. Svensson sover t.ex. nu.| Hund.", "sv"),
+    ("개가 달린다.| 고양이가 잔다.", "ko"),
+    ("کتا دوڑتا ہے۔| بلی سوتی ہے۔", "ur"),
+    ("“你好。”|他说。|我很好。", "zh-Hans"),
+    ("「こんにちは。」と言った。|元気ですか？|はい。", "ja"),
+    ("犬が走る。|猫が寝る。", "ja"),
+    ("一只狗在跑。|一只猫在睡觉！|真的吗？", "zh"),
+    ("كيف حالك؟| أنا بخير.", "ar"),
+    ("एक कुत्ता दौड़ता है।| एक बिल्ली सोती है।", "hi"),
+    ("M. Dupont dort.| Mme Martin lit.", "fr"),
+    ("Un chien court.| Un chat dort !| Quoi ?| Rien.", "fr"),
+    ("« Un chien court. »| Il dort.", "fr"),
+    ("Dr. Müller schläft.| Er träumt z. B. von Hunden.", "de"),
+    ("¿Cómo estás?| ¡Muy bien!| Gracias.", "es"),
+    ("O Sr. Silva dorme.| Ele sonha.", "pt-BR"),
+    ("Pán Novák spí.| Pes běží.", "cs"),
+    ("Собака бежит.| Кошка спит.", "ru"),
+    ("Σκύλος τρέχει.| Τι κάνεις;| Καλά.", "el"),
 ]
 
 
-@pytest.mark.parametrize(("marked", "language"), [case[:2] for case in SENTENCE_CASES[1:]])
+@pytest.mark.parametrize(("marked", "language"), SENTENCE_CASES)
 def test_sentences_of_a_line_are_segments(marked: str, language: str) -> None:
     """Each case has a bar where a sentence ends."""
     assert segments_of(marked.replace("|", ""), language) == [part.strip() for part in marked.split("|")]
@@ -160,7 +176,7 @@ def test_symbols_behind_the_last_sentence_belong_to_it() -> None:
     ("text", "whole", "segments"),
     [
         ("Use Yahoo! Mail now. It works.", ["Yahoo! Mail"], ["Use Yahoo! Mail now.", "It works."]),
-        ("See Dr. Who. Then Go. Now.", ["Who. Then Go"], ["See Dr. Who. Then Go.", "Now."]),
+        ("See Bob Who. Then Go. Now.", ["Who. Then Go"], ["See Bob Who. Then Go.", "Now."]),
         ("One. Two. Three.", ["One."], ["One.", "Two.", "Three."]),
         ("One. Two. Three.", ["Two."], ["One.", "Two.", "Three."]),
         ("One. Two. Three.", ["e. T", "o. T"], ["One. Two. Three."]),
@@ -195,7 +211,7 @@ def test_a_line_longer_than_the_window_has_the_same_sentences() -> None:
 
 texts = st.one_of(
     st.text(max_size=80),
-    st.text(alphabet=st.sampled_from("abCD 1.!?…\"') \n\r\t«»(-*#>。💡\u0301\u00a0\x85"), max_size=80),
+    st.text(alphabet=st.sampled_from("abCD 1.!?…\"') \n\r\t«»([1]-*#>。💡\u0301\u00a0\x85"), max_size=80),
     st.lists(
         st.sampled_from(["A dog.", "Mr. B.", "- ", "1. ", "\n", " ", "J. ", "(", ")", '"', "e.g.", "12", "é"]),
         max_size=20,
@@ -248,25 +264,14 @@ def test_no_segment_begins_or_ends_inside_a_protected_text(
         assert not boundaries & set(range(start + 1, start + len(inner)))
 
 
-@settings(max_examples=300)
-@given(
-    line=texts.map(lambda text: " ".join(text.split())), language=st.sampled_from(["en", "fr", "de", "el", "ja", "my"])
-)
-def test_a_line_for_which_the_splitter_is_not_asked_would_be_one_sentence(line: str, language: str) -> None:
-    """The fast way gives what the long one does."""
-    if line:
-        asked = all_at_once(sentences_module._joined(line, all_at_once(sentences_module._ask(line, language))))
-        assert all_at_once(find_sentences(line, language)) == asked
-
-
 def longest_slice(steps: Steps[object]) -> tuple[float, float]:
-    """Seconds between two yields, at most, and in all."""
-    began = last = time.perf_counter()
+    """Seconds of processor time between two yields, at most, and in all."""
+    began = last = time.thread_time()
     longest = 0.0
     for _ in steps:
-        now = time.perf_counter()
+        now = time.thread_time()
         longest, last = max(longest, now - last), now
-    now = time.perf_counter()
+    now = time.thread_time()
     return max(longest, now - last), now - began
 
 
@@ -302,7 +307,7 @@ NASTY = {
 
 @pytest.mark.parametrize("name", NASTY)
 def test_no_text_holds_up_others(name: str) -> None:
-    """Ten milliseconds, where five in all and two at once are meant, so that a busy machine fails nothing."""
+    """Ten milliseconds, where five in all and two at once are meant, so that a slow machine fails nothing."""
     text = NASTY[name]
     spans = [Protected(at, at + 1, text[at]) for at in range(0, len(text), 3)]
     best = min(longest_slice(lay_out(text, "en", Splitting.SENTENCES, spans)) for _ in range(3))
