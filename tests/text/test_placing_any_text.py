@@ -36,7 +36,8 @@ def built_segments(draw: st.DrawFn, *, has_elements: bool) -> Built:
     parts = texts.map(lambda text: re.sub(r"\s", "", text)) | literals.map(as_protected)
     tokens = [token for token in draw(st.lists(st.lists(parts, min_size=1, max_size=3), max_size=6)) if any(token)]
     if has_elements:  # whether a tag without text is in the element that ends there, nobody knows
-        tokens = [[part for part in token if part != as_protected("<br>")] or ["a"] for token in tokens]
+        tokens = [[part for part in token if part != as_protected("<br>")] for token in tokens]
+        tokens = [token for token in tokens if any(map(text_of, token))]
     for end in (0, -1):  # a segment has no white space at its ends
         while tokens and not any(map(text_of, tokens[end])):
             del tokens[end]
