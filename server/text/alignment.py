@@ -43,8 +43,7 @@ _WITHOUT_BLANKS = [
 _JOINERS = frozenset("'’-\N{HYPHEN}\N{NON-BREAKING HYPHEN}")
 _BETWEEN_DIGITS = frozenset(".,:")
 _SAME_MARKS = {
-    **dict.fromkeys("“”„‟«»‹›‘’‚`「」『』", '"'),
-    **dict.fromkeys("'", '"'),
+    **dict.fromkeys("'`“”„‟«»‹›‘’‚「」『』", '"'),
     **dict.fromkeys("‐‑‒–—―", "-"),
     "。": ".",
     "、": ",",

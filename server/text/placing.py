@@ -85,6 +85,7 @@ def place(translated: Translated) -> Steps[Placed]:
     groups = yield from groups_of(translated.protected, source_words, translated.segment.text)
     gaps = yield from gaps_of(groups, aligned)
     order = _ordered(groups, gaps, len(output_words))
+    yield
     items = yield from _items(translated, aligned, order)
     tags = yield from place_tags(translated.elements, items, translated.segment.text)
     return (yield from _Writer(translated, aligned, written, ends).write(order, groups, gaps, tags))
@@ -150,7 +151,11 @@ def _ordered(groups: Sequence[Group], gaps: Sequence[int], num_words: int) -> li
 def _items(translated: Translated, aligned: Aligned, order: Sequence[int]) -> Steps[Items]:
     """The places in the segment's text of what the items translate; all of it for a word that translates nothing."""
     origins, protected = translated.origins, translated.protected
-    of_source = [(origins[start], origins[end - 1]) for start, end in aligned.source_words]
+    of_source: list[Span] = []
+    for start, end in aligned.source_words:
+        of_source.append((origins[start], origins[end - 1]))
+        if len(of_source) % _CHARACTERS_A_STEP == 0:
+            yield
     of_source.append((0, len(translated.segment.text) - 1))  # index -1
     yield
     places: list[Span] = []
