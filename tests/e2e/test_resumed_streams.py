@@ -1,4 +1,4 @@
-"""Hundreds of streams whose servers and engines are killed amid them: no text has anything twice, or misses anything."""
+"""Hundreds of streams whose servers and engines are killed amid them: no text has anything twice or misses anything."""
 
 import asyncio
 import os
