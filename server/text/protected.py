@@ -139,16 +139,19 @@ def find_protected(text: str, do_not_translate: Sequence[str]) -> Steps[list[Pro
         spans += yield from _find_listed(text, do_not_translate)
     if not spans:
         return []
-    spans.sort(key=lambda span: (span[0], -span[1]))
-    yield
-    protected: list[Protected] = []
-    end = 0
-    for number, span in enumerate(spans):
+    ends: dict[int, int] = {}
+    for number, (start, end) in enumerate(spans):
         if number % _MATCHES_PER_STEP == 0:
             yield
-        if span[0] >= end:
-            end = span[1]
-            protected.append(Protected(*span, text[span[0] : end]))
+        ends[start] = max(end, ends.get(start, 0))
+    protected: list[Protected] = []
+    last_end = 0
+    for number, start in enumerate(sorted(ends)):
+        if number % _MATCHES_PER_STEP == 0:
+            yield
+        if start >= last_end:
+            last_end = ends[start]
+            protected.append(Protected(start, last_end, text[start:last_end]))
     return protected
 
 
