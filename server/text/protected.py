@@ -17,7 +17,7 @@ from server.text.steps import Steps
 
 Span = tuple[int, int]
 
-_TRIGGER = re.compile(r"[0-9@#{%$/\\©®\u0660-\u1fff\u203c-\U0010ffff]")
+_TRIGGER = re.compile(r"[0-9@#{%$/<\\©®\u0660-\u1fff\u203c-\U0010ffff]")
 _INNER_DOT = re.compile(r"\w\.\w")
 """A text without these two has no span but those that a request lists."""
 
@@ -67,6 +67,8 @@ _ADDRESSES = {
 """By what a text has where one of them is."""
 
 _OTHERS = {
+    # Tags of markup; attributes without a value are left out, so that `a <b and c> d` has none.
+    "<": _compile(r"</?[A-Za-z][\w:.-]*+(?:\s++[\w:.-]++\s*+=\s*+(?:\"[^<>\"]*+\"|'[^<>']*+'|[^\s<>\"'=]++))*+\s*+/?>"),
     "#": _compile(r"(?<![\w&#/])#\w++(?:-\w++)*+"),
     "%": _compile(
         r"(?<![\d%])%(?:\(\w++\)|\d{1,3}+\$)?[-+0#]{0,4}\d{0,4}(?:\.\d{1,4})?(?:hh?|ll?|[zjtLq])?[sdiufFeEgGxXoacpr@]"

@@ -261,3 +261,21 @@ def test_parts_are_in_order_and_disjoint_and_not_empty(text: str, listed: list[s
     assert all(end <= span.start < span.end for end, span in zip(ends, found, strict=False))
     assert all(text[span.start : span.end] == span.literal for span in found)
     assert found == all_at_once(find_protected(text, listed))
+
+
+@pytest.mark.parametrize(
+    ("text", "tags"),
+    [
+        ("Click <b>Save</b> now", ["<b>", "</b>"]),
+        ("<i>I was waiting", ["<i>"]),
+        ('<font color="#ff0000">Stop!</font>', ['<font color="#ff0000">', "</font>"]),
+        ("one<br/>two<BR />three", ["<br/>", "<BR />"]),
+        ("<x id='1'/> items", ["<x id='1'/>"]),
+        ("a < b and c > d", []),
+        ("if a<b and c>d", []),
+        ("I <3 you", []),
+        ("<>", []),
+    ],
+)
+def test_tags_of_markup_are_protected_in_plain_texts(text: str, tags: list[str]) -> None:
+    assert [span.literal for span in all_at_once(find_protected(text, ()))] == tags
