@@ -104,7 +104,7 @@ ELEMENTS = [
     ("the <b> dog </b> runs", "le chien court", "0-0 1-1 2-2", "le <b>chien</b> court"),
     ("Tom & <b>Jerry</b> < you", "Tom & Jerry < toi", None, "Tom &amp; <b>Jerry</b> &lt; toi"),
     ("see <a>⟦<img>⟧</a> here", "voir ici", "0-0 1-1", "voir <a><img></a> ici"),
-    ("<a>the dog <b></b></a> runs", "le chien court", None, "<a>le chien <b></b></a>court"),
+    ("<a>the dog <b></b></a> runs", "le chien court", None, "<a>le chien<b></b></a> court"),
     ("<b>dogs</b>", "", None, "<b></b>"),
     ("<b>⟦{0}⟧</b> <i>⟦{1}⟧</i>", "", None, "<b>{0}</b> <i>{1}</i>"),
     ("<b>not</b> eat", "ne mange pas", "0-0 1-1 0-2", "<b>ne</b> mange pas"),

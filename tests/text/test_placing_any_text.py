@@ -118,6 +118,12 @@ def test_a_copy_of_html_is_the_segment_with_its_tags(
     check(translated, result)
 
 
+def test_a_copy_with_many_spans_is_the_segment_again() -> None:
+    translated = taken_out("dog ⟦{0}⟧ cat (⟦%s⟧), " * 400 + "end")
+    translated = replace(translated, output=translated.source)
+    assert all_at_once(place(translated)).text == translated.segment.text
+
+
 class Nesting(HTMLParser):
     """Checks that tags close in the order in which they open, and counts them."""
 
