@@ -131,8 +131,8 @@ def _begins_sentence(line: str, begin: int, start: int, end: int, code: str) -> 
     last = words[-1] if words else ""
     if line[start - 1] == "." and not (last.islower() and following.isupper()):
         return False  # as in `ASP.NET`, unlike `red.Then`
-    if _INITIALS.fullmatch(last):  # of a name, if they stand alone or behind another part of it, unlike `plan B.`
-        return len(words) > 1 and not words[-2][0].isupper() and not words[-2].endswith(".")
+    if _INITIALS.fullmatch(last) and (len(words) == 1 or code == "fr"):
+        return False  # sentencex knows initials, but not those of French: `M. Dupont`
     if _ORDINAL.fullmatch(last) and (code in _LANGUAGES_WITH_ORDINALS or following.isdigit()):
         return False
     return not (following.islower() and _ABBREVIATION.fullmatch(last))

@@ -148,6 +148,10 @@ SENTENCE_CASES = [
     ("M. Dupont dort.| Mme Martin lit.", "fr"),
     ("Un chien court.| Un chat dort !| Quoi ?| Rien.", "fr"),
     ("« Un chien court. »| Il dort.", "fr"),
+    ("Le livre de J. Dupont est long.| J. R. R. Tolkien dort.", "fr"),
+    ("Take Vitamin C.| It is good.", "en"),
+    ("Johann S. Bach schläft.| Das Buch von J. Meier ist lang.", "de"),
+    ("Писал А. С. Пушкин.| Лев Н. Толстой спит.", "ru"),
     ("Dr. Müller schläft.| Er träumt z. B. von Hunden.", "de"),
     ("¿Cómo estás?| ¡Muy bien!| Gracias.", "es"),
     ("O Sr. Silva dorme.| Ele sonha.", "pt-BR"),
@@ -207,6 +211,12 @@ def test_a_line_longer_than_the_window_has_the_same_sentences() -> None:
     assert segments_of(" ".join(sentences)) == sentences
     long = "the dog and " * 500 + "the cat sleep."
     assert segments_of(f"A dog runs. {long} A dog runs.") == ["A dog runs.", long, "A dog runs."]
+
+
+def test_no_sentence_is_cut_where_the_splitter_looks_at_another_window() -> None:
+    for num_letters in range(2, 20):
+        segments = segments_of("A" * num_letters + "." + " I saw Mr. Smith." * 300)
+        assert segments[1:] == ["I saw Mr. Smith."] * 300
 
 
 texts = st.one_of(
