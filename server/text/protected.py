@@ -95,8 +95,10 @@ _NUMBERS = (
     # Versions; long numbers, with the word that they are in; hexadecimal ones.
     _compile(
         r"(?<![\w.])[vV]\d++(?:\.\d++)*+(?:-\w++(?:\.\w++)*+)?",
-        r"(?<!\w)[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}(?!\w)",
         rf"(?:{_CURRENCY}(?=\d))?(?<!\w)(?=[^\W\d]*+(?:\d{{1,4}}+[^\W\d]++)*+\d{{5}})\w++",
+    ),
+    _compile(
+        r"(?<!\w)[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}(?!\w)",
         r"(?<!\w)(?=[a-f]*+\d)(?=\d*+[a-f])[0-9a-f]{7,64}+(?!\w)",
         r"(?<!\w)0[xX][0-9a-fA-F]++(?!\w)",
         r"(?<![\w:])[0-9a-fA-F]{1,4}(?:::?[0-9a-fA-F]{1,4}){4,7}(?![\w:])",
@@ -116,7 +118,7 @@ _EMOJI: "regex.Pattern[str]" = regex.compile(
         | [\p{Extended_Pictographic}&&[\u2300-\U0010FFFF]] )
       [\p{Emoji_Modifier}\uFE0E\uFE0F\u20E3\U000E0020-\U000E007F]*+
       (?: \u200D\p{Extended_Pictographic}[\p{Emoji_Modifier}\uFE0E\uFE0F\U000E0020-\U000E007F]*+ )*+
-    )++""",
+    ){1,500}+""",
     regex.VERBOSE | regex.VERSION1,
 )
 """Emoji sequences of Unicode Technical Standard 51; several without anything between them are one match. Signs that are

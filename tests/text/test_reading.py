@@ -93,6 +93,7 @@ def test_what_the_tokenizer_normalises_itself_is_left_to_it(text: str) -> None:
         ("The man says Привет мир to the dog.", "The man says to the dog.", [(13, "Привет мир")]),
         ("He says «Привет, мир».", "He says.", [(7, "«Привет, мир»")]),
         ("He says у меня 2 собаки now", "He says now", [(8, "у меня 2 собаки")]),
+        ("Привет (dog) мир", "(dog)", [(0, "Привет"), (5, "мир")]),
         ("It costs £5.", "It costs.", [(8, "£5")]),
         ("It costs £ and 5 ¥ here", "It costs and 5 here", [(9, "£"), (15, "¥")]),
         ("an area of 5 m² here", "an area of 5 here", [(13, "m²")]),
