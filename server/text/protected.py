@@ -17,7 +17,7 @@ from server.text.steps import Steps
 
 Span = tuple[int, int]
 
-_TRIGGER = re.compile(r"[0-9@#{%$/\\©®\u0660-\u1fff\u203c-\U0010ffff]")
+_TRIGGER = re.compile(r"[0-9@#{%$</\\©®\u0660-\u1fff\u203c-\U0010ffff]")
 _INNER_DOT = re.compile(r"\w\.\w")
 """A text without these two has no span but those that a request lists."""
 
@@ -73,6 +73,8 @@ _OTHERS = {
         r"(?:(?![A-Za-z0-9])|(?=[x:]%))",
         r"(?<![\w%])%[A-Za-z_]\w*+%",
     ),
+    # Tags in a text that is no HTML.
+    "<": _compile(r"</?[A-Za-z][\w:-]*+(?:\s[^<>]*+)?/?>"),
     "$": _compile(r"(?<![\w$])\$[A-Za-z_]\w*+"),
 }
 
@@ -89,7 +91,7 @@ _NUMBERS = (
     # Numbers with separators: with their sign, currency or unit.
     _compile(
         rf"(?:(?<!\w)[-+−](?={_CURRENCY}?\d))?{_CURRENCY}?(?<![\w.])\d++(?:{_NUMBER_SEPARATOR}\d++)++"
-        rf"(?:T\d\d:\d\d(?::\d\d)?(?:\.\d++)?(?:Z|[+-]\d\d:?\d\d)?|[^\W\d]\w*+|%|{_CURRENCY})?",
+        rf"(?:T\d\d:\d\d(?::\d\d)?(?:\.\d++)?(?:Z|[+-]\d\d:?\d\d)?|[^\W\d]\w*+|%|[ \u00a0\u202f]?{_CURRENCY}(?!\d))?",
         r"(?<!\w)\d++[x×]\d++(?!\w)",
     ),
     # Versions; long numbers, with the word that they are in; hexadecimal ones.

@@ -102,6 +102,8 @@ def test_what_the_tokenizer_normalises_itself_is_left_to_it(text: str) -> None:
         ("the word dогs here", "the word here", [(9, "dогs")]),
         ("a ½ dog", "a dog", [(2, "½")]),
         ("the file <{0}> is", "the file is", [(9, "<{0}>")]),
+        ("a dog A\u1acf runs", "a dog runs", [(6, "A\u1acf")]),
+        ("Click <b>here</b> now", "Click here now", [(6, "<b>"), (10, "</b>")]),
         ("x < y and z", "x y and z", [(2, "<")]),
     ],
 )
