@@ -17,7 +17,7 @@ from server.text.steps import Steps
 
 Span = tuple[int, int]
 
-_TRIGGER = re.compile(r"[0-9@#{%$/<\\©®\u0660-\u1fff\u203c-\U0010ffff]")
+_TRIGGER = re.compile(r"[0-9@#{%$</\\©®\u0660-\u1fff\u203c-\U0010ffff]")
 _INNER_DOT = re.compile(r"\w\.\w")
 """A text without these two has no span but those that a request lists."""
 
@@ -67,14 +67,14 @@ _ADDRESSES = {
 """By what a text has where one of them is."""
 
 _OTHERS = {
-    # Tags of markup; attributes without a value are left out, so that `a <b and c> d` has none.
-    "<": _compile(r"</?[A-Za-z][\w:.-]*+(?:\s++[\w:.-]++\s*+=\s*+(?:\"[^<>\"]*+\"|'[^<>']*+'|[^\s<>\"'=]++))*+\s*+/?>"),
     "#": _compile(r"(?<![\w&#/])#\w++(?:-\w++)*+"),
     "%": _compile(
         r"(?<![\d%])%(?:\(\w++\)|\d{1,3}+\$)?[-+0#]{0,4}\d{0,4}(?:\.\d{1,4})?(?:hh?|ll?|[zjtLq])?[sdiufFeEgGxXoacpr@]"
         r"(?:(?![A-Za-z0-9])|(?=[x:]%))",
         r"(?<![\w%])%[A-Za-z_]\w*+%",
     ),
+    # Tags in a text that is no HTML.
+    "<": _compile(r"</?[A-Za-z][\w:-]*+(?:\s[^<>]*+)?/?>"),
     "$": _compile(r"(?<![\w$])\$[A-Za-z_]\w*+"),
 }
 
@@ -91,14 +91,16 @@ _NUMBERS = (
     # Numbers with separators: with their sign, currency or unit.
     _compile(
         rf"(?:(?<!\w)[-+−](?={_CURRENCY}?\d))?{_CURRENCY}?(?<![\w.])\d++(?:{_NUMBER_SEPARATOR}\d++)++"
-        rf"(?:T\d\d:\d\d(?::\d\d)?(?:\.\d++)?(?:Z|[+-]\d\d:?\d\d)?|[^\W\d]\w*+|%|{_CURRENCY})?",
+        rf"(?:T\d\d:\d\d(?::\d\d)?(?:\.\d++)?(?:Z|[+-]\d\d:?\d\d)?|[^\W\d]\w*+|%|[ \u00a0\u202f]?{_CURRENCY}(?!\d))?",
         r"(?<!\w)\d++[x×]\d++(?!\w)",
     ),
     # Versions; long numbers, with the word that they are in; hexadecimal ones.
     _compile(
         r"(?<![\w.])[vV]\d++(?:\.\d++)*+(?:-\w++(?:\.\w++)*+)?",
-        r"(?<!\w)[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}(?!\w)",
         rf"(?:{_CURRENCY}(?=\d))?(?<!\w)(?=[^\W\d]*+(?:\d{{1,4}}+[^\W\d]++)*+\d{{5}})\w++",
+    ),
+    _compile(
+        r"(?<!\w)[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}(?!\w)",
         r"(?<!\w)(?=[a-f]*+\d)(?=\d*+[a-f])[0-9a-f]{7,64}+(?!\w)",
         r"(?<!\w)0[xX][0-9a-fA-F]++(?!\w)",
         r"(?<![\w:])[0-9a-fA-F]{1,4}(?:::?[0-9a-fA-F]{1,4}){4,7}(?![\w:])",
@@ -118,7 +120,7 @@ _EMOJI: "regex.Pattern[str]" = regex.compile(
         | [\p{Extended_Pictographic}&&[\u2300-\U0010FFFF]] )
       [\p{Emoji_Modifier}\uFE0E\uFE0F\u20E3\U000E0020-\U000E007F]*+
       (?: \u200D\p{Extended_Pictographic}[\p{Emoji_Modifier}\uFE0E\uFE0F\U000E0020-\U000E007F]*+ )*+
-    )++""",
+    ){1,500}+""",
     regex.VERBOSE | regex.VERSION1,
 )
 """Emoji sequences of Unicode Technical Standard 51; several without anything between them are one match. Signs that are

@@ -15,7 +15,7 @@ from server.text.unreadable import Atom, find_unreadable, take_atoms, take_toget
 
 _LETTER = re.compile(r"[^\W\d_]")
 _CLOSING = frozenset(".,;:!?)]}…”»’")
-_ATOMS_PER_STEP = 500
+_ATOMS_PER_STEP = 200
 
 
 @dataclass(frozen=True)
@@ -77,11 +77,10 @@ class _Builder:
         for number, span in enumerate((*spans, None)):
             if number % _ATOMS_PER_STEP == 0:
                 yield
-            start = at
             while at < len(atoms) and (span is None or atoms[at].start < span.start):
                 self._add(atoms[at])
                 at += 1
-                if (at - start) % _ATOMS_PER_STEP == 0:
+                if at % _ATOMS_PER_STEP == 0:
                     yield
             if span is not None:
                 while at < len(atoms) and atoms[at].start < span.end:
@@ -123,7 +122,7 @@ class _Builder:
 
     def lower(self, source: str, alphabet: Alphabet) -> bool:
         """Write in small letters what is in capitals in the segment's text. Returns whether it is."""
-        if not is_in_capitals("".join(source[origin] for origin in self.origins[:-1])):
+        if not is_in_capitals("".join(map(source.__getitem__, self.origins[:-1]))):
             return False
         self.characters = lower("".join(self.characters), alphabet)
         return True

@@ -93,6 +93,7 @@ def test_what_the_tokenizer_normalises_itself_is_left_to_it(text: str) -> None:
         ("The man says Привет мир to the dog.", "The man says to the dog.", [(13, "Привет мир")]),
         ("He says «Привет, мир».", "He says.", [(7, "«Привет, мир»")]),
         ("He says у меня 2 собаки now", "He says now", [(8, "у меня 2 собаки")]),
+        ("Привет (dog) мир", "(dog)", [(0, "Привет"), (5, "мир")]),
         ("It costs £5.", "It costs.", [(8, "£5")]),
         ("It costs £ and 5 ¥ here", "It costs and 5 here", [(9, "£"), (15, "¥")]),
         ("an area of 5 m² here", "an area of 5 here", [(13, "m²")]),
@@ -101,6 +102,8 @@ def test_what_the_tokenizer_normalises_itself_is_left_to_it(text: str) -> None:
         ("the word dогs here", "the word here", [(9, "dогs")]),
         ("a ½ dog", "a dog", [(2, "½")]),
         ("the file <{0}> is", "the file is", [(9, "<{0}>")]),
+        ("a dog A\u1acf runs", "a dog runs", [(6, "A\u1acf")]),
+        ("Click <b>here</b> now", "Click here now", [(6, "<b>"), (10, "</b>")]),
         ("x < y and z", "x y and z", [(2, "<")]),
     ],
 )
