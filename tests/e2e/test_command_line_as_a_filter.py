@@ -293,6 +293,18 @@ def test_what_was_translated_before_the_server_went_is_written_and_the_line_is_n
     assert process.returncode == 1
 
 
+def test_a_server_that_has_too_much_to_do_is_waited_for(
+    model_repository: Path, french: dict[bytes, bytes], tmp_path: Path
+) -> None:
+    lines = [*french] * 8
+    path = tmp_path / "lines.txt"
+    path.write_bytes(b"\n".join(lines))
+    with server_process(model_repository, **{"max-calls": "1"}) as server:
+        code, output, errors = filtered(server, b"", "--file", str(path))
+    assert (code, errors) == (0, "")
+    assert output.split(b"\n") == [french[line] for line in lines]
+
+
 def test_progress_of_a_file_is_shown_on_a_terminal_and_erased(server: ServerProcess, tmp_path: Path) -> None:
     path = tmp_path / "pipe"
     os.mkfifo(path)
