@@ -2,13 +2,12 @@
 than it takes, they wait for as long as it says."""
 
 import sys
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from typing import Self, TypeVar
 
 from seq2serve.client import Client
-from seq2serve.errors import InvalidRequest, Overloaded
+from seq2serve.errors import InvalidRequest
 from seq2serve.lines import HTML_CUTS, LINES_PER_CALL, PLAIN_CUTS, BadLine, calls_of
 from seq2serve.pb import translation_pb2 as pb
 from seq2serve.requests import TranslateOptions
@@ -78,25 +77,13 @@ class Calls:
         if not items:
             return []
         try:
-            return list(self._patiently(lambda: call(items)))
+            return list(call(items))
         except InvalidRequest as error:
             problem = _refusal(error)
         if len(items) == 1:
             return [problem]
         middle = len(items) // 2
         return self._answer_each(call, items[:middle]) + self._answer_each(call, items[middle:])
-
-    def _patiently(self, call: Callable[[], _Answer]) -> _Answer:
-        """The answer of a call, which is made again where the server says when."""
-        give_up = time.monotonic() + self._timeout
-        while True:
-            try:
-                return call()
-            except Overloaded as error:
-                pause = error.retry_after_seconds
-                if pause is None or time.monotonic() + pause > give_up:
-                    raise
-                time.sleep(pause)
 
 
 def _limits(client: Client, model: str) -> pb.ModelLimits:

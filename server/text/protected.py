@@ -74,7 +74,8 @@ _OTHERS = {
         r"(?<![\w%])%[A-Za-z_]\w*+%",
     ),
     # Tags in a text that is no HTML.
-    "<": _compile(r"</?[A-Za-z][\w:-]*+(?:\s[^<>]*+)?/?>"),
+    # Tags of markup; an attribute has a value, so that `a <b and c> d` has no tag.
+    "<": _compile(r"</?[A-Za-z][\w:-]*+(?:\s++[\w:.-]++\s*+=\s*+(?:\"[^<>\"]*+\"|'[^<>']*+'|[^\s<>\"'=]++))*+\s*+/?>"),
     "$": _compile(r"(?<![\w$])\$[A-Za-z_]\w*+"),
 }
 

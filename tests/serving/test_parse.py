@@ -12,7 +12,8 @@ from server.errors import InvalidRequest, UnknownModel
 from server.serving.models.backlog import Backlog
 from server.serving.models.catalogue import Models, ServedModel
 from server.serving.requests.options import OptionLimits
-from server.serving.requests.parse import RequestLimits, TranslationRequest, parse_request
+from server.serving.requests.parse import RequestLimits, parse_request
+from server.serving.requests.parsed import TranslationRequest
 from server.text.tokenizer import Tokenizer
 from tests.fakes import MANIFEST, NO_PIECES, FakeBackend, all_at_once, post
 

@@ -13,7 +13,8 @@ from server.messages.options import RequiredTerm
 from server.serving.models.backlog import Backlog
 from server.serving.models.catalogue import Models, ServedModel
 from server.serving.requests.options import OptionLimits
-from server.serving.requests.parse import RequestLimits, TranslationRequest, parse_request
+from server.serving.requests.parse import RequestLimits, parse_request
+from server.serving.requests.parsed import TranslationRequest
 from server.text.glossary import Glossary
 from server.text.sentencepieces import SentencePieceTokenizer
 from tests.fakes import EOS, MANIFEST, all_at_once

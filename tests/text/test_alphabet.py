@@ -37,6 +37,12 @@ class FakeTokenizer:
     def decode(self, ids: list[int]) -> str:
         return "".join(self.texts[id_] for id_ in ids)
 
+    def encode_spans(self, text: str) -> tuple[list[int], list[tuple[int, int]]]:
+        return self.encode(text)[:-1], [(at, at + 1) for at in range(len(text))]
+
+    def decode_spans(self, ids: list[int]) -> tuple[str, list[tuple[int, int]]]:
+        return self.decode(ids), [(at, at + 1) for at in range(len(ids))]
+
     def has_pieces_for(self, text: str) -> bool:
         self.num_encoded += 1
         return all(character in self.texts for character in text)
