@@ -26,6 +26,12 @@ FIRST, SECOND = (sentence.encode() for sentence in SENTENCES[:2])
 Process = subprocess.Popen[bytes]
 
 
+@pytest.fixture(autouse=True)
+def buffers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As users have it, wherever the tests run."""
+    monkeypatch.delenv("PYTHONUNBUFFERED", raising=False)
+
+
 @pytest.fixture(scope="module")
 def server(model_repository: Path) -> Iterator[ServerProcess]:
     with server_process(model_repository, **{"max-content-characters": str(MAX_CHARACTERS)}) as process:
