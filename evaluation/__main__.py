@@ -84,7 +84,8 @@ def evaluate(client: Client, arguments: argparse.Namespace) -> list[Finding]:
 
 def head(corpus: Corpus, num_sentences: int | None) -> Corpus:
     """The first sentences of a corpus."""
-    return Corpus(*(texts[:num_sentences] for texts in corpus))
+    sources, targets, references = corpus
+    return Corpus(sources[:num_sentences], targets[:num_sentences], references[:num_sentences])
 
 
 def translator(client: Client, model: str, options: DecodingOptions) -> Translate:

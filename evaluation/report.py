@@ -33,7 +33,7 @@ def table(findings: Sequence[Finding]) -> str:
             right = f"{(row.num_checked - len(row.faults)) / row.num_checked:.1%} of {row.num_checked}"
         lines.append(
             f"| {model} | {decoding} | {test_set} | {row.variant} | {row.plain:.1f} | {row.bleu:.1f} "
-            f"| {-row.loss:+.2f} | {right} | {row.remark} |"
+            f"| {-row.loss:+z.2f} | {right} | {row.remark} |"
         )
     return "\n".join(lines)
 
@@ -51,6 +51,6 @@ def html_pairs(pairs: Sequence[tuple[str, str]]) -> str:
 def _missed(finding: Finding) -> Iterator[str]:
     row = finding.row
     share = f"{len(row.faults)} of {row.num_checked} wrong"
-    yield f"{finding.name}: {-row.loss:+.2f} BLEU (-{row.max_loss} may be), {share}"
+    yield f"{finding.name}: {-row.loss:+z.2f} BLEU (-{row.max_loss} may be), {share}"
     for fault in row.faults[:MAX_FAULTS_SHOWN]:
         yield f"  {fault.content!r}\n  -> {fault.translation!r}\n     {fault.what}"

@@ -8,10 +8,13 @@ from seq2serve.pb.translation_pb2 import TranslatedSegment
 
 
 def answer(text: str, *segments: tuple[int, int, int, int]) -> Translation:
-    names = ("source_start", "source_end", "translation_start", "translation_end")
+    """Segments by their starts and ends in the source, then in the translation."""
     return Translation(
         translated_text=text,
-        segments=[TranslatedSegment(**dict(zip(names, segment, strict=True))) for segment in segments],
+        segments=[
+            TranslatedSegment(source_start=a, source_end=b, translation_start=c, translation_end=d)
+            for a, b, c, d in segments
+        ],
     )
 
 

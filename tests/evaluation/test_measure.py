@@ -9,7 +9,7 @@ from seq2serve import Hypothesis, Translation
 from seq2serve.pb.translation_pb2 import TranslatedSegment
 
 SOURCES = [f"The {n}th man doesn't know the big dog here." for n in range(10)]
-TEST = Corpus(SOURCES, SOURCES, [[source, "Something else."] for source in SOURCES])
+TEST = Corpus(SOURCES, SOURCES, [[source, "Something else that is just as long as it."] for source in SOURCES])
 
 
 def echo(contents: Sequence[str], mime_type: str) -> list[Translation]:
