@@ -1,33 +1,38 @@
-"""Translate through a running server.
+"""Translate through a running server: a filter, which writes each line's translation in its place.
 
 python -m seq2serve "A sentence." "Another one."
 python -m seq2serve --file sentences.txt --model lstm-en-fr
 cat sentences.txt | python -m seq2serve --stream
+python -m seq2serve --whole < mail.txt
 python -m seq2serve --all-models "A sentence."
 python -m seq2serve --beam-size 5 --num-hypotheses 3 "A sentence."
 python -m seq2serve --score < pairs.tsv
 """
 
 import argparse
+import errno
 import os
+import signal
+import stat
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any, cast
 
 from seq2serve.addresses import parse_target
+from seq2serve.calls import Calls
 from seq2serve.client import Client
-from seq2serve.commands import (
-    LINES_PER_CALL,
-    compare_models,
-    print_models,
-    score_lines,
-    stream_lines,
-    translate_lines,
-)
+from seq2serve.commands import compare_models, print_models, score_lines, stream_lines, translate_lines
 from seq2serve.decoding_flags import add_decoding_arguments, read_decoding
 from seq2serve.errors import TranslationError
+from seq2serve.lines import Batch, argument_lines, chunks, read_lines, whole_texts
+from seq2serve.output import Output, abandon_output
 from seq2serve.pb import translation_pb2 as pb
-from seq2serve.requests import DEFAULT_ADDRESS, DEFAULT_TIMEOUT
+from seq2serve.requests import DEFAULT_ADDRESS, DEFAULT_TIMEOUT, TranslateOptions
+
+_MIME_TYPES = {"text": "text/plain", "html": "text/html"}
+_STANDARD_INPUT = "<stdin>"
+_SENTENCE_SPLITTING = ("sentences", "lines", "none")
 
 
 def main() -> None:
@@ -39,18 +44,22 @@ def main() -> None:
         parse_target("--server", arguments.server)
     except (OSError, ValueError) as error:
         parser.error(str(error))
-    with Client(arguments.server, timeout=arguments.timeout) as client:
-        try:
-            _run(client, arguments, decoding)
-        except TranslationError as error:
-            sys.exit(f"error: {error.code.name}: {error.message}")
-        except BrokenPipeError:  # who reads has had enough, as `head` has
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            sys.exit(1)
-        except (OSError, ValueError) as error:  # of files and texts
-            sys.exit(f"error: {error}")
-        except KeyboardInterrupt:
-            sys.exit(130)
+    try:
+        sys.exit(_run(arguments, decoding))
+    except TranslationError as error:
+        place = "".join(f" ({note})" for note in getattr(error, "__notes__", []))
+        sys.exit(f"error: {error.code.name}: {error.message}{place}")
+    except BrokenPipeError:  # who reads has had enough, as `head` has
+        abandon_output()
+        sys.exit(1)
+    except OSError as error:
+        abandon_output()
+        sys.exit(f"error: {error.filename}: {error.strerror}")
+    except ValueError as error:  # of the options
+        sys.exit(f"error: {error}")
+    except KeyboardInterrupt:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # who presses it twice sees no traceback either
+        sys.exit(130)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -71,8 +80,29 @@ def _parser() -> argparse.ArgumentParser:
         default=DEFAULT_TIMEOUT,
         help=f"deadline of each call, in seconds (default: {DEFAULT_TIMEOUT:.0f})",
     )
+    _add_text_arguments(parser)
     add_decoding_arguments(parser)
     return parser
+
+
+def _add_text_arguments(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("what texts are")
+    group.add_argument(
+        "--whole",
+        action=argparse.BooleanOptionalAction,
+        help="the input is one text, whose sentences may go on in the next line, and not one in each line "
+        "(default: with --format html)",
+    )
+    group.add_argument("--format", choices=_MIME_TYPES, help="of the texts (default: text)")
+    group.add_argument(
+        "--split-sentences", choices=_SENTENCE_SPLITTING, help="where texts are split (default: sentences)"
+    )
+    group.add_argument(
+        "--do-not-translate",
+        metavar="TEXT",
+        action="append",
+        help="what stays as it is; may be given several times",
+    )
 
 
 def _check(arguments: argparse.Namespace) -> None:
@@ -84,33 +114,56 @@ def _check(arguments: argparse.Namespace) -> None:
     wants_more_than_text = arguments.num_hypotheses or arguments.return_alignment or arguments.return_token_scores
     if (arguments.stream or arguments.all_models) and wants_more_than_text:
         raise ValueError("--stream and --all-models show texts alone: no hypotheses, scores or alignments")
+    if arguments.score and (arguments.format or arguments.split_sentences or arguments.do_not_translate):
+        raise ValueError("--score takes texts as they are: no format, splitting or exceptions")
+    if arguments.whole and (arguments.all_models or arguments.score or wants_more_than_text):
+        raise ValueError("--whole shows the text's translation alone: no models, hypotheses, scores or alignments")
 
 
-def _run(client: Client, arguments: argparse.Namespace, decoding: pb.DecodingOptions) -> None:
-    model = arguments.model
-    if arguments.list_models:
-        print_models(client)
-    elif arguments.all_models:
-        compare_models(client, _lines(arguments), decoding)
-    elif arguments.score:
-        score_lines(client, _lines(arguments), model, decoding)
-    elif arguments.stream:
-        stream_lines(client, _lines(arguments), model, decoding)
-    else:
-        is_typed = sys.stdin.isatty() and not arguments.file and not arguments.contents
-        lines_per_call = 1 if is_typed else LINES_PER_CALL  # who types waits for an answer
-        translate_lines(client, _lines(arguments), model, decoding, lines_per_call)
+def _run(arguments: argparse.Namespace, decoding: pb.DecodingOptions) -> int:
+    """Returns the exit code."""
+    with Client(arguments.server, timeout=arguments.timeout) as client, Output() as output:
+        if arguments.list_models:
+            print_models(client, output)
+            return 0
+        batches, is_file = _input(arguments)
+        if is_file:
+            output.show_progress()
+        calls = Calls(client, arguments.timeout, _options(arguments, decoding))
+        is_whole = arguments.format == "html" if arguments.whole is None else arguments.whole
+        if is_whole and not arguments.contents:
+            batches = whole_texts(batches, calls.max_characters)
+        if arguments.all_models:
+            compare_models(calls, batches, output)
+        elif arguments.score:
+            score_lines(calls, chunks(batches, calls.max_contents), output)
+        elif arguments.stream:
+            stream_lines(calls, batches, output)
+        else:
+            translate_lines(calls, chunks(batches, calls.max_contents), output)
+        return 1 if output.num_bad else 0
 
 
-def _lines(arguments: argparse.Namespace) -> Iterable[str]:
-    """The texts to translate, without their line ends."""
+def _input(arguments: argparse.Namespace) -> tuple[Iterator[Batch], bool]:
+    """The lines, and whether they are a file's. Raises OSError."""
     if arguments.contents:
-        yield from arguments.contents
-    elif arguments.file:
-        with arguments.file.open(encoding="utf-8") as file:
-            yield from (line.rstrip("\n") for line in file)
-    else:
-        yield from (line.rstrip("\n") for line in sys.stdin)
+        return iter([argument_lines(arguments.contents)]), False
+    if arguments.file:
+        return read_lines(os.open(arguments.file, os.O_RDONLY), str(arguments.file)), True
+    if sys.stdin is None:
+        raise OSError(errno.EBADF, os.strerror(errno.EBADF), _STANDARD_INPUT)
+    return read_lines(0, _STANDARD_INPUT), stat.S_ISREG(os.fstat(0).st_mode)
+
+
+def _options(arguments: argparse.Namespace, decoding: pb.DecodingOptions) -> TranslateOptions:
+    options: dict[str, Any] = {"model": arguments.model, "decoding": decoding}
+    if arguments.format:
+        options["mime_type"] = _MIME_TYPES[arguments.format]
+    if arguments.split_sentences:
+        options["split_sentences"] = f"SENTENCE_SPLITTING_{arguments.split_sentences.upper()}"
+    if arguments.do_not_translate:
+        options["do_not_translate"] = arguments.do_not_translate
+    return cast(TranslateOptions, options)  # some are fields of the request that this type does not list
 
 
 if __name__ == "__main__":

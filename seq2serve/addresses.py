@@ -54,11 +54,21 @@ class Address:
         return f"dns:///{quote(str(self), safe='[]:')}"  # with a scheme, for a host may be named as one
 
     @property
+    def number(self) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+        """The host's number; None where it is a name, or no host at all."""
+        return _ip(self.host)
+
+    @property
+    def is_local(self) -> bool:
+        """Whether what is sent to the address never leaves this machine: loopback, or a Unix socket."""
+        number = self.number
+        is_loopback = number.is_loopback if number else self.host.lower().rstrip(".").split(".")[-1] == "localhost"
+        return bool(self.path) or is_loopback
+
+    @property
     def channel_options(self) -> list[ChannelOption]:
         """Options of a gRPC channel to the address: nothing on this machine is asked for through a proxy."""
-        number = _ip(self.host)
-        is_loopback = number.is_loopback if number else self.host.lower().rstrip(".").split(".")[-1] == "localhost"
-        return [("grpc.enable_http_proxy", 0)] if self.path or is_loopback else []
+        return [("grpc.enable_http_proxy", 0)] if self.is_local else []
 
 
 def parse_address(setting: str, text: str, least_port: int = 0) -> Address:

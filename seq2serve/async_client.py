@@ -1,12 +1,15 @@
-"""The client for asyncio; `Client` is for programs that block while they wait."""
+"""The client for asyncio; `Client` is for programs that block while they wait. It sends and waits; what is sent, and
+for how long it waits, is decided in core.py."""
 
-from collections.abc import AsyncGenerator, Callable, Sequence
+import asyncio
+from collections.abc import AsyncGenerator, Sequence
 from typing import Any, Self, Unpack, overload
 
 import grpc
 
-from seq2serve.channel import open_async_channel
-from seq2serve.errors import translation_error
+from seq2serve.channel import ConnectionOptions, open_async_channel
+from seq2serve.core import MAX_CALLS, Core
+from seq2serve.errors import closed_error
 from seq2serve.pb import translation_pb2 as pb
 from seq2serve.pb import translation_pb2_grpc as pb_grpc
 from seq2serve.requests import (
@@ -17,16 +20,28 @@ from seq2serve.requests import (
     score_request,
     translate_request,
 )
+from seq2serve.unary_call import Request, UnaryCall
 
 
 class AsyncClient:
-    """Calls to a server; tasks of one event loop may share one. Every call raises TranslationError."""
+    """Calls to one server or to several; tasks of one event loop may share one. Every call raises TranslationError, and
+    ValueError for an option that does not exist."""
 
-    def __init__(self, address: str = DEFAULT_ADDRESS, *, timeout: float = DEFAULT_TIMEOUT) -> None:
-        """`timeout`: seconds that a call may take which brings no timeout of its own."""
-        self._channel = open_async_channel(address)
+    def __init__(
+        self,
+        address: str | Sequence[str] = DEFAULT_ADDRESS,
+        *,
+        timeout: float = DEFAULT_TIMEOUT,
+        retries: bool = True,
+        **options: Unpack[ConnectionOptions],
+    ) -> None:
+        """As `Client`; the names of several addresses are looked up here, without asyncio."""
+        self._core = Core(address, timeout, retries, options)
+        self._channel = open_async_channel(self._core.connection)
         self._stub = pb_grpc.TranslationServiceStub(self._channel)
-        self._timeout = timeout
+
+    def __repr__(self) -> str:
+        return f"AsyncClient({self._core.description})"
 
     async def close(self) -> None:
         """Calls in flight end with CANCELLED."""
@@ -47,11 +62,14 @@ class AsyncClient:
     async def translate(
         self, contents: str | Sequence[str], **options: Unpack[TranslateOptions]
     ) -> pb.Translation | list[pb.Translation]:
-        """The translation of one content, or those of several in their order."""
-        response = await self._answer(
-            self._stub.Translate, translate_request(contents, options), options.get("timeout", self._timeout)
-        )
-        return response.translations[0] if isinstance(contents, str) else list(response.translations)
+        """The translation of one content, or those of several in their order. More contents than the server takes in a
+        request are sent in several, a few at a time; if one of them fails, so do all."""
+        request = translate_request(contents, options)
+        deadline = self._core.deadline(options)
+        await self._learn_limits(len(request.contents), deadline)
+        answers = await self._answers(self._stub.Translate, self._core.text_calls(request, "contents", deadline))
+        translations = [translation for answer in answers for translation in answer.translations]
+        return translations[0] if isinstance(contents, str) else translations
 
     async def stream(
         self, contents: str | Sequence[str], **options: Unpack[TranslateOptions]
@@ -59,33 +77,86 @@ class AsyncClient:
         """The text of each content as it is decoded: messages with a `text_delta`, and a last one with the whole
         `translation`. Messages of different contents alternate.
 
+        A stream that breaks is resumed where it was, by another server if there is one; of samples without a seed only
+        if nothing has come of them yet.
+
         The call begins when the first message is asked for, and is cancelled if the generator is closed or dropped.
         """
         request = translate_request(contents, options)
-        call = self._stub.StreamTranslate(request, timeout=options.get("timeout", self._timeout))
-        try:
-            async for message in call:
-                yield message
-        except grpc.RpcError as error:
-            raise translation_error(error) from error
-        finally:
-            call.cancel()
+        deadline = self._core.deadline(options)
+        await self._learn_limits(len(request.contents), deadline)
+        stream = self._core.stream_call(request, deadline)
+        while not stream.is_finished:
+            call = self._stub.StreamTranslate(
+                stream.next_request(), timeout=stream.seconds_left, metadata=self._core.connection.metadata
+            )
+            try:
+                async for message in call:
+                    told = stream.take(message)
+                    if told is not None:
+                        yield told
+                stream.end_answer()
+            except grpc.RpcError as error:
+                await asyncio.sleep(stream.delay_after(error))
+            except asyncio.CancelledError as error:
+                _raise_if_closed(error)
+            finally:
+                call.cancel()
 
     async def score(self, pairs: Sequence[tuple[str, str]], **options: Unpack[ScoreOptions]) -> list[pb.PairScore]:
-        """What the model thinks of given translations; each pair is a content and its translation."""
-        response = await self._answer(
-            self._stub.Score, score_request(pairs, options), options.get("timeout", self._timeout)
-        )
-        return list(response.scores)
+        """What the model thinks of given translations; each pair is a content and its translation. As many pairs as may
+        be, like the contents of `translate`."""
+        request = score_request(pairs, options)
+        deadline = self._core.deadline(options)
+        await self._learn_limits(len(request.pairs), deadline)
+        answers = await self._answers(self._stub.Score, self._core.text_calls(request, "pairs", deadline))
+        return [score for answer in answers for score in answer.scores]
 
     async def list_models(self, *, timeout: float | None = None) -> list[pb.Model]:
         """The models that the server has, its default one first. `timeout` in seconds."""
-        seconds = self._timeout if timeout is None else timeout
-        response = await self._answer(self._stub.ListModels, pb.ListModelsRequest(), seconds)
-        return list(response.models)
+        return await self._list_models(self._core.deadline({} if timeout is None else {"timeout": timeout}))
 
-    async def _answer(self, method: Callable[..., Any], request: object, timeout: float) -> Any:
+    async def _list_models(self, deadline: float) -> list[pb.Model]:
+        answer = await self._answer(self._stub.ListModels, self._core.models_call(deadline))
+        return list(answer.models)
+
+    async def _learn_limits(self, num_texts: int, deadline: float) -> None:
+        if self._core.needs_limits(num_texts):
+            self._core.learn_limits(await self._list_models(deadline))
+
+    async def _answers(self, method: Any, calls: Sequence[UnaryCall[Request]]) -> list[Any]:
+        """The answers of all calls, in their order, a few of which run at a time. If one fails, the others are
+        cancelled."""
+        if len(calls) == 1:
+            return [await self._answer(method, calls[0])]
+        places = asyncio.Semaphore(MAX_CALLS)
+
+        async def answer_in_turn(call: UnaryCall[Request]) -> Any:
+            async with places:
+                return await self._answer(method, call)
+
+        tasks = [asyncio.ensure_future(answer_in_turn(call)) for call in calls]
         try:
-            return await method(request, timeout=timeout)
-        except grpc.RpcError as error:
-            raise translation_error(error) from error
+            return await asyncio.gather(*tasks)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _answer(self, method: Any, call: UnaryCall[Request]) -> Any:
+        while True:
+            try:
+                return await method(call.request, timeout=call.seconds_left, metadata=self._core.connection.metadata)
+            except grpc.RpcError as error:
+                await asyncio.sleep(call.delay_after(error))
+            except asyncio.CancelledError as error:
+                _raise_if_closed(error)
+
+
+def _raise_if_closed(error: asyncio.CancelledError) -> None:
+    """gRPC ends what waits for its calls with CancelledError when their channel is closed, as if somebody had cancelled
+    the task. Raises the error of a closed client then, and else the error given."""
+    task = asyncio.current_task()
+    if task and task.cancelling():
+        raise error
+    raise closed_error() from error

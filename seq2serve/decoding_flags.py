@@ -1,9 +1,9 @@
 """The command line's side of `DecodingOptions`: one flag for each of its fields, named like it."""
 
 import argparse
-from collections.abc import Iterable
 from pathlib import Path
 
+from seq2serve.glossary_file import read_glossary_file
 from seq2serve.pb import translation_pb2 as pb
 
 NUMBERS: dict[str, tuple[type, str]] = {
@@ -60,17 +60,12 @@ def read_decoding(arguments: argparse.Namespace) -> pb.DecodingOptions:
     return decoding
 
 
-def _entries(path: Path) -> Iterable[pb.GlossaryEntry]:
+def _entries(path: Path) -> list[pb.GlossaryEntry]:
     try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{path}: UTF-8 expected, got {error}") from error
-    for number, line in enumerate(lines, start=1):
-        if line.strip() and not line.startswith("#"):
-            terms = line.split("\t")
-            if len(terms) != 2:
-                raise ValueError(f"{path}: line {number}: a source term, a tab and a target term expected")
-            yield pb.GlossaryEntry(source_term=terms[0].strip(), target_term=terms[1].strip())
+        entries = read_glossary_file(path)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
+    return [pb.GlossaryEntry(source_term=source, target_term=target) for source, target in entries]
 
 
 def _flag(name: str) -> str:

@@ -3,13 +3,14 @@
 TranslationError      any other status: a proxy's, or CANCELLED when the client is closed during a call
 |- InvalidRequest     INVALID_ARGUMENT: the request is wrong, whatever the server's state
 |- UnknownModel       NOT_FOUND: no model of that name is served
-|- Overloaded         RESOURCE_EXHAUSTED: more than the server takes now; `retry_after_seconds` says when to try again
+|- Overloaded         RESOURCE_EXHAUSTED: more than the server takes now; `retry_after` says when to try again
 |- Unavailable        UNAVAILABLE: no server answers, also after the channel's own retries
 |- DeadlineExceeded   DEADLINE_EXCEEDED: the call's timeout passed
 '- Internal           INTERNAL: the server failed; its log has the request id
 """
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple, cast
 
 import grpc
@@ -34,21 +35,26 @@ class TranslationError(Exception):
         code: grpc.StatusCode,
         message: str,
         request_id: str = "",
-        retry_after_seconds: float | None = None,
+        retry_after: float | None = None,
         field_violations: tuple[FieldViolation, ...] = (),
     ) -> None:
-        super().__init__(code, message, request_id, retry_after_seconds, field_violations)
+        super().__init__(code, message, request_id, retry_after, field_violations)
         self.code = code
         self.message = message
 
         self.request_id = request_id
         """What the server's log calls this call; empty if no server answered."""
 
-        self.retry_after_seconds = retry_after_seconds
-        """When the server would be asked again; None where it does not say so."""
+        self.retry_after = retry_after
+        """Seconds after which the server would be asked again; None where it does not say so."""
 
         self.field_violations = field_violations
         """The fields that are wrong."""
+
+    @property
+    def field(self) -> str:
+        """Path of the first field that is wrong, such as `contents[3]`; empty where the server names none."""
+        return self.field_violations[0].field if self.field_violations else ""
 
     def __str__(self) -> str:
         is_named = self.request_id in self.message  # an empty one is in every message
@@ -79,6 +85,9 @@ class Internal(TranslationError):
     pass
 
 
+_ITEM = re.compile(r"(contents|pairs)\[([0-9]{1,9})\]")
+"""Beginning of a path that names one of the texts of a request."""
+
 _KINDS: dict[grpc.StatusCode, type[TranslationError]] = {
     grpc.StatusCode.INVALID_ARGUMENT: InvalidRequest,
     grpc.StatusCode.NOT_FOUND: UnknownModel,
@@ -89,21 +98,45 @@ _KINDS: dict[grpc.StatusCode, type[TranslationError]] = {
 }
 
 
-def translation_error(error: grpc.RpcError) -> TranslationError:
-    """The error that a caller sees, from the gRPC status of either kind of client and its google.rpc details."""
+def translation_error(error: grpc.RpcError, places: Sequence[int] = ()) -> TranslationError:
+    """The error that a caller sees, from the gRPC status of either kind of client and its google.rpc details.
+
+    `places`: where a request had a part of what the caller gave, the places of its contents or pairs in the whole;
+    paths of fields are the whole's.
+    """
     request_id = ""
-    retry_after_seconds = None
+    retry_after = None
     violations: list[FieldViolation] = []
     for detail in _details(error):
         if detail.Is(RequestInfo.DESCRIPTOR):
             request_id = _unpacked(detail, RequestInfo()).request_id
         elif detail.Is(RetryInfo.DESCRIPTOR):
-            retry_after_seconds = _unpacked(detail, RetryInfo()).retry_delay.ToTimedelta().total_seconds()
+            retry_after = _unpacked(detail, RetryInfo()).retry_delay.ToTimedelta().total_seconds()
         elif detail.Is(BadRequest.DESCRIPTOR):
             found = _unpacked(detail, BadRequest()).field_violations
             violations += [FieldViolation(violation.field, violation.description) for violation in found]
-    kind = _KINDS.get(error.code(), TranslationError)
-    return kind(error.code(), error.details() or "", request_id, retry_after_seconds, tuple(violations))
+    message = error.details() or ""
+    for number, (field, description) in enumerate(violations):
+        path = _whole_path(field, places)
+        violations[number] = FieldViolation(path, description)
+        message = path + message.removeprefix(field) if message.startswith(f"{field}:") else message
+    raised = _KINDS.get(error.code(), TranslationError)(
+        error.code(), message, request_id, retry_after, tuple(violations)
+    )
+    raised.__cause__ = error
+    return raised
+
+
+def closed_error() -> TranslationError:
+    """The error of a call whose client was closed meanwhile."""
+    return TranslationError(grpc.StatusCode.CANCELLED, "the client was closed during the call")
+
+
+def _whole_path(field: str, places: Sequence[int]) -> str:
+    match = _ITEM.match(field)
+    if not match or not int(match[2]) < len(places):
+        return field
+    return f"{match[1]}[{places[int(match[2])]}]{field[match.end() :]}"
 
 
 def _details(error: grpc.RpcError) -> Iterable[Any]:

@@ -25,7 +25,7 @@ class CallOptions(TypedDict, total=False):
     """Language of the translations, such as "fr"; the model's own where there is none."""
 
     timeout: float
-    """Seconds for the whole call; the client's where there are none."""
+    """Seconds for the whole call, its retries and all of its parts; the client's where there are none."""
 
 
 class TranslateOptions(CallOptions, total=False):
@@ -33,6 +33,12 @@ class TranslateOptions(CallOptions, total=False):
 
     decoding: pb.DecodingOptions
     """How translations are searched for; greedy where nothing is said."""
+
+    mime_type: str
+    """What the contents are: "text/plain", the default, or "text/html"."""
+
+    do_not_translate: Sequence[str]
+    """Texts that are left as they are wherever a content has them."""
 
 
 class ScoreOptions(CallOptions, total=False):

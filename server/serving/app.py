@@ -2,12 +2,10 @@
 
 import asyncio
 import gc
-import itertools
 import logging
 import shlex
 import sys
 import time
-from collections.abc import Mapping
 from dataclasses import replace
 from typing import cast
 from wsgiref.simple_server import WSGIServer
@@ -18,10 +16,10 @@ from grpc_reflection.v1alpha import reflection, reflection_pb2_grpc
 from grpc_reflection.v1alpha._async import ReflectionServicer
 
 from seq2serve.addresses import Address, parse_address
+from seq2serve.glossary_file import MAX_TERM_CHARACTERS
 from seq2serve.pb import translation_pb2, translation_pb2_grpc
 from server.bundle.manifest import Bundle, BundleError
 from server.config import ServerConfig
-from server.errors import shown
 from server.serving.descriptors import DescriptorLimit
 from server.serving.engines.keeper import CLOSE_SECONDS, Timing
 from server.serving.engines.launch import Launch, launch_process
@@ -33,7 +31,7 @@ from server.serving.models.repository import check_default, check_engines, read_
 from server.serving.output import write_line
 from server.serving.requests.admission import Admission
 from server.serving.requests.cache import TranslationCache
-from server.serving.requests.options import MAX_TERM_CHARACTERS, OptionLimits
+from server.serving.requests.options import OptionLimits
 from server.serving.requests.parse import RequestLimits
 from server.serving.rpc.calls import Calls
 from server.serving.rpc.health import Health
@@ -41,7 +39,6 @@ from server.serving.rpc.listen import TransportLimits, channel_options
 from server.serving.rpc.translation import TranslationService
 from server.serving.signals import drain_on_signals
 from server.serving.sockets import listen_for_metrics, listen_for_rpcs, num_endpoints, stop_metrics
-from server.text.glossary import Glossary
 from server.text.sentencepieces import SentencePieceTokenizer
 from server.text.tokenizer import Tokenizer
 
@@ -182,7 +179,6 @@ class App:
         manifest = bundle.manifest
         tokenizer = _open_tokenizer(bundle)
         glossaries = read_glossaries(bundle)
-        _check_glossaries(glossaries, tokenizer, bundle)
         backlog = Backlog(self._config.max_delay_milliseconds / 1000)
         return ServedModel(manifest, tokenizer, self._engines[manifest.name], backlog, glossaries)
 
@@ -216,16 +212,6 @@ def _open_tokenizer(bundle: Bundle) -> Tokenizer:
             f"the manifest's vocabulary_size is {bundle.manifest.vocabulary_size}"
         )
     return tokenizer
-
-
-def _check_glossaries(glossaries: Mapping[str, Glossary], tokenizer: Tokenizer, bundle: Bundle) -> None:
-    """Raises BundleError for a term that the model cannot read or write."""
-    for name, glossary in glossaries.items():
-        for term in itertools.chain.from_iterable(glossary.entries):
-            if len(term) > MAX_TERM_CHARACTERS or not tokenizer.has_pieces_for(term):
-                where = f"glossary {name} of {bundle.manifest.name}"
-                expected = f"terms that the model has pieces for, of at most {MAX_TERM_CHARACTERS} characters"
-                raise BundleError(f"{where}: {expected} expected, got {shown(term)}")
 
 
 async def serve(config: ServerConfig) -> int:

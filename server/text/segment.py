@@ -5,9 +5,13 @@ and segments, each of which becomes one sentence for an engine. `reading.py` mak
 `placing.py` puts everything that was taken out back into the translation.
 """
 
+import enum
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
+
+from server.text.steps import Steps
 
 
 class Protected(NamedTuple):
@@ -34,6 +38,15 @@ class Element(NamedTuple):
     closing: str
 
 
+class _Order(enum.IntEnum):
+    """Of what is protected at one place of a part, what comes first."""
+
+    CLOSING = enum.auto()
+    POINT = enum.auto()
+    OPENING = enum.auto()
+    TEXT = enum.auto()
+
+
 @dataclass(frozen=True)
 class Segment:
     text: str
@@ -58,6 +71,68 @@ class Segment:
     @property
     def end(self) -> int:
         return self.origins[-1]
+
+    def parts(self, spans: Sequence[tuple[int, int]]) -> Steps[list["Segment"]]:
+        """The segment cut into the parts of its text that begin and end at `spans`, in order. White space between two
+        of them is in none.
+
+        An element goes along with the part that holds all of what it encloses. The tags of any other become protected
+        points: the opening one in the part where it begins, the closing one where it ends. A protected text that goes
+        on in the next part is protected in both.
+        """
+        starts, ends = zip(*spans, strict=True)
+        protected: list[list[tuple[int, _Order, Protected]]] = [[] for _ in spans]
+        elements: list[list[Element]] = [[] for _ in spans]
+
+        def add(part: int, order: _Order, start: int, end: int, literal: str) -> None:
+            offset = starts[part]
+            first, last = (min(max(position, offset), ends[part]) - offset for position in (start, end))
+            protected[part].append((first, order, Protected(first, last, literal)))
+
+        closing: list[tuple[int, Element]] = []
+        for element in self.elements:
+            first, last = bisect_right(ends, element.start), bisect_left(starts, element.end) - 1
+            if first < last:
+                add(first, _Order.OPENING, element.start, element.start, element.opening)
+                closing.append((last, element))
+            elif first == last:
+                offset = starts[first]
+                start, end = max(element.start, offset) - offset, min(element.end, ends[first]) - offset
+                elements[first].append(element._replace(start=start, end=end))
+            else:  # it encloses nothing but white space between two parts
+                add(max(last, 0), _Order.POINT, element.start, element.start, element.opening + element.closing)
+            yield
+        for part, element in reversed(closing):  # the inner one is closed first
+            add(part, _Order.CLOSING, element.end, element.end, element.closing)
+            yield
+        for span in self.protected:
+            if span.start == span.end:
+                add(bisect_left(ends, span.start), _Order.POINT, *span)
+                continue
+            is_text = span.literal == self.text[span.start : span.end]
+            part, literal = bisect_right(ends, span.start), span.literal
+            while part < len(spans) and starts[part] < span.end:
+                own = self.text[max(span.start, starts[part]) : min(span.end, ends[part])] if is_text else literal
+                add(part, _Order.TEXT, span.start, span.end, own)
+                part, literal = part + 1, ""
+            yield
+        parts = []
+        for (start, end), points, inner in zip(spans, protected, elements, strict=True):
+            points.sort(key=lambda point: point[:2])
+            own_protected = tuple(point for _, _, point in points)
+            origins = self.origins[start : end + 1]
+            parts.append(
+                replace(
+                    self,
+                    text=self.text[start:end],
+                    origins=origins,
+                    protected=own_protected,
+                    elements=tuple(inner),
+                    is_cut=True,
+                )
+            )
+            yield
+        return parts
 
 
 Layout = list[str | Segment]

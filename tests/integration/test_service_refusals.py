@@ -181,7 +181,7 @@ BAD_REQUESTS = [
     (
         request("a", source_language_code="d" * 9000),
         "source_language_code",
-        f"the language pairs served here are en-fr, got '{'d' * 50}…'",
+        f"a code such as en or pt-BR expected; the language pairs served here are en-fr, got '{'d' * 50}…'",
     ),
     (
         request("a", model=DEFAULT_MODEL, target_language_code="de"),

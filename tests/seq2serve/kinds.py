@@ -10,7 +10,7 @@ from seq2serve import AsyncClient, Client, Model, PairScore, StreamTranslateResp
 class Blocking:
     """`Client`, called on threads, so that a server in the test's event loop can answer."""
 
-    def __init__(self, address: str, **settings: Any) -> None:
+    def __init__(self, address: str | Sequence[str], **settings: Any) -> None:
         self._client = Client(address, **settings)
 
     async def __aenter__(self) -> Self:
@@ -39,11 +39,17 @@ class Blocking:
     async def list_models(self) -> list[Model]:
         return await asyncio.to_thread(self._client.list_models)
 
+    async def close(self) -> None:
+        await asyncio.to_thread(self._client.close)
+
+    def __repr__(self) -> str:
+        return repr(self._client)
+
 
 class Awaiting:
     """`AsyncClient`."""
 
-    def __init__(self, address: str, **settings: Any) -> None:
+    def __init__(self, address: str | Sequence[str], **settings: Any) -> None:
         self._client = AsyncClient(address, **settings)
 
     async def __aenter__(self) -> Self:
@@ -70,6 +76,12 @@ class Awaiting:
 
     async def list_models(self) -> list[Model]:
         return await self._client.list_models()
+
+    async def close(self) -> None:
+        await self._client.close()
+
+    def __repr__(self) -> str:
+        return repr(self._client)
 
 
 AnyClient = Blocking | Awaiting

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from models.registry import ARCHITECTURES
-from seq2serve import DecodingOptions, FinishReason
+from seq2serve import DecodingOptions, FinishReason, InvalidRequest, UnknownModel
 from tests.fakes import PATIENCE
 from tests.integration.served import DEFAULT_MODEL, serving
 from tests.seq2serve.kinds import Awaiting, Blocking, Kind
@@ -88,6 +88,54 @@ async def test_an_answer_beyond_grpc_s_four_megabytes_arrives(model_repository: 
         text = " ".join(SENTENCES[:12])
         answers = await client.translate([text] * 60, model="transformer-en-fr", decoding=options)
         assert sum(answer.ByteSize() for answer in answers) > 4 * 1024 * 1024
+
+
+@kinds
+async def test_more_contents_than_a_request_may_have_are_sent_in_several_and_stay_in_order(
+    model_repository: Path, kind: Kind
+) -> None:
+    async with serving(model_repository, max_contents=4) as served, kind(served.address) as client:
+        texts = SENTENCES[:11]
+        each = [(await client.translate(text)).translated_text for text in texts]
+        assert await served.metric("grpc_server_started_total", grpc_method="ListModels") == 0
+        assert [answer.translated_text for answer in await client.translate(texts)] == each
+        assert [answer.translated_text for answer in await client.translate(texts[:4])] == each[:4]
+        ends = [message for message in await client.stream(texts) if message.HasField("translation")]
+        assert {end.content_index: end.translation.translated_text for end in ends} == dict(enumerate(each))
+        pairs = list(zip(texts, each, strict=True))
+        assert await client.score(pairs) == [(await client.score([pair]))[0] for pair in pairs]
+        assert await served.metric("grpc_server_handled_total", grpc_method="Translate", grpc_code="OK") == 11 + 3 + 1
+        assert await served.metric("grpc_server_started_total", grpc_method="ListModels") == 1
+
+
+@kinds
+@pytest.mark.parametrize("method", ["translate", "stream"])
+async def test_a_wrong_content_is_named_by_its_place_among_all(model_repository: Path, kind: Kind, method: str) -> None:
+    async with (
+        serving(model_repository, max_contents=4, max_content_characters=50) as served,
+        kind(served.address) as client,
+    ):
+        with pytest.raises(InvalidRequest) as raised:
+            await getattr(client, method)([*["a"] * 9, "long " * 20, "a"])
+        assert raised.value.field == "contents[9]"
+        assert raised.value.message.startswith("contents[9]: ")
+        with pytest.raises(InvalidRequest, match=r"pairs\[6\]"):
+            await client.score([("a", "b")] * 6 + [("long " * 20, "b")])
+
+
+@kinds
+async def test_nothing_is_translated_to_nothing_without_a_call(kind: Kind) -> None:
+    async with kind("127.0.0.1:1", timeout=0.1) as client:
+        assert (await client.translate([]), await client.stream([]), await client.score([])) == ([], [], [])
+
+
+@kinds
+async def test_an_unknown_model_is_the_server_s_to_refuse_however_many_contents_there_are(
+    model_repository: Path, kind: Kind
+) -> None:
+    async with serving(model_repository, max_contents=4) as served, kind(served.address) as client:
+        with pytest.raises(UnknownModel, match="no model 'babel' is served here"):
+            await client.translate(["a"] * 9, model="babel")
 
 
 @kinds

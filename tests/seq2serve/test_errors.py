@@ -2,10 +2,8 @@
 
 import asyncio
 import pickle
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import time
 from pathlib import Path
-from typing import Any, cast
 
 import grpc
 import pytest
@@ -20,48 +18,16 @@ from seq2serve import (
     Unavailable,
     UnknownModel,
 )
-from seq2serve.pb import translation_pb2 as pb
-from seq2serve.pb import translation_pb2_grpc as pb_grpc
-from server.serving.app import SERVICE
-from server.serving.metrics import Metrics
-from server.serving.requests.admission import Admission
-from server.serving.rpc.calls import Calls
+from server import errors
 from tests.fakes import PATIENCE
 from tests.integration.served import serving
 from tests.seq2serve.kinds import Awaiting, Blocking, Kind
+from tests.seq2serve.scripted import scripted
 from tests.small_models import SENTENCES
 
+NAMES = {"translate": "Translate", "stream": "StreamTranslate"}
+
 kinds = pytest.mark.parametrize("kind", [Blocking, Awaiting])
-
-
-class Scripted(pb_grpc.TranslationServiceServicer):
-    """Fails its first calls with the codes given, then answers with its own name."""
-
-    def __init__(self, name: str, codes: list[grpc.StatusCode]) -> None:
-        self._name = name
-        self._codes = codes
-        self.num_calls = 0
-
-    async def Translate(self, request: pb.TranslateRequest, context: Any) -> pb.TranslateResponse:
-        self.num_calls += 1
-        if self._codes:
-            await context.abort(self._codes.pop(0), "as the test says")
-        return pb.TranslateResponse(translations=[pb.Translation(translated_text=self._name)])
-
-
-@asynccontextmanager
-async def scripted(name: str = "", *codes: grpc.StatusCode) -> AsyncIterator[tuple[Scripted, str]]:
-    """A service, surrounded as the server surrounds its own, and its address."""
-    service = Scripted(name, list(codes))
-    calls = Calls(Metrics(), Admission(max_calls=10, max_bytes=1_000_000), SERVICE, max_seconds=PATIENCE)
-    pb_grpc.add_TranslationServiceServicer_to_server(service, cast(grpc.aio.Server, calls))
-    server = grpc.aio.server(handlers=[calls])
-    port = server.add_insecure_port("127.0.0.1:0")
-    await server.start()
-    try:
-        yield service, f"127.0.0.1:{port}"
-    finally:
-        await server.stop(PATIENCE)  # lets calls end
 
 
 @kinds
@@ -74,9 +40,10 @@ async def test_a_wrong_request_names_its_fields_and_its_id(model_repository: Pat
     [violation] = error.field_violations
     assert violation == FieldViolation("contents[1]", "a text that is not blank expected, got ' '")
     assert error.message == f"{violation.field}: {violation.description}"
+    assert error.field == "contents[1]"
     assert error.request_id
     assert str(error) == f"INVALID_ARGUMENT: {error.message} (request id {error.request_id})"
-    assert error.retry_after_seconds is None
+    assert error.retry_after is None
 
 
 @kinds
@@ -90,7 +57,7 @@ async def test_an_unknown_model_is_an_error_of_its_own(model_repository: Path, k
 async def test_an_overloaded_server_says_when_to_try_again(model_repository: Path, kind: Kind) -> None:
     async with (
         serving(model_repository, gated=True, max_rows=1, max_waiting=1) as served,
-        kind(served.address) as client,
+        kind(served.address, retries=False) as client,
     ):
         running = asyncio.ensure_future(client.translate(SENTENCES[0]))
         await served.held()
@@ -101,7 +68,7 @@ async def test_an_overloaded_server_says_when_to_try_again(model_repository: Pat
         served.gate.open()
         assert (await running).translated_text
         await asyncio.gather(*calls, return_exceptions=True)
-    assert raised.value.retry_after_seconds == 1
+    assert raised.value.retry_after == 1
 
 
 @kinds
@@ -151,6 +118,69 @@ async def test_what_is_unavailable_for_a_moment_is_tried_again_and_nothing_else_
         with pytest.raises(Overloaded):
             await client.translate("a")
         assert service.num_calls == 1
+
+
+@kinds
+@pytest.mark.parametrize("method", ["translate", "stream"])
+async def test_an_overloaded_server_is_asked_again_when_it_says(kind: Kind, method: str) -> None:
+    full = [errors.Overloaded("full", retry_seconds=0.1) for _ in range(2)]
+    async with scripted("answer", *full) as (service, address), kind(address) as client:
+        started = time.monotonic()
+        assert await getattr(client, method)("a")
+        assert 0.2 <= time.monotonic() - started < PATIENCE / 2
+        assert service.num_calls == 3
+
+
+@kinds
+async def test_nobody_waits_for_a_server_until_after_the_deadline(kind: Kind) -> None:
+    full = errors.Overloaded("full", retry_seconds=PATIENCE)
+    async with scripted("answer", full) as (service, address), kind(address, timeout=PATIENCE) as client:
+        with pytest.raises(Overloaded) as raised:
+            await client.translate("a")
+        assert raised.value.retry_after == PATIENCE
+        assert service.num_calls == 1
+
+
+@kinds
+@pytest.mark.parametrize("refusal", [grpc.StatusCode.UNAVAILABLE, errors.Overloaded("full", retry_seconds=0.01)])
+async def test_retries_can_be_turned_off(kind: Kind, refusal: grpc.StatusCode | Exception) -> None:
+    async with scripted("answer", refusal) as (service, address), kind(address, retries=False) as client:
+        with pytest.raises((Overloaded, Unavailable)):
+            await client.translate("a")
+        assert service.num_calls == 1
+
+
+@kinds
+@pytest.mark.parametrize("method", ["translate", "stream"])
+async def test_a_call_whose_client_is_closed_is_cancelled(model_repository: Path, kind: Kind, method: str) -> None:
+    async with serving(model_repository, gated=True) as served, asyncio.timeout(PATIENCE):
+        client = kind(served.address)
+        call = asyncio.ensure_future(getattr(client, method)(SENTENCES[0]))
+        await served.held()
+        await client.close()
+        with pytest.raises(TranslationError) as raised:
+            await call
+        assert raised.value.code is grpc.StatusCode.CANCELLED
+        served.gate.open()
+
+
+@pytest.mark.parametrize("method", ["translate", "stream"])
+async def test_a_task_that_is_cancelled_cancels_its_calls_and_is_cancelled(model_repository: Path, method: str) -> None:
+    async with (
+        serving(model_repository, gated=True, max_contents=2) as served,
+        Awaiting(served.address) as client,
+    ):
+        call = asyncio.ensure_future(getattr(client, method)(SENTENCES[:3]))
+        await served.held()
+        await served.wait_for_metric(
+            2 if method == "translate" else 1, "grpc_server_started_total", grpc_method=NAMES[method]
+        )
+        call.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await call
+        await served.wait_for_metric(
+            2 if method == "translate" else 1, "grpc_server_handled_total", grpc_code="Canceled"
+        )
 
 
 @kinds

@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from server.text.reading import Reading
 
 from seq2serve.pb import translation_pb2 as pb
 from server.decoding.engine import Engine
 from server.decoding.metrics import EngineMetrics
 from server.decoding.scheduler import Limits
-from server.errors import EngineFailed
 from server.messages.hypothesis import Ending, Hypothesis
 from server.messages.options import DecodingOptions
 from server.messages.sentence import Finished, Written
@@ -25,7 +25,6 @@ from server.serving.models.catalogue import ServedModel
 from server.serving.requests.content_result import ContentResult
 from server.serving.requests.open_request import OpenRequest
 from server.serving.requests.parsed import KeptSegment, ParsedContent, ParsedSegment, TranslationRequest
-from server.text.reading import Reading
 from server.text.segment import Segment
 from server.text.sentencepieces import SentencePieceTokenizer
 from server.text.tokenizer import Tokenizer
@@ -41,6 +40,12 @@ class Words(SentencePieceTokenizer):
 
     def decode(self, ids: list[int]) -> str:
         return " ".join(map(str, ids))
+
+    def encode_spans(self, text: str) -> tuple[list[int], list[tuple[int, int]]]:
+        return list(range(len(text))), [(at, at + 1) for at in range(len(text))]
+
+    def decode_spans(self, ids: list[int]) -> tuple[str, list[tuple[int, int]]]:
+        return self.decode(ids), [(2 * at, 2 * at + 1) for at in range(len(ids))]
 
 
 def parsed(source_ids: list[int], options: DecodingOptions, start: int = 0) -> ParsedSegment:
@@ -121,8 +126,8 @@ def test_of_combinations_with_one_text_the_best_is_there() -> None:
     content.update(0, finished(([5], -1.0), ([5, 6], -1.3)))
     content.update(1, finished(([6, 7], -1.0), ([7], -1.2)))
     hypotheses = translation_of(content).hypotheses
-    assert [hypothesis.translated_text for hypothesis in hypotheses] == ["5 6 7", "5 7"]
-    assert [hypothesis.score for hypothesis in hypotheses] == pytest.approx([-2.0, -2.2])
+    assert [hypothesis.translated_text for hypothesis in hypotheses] == ["5 6 7", "5 7", "5 6 6 7"]
+    assert [hypothesis.score for hypothesis in hypotheses] == pytest.approx([-2.0, -2.2, -2.3])
 
 
 segment_hypotheses = st.lists(

@@ -1,5 +1,6 @@
 import dataclasses
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -91,19 +92,32 @@ def test_a_bundle_in_another_model_s_folder_is_refused(tmp_path: Path) -> None:
         read_repository(tmp_path)
 
 
+LoadModels = Callable[[str, dict[str, str]], Models]
+
+
 @pytest.fixture
-def models(small_tokenizer: Path) -> Models:
-    """Two English-French models and one English-German one; the default is neither first by name."""
-    names = [("alpha", "de"), ("beta", "fr"), ("gamma", "fr")]
-    bundles = [
-        Bundle(Path(name), dataclasses.replace(MANIFEST, name=name, target_language=target)) for name, target in names
-    ]
+def load_models(small_tokenizer: Path) -> LoadModels:
+    """Models by the default one's name, and each one's language pair by its name."""
 
     def load(bundle: Bundle) -> ServedModel:
         engine = Engine(MANIFEST, FakeBackend(1), NO_PIECES, Limits(1, 1), 1, post, EngineMetrics("fake"))
         return ServedModel(bundle.manifest, SentencePieceTokenizer(small_tokenizer, eos=3), engine, Backlog(1.0))
 
-    return Models(bundles, "gamma", load)
+    def load_all(default: str, pairs: dict[str, str]) -> Models:
+        bundles = []
+        for name, pair in pairs.items():
+            source, target = pair.rsplit(" ", 1)
+            manifest = dataclasses.replace(MANIFEST, name=name, source_language=source, target_language=target)
+            bundles.append(Bundle(Path(name), manifest))
+        return Models(bundles, default, load)
+
+    return load_all
+
+
+@pytest.fixture
+def models(load_models: LoadModels) -> Models:
+    """Two English-French models and one English-German one; the default is neither first by name."""
+    return load_models("gamma", {"alpha": "en de", "beta": "en fr", "gamma": "en fr"})
 
 
 def test_the_default_model_comes_first_and_the_others_by_name(models: Models) -> None:
@@ -125,6 +139,9 @@ def test_a_default_that_is_not_there_is_refused() -> None:
         ("", "en", "de", "alpha"),
         ("", "", "de", "alpha"),
         ("alpha", "en", "", "alpha"),
+        ("", "EN_us", "de-DE", "alpha"),
+        ("", "eng", "FR-ca", "gamma"),
+        ("beta", "en-GB", "fra", "beta"),
     ],
 )
 def test_a_model_is_selected_by_name_or_by_language_pair(
@@ -140,6 +157,23 @@ def test_a_model_is_selected_by_name_or_by_language_pair(
         ("", "xx", "fr", "source_language_code", "the language pairs served here are en-de, en-fr, got 'xx'"),
         ("", "en", "xx", "target_language_code", "the language pairs served here are en-de, en-fr, got 'xx'"),
         ("", "fr", "en", "source_language_code", "the language pairs served here are en-de, en-fr, got 'fr'"),
+        *(
+            (
+                "",
+                code,
+                "fr",
+                "source_language_code",
+                f"a code such as en or pt-BR expected; the language pairs served here are en-de, en-fr, got {code!r}",
+            )
+            for code in ["english", "e n", "!!", "en-", " en"]
+        ),
+        (
+            "beta",
+            "",
+            "French",
+            "target_language_code",
+            "a code such as en or pt-BR expected; model 'beta' serves en-fr, got 'French'",
+        ),
     ],
 )
 def test_a_language_pair_that_is_not_served_is_named_with_those_that_are(
@@ -148,6 +182,36 @@ def test_a_language_pair_that_is_not_served_is_named_with_those_that_are(
     with pytest.raises(InvalidRequest) as raised:
         models.select(name, source, target)
     assert (raised.value.field, raised.value.problem) == (field, problem)
+
+
+@pytest.mark.parametrize(
+    ("source", "target", "selected"),
+    [
+        ("en", "pt", "a"),
+        ("en", "pt-BR", "b"),
+        ("en-GB", "pt-BR", "b"),
+        ("en-GB", "pt", "a"),
+        ("en-US", "pt-PT", "a"),
+        ("en", "zh-TW", "d"),
+        ("en", "zh-Hans-CN", "c"),
+        ("en", "zh", "c"),
+        ("our english", "de", "e"),
+        ("en", "de", "f"),
+    ],
+)
+def test_the_model_of_the_nearest_languages_is_selected_the_target_before_the_source(
+    load_models: LoadModels, source: str, target: str, selected: str
+) -> None:
+    pairs = {
+        "a": "en pt",
+        "b": "en-GB pt-BR",
+        "c": "en zh-Hans",
+        "d": "en zh-Hant",
+        "e": "our english de",
+        "f": "en de",
+    }
+    models = load_models("a", pairs)
+    assert models.select("", source, target).manifest.name == selected
 
 
 def test_an_unknown_name_is_answered_with_those_that_are_served(models: Models) -> None:

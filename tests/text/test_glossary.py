@@ -1,10 +1,13 @@
-from pathlib import Path
+import itertools
+import time
+from collections.abc import Iterable
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from server.text.glossary import Glossary, read_glossary, words
+from server.text.glossary import Glossary, words
+from server.text.words import split_words
 from tests.fakes import all_at_once
 
 
@@ -24,9 +27,10 @@ def terms_in(glossary: Glossary, text: str) -> list[str]:
     return [target for target, _, _ in all_at_once(glossary.terms_in(text))]
 
 
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "glossary.tsv"
+def found_in(text: str, *terms: str) -> list[str]:
+    """What stands in the text where the terms are found."""
+    glossary = Glossary((term, "x") for term in terms)
+    return [text[start:end] for _, start, end in all_at_once(glossary.terms_in(text))]
 
 
 def test_a_term_is_found_as_often_as_the_text_has_it_in_order() -> None:
@@ -56,9 +60,105 @@ def test_letter_case_does_not_count_in_the_source_term_and_is_kept_in_the_target
     assert terms_in(of({"NATO Straße": "OTAN"}), "nato STRASSE") == ["OTAN"]
 
 
-@pytest.mark.parametrize("text", ["cat.", "(cat)", "“cat”", "cat's", "black-cat", "the\ncat\t"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("cat.", "(cat)", "“cat”", "'cat'", "the\ncat\t", "a cat-", "cat—dog", "cat--dog", "cat/dog", "cat…", "cat?!"),
+        *(
+            "cat...dog",
+            "cat™",
+            "cat,dog",
+            "_cat_",
+            "*cat*",
+            "`cat`",
+            "<b>cat</b>",
+            "#cat",
+            "x\u00a0cat",
+            "cat\x00",
+            "¡cat!",
+        ),
+        *("dogs' cat", "cat\u3000", "«cat»", "cat: a", "猫cat", "cat猫", "😊cat😊"),
+    ],
+)
 def test_punctuation_and_white_space_end_a_word(text: str) -> None:
-    assert terms_in(of({"cat": "chat"}), text) == ["chat"]
+    assert found_in(text, "cat") == ["cat"]
+
+
+@pytest.mark.parametrize(
+    ("term", "text"),
+    [
+        *(("can", text) for text in ["can't", "can’t", "CAN'T", "can`t", "canʼt", "can＇t", "can't.", "pecan", "cans"]),
+        *(("t", text) for text in ["can't", "can’t", "isn‘t"]),
+        *(
+            ("mail", text)
+            for text in ["e-mail", "e\u2010mail", "e\u2011mail", "e–mail", "e−mail", "e-mail's", "E-MAIL"]
+        ),
+        *(
+            ("5", text)
+            for text in ["3.5", "5.3", "15", "1.5.2", "3,5", "1,500", "-3.5", "v5", "5th", "2–5", "3．5", "५5"]
+        ),
+        *(("U", text) for text in ["U.S", "U.S.", "U.S.A."]),
+        *(("net", text) for text in ["ASP.NET", "example.net", "net.example"]),
+        *(
+            ("cat", text)
+            for text in ["my_cat", "cat\u0301", "co\u0301cat", "cat\u00adalogue", "cat\u200balogue", "ＣＡＴＳ"]
+        ),
+        *(("1", text) for text in ["½", "1½", "①②", "1²"]),
+        *(("कि", text) for text in ["किताब"]),
+        *(("lega", text) for text in ["col·lega"]),
+        *(("cat", text) for text in ["", " ", ".", "ca t", "c-a-t", "ct"]),
+    ],
+)
+def test_nothing_is_found_inside_a_word(term: str, text: str) -> None:
+    assert found_in(text, term) == []
+
+
+@pytest.mark.parametrize(
+    ("term", "text", "found"),
+    [
+        ("can't", "You can’t, can't you?", ["can’t", "can't"]),
+        ("can’t", "You can't.", ["can't"]),
+        ("e-mail", "an e‑mail, an E–Mail, an e-mail", ["e‑mail", "E–Mail", "e-mail"]),
+        ("3.5", "3.5 or 3．5.", ["3.5", "3．5"]),
+        ("U.S", "the U.S. Army, U.S", ["U.S", "U.S"]),
+        ("U.S.", "in the U.S.", ["U.S."]),
+        ("C++", "C++, (C++) and C.", ["C++", "C++"]),
+        ("C#", "C# and F#", ["C#"]),
+        (".NET", "uses .NET.", [".NET"]),
+        ("ASP.NET", "uses asp.net.", ["asp.net"]),
+        ("AT&T", "AT&T and ＡＴ＆Ｔ", ["AT&T", "ＡＴ＆Ｔ"]),
+        ("R&D", "our R&D.", ["R&D"]),
+        ("TCP/IP", "over TCP/IP", ["TCP/IP"]),
+        ("Mr.", "Mr. Smith", ["Mr."]),
+        ("3,5", "3,5 and 3, 5", ["3,5"]),
+        ("rock 'n' roll", "Rock ’n’ Roll!", ["Rock ’n’ Roll"]),
+        ("...", "and … so ...", ["…", "..."]),
+        ("—", "a – b", ["–"]),
+        ("😊", "I love 😊.", ["😊"]),
+        ("❤️", "I ❤ and ❤️", ["❤", "❤"]),
+        ("fish", "a ﬁsh", ["ﬁsh"]),
+        ("café", "cafe\u0301 café CAFÉ", ["cafe\u0301", "café", "CAFÉ"]),
+        ("café", "cafe", []),
+        ("Straße", "STRASSE strasse", ["STRASSE", "strasse"]),
+        ("kg", "5 ㎏ and 5㎏", ["㎏", "㎏"]),
+        ("½", "½ and 1⁄2", ["½", "1⁄2"]),
+        ("catalogue", "cat\u00adalogue", ["cat\u00adalogue"]),
+        ("cat", "\ufeffcat\u200b \u202acat\u202c", ["cat", "cat"]),
+        ("black cat", "black\u200b \u00a0cat", ["black\u200b \u00a0cat"]),
+        ("猫", "我喜欢猫。", ["猫"]),
+        ("猫が", "猫が好き", ["猫が"]),
+        ("テスト", "テストです", ["テスト"]),
+        ("แมว", "แมวดำ", ["แมว"]),
+        ("हिन्दी", "हिन्दी में", ["हिन्दी"]),
+        ("кошка", "КОШКА и кошка", ["КОШКА", "кошка"]),
+        ("Hawaiʻi", "hawai'i", ["hawai'i"]),
+        ("col·lega", "El COL·LEGA", ["COL·LEGA"]),
+        ("snake_case", "in snake_case", ["snake_case"]),
+        ("1,000", "1,000 or 1,000,000", ["1,000"]),
+    ],
+)
+def test_a_term_is_found_as_people_write_it(term: str, text: str, found: list[str]) -> None:
+    assert found_in(text, term) == found
 
 
 def test_white_space_of_any_kind_stands_between_the_words_of_a_term() -> None:
@@ -133,53 +233,106 @@ def test_words_do_not_depend_on_letter_case_or_the_space_around(text: str) -> No
     assert words(f"  {text} \n") == words(text) == words(text.casefold())
 
 
-def test_a_file_has_a_term_and_its_translation_in_each_line(path: Path) -> None:
-    path.write_text("black cat\tchat noir\n dog \t chien \n", encoding="utf-8")
-    glossary = read_glossary(path)
-    assert [target for _, target in glossary.entries] == ["chat noir", "chien"]
-    assert terms_in(glossary, "A dog and a black cat") == ["chien", "chat noir"]
+def test_a_term_without_a_word_is_refused() -> None:
+    for blank in ("", " \n", "\u200b", "\x00"):
+        with pytest.raises(ValueError, match="a word expected"):
+            Glossary([(blank, "x")])
 
 
-def test_blank_lines_and_comments_of_a_file_are_passed_over(path: Path) -> None:
-    path.write_text("# animals\twith a tab\n\n  \ncat\tchat\n", encoding="utf-8")
-    assert [target for _, target in read_glossary(path).entries] == ["chat"]
-
-
-def test_an_empty_file_is_a_glossary_without_terms(path: Path) -> None:
-    path.write_text("", encoding="utf-8")
-    assert [target for _, target in read_glossary(path).entries] == []
-
-
-@pytest.mark.parametrize(
-    "line",
-    ["cat", "cat chat", "cat\t", "\tchat", "cat\tchat\tnoun", " \tchat", "cat\t "],
-    ids=["no tab", "a space", "no target", "no source", "three columns", "blank source", "blank target"],
+any_text = st.text(
+    st.one_of(
+        st.sampled_from("aB1ßİﬁ½…ﷺ'’-–.,_ \t\u0301\u00ad\u200b猫कि+&😊´¨"), st.characters(exclude_categories=["Cs"])
+    ),
+    max_size=30,
 )
-def test_a_line_of_another_form_is_refused_by_its_number(path: Path, line: str) -> None:
-    path.write_text(f"# animals\n\ndog\tchien\n{line}\nbird\toiseau\n", encoding="utf-8")
-    with pytest.raises(ValueError, match=r"^line 4: ") as refused:
-        read_glossary(path)
-    assert repr(line) in str(refused.value)
 
 
-def test_no_more_of_a_line_is_quoted_than_can_be_read(path: Path) -> None:
-    path.write_text("x" * 5000, encoding="utf-8")
-    with pytest.raises(ValueError, match=r"^line 1: ") as refused:
-        read_glossary(path)
-    assert len(str(refused.value)) < 200
+@given(text=any_text)
+@settings(max_examples=200)
+def test_every_word_of_any_text_is_found_where_it_stands(text: str) -> None:
+    split = all_at_once(split_words(text))
+    assert [word.start for word in split] == sorted(word.start for word in split)
+    for word, following in itertools.pairwise(split):
+        assert word.start < word.end <= following.start
+    for word in split:
+        part = text[word.start : word.end]
+        assert words(part) == (word.key,)
+        spans = [(start, end) for _, start, end in all_at_once(Glossary([(part, "x")]).terms_in(text))]
+        assert (word.start, word.end) in spans
+    skipped = text
+    for word in reversed(split):
+        skipped = skipped[: word.start] + skipped[word.end :]
+    assert words(skipped) == ()
 
 
-def test_a_file_that_is_not_there_is_an_error(path: Path) -> None:
-    with pytest.raises(OSError, match="No such file"):
-        read_glossary(path)
+@given(
+    before=st.lists(st.sampled_from(["the", "(", "e-", "'", "猫", "a.b", "1,"])),
+    after=st.sampled_from(["", ".", "?", ")"]),
+)
+@settings(max_examples=50)
+@pytest.mark.parametrize("term", ["cat", "black cat", "can't", "e-mail", "C++", ".NET", "AT&T", "U.S.", "3.5", "naïve"])
+def test_a_term_between_other_words_is_found_once(term: str, before: list[str], after: str) -> None:
+    left = "".join(f"{word} " for word in before)
+    text = f"{left}{term} {after} the end"
+    assert [(start, end) for _, start, end in all_at_once(Glossary([(term, "x")]).terms_in(text))] == [
+        (len(left), len(left) + len(term))
+    ]
 
 
-def test_a_line_that_is_not_utf_8_is_refused_by_its_number(path: Path) -> None:
-    path.write_bytes("cat\tchat\nchild\tbébé\n".encode("latin-1"))
-    with pytest.raises(ValueError, match=r"^line 2: "):
-        read_glossary(path)
+@given(word=st.from_regex(r"[a-zé]{1,8}", fullmatch=True), joiner=st.sampled_from(["", "'", "’", "-", "‑", "."]))
+@settings(max_examples=50)
+def test_a_word_is_not_found_in_a_longer_one(word: str, joiner: str) -> None:
+    assert found_in(f"Z{joiner}{word} {word}{joiner}Z Z{joiner}{word}{joiner}Z", word) == []
 
 
-def test_a_byte_order_mark_is_no_part_of_the_first_term(path: Path) -> None:
-    path.write_text("cat\tchat\n", encoding="utf-8-sig")
-    assert terms_in(read_glossary(path), "the cat") == ["chat"]
+def _entries(terms: Iterable[str]) -> list[tuple[str, str]]:
+    return [(term, "x") for term in terms]
+
+
+MOST = 10_000
+HEAVY = {
+    "punctuation": (_entries("+" * length + "x" for length in range(1, 200)), "+" * MOST),
+    "terms that nearly are there": (_entries("a " * length + "b" for length in range(1, 99)), "a " * (MOST // 2)),
+    "terms that begin each other": (_entries("a" + "+" * length for length in range(1, 200)), "a~" * (MOST // 2)),
+    "a thousand terms": (_entries("a " * (number % 90) + str(number) for number in range(1000)), "a " * (MOST // 2)),
+    "one word": (_entries(["a" * 200]), "a" * MOST),
+    "joined words": (_entries(["a"]), "a-" * (MOST // 2)),
+    "numbers": (_entries(["1"]), "1," * (MOST // 2)),
+    "marks": (_entries(["a"]), "\u0301\u0316" * (MOST // 2)),
+    "marks on signs": (_entries(["a"]), "+\u0301\u0316\u0301\u0316" * (MOST // 5)),
+    "characters that stand for many": (_entries(["a"]), "ﷺ+" * (MOST // 2)),
+    "fractions": (_entries("1⁄2 " * length + "x" for length in range(1, 40)), "½ " * (MOST // 2)),
+    "invisible characters": (_entries(["a"]), "a\u200b" * (MOST // 2)),
+}
+
+
+@pytest.mark.parametrize("name", HEAVY)
+def test_the_work_between_two_turns_is_short_whatever_the_text(name: str) -> None:
+    entries, text = HEAVY[name]
+    glossary = Glossary(entries)
+    worst = min(_longest_step(glossary, text) for _ in range(5))
+    assert worst < 0.005  # twice that of a slow machine
+
+
+def _longest_step(glossary: Glossary, text: str) -> float:
+    """Seconds of the process's own time."""
+    steps = glossary.terms_in(text)
+    longest, before = 0.0, time.thread_time()
+    for _ in steps:
+        now = time.thread_time()
+        longest, before = max(longest, now - before), now
+    return longest
+
+
+@pytest.mark.parametrize("name", HEAVY)
+def test_the_work_grows_with_the_length_of_the_text_and_no_faster(name: str) -> None:
+    entries, text = HEAVY[name]
+    glossary = Glossary(entries)
+    short, long = (min(_seconds(glossary, text[:length]) for _ in range(3)) for length in (MOST // 4, MOST))
+    assert long < 8 * short + 0.002  # 16 times, were it quadratic
+
+
+def _seconds(glossary: Glossary, text: str) -> float:
+    before = time.thread_time()
+    all_at_once(glossary.terms_in(text))
+    return time.thread_time() - before

@@ -10,6 +10,7 @@ from server.messages.sentence import SentenceDecoder
 from server.serving.models.backlog import Backlog
 from server.text.alphabet import Alphabet
 from server.text.glossary import Glossary
+from server.text.language_codes import LanguageCode, distance, opaque_language_code, parse_language_code
 from server.text.tokenizer import Tokenizer
 
 
@@ -36,28 +37,59 @@ class Models:
         self.default = default
         bundles = sorted(bundles, key=lambda bundle: (bundle.manifest.name != default, bundle.manifest.name))
         self._by_name = {bundle.manifest.name: load(bundle) for bundle in bundles}
+        self._languages = {name: _languages(model.manifest) for name, model in self._by_name.items()}
+        """Source and target language of each model."""
 
     def __iter__(self) -> Iterator[ServedModel]:
         return iter(self._by_name.values())
 
     def select(self, name: str, source_language: str, target_language: str) -> ServedModel:
-        """The model of that name; without a name, the first one of that language pair, the default one first.
+        """The model of that name; without a name, the one whose language pair is nearest to what is wanted, first by
+        the target language, then by the source language (`server.text.language_codes.distance`); of several, the
+        default one, or the first one by name. An empty language is any.
 
         Raises UnknownModel, or InvalidRequest for a language pair that is not served.
         """
         if name and name not in self._by_name:
             raise UnknownModel(name, list(self._by_name))
-        candidates = [self._by_name[name]] if name else list(self._by_name.values())
-        for model in candidates:
-            serves_source = source_language in ("", model.manifest.source_language)
-            if serves_source and target_language in ("", model.manifest.target_language):
-                return model
-        pairs = sorted({f"{m.manifest.source_language}-{m.manifest.target_language}" for m in candidates})
-        sources = {model.manifest.source_language for model in candidates}
-        field, value = (
-            ("source_language_code", source_language)
-            if source_language and source_language not in sources
-            else ("target_language_code", target_language)
+        candidates = [name] if name else list(self._by_name)
+        by_source = self._distances(0, source_language, candidates)
+        by_target = self._distances(1, target_language, candidates)
+        served = [model for model in candidates if model in by_source and model in by_target]
+        if served:
+            return self._by_name[min(served, key=lambda model: (by_target[model], by_source[model]))]
+        field, code = (
+            ("target_language_code", target_language) if by_source else ("source_language_code", source_language)
         )
+        pairs = sorted({"-".join(language.code for language in self._languages[model]) for model in candidates})
         served_by = f"model {shown(name)} serves" if name else "the language pairs served here are"
-        raise InvalidRequest(field, f"{served_by} {', '.join(pairs)}, got {shown(value)}")
+        form = "" if _is_language_code(code) else "a code such as en or pt-BR expected; "
+        raise InvalidRequest(field, f"{form}{served_by} {', '.join(pairs)}, got {shown(code)}")
+
+    def _distances(self, side: int, code: str, candidates: list[str]) -> dict[str, int]:
+        """Distance of each model whose source (0) or target (1) language serves a code, by name."""
+        if not code:
+            return dict.fromkeys(candidates, 0)
+        wanted = _language(code)
+        distances = {name: distance(wanted, self._languages[name][side]) for name in candidates}
+        return {name: distance_ for name, distance_ in distances.items() if distance_ is not None}
+
+
+def _languages(manifest: Manifest) -> tuple[LanguageCode, LanguageCode]:
+    return _language(manifest.source_language), _language(manifest.target_language)
+
+
+def _language(code: str) -> LanguageCode:
+    """A code of another form too: a model's manifest may have one, and whoever asks for just that finds it."""
+    try:
+        return parse_language_code(code)
+    except ValueError:
+        return opaque_language_code(code)
+
+
+def _is_language_code(code: str) -> bool:
+    try:
+        parse_language_code(code)
+    except ValueError:
+        return False
+    return True

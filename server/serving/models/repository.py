@@ -4,10 +4,12 @@ import logging
 from collections.abc import Iterable
 from pathlib import Path
 
+from seq2serve.glossary_file import read_glossary_file
 from server.bundle.manifest import Bundle, BundleError, read_bundle
-from server.text.glossary import SUFFIX, Glossary, read_glossary
+from server.text.glossary import Glossary
 
 GLOSSARIES = "glossaries"
+GLOSSARY_SUFFIX = ".tsv"
 
 _LOST_AND_FOUND = "lost+found"
 """Every ext4 file system's, which only root can read."""
@@ -49,9 +51,9 @@ def _versions(model: Path) -> list[Path]:
 def read_glossaries(bundle: Bundle) -> dict[str, Glossary]:
     """The glossaries that the repository keeps for a model, in `<model>/glossaries/<name>.tsv`. Raises BundleError."""
     glossaries = {}
-    for path in sorted(bundle.folder.parent.joinpath(GLOSSARIES).glob(f"*{SUFFIX}")):
+    for path in sorted(bundle.folder.parent.joinpath(GLOSSARIES).glob(f"*{GLOSSARY_SUFFIX}")):
         try:
-            glossaries[path.stem] = read_glossary(path)
+            glossaries[path.stem] = Glossary(read_glossary_file(path))
         except (OSError, ValueError) as error:
             raise BundleError(f"{path}: {error}") from error
     return glossaries

@@ -4,6 +4,7 @@ import dataclasses
 import secrets
 from dataclasses import dataclass
 
+from seq2serve.glossary_file import MAX_TERM_CHARACTERS
 from seq2serve.pb import translation_pb2 as pb
 from server.errors import InvalidRequest, shown
 from server.messages.options import DecodingOptions, RequiredTerm
@@ -16,8 +17,6 @@ from server.text.steps import Steps
 DEFAULT_LENGTH_PENALTY = 0.6
 GLOSSARY_BEAM_SIZE = 4
 """Least beam of a sentence with required terms: with one row they would be written at once, wherever that is."""
-MAX_TERM_CHARACTERS = 200
-"""Characters of a forbidden phrase, of a term of a glossary, and of a text that is not to be translated."""
 
 _NUM_SEEDS = 2**64
 

@@ -3,12 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from seq2serve.glossary_file import MAX_TERM_CHARACTERS
 from seq2serve.pb import translation_pb2 as pb
 from server.errors import InvalidRequest, shown
 from server.messages.options import DecodingOptions
 from server.serving.models.catalogue import Models, ServedModel
 from server.serving.requests.contents import ContentParser
-from server.serving.requests.options import MAX_TERM_CHARACTERS, OptionLimits, no_alignment, parse_options
+from server.serving.requests.options import OptionLimits, no_alignment, parse_options
 from server.serving.requests.parsed import GivenTranslation, ParsedContent, ParsedSegment, TranslationRequest
 from server.text.protected import find_protected
 from server.text.reading import read

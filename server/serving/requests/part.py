@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from server.messages.hypothesis import Hypothesis
 from server.serving.requests.parsed import ParsedSegment
 from server.text.markup import escape
@@ -49,12 +51,28 @@ def finished_part(segment: ParsedSegment, hypothesis: Hypothesis, tokenizer: Tok
         return Part(text, hypothesis)
     source_spans: Spans = []
     output_spans: Spans = []
-    attention = hypothesis.attention[: len(hypothesis.output_ids)] or None  # the end's own is of no word
-    if attention:
+    attention = None
+    if hypothesis.attention and hypothesis.output_ids:
         _, source_spans = tokenizer.encode_spans(segment.reading.text)
         output_spans = written_spans(segment, hypothesis.output_ids, tokenizer)
+        # Without what the end attends to, and what is attended to it: neither is a word.
+        attention = np.stack(hypothesis.attention[: len(output_spans)])[:, : len(source_spans)]
         yield
-    placed = yield from place(Translated(segment.segment, segment.reading, text, source_spans, output_spans, attention))
+    reading = segment.reading
+    placed = yield from place(
+        Translated(
+            segment.segment,
+            reading.text,
+            reading.origins,
+            reading.protected,
+            segment.segment.elements,
+            text,
+            source_spans,
+            output_spans,
+            attention,
+            reading.is_upper,
+        )
+    )
     return Part(placed.text, hypothesis, placed)
 
 

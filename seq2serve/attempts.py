@@ -1,0 +1,61 @@
+"""When a request is sent again, and until when: one clock, no waiting. Whoever sends asks here how long to wait."""
+
+import random
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import grpc
+
+from seq2serve.errors import TranslationError
+
+MAX_ATTEMPTS = 5
+"""Times that a request is sent, gRPC's own retries not counted, without anything new being answered."""
+
+_FIRST_PAUSE = 0.1
+_LONGEST_PAUSE = 3.0
+"""Seconds before a stream is begun again of which the server does not say when."""
+
+
+@dataclass
+class Attempts:
+    """Times that one request is sent. What is UNAVAILABLE before it is answered is sent again by gRPC itself, below
+    this."""
+
+    deadline: float
+    """Of them all, on `clock`."""
+    retries: bool
+    """Whether there is more than one."""
+    clock: Callable[[], float] = time.monotonic
+    draw: Callable[[], float] = random.random
+    """From 0 to 1: clients that were refused together do not come back together."""
+    num_failed: int = 0
+    """Since something new was answered."""
+
+    @property
+    def seconds_left(self) -> float:
+        """Time that the next attempt may take."""
+        return max(0.0, self.deadline - self.clock())
+
+    def delay_after(self, error: TranslationError, was_broken: bool = False) -> float:
+        """Seconds after which the request may be sent again. Raises the error where it may not: the server has not said
+        when to come back, the deadline would have passed by then, or it has failed too often.
+
+        `was_broken`: it had been answered in part, and the rest can be asked for.
+        """
+        self.num_failed += 1
+        is_overloaded = error.code is grpc.StatusCode.RESOURCE_EXHAUSTED and error.retry_after is not None
+        is_broken = error.code is grpc.StatusCode.UNAVAILABLE and was_broken
+        if not self.retries or self.num_failed >= MAX_ATTEMPTS or not (is_overloaded or is_broken):
+            raise error
+        delay = self._pause() if error.retry_after is None else error.retry_after * (1 + self.draw() / 2)
+        if delay >= self.seconds_left:
+            raise error
+        return delay
+
+    def succeed(self) -> None:
+        """Something new was answered."""
+        self.num_failed = 0
+
+    def _pause(self) -> float:
+        return min(_FIRST_PAUSE * 3.0 ** (self.num_failed - 1), _LONGEST_PAUSE) * self.draw()

@@ -1,0 +1,116 @@
+"""Calls about many texts: one that the server refuses does not stop the others, and where the server has more to do
+than it takes, they wait for as long as it says."""
+
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
+from typing import Self, TypeVar
+
+from seq2serve.client import Client
+from seq2serve.errors import InvalidRequest, Overloaded
+from seq2serve.lines import HTML_CUTS, LINES_PER_CALL, PLAIN_CUTS, BadLine, calls_of
+from seq2serve.pb import translation_pb2 as pb
+from seq2serve.requests import TranslateOptions
+
+_Item = TypeVar("_Item")
+_Answer = TypeVar("_Answer")
+
+
+class Calls:
+    """Calls to one server, by one model and with the same options. Threads may share them. Every call raises
+    TranslationError, and ValueError for an option that does not exist."""
+
+    def __init__(self, client: Client, timeout: float, options: TranslateOptions) -> None:
+        """`timeout`: seconds that an overloaded server is waited for, on top of the client's own timeout."""
+        self._client = client
+        self._timeout = timeout
+        self._options = options
+        self._limits = _limits(client, options["model"])
+
+    @property
+    def decoding(self) -> pb.DecodingOptions:
+        return self._options["decoding"]
+
+    @property
+    def max_contents(self) -> int:
+        """Of one call."""
+        return min(LINES_PER_CALL, self._limits.max_contents or LINES_PER_CALL)
+
+    @property
+    def max_characters(self) -> int:
+        """Of one content."""
+        return self._limits.max_content_characters or sys.maxsize
+
+    @property
+    def cuts(self) -> Sequence[str]:
+        """Where a text is cut that has more."""
+        return HTML_CUTS if self._options.get("mime_type") == "text/html" else PLAIN_CUTS
+
+    def of_each_model(self) -> dict[str, Self]:
+        """The same calls, by each of the server's models."""
+        names = [model.name for model in self._client.list_models()]
+        return {name: type(self)(self._client, self._timeout, {**self._options, "model": name}) for name in names}
+
+    def translate(self, contents: Sequence[str]) -> list[pb.Translation | BadLine]:
+        """The translation of each content, or why the server refuses it."""
+        answers: list[pb.Translation | BadLine] = []
+        for call in calls_of(contents, self.max_contents, len):
+            answers += self._answer_each(lambda some: self._client.translate(some, **self._options), call)
+        return answers
+
+    def score(self, pairs: Sequence[tuple[str, str]]) -> list[pb.PairScore | BadLine]:
+        """The score of each pair, or why the server refuses it."""
+        model, alignment = self._options["model"], self.decoding.return_alignment
+        return self._answer_each(lambda some: self._client.score(some, model=model, return_alignment=alignment), pairs)
+
+    def stream(self, content: str) -> Iterator[str]:
+        """A translation's text as it is decoded. Raises BadLine where the server refuses the content."""
+        try:
+            with closing(self._client.stream(content, **self._options)) as messages:
+                yield from (message.text_delta for message in messages)
+        except InvalidRequest as error:
+            raise _refusal(error) from error
+
+    def _answer_each(
+        self, call: Callable[[Sequence[_Item]], Sequence[_Answer]], items: Sequence[_Item]
+    ) -> list[_Answer | BadLine]:
+        if not items:
+            return []
+        try:
+            return list(self._patiently(lambda: call(items)))
+        except InvalidRequest as error:
+            problem = _refusal(error)
+        if len(items) == 1:
+            return [problem]
+        middle = len(items) // 2
+        return self._answer_each(call, items[:middle]) + self._answer_each(call, items[middle:])
+
+    def _patiently(self, call: Callable[[], _Answer]) -> _Answer:
+        """The answer of a call, which is made again where the server says when."""
+        give_up = time.monotonic() + self._timeout
+        while True:
+            try:
+                return call()
+            except Overloaded as error:
+                pause = error.retry_after_seconds
+                if pause is None or time.monotonic() + pause > give_up:
+                    raise
+                time.sleep(pause)
+
+
+def _limits(client: Client, model: str) -> pb.ModelLimits:
+    """Those of the model; none where there is no such model, which calls will say."""
+    models = client.list_models()
+    limits = [known.limits for known in models if known.name == model or (known.is_default and not model)]
+    return limits[0] if limits else pb.ModelLimits()
+
+
+def _refusal(error: InvalidRequest) -> BadLine:
+    """What is wrong with a text. Raises the error where it is not about texts, but about the whole request."""
+    violations = error.field_violations
+    if not all(violation.field.startswith(("contents", "pairs")) for violation in violations):
+        raise error
+    # Without the number that the text had in its request.
+    parts = [(violation.field.partition("].")[2], violation.description) for violation in violations]
+    return BadLine("; ".join(": ".join(filter(None, part)) for part in parts) or error.message)

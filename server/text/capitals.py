@@ -1,0 +1,40 @@
+"""Sentences all in capitals, which a model reads in small letters."""
+
+import re
+
+from server.text.alphabet import Alphabet
+
+_MIN_CASED = 2
+_MAX_ABBREVIATION = 3
+"""Letters of a word alone that is taken as an abbreviation, as USA or FBI; four are a word, as STOP or EXIT."""
+
+_STAYS = re.compile(r"\bI\b|\b(?:\w\.){2,}")
+"""The English word I, and abbreviations with dots."""
+
+
+def is_in_capitals(text: str) -> bool:
+    """Whether all letters that have a case, two of them at least, are capitals.
+
+    A single word is taken as an abbreviation, which is read as it is, if it has three letters at most (USA, OK), or
+    dots or digits inside (U.S., MP3, B2B).
+    """
+    if not text.isupper():
+        return False
+    if " " in text:
+        return sum(map(str.isupper, text[:200])) >= _MIN_CASED or sum(map(str.isupper, text)) >= _MIN_CASED
+    word = text.strip(".,;:!?\"'()[]")
+    return len(word) > _MAX_ABBREVIATION and "." not in word and not any(map(str.isdigit, word))
+
+
+def lower(text: str, alphabet: Alphabet) -> list[str]:
+    """For each character of a text in capitals what a model reads for it: small letters but for one that begins
+    the text, the English word I, and letters of which the alphabet lacks the small one."""
+    small = text.lower()
+    # The whole text is lowered at once, since a sigma at a word's end is another one.
+    lowered = list(small) if len(small) == len(text) else [character.lower() for character in text]
+    lowered = [character if alphabet.lacks(form) else form for character, form in zip(text, lowered, strict=True)]
+    first = next(at for at, character in enumerate(text) if character.isalnum())
+    lowered[first] = text[first]
+    for match in _STAYS.finditer(text):
+        lowered[match.start() : match.end()] = match.group()
+    return lowered

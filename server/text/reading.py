@@ -1,0 +1,128 @@
+"""What a model reads of a segment: its text without what no model may touch and without what the vocabulary lacks.
+
+The answer says where everything was, so that `placing.py` can put it back; nothing here knows of translations.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from server.text.alphabet import Alphabet
+from server.text.capitals import is_in_capitals, lower
+from server.text.segment import Protected, Segment
+from server.text.steps import Steps
+from server.text.unreadable import Atom, find_unreadable, take_atoms, take_together, with_enclosing
+
+_LETTER = re.compile(r"[^\W\d_]")
+_CLOSING = frozenset(".,;:!?)]}…”»’")
+_ATOMS_PER_STEP = 500
+
+
+@dataclass(frozen=True)
+class Reading:
+    text: str
+    """What the tokenizer gets; empty if there is nothing to translate: then the segment is written as it is."""
+    origins: Sequence[int]
+    """For each code point of the text, and for its end, where that is in the segment's text, in code points: ascending.
+    A range where the text is the segment's as it is."""
+    protected: tuple[tuple[int, Protected], ...]
+    """In order: where in the text each stood, from 0 to its length, and what is written there: what the segment
+    protects and what the alphabet lacks, in coordinates of the segment's text. Empty if the text is."""
+    is_upper: bool
+    """Whether it is translated in small letters, and to be answered in capitals."""
+    num_unreadable: int
+    """Code points of the segment that the alphabet lacks in every form, without those that the segment protects."""
+
+
+def read(segment: Segment, alphabet: Alphabet) -> Steps[Reading]:
+    """What a model reads of a segment.
+
+    Protected parts and what cannot be read are taken out, with brackets or quotation marks that enclose nothing else,
+    and the blanks around them become one. A text of which no letter is left has nothing to translate.
+    """
+    text = segment.text
+    if not segment.protected and alphabet.has_all(text) and not text.isupper():
+        if _LETTER.search(text):
+            return Reading(text, range(len(text) + 1), (), False, 0)
+        return Reading("", range(1), (), False, 0)
+    atoms = yield from take_atoms(segment, alphabet)
+    num_unreadable = sum(atom.end - atom.start for atom in atoms if atom.form is None)
+    unreadable = yield from find_unreadable(segment, atoms)
+    spans = yield from take_together(segment, unreadable)
+    spans = yield from with_enclosing(segment, spans)
+    builder = _Builder()
+    yield from builder.build(atoms, spans)
+    if not _LETTER.search("".join(builder.characters)):
+        return Reading("", range(1), (), False, num_unreadable)
+    yield
+    is_upper = builder.lower(alphabet)
+    return Reading("".join(builder.characters), builder.origins, tuple(builder.protected), is_upper, num_unreadable)
+
+
+class _Builder:
+    """A text that grows by atoms, and what is between them."""
+
+    def __init__(self) -> None:
+        self.characters: list[str] = []
+        self.origins: list[int] = []
+        self.protected: list[tuple[int, Protected]] = []
+        self._end = 0
+        """Of what the last character was made of, in the segment's text."""
+
+    def build(self, atoms: list[Atom], spans: list[Protected]) -> Steps[None]:
+        """Put together what is outside spans, in which atoms lie whole."""
+        at = 0
+        for number, span in enumerate((*spans, None)):
+            if number % _ATOMS_PER_STEP == 0:
+                yield
+            start = at
+            while at < len(atoms) and (span is None or atoms[at].start < span.start):
+                self._add(atoms[at])
+                at += 1
+                if (at - start) % _ATOMS_PER_STEP == 0:
+                    yield
+            if span is not None:
+                while at < len(atoms) and atoms[at].start < span.end:
+                    at += 1
+                self.protected.append((len(self.characters), span))
+        while self.characters and self.characters[-1] == " ":
+            self._remove_blank()
+        self.origins.append(self._end)
+
+    def _add(self, atom: Atom) -> None:
+        form = atom.form or ""
+        if not form:
+            return
+        is_behind_span = bool(self.protected) and self.protected[-1][0] == len(self.characters)
+        if form == " " and (not self.characters or (is_behind_span and self.characters[-1] == " ")):
+            return
+        if is_behind_span and self.characters:
+            before = self.characters[-1]
+            if before == " " and form[0] in _CLOSING:
+                self._remove_blank()
+            elif before.isalnum() and form[0].isalnum() and self.protected[-1][1].end > self.protected[-1][1].start:
+                self._extend(" ", self.protected[-1][1].end, 0)
+        self._extend(form, atom.start, atom.end - atom.start)
+
+    def _extend(self, form: str, start: int, length: int) -> None:
+        is_as_it_is = len(form) == length
+        self.origins += range(start, start + length) if is_as_it_is else [start] * len(form)
+        self.characters += form
+        self._end = start + length
+
+    def _remove_blank(self) -> None:
+        self.characters.pop()
+        self._end = self.origins.pop()
+        length = len(self.characters)
+        at = len(self.protected)
+        while at and self.protected[at - 1][0] > length:
+            at -= 1
+            self.protected[at] = (length, self.protected[at][1])
+
+    def lower(self, alphabet: Alphabet) -> bool:
+        """Write a text that is in capitals in small letters. Returns whether it is in capitals."""
+        text = "".join(self.characters)
+        if not is_in_capitals(text):
+            return False
+        self.characters = lower(text, alphabet)
+        return True

@@ -1,0 +1,166 @@
+"""Where the tags of a segment's elements go among the words and protected spans of its translation, the items."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from server.text.alignment import Bool, Int64
+from server.text.gaps import gap_costs
+from server.text.segment import Element
+from server.text.steps import Steps
+
+_ELEMENTS_A_STEP = 8
+_NOBODY = -1
+
+
+@dataclass(frozen=True)
+class Items:
+    """The words and the protected spans of a translation, in order, by what they translate."""
+
+    first: Int64
+    """Position of the first code point in the segment's text, int64 [items]."""
+    last: Int64
+    """Of the last one; one less than `first` for a span without text."""
+
+    def __len__(self) -> int:
+        return len(self.first)
+
+    def enclosed_by(self, element: Element) -> Bool:
+        """Which items an element encloses, also in part, bool [items]. A span without text is in the element that
+        begins where it stands, not in the one that ends there."""
+        if element.start == element.end:
+            return (self.first == element.start) & (self.last < element.start)
+        return (self.first < element.end) & ((self.last >= element.start) | (self.first == element.start))
+
+
+@dataclass(frozen=True)
+class Tags:
+    """What is written in each gap: before the first item, between two, and behind the last one, [items + 1]."""
+
+    before_blank: list[str]
+    behind_blank: list[str]
+
+
+def place_tags(elements: Sequence[Element], items: Items, text: str) -> Steps[Tags]:
+    """Every tag once, properly nested, around the items that its element enclosed.
+
+    An element gets the contiguous range of items, within its parent's and disjoint from its siblings', that has most
+    enclosed ones more than others. One that has none is put where it stood, within its parent and in no sibling.
+
+    elements: in the order of their opening tags; nested or disjoint.
+    text: the segment's.
+    """
+    tree = _Tree(sorted(elements, key=lambda element: element.start), len(items))
+    yield from tree.place_ranges(items)
+    yield from tree.place_points(items, len(text))
+    return (yield from tree.write(text))
+
+
+class _Tree:
+    """Elements, in the order of their opening tags, and where each is: the gaps of its two tags."""
+
+    def __init__(self, elements: Sequence[Element], num_items: int) -> None:
+        self._elements = elements
+        self._num_items = num_items
+        self._parents: list[int] = []
+        self._children: dict[int, list[int]] = {_NOBODY: []}
+        self._gaps: dict[int, tuple[int, int]] = {_NOBODY: (0, num_items)}
+        self._with_items: set[int] = set()
+        open_: list[int] = []
+        for number, element in enumerate(elements):
+            while open_ and element.end > elements[open_[-1]].end:
+                open_.pop()
+            self._parents.append(open_[-1] if open_ else _NOBODY)
+            self._children[self._parents[-1]].append(number)
+            self._children[number] = []
+            open_.append(number)
+
+    def place_ranges(self, items: Items) -> Steps[None]:
+        """Give items to the elements that get any."""
+        owners = np.full(self._num_items, _NOBODY)  # the innermost element of each item
+        for number, element in enumerate(self._elements):
+            if number % _ELEMENTS_A_STEP == 0:
+                yield
+            parent = self._parents[number]
+            if parent not in self._gaps:
+                continue
+            low, high = self._gaps[parent]
+            start, end = _best_range(items.enclosed_by(element)[low:high], owners[low:high] == parent)
+            if start < end:
+                self._gaps[number] = low + start, low + end
+                owners[low + start : low + end] = number
+                self._with_items.add(number)
+
+    def place_points(self, items: Items, text_length: int) -> Steps[None]:
+        """Put the others where they stood."""
+        insides: dict[int, Bool] = {}
+        for number, element in enumerate(self._elements):
+            if number % _ELEMENTS_A_STEP == 0:
+                yield
+            if number in self._with_items:
+                continue
+            parent = self._parents[number]
+            if parent not in insides:
+                insides[parent] = self._inside_children(parent)
+            low, high = self._gaps[parent]
+            costs = gap_costs(items.first, element.start, element.start / max(text_length, 1))
+            costs[insides[parent]] = np.inf
+            gap = low + int(costs[low : high + 1].argmin())
+            self._gaps[number] = gap, gap
+
+    def _inside_children(self, parent: int) -> Bool:
+        """Which gaps are between two items of one child, bool [items + 1]."""
+        is_inside = np.zeros(self._num_items + 1, bool)
+        for child in self._children[parent]:
+            if child in self._with_items:
+                start, end = self._gaps[child]
+                is_inside[start + 1 : end] = True
+        return is_inside
+
+    def write(self, text: str) -> Steps[Tags]:
+        before, behind = [""] * (self._num_items + 1), [""] * (self._num_items + 1)
+        stack = [(child, True) for child in self._in_place(_NOBODY)]
+        num_written = 0
+        while stack:
+            number, is_opening = stack.pop()
+            element = self._elements[number]
+            start, end = self._gaps[number]
+            gap, tag = (start, element.opening) if is_opening else (end, element.closing)
+            if is_opening:
+                stack.append((number, False))
+                stack.extend((child, True) for child in self._in_place(number))
+            if number in self._with_items:
+                if is_opening:
+                    behind[gap] += tag
+                else:
+                    before[gap] += behind[gap] + tag
+                    behind[gap] = ""
+            elif behind[gap] or (is_opening and not _is_glued(text, element.start)):
+                behind[gap] += tag
+            else:
+                before[gap] += tag
+            num_written += 1
+            if num_written % (4 * _ELEMENTS_A_STEP) == 0:
+                yield
+        return Tags(before, behind)
+
+    def _in_place(self, parent: int) -> list[int]:
+        """Its children, the last one in the translation first."""
+        return sorted(self._children[parent], key=self._gaps.__getitem__)[::-1]
+
+
+def _best_range(is_enclosed: Bool, is_free: Bool) -> tuple[int, int]:
+    """The shortest range of free items that has most enclosed ones more than others; an empty one if there is none."""
+    if not (is_enclosed & is_free).any():
+        return 0, 0
+    values = np.where(is_free, np.where(is_enclosed, 1, -1), -len(is_enclosed) - 1)
+    sums = np.concatenate([[0], np.cumsum(values)])
+    lowest = np.minimum.accumulate(sums)[:-1]
+    end = int((sums[1:] - lowest).argmax()) + 1
+    start = int(np.flatnonzero(sums[:end] == lowest[end - 1])[-1])
+    return start, end
+
+
+def _is_glued(text: str, at: int) -> bool:
+    return at > 0 and not text[at - 1].isspace()

@@ -1,0 +1,119 @@
+"""Hundreds of streams whose servers and engines are killed amid them: no text has anything twice, or misses anything."""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from seq2serve import AsyncClient, Client, DecodingOptions, TranslationError
+from tests.e2e.processes import ROOT, ServerProcess, engines, server_process
+from tests.fakes import PATIENCE
+from tests.small_models import SENTENCES
+
+MODEL = "lstm-en-fr"
+NUM_STREAMS = 300
+NUM_CLIENTS = 10
+"""Each has a connection of its own to each server."""
+
+CONTENTS = [[SENTENCES[(number + index) % len(SENTENCES)] for index in range(4)] for number in range(NUM_STREAMS)]
+DECODING = [
+    DecodingOptions(return_token_scores=True),
+    DecodingOptions(beam_size=2, return_token_scores=True),
+    DecodingOptions(temperature=1.0, seed=7),
+]
+
+
+async def stream(client: AsyncClient, number: int, begun: set[int]) -> None:
+    """Raises AssertionError if the stream is not what the translation says."""
+    contents, decoding = CONTENTS[number], DECODING[number % len(DECODING)]
+    texts, tokens, ends = [""] * len(contents), [0] * len(contents), {}
+    async for message in client.stream(contents, model=MODEL, decoding=decoding, timeout=PATIENCE):
+        index = message.content_index
+        assert index not in ends, "nothing follows a translation"
+        texts[index] += message.text_delta
+        tokens[index] += len(message.tokens)
+        begun.add(number)
+        if message.HasField("translation"):
+            ends[index] = message.translation
+    assert sorted(ends) == list(range(len(contents)))
+    assert texts == [end.translated_text for _, end in sorted(ends.items())]
+    assert tokens == [len(end.hypotheses[0].tokens) for _, end in sorted(ends.items())]
+    translations = await client.translate(contents, model=MODEL, decoding=decoding, timeout=PATIENCE)
+    assert [translation.translated_text for translation in translations] == texts
+
+
+async def stream_all(addresses: list[str], kill: Callable[[], None]) -> int:
+    """Kill once a third of the streams has begun. Returns how many streams were resumed."""
+    clients = [AsyncClient(addresses, timeout=PATIENCE) for _ in range(NUM_CLIENTS)]
+    begun: set[int] = set()
+    streams = [
+        asyncio.ensure_future(stream(clients[number % NUM_CLIENTS], number, begun)) for number in range(NUM_STREAMS)
+    ]
+    while len(begun) < NUM_STREAMS / 3:
+        await asyncio.sleep(0.001)
+        assert not any(task.done() and task.exception() for task in streams)
+    kill()
+    await asyncio.gather(*streams)
+    for client in clients:
+        await client.close()
+    return len(begun)
+
+
+def kill_server(server: ServerProcess) -> None:
+    orphans = engines(server, MODEL)
+    server.process.kill()
+    for pid in orphans:
+        os.kill(pid, signal.SIGKILL)
+
+
+def test_streams_of_a_server_that_is_killed_go_on_at_another(model_repository: Path) -> None:
+    with server_process(model_repository) as one, server_process(model_repository) as other:
+        asyncio.run(stream_all([one.address, other.address], lambda: kill_server(one)))
+
+
+def test_streams_of_an_engine_that_is_killed_go_on_in_the_next(model_repository: Path) -> None:
+    with server_process(model_repository) as server:
+        [engine] = engines(server, MODEL)
+        asyncio.run(stream_all([server.address], lambda: os.kill(engine, signal.SIGKILL)))
+
+
+def test_without_retries_a_broken_stream_is_an_error(model_repository: Path) -> None:
+    with server_process(model_repository) as server, Client(server.address, retries=False) as client:
+        messages = client.stream([" ".join(SENTENCES)] * 20, model=MODEL)
+        next(messages)
+        server.process.kill()
+        with pytest.raises(TranslationError):
+            list(messages)
+
+
+def test_control_c_ends_a_call_at_once_and_cancels_it(model_repository: Path) -> None:
+    program = f"""
+import sys
+from seq2serve import Client
+with Client(sys.argv[1]) as client:
+    client.list_models()
+    print("begins", flush=True)
+    try:
+        client.translate([{" ".join(SENTENCES)!r}] * 1000, timeout={PATIENCE})
+    except KeyboardInterrupt:
+        print("interrupted")
+"""
+    with server_process(model_repository) as server:
+        [engine] = engines(server, "rnn-en-fr")
+        os.kill(engine, signal.SIGSTOP)
+        command = [sys.executable, "-c", program, server.address]
+        with subprocess.Popen(command, cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+            assert process.stdout
+            assert process.stdout.readline() == "begins\n"
+            time.sleep(0.3)  # it waits for its answers by then; if not, it is no harder to interrupt
+            interrupted = time.monotonic()
+            process.send_signal(signal.SIGINT)
+            assert process.communicate(timeout=PATIENCE) == ("interrupted\n", "")
+            assert time.monotonic() - interrupted < 2.0
+        os.kill(engine, signal.SIGCONT)

@@ -1,0 +1,79 @@
+"""When a request is sent again: no server, no waiting, a clock of the test's own."""
+
+import grpc
+import pytest
+
+from seq2serve.attempts import MAX_ATTEMPTS, Attempts
+from seq2serve.errors import InvalidRequest, Overloaded, TranslationError, Unavailable
+from tests.fakes import FakeClock
+
+
+def attempts(seconds: float = 60.0, retries: bool = True, draw: float = 0.0) -> tuple[Attempts, FakeClock]:
+    clock = FakeClock()
+    return Attempts(clock.now + seconds, retries, clock, lambda: draw), clock
+
+
+def overloaded(retry_after: float | None = 1.0) -> Overloaded:
+    return Overloaded(grpc.StatusCode.RESOURCE_EXHAUSTED, "full", retry_after=retry_after)
+
+
+UNAVAILABLE = Unavailable(grpc.StatusCode.UNAVAILABLE, "gone")
+
+
+def is_repeated(attempts: Attempts, error: TranslationError, was_broken: bool = False) -> bool:
+    try:
+        attempts.delay_after(error, was_broken)
+    except TranslationError:
+        return False
+    return True
+
+
+@pytest.mark.parametrize(("draw", "delay"), [(0.0, 2.0), (0.5, 2.5), (1.0, 3.0)])
+def test_an_overloaded_server_is_asked_again_when_it_says_and_up_to_half_as_long_after(
+    draw: float, delay: float
+) -> None:
+    assert attempts(draw=draw)[0].delay_after(overloaded(2.0)) == delay
+
+
+def test_a_server_that_does_not_say_when_is_not_asked_again() -> None:
+    assert not is_repeated(attempts()[0], overloaded(None))
+
+
+def test_nothing_is_waited_for_that_comes_after_the_deadline() -> None:
+    one, clock = attempts(seconds=5.0)
+    assert is_repeated(one, overloaded(4.9))
+    clock.now += 2.0
+    assert not is_repeated(one, overloaded(3.0))
+    assert is_repeated(one, overloaded(2.9))
+    assert one.seconds_left == pytest.approx(3.0)
+    clock.now += 10.0
+    assert one.seconds_left == 0.0
+
+
+def test_an_end_of_patience_comes_after_a_few_attempts_and_begins_anew_with_every_answer() -> None:
+    one, _ = attempts()
+    assert [is_repeated(one, overloaded()) for _ in range(MAX_ATTEMPTS)] == [True] * (MAX_ATTEMPTS - 1) + [False]
+    one.succeed()
+    assert is_repeated(one, overloaded())
+
+
+@pytest.mark.parametrize("code", [code for code in grpc.StatusCode if code.name not in ("OK", "RESOURCE_EXHAUSTED")])
+def test_no_other_error_is_tried_again_whatever_the_server_says(code: grpc.StatusCode) -> None:
+    assert not is_repeated(attempts()[0], TranslationError(code, "", retry_after=0.1))
+
+
+def test_a_wrong_request_is_wrong_however_it_broke() -> None:
+    wrong = InvalidRequest(grpc.StatusCode.INVALID_ARGUMENT, "wrong", retry_after=0.1)
+    assert not is_repeated(attempts()[0], wrong, was_broken=True)
+
+
+def test_what_broke_is_asked_for_again_soon_and_then_less_soon() -> None:
+    one, _ = attempts(draw=1.0)
+    delays = [one.delay_after(UNAVAILABLE, was_broken=True) for _ in range(MAX_ATTEMPTS - 1)]
+    assert delays == pytest.approx([0.1, 0.3, 0.9, 2.7])
+
+
+def test_without_retries_there_are_none() -> None:
+    one, _ = attempts(retries=False)
+    assert not is_repeated(one, overloaded())
+    assert not is_repeated(one, UNAVAILABLE, was_broken=True)
