@@ -89,8 +89,12 @@ def head(corpus: Corpus, num_sentences: int | None) -> Corpus:
 
 
 def translator(client: Client, model: str, options: DecodingOptions) -> Translate:
-    def translate(contents: Sequence[str], mime_type: str) -> list[Translation]:
-        return client.translate(contents, model=model, decoding=options, mime_type=mime_type)
+    def translate(
+        contents: Sequence[str], mime_type: str = "", do_not_translate: Sequence[str] = ()
+    ) -> list[Translation]:
+        return client.translate(
+            contents, model=model, decoding=options, mime_type=mime_type, do_not_translate=do_not_translate
+        )
 
     return translate
 

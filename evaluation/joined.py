@@ -1,5 +1,6 @@
 """Contents of several test sentences, and whether they are translated as their sentences are."""
 
+import re
 from collections.abc import Sequence
 from random import Random
 from typing import NamedTuple
@@ -8,6 +9,11 @@ from seq2serve import Translation
 
 MAX_JOINED = 40
 """Most sentences of a content."""
+
+_END_MARK = re.compile(r"[.!?][\"')]*$")
+
+Group = Sequence[int]
+"""The test sentences of a content, in their order."""
 
 
 class Comparison(NamedTuple):
@@ -19,32 +25,37 @@ class Comparison(NamedTuple):
     """Sentences of it that are not segments of it as they are of themselves."""
 
 
-def groups(num_sentences: int, size: int) -> list[range]:
+def ended(sentences: Sequence[str]) -> list[int]:
+    """Which sentences end in a mark. Where others end in a content of several, nothing says."""
+    return [index for index, sentence in enumerate(sentences) if _END_MARK.search(sentence)]
+
+
+def groups(indices: Sequence[int], size: int) -> list[Group]:
     """Sentences in their order, `size` to a content; what is left at the end is left out."""
-    return [range(start, start + size) for start in range(0, num_sentences - size + 1, size)]
+    return [indices[start : start + size] for start in range(0, len(indices) - size + 1, size)]
 
 
-def sampled_groups(num_sentences: int, num_groups: int, random: Random) -> list[range]:
+def sampled_groups(indices: Sequence[int], num_groups: int, random: Random) -> list[Group]:
     """Stretches of up to `MAX_JOINED` sentences, and of six at least where there are so many."""
     found = []
     for _ in range(num_groups):
-        size = min(random.randint(6, MAX_JOINED), num_sentences)
-        start = random.randint(0, num_sentences - size)
-        found.append(range(start, start + size))
+        size = min(random.randint(6, MAX_JOINED), len(indices))
+        start = random.randint(0, len(indices) - size)
+        found.append(indices[start : start + size])
     return found
 
 
-def join(texts: Sequence[str], group: range) -> str:
+def join(texts: Sequence[str], group: Group) -> str:
     return " ".join(texts[index] for index in group)
 
 
-def join_references(references: Sequence[Sequence[str]], group: range) -> list[str]:
+def join_references(references: Sequence[Sequence[str]], group: Group) -> list[str]:
     """As many texts as the sentence with most references has; a sentence with fewer repeats its own."""
     most = max(len(references[index]) for index in group)
     return [" ".join(references[index][n % len(references[index])] for index in group) for n in range(most)]
 
 
-def compare(whole: Translation, sentences: Sequence[str], alone: Sequence[Translation], group: range) -> Comparison:
+def compare(whole: Translation, sentences: Sequence[str], alone: Sequence[Translation], group: Group) -> Comparison:
     """`alone`: the translation of each of the test set's sentences."""
     found = {(segment.source_start, segment.source_end) for segment in whole.segments}
     num_split_differently, num_expected, position = 0, 0, 0

@@ -1,14 +1,16 @@
 """Measures one model with one decoding on one test set: every variant beside the plain sentences."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from random import Random
 from statistics import mean
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from evaluation.joined import (
     MAX_JOINED,
+    Group,
     compare,
+    ended,
     groups,
     join,
     join_references,
@@ -21,16 +23,22 @@ from models.corpora import Corpus
 from models.metrics import bleu
 from seq2serve import Translation
 
-Translate = Callable[[Sequence[str], str], list[Translation]]
-"""Translations of contents of a MIME type, with word alignments where the model has them."""
+
+class Translate(Protocol):
+    """Translations of contents, with word alignments where the model has them."""
+
+    def __call__(
+        self, contents: Sequence[str], mime_type: str = ..., do_not_translate: Sequence[str] = ...
+    ) -> list[Translation]: ...
+
 
 MAX_LOSS = 0.5
 """BLEU points that a variant may lose."""
 
 MAX_LOSS_JOINED = 0.3
 
-NUM_LONG_CONTENTS = 50
-"""Contents of up to `MAX_JOINED` sentences."""
+NUM_LONG_CONTENTS = 20
+"""Contents of up to `MAX_JOINED` sentences; all of them are within the limit of one request, 1024 segments."""
 
 
 class Fault(NamedTuple):
@@ -75,9 +83,9 @@ class Measured(NamedTuple):
 
 def measure(translate: Translate, test: Corpus, seed: str) -> Measured:
     """All variants of a test set. `seed`: equal ones make equal contents."""
-    plain = translate(test.sources, "text/plain")
+    plain = translate(test.sources)
     rows = [*_joined_rows(translate, test, plain, Random(f"{seed} joined"))]
-    for variant in plain_variants(test.sources, seed):
+    for variant in filter(lambda variant: variant.contents, plain_variants(test.sources, seed)):
         translations = _translations(translate, variant)
         rows.append(_row(variant, translations, test, plain, _span_remark(variant, translations)))
     html = with_tags(test.sources, seed)
@@ -88,19 +96,19 @@ def measure(translate: Translate, test: Corpus, seed: str) -> Measured:
 
 
 def _joined_rows(translate: Translate, test: Corpus, plain: Sequence[Translation], random: Random) -> Iterator[Row]:
-    num_sentences = len(test.sources)
+    indices = ended(test.sources)
     for size in (3, 5):
-        yield _joined_row(f"{size} joined", groups(num_sentences, size), translate, test, plain)
-    long = sampled_groups(num_sentences, NUM_LONG_CONTENTS, random)
+        yield _joined_row(f"{size} joined", groups(indices, size), translate, test, plain)
+    long = sampled_groups(indices, NUM_LONG_CONTENTS, random)
     yield _joined_row(f"up to {MAX_JOINED} joined", long, translate, test, plain)
 
 
 def _joined_row(
-    name: str, of: Sequence[range], translate: Translate, test: Corpus, plain: Sequence[Translation]
+    name: str, of: Sequence[Group], translate: Translate, test: Corpus, plain: Sequence[Translation]
 ) -> Row:
     """The hard condition is that a content is translated as its sentences are, wherever it is parted into them."""
     contents = [join(test.sources, group) for group in of]
-    wholes = translate(contents, "text/plain")
+    wholes = translate(contents)
     comparisons = [compare(whole, test.sources, plain, group) for whole, group in zip(wholes, of, strict=True)]
     texts = [translation.translated_text for translation in plain]
     expected = [join(texts, group) for group in of]
@@ -127,7 +135,8 @@ def _joined_row(
 
 
 def _translations(translate: Translate, variant: Variant) -> list[Translation]:
-    return translate([changed.content for changed in variant.contents], variant.mime_type)
+    contents = [changed.content for changed in variant.contents]
+    return translate(contents, variant.mime_type, variant.do_not_translate)
 
 
 def _row(

@@ -20,6 +20,9 @@ SPANS = {
 }
 """Kind -> texts of that kind that a translation has as they are."""
 
+NAME = "Tom"
+"""A name that many of Tatoeba's sentences have, and their references as well."""
+
 _INVISIBLE = "\u200b\u200c\u200d\u2060\ufeff\u00ad"
 _NO_BREAK = "\u00a0\u202f"
 _TYPOGRAPHIC = str.maketrans({"“": '"', "”": '"', "„": '"', "«": '"', "»": '"', "‘": "'", "’": "'", "—": "-", "–": "-"})
@@ -57,6 +60,7 @@ class Variant:
     fault: Callable[[Changed, str, str], str] = _no_fault
     """What is wrong with a translation, which is compared with that of the plain sentence; empty if nothing."""
     mime_type: str = "text/plain"
+    do_not_translate: Sequence[str] = ()
 
 
 def plain_variants(sentences: Sequence[str], seed: str) -> list[Variant]:
@@ -67,6 +71,7 @@ def plain_variants(sentences: Sequence[str], seed: str) -> list[Variant]:
 
     return [
         *(with_span(kind, spans, sentences, random(kind)) for kind, spans in SPANS.items()),
+        *(with_name(replacement, sentences) for replacement in (NAME, "{name}", "李明")),
         in_capitals(sentences),
         with_typography(sentences),
         with_invisible_characters(sentences, random("invisible")),
@@ -88,6 +93,23 @@ def with_span(kind: str, spans: Sequence[str], sentences: Sequence[str], random:
     made = ((index, put_in(sentence)) for index, sentence in enumerate(sentences))
     contents = [Changed(index, *found) for index, found in made if found]
     return Variant(f"with {kind}", contents, undo=_without_span, fault=_span_fault)
+
+
+def with_name(replacement: str, sentences: Sequence[str]) -> Variant:
+    """Sentences with one Tom, in whose place something protected is a part of the sentence: a placeholder, a name that
+    the model cannot read, or Tom himself, who is not to be translated."""
+    pattern = re.compile(rf"\b{NAME}\b")
+
+    def undo(_changed: Changed, translation: str) -> str:
+        return translation.replace(replacement, NAME)
+
+    contents = [
+        Changed(index, pattern.sub(replacement, sentence), replacement)
+        for index, sentence in enumerate(sentences)
+        if len(pattern.findall(sentence)) == 1
+    ]
+    name = f"{NAME} kept" if replacement == NAME else f"{replacement} for {NAME}"
+    return Variant(name, contents, undo, fault=_span_fault, do_not_translate=(NAME,) if replacement == NAME else ())
 
 
 def in_capitals(sentences: Sequence[str]) -> Variant:

@@ -2,7 +2,7 @@ from random import Random
 
 import pytest
 
-from evaluation.joined import compare, groups, join_references, sampled_groups, segment_fault
+from evaluation.joined import compare, ended, groups, join_references, sampled_groups, segment_fault
 from seq2serve import Translation
 from seq2serve.pb.translation_pb2 import TranslatedSegment
 
@@ -24,15 +24,19 @@ BOTH = range(2)
 
 
 def test_contents_have_the_sentences_in_their_order_and_leave_out_the_rest() -> None:
-    assert groups(8, 3) == [range(3), range(3, 6)]
+    assert groups([0, 1, 3, 4, 5, 6, 7], 3) == [[0, 1, 3], [4, 5, 6]]
+
+
+def test_only_sentences_whose_end_can_be_seen_are_joined() -> None:
+    assert ended(["A dog.", "A dog", "A dog!", 'He says "Go."', "A (big?) dog", "Really?)"]) == [0, 2, 3, 5]
 
 
 def test_sampled_contents_are_of_six_to_forty_sentences_or_of_all_that_there_are() -> None:
-    sampled = sampled_groups(1000, 200, Random(1))
-    assert sampled == sampled_groups(1000, 200, Random(1))
+    sampled = sampled_groups(range(1000), 200, Random(1))
+    assert sampled == sampled_groups(range(1000), 200, Random(1))
     assert {min(map(len, sampled)), max(map(len, sampled))} == {6, 40}
-    assert all(group.start >= 0 and group.stop <= 1000 for group in sampled)
-    assert set(sampled_groups(5, 3, Random(1))) == {range(5)}
+    assert all(list(group) == list(range(group[0], group[-1] + 1)) for group in sampled)
+    assert set(sampled_groups(range(5), 3, Random(1))) == {range(5)}
 
 
 def test_a_sentence_with_fewer_references_repeats_them() -> None:

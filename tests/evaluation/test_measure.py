@@ -12,7 +12,7 @@ SOURCES = [f"The {n}th man doesn't know the big dog here." for n in range(10)]
 TEST = Corpus(SOURCES, SOURCES, [[source, "Something else that is just as long as it."] for source in SOURCES])
 
 
-def echo(contents: Sequence[str], mime_type: str) -> list[Translation]:
+def echo(contents: Sequence[str], mime_type: str = "", do_not_translate: Sequence[str] = ()) -> list[Translation]:
     """A model that writes what it reads, and sees what is invisible as the server must."""
     return [translation(content, _parts(content)) for content in contents]
 
@@ -57,7 +57,9 @@ def test_what_it_makes_of_invisible_characters_is_found() -> None:
 
 
 def test_a_model_that_ends_at_the_first_sentence_is_found_by_its_loss() -> None:
-    def first_sentence(contents: Sequence[str], mime_type: str) -> list[Translation]:
+    def first_sentence(
+        contents: Sequence[str], mime_type: str = "", do_not_translate: Sequence[str] = ()
+    ) -> list[Translation]:
         return [translation(_parts(content)[0], _parts(content)[:1]) for content in contents]
 
     row = rows(measure(first_sentence, TEST, "1"))["3 joined"]

@@ -15,6 +15,7 @@ from evaluation.variants import (
     plain_variants,
     typography,
     with_invisible_characters,
+    with_name,
     with_no_break_spaces,
     with_span,
     with_typography,
@@ -76,6 +77,20 @@ def test_one_blank_goes_with_a_span(text: str, without: str) -> None:
 def test_a_span_that_is_lost_or_doubled_is_a_fault(translation: str, is_wrong: bool) -> None:
     variant = with_span("emoji", ("😊",), ["A dog"], Random(1))
     assert bool(variant.fault(variant.contents[0], translation, "Un chien")) == is_wrong
+
+
+def test_what_stands_for_a_name_is_compared_as_the_name() -> None:
+    variant = with_name("{name}", ["Tom's dog.", "Tomatoes.", "Tom knows Tom.", "I see Tom."])
+    assert variant.contents == [Changed(0, "{name}'s dog.", "{name}"), Changed(3, "I see {name}.", "{name}")]
+    assert variant.undo(variant.contents[0], "Le chien de {name}.") == "Le chien de Tom."
+    assert variant.fault(variant.contents[0], "Le chien.", "Le chien de Tom.")
+    assert not variant.do_not_translate
+
+
+def test_a_name_that_is_not_to_be_translated_stays_in_the_sentence() -> None:
+    variant = with_name("Tom", ["I see Tom."])
+    assert variant.contents == [Changed(0, "I see Tom.", "Tom")]
+    assert variant.do_not_translate == ("Tom",)
 
 
 def test_capitals_are_compared_with_capitals() -> None:
