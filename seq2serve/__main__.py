@@ -59,6 +59,7 @@ def main() -> None:
         sys.exit(f"error: {error}")
     except KeyboardInterrupt:
         signal.signal(signal.SIGINT, signal.SIG_DFL)  # who presses it twice sees no traceback either
+        abandon_output()  # else it would wait for a reader that does not read
         sys.exit(130)
 
 

@@ -9,12 +9,13 @@ import grpc
 
 from seq2serve.errors import TranslationError
 
-MAX_ATTEMPTS = 5
+MAX_ATTEMPTS = 8
 """Times that a request is sent, gRPC's own retries not counted, without anything new being answered."""
 
-_FIRST_PAUSE = 0.1
+_PAUSE = 0.1
+"""Seconds before a stream is begun again for the first time, if the server does not say when."""
 _LONGEST_PAUSE = 3.0
-"""Seconds before a stream is begun again of which the server does not say when."""
+"""Seconds to which pauses grow, twofold each time; the server may ask for more."""
 
 
 @dataclass
@@ -48,7 +49,8 @@ class Attempts:
         is_broken = error.code is grpc.StatusCode.UNAVAILABLE and was_broken
         if not self.retries or self.num_failed >= MAX_ATTEMPTS or not (is_overloaded or is_broken):
             raise error
-        delay = self._pause() if error.retry_after is None else error.retry_after * (1 + self.draw() / 2)
+        pause = _PAUSE if error.retry_after is None else error.retry_after
+        delay = max(pause, min(pause * 2.0 ** (self.num_failed - 1), _LONGEST_PAUSE)) * (1 + self.draw() / 2)
         if delay >= self.seconds_left:
             raise error
         return delay
@@ -56,6 +58,3 @@ class Attempts:
     def succeed(self) -> None:
         """Something new was answered."""
         self.num_failed = 0
-
-    def _pause(self) -> float:
-        return min(_FIRST_PAUSE * 3.0 ** (self.num_failed - 1), _LONGEST_PAUSE) * self.draw()

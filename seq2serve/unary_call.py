@@ -18,7 +18,7 @@ class UnaryCall(Generic[Request]):
 
     def __init__(self, request: Request, attempts: Attempts, places: Sequence[int] = ()) -> None:
         """`places`: where the request's texts are among all that the caller gave."""
-        self.request = request
+        self.request: Request = request
         self._attempts = attempts
         self._places = places
 

@@ -43,8 +43,7 @@ _WITHOUT_BLANKS = [
 _JOINERS = frozenset("'’-\N{HYPHEN}\N{NON-BREAKING HYPHEN}")
 _BETWEEN_DIGITS = frozenset(".,:")
 _SAME_MARKS = {
-    **dict.fromkeys("“”„‟«»‹›‘’‚`「」『』", '"'),
-    **dict.fromkeys("'", '"'),
+    **dict.fromkeys("'`“”„‟«»‹›‘’‚「」『』", '"'),
     **dict.fromkeys("‐‑‒–—―", "-"),
     "。": ".",
     "、": ",",
@@ -146,11 +145,10 @@ def align(
     num_source, num_output = len(source_words), len(output_words)
     if not num_source or not num_output:
         return np.full(num_output, -1, np.int64)
-    source_kinds = _Kinds(source, source_words)
-    yield
-    output_kinds = _Kinds(output, output_words)
-    yield
+    source_kinds = yield from _kinds(source, source_words)
+    output_kinds = yield from _kinds(output, output_words)
     source_ranges = _overlapping(source_words, source_tokens)
+    yield
     output_ranges = _overlapping(output_words, output_tokens)
     aligned = np.empty(num_output, np.int64)
     positions = np.arange(num_source)
@@ -187,19 +185,32 @@ def word_pairs(
     return [(int(best[word]), word) for word in np.flatnonzero(is_attended).tolist()]
 
 
+@dataclass(frozen=True)
 class _Kinds:
     """The kinds of a text's words."""
 
-    def __init__(self, text: str, words: Sequence[Span]) -> None:
-        kinds = [kind(text[start : start + 1]) for start, _ in words]
-        self._numbers = np.array([ord(kind_) if kind_ else 0 for kind_ in kinds], np.int64)
-        self._are_symbols = np.array([bool(kind_) and _is_symbol(kind_) for kind_ in kinds], bool)
+    numbers: Int64
+    """The code point of each word's kind; 0 for letters and digits."""
+    are_symbols: Bool
 
     def may_translate(self, chunk: slice, source: "_Kinds") -> Bool:
         """Which source words the words of a part may be aligned to, bool [part, source words]; one at least."""
-        numbers = self._numbers[chunk, None]
-        are_same: Bool = (numbers == source._numbers) | ((numbers == 0) & source._are_symbols)
+        numbers = self.numbers[chunk, None]
+        are_same: Bool = (numbers == source.numbers) | ((numbers == 0) & source.are_symbols)
         return are_same | ~are_same.any(axis=1, keepdims=True)
+
+
+def _kinds(text: str, words: Sequence[Span]) -> Steps[_Kinds]:
+    kinds: list[str] = []
+    for start, _ in words:
+        kinds.append(kind(text[start]))
+        if len(kinds) % _CHARACTERS_A_STEP == 0:
+            yield
+    numbers = np.array([ord(kind_) if kind_ else 0 for kind_ in kinds], np.int64)
+    yield
+    are_symbols = np.array([bool(kind_) and _is_symbol(kind_) for kind_ in kinds], bool)
+    yield
+    return _Kinds(numbers, are_symbols)
 
 
 def _shares(weights: Float64) -> Float64:

@@ -9,6 +9,8 @@ _AMBIGUOUS = frozenset("\"'")
 _WITH_BLANK_BEHIND = frozenset("«‹")
 _WITH_BLANK_BEFORE = frozenset("»›?!:;")
 """Marks that some languages, as French, write with a blank on that side."""
+_FIRST_WIDE = 0x3000
+"""Of marks from this code point on, a blank is a part."""
 
 
 def blank_before(group: Group, gap: int, aligned: Aligned) -> str:

@@ -40,9 +40,15 @@ def _forms(cluster: str) -> Iterator[str]:
     if _is_latin(composed[0]):
         bare = "".join(mark for mark in unicodedata.normalize("NFD", composed) if not unicodedata.combining(mark))
         yield bare
-        yield anyascii(bare)
+        yield _in_ascii(bare)
     elif all(unicodedata.category(character).startswith("P") for character in composed):
-        yield anyascii(composed)
+        yield _in_ascii(composed)
+
+
+def _in_ascii(text: str) -> str:
+    """The text in ASCII; empty if a character of it has no counterpart there."""
+    forms = [anyascii(character) for character in text]
+    return "".join(forms) if all(forms) else ""
 
 
 def _is_latin(character: str) -> bool:

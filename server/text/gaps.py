@@ -131,12 +131,14 @@ def _ascending(costs: Sequence[Float64], lowest: int) -> Steps[list[int]]:
         sums.append(row[lowest:] + (np.minimum.accumulate(sums[-1]) if sums else 0.0))
         if number % _GROUPS_A_STEP == _GROUPS_A_STEP - 1:
             yield
+    yield
     chosen: list[int] = []
     end = None
     for row in reversed(sums):
         index = int(row[:end].argmin())
         chosen.append(lowest + index)
         end = index + 1
+    yield
     return chosen[::-1]
 
 

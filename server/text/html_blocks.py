@@ -69,9 +69,9 @@ class Block:
     pieces: list[str] = field(default_factory=list)
     """Of the text: without tags, references decoded, tabs and line breaks as spaces."""
     begins: list[int] = field(default_factory=list)
-    """Where each code point of the text begins in the content; the first of a kept element's where its opening tag does."""
+    """Where each code point of the text begins in the content; a kept element's first where its opening tag does."""
     ends: list[int] = field(default_factory=list)
-    """Where each code point of the text ends in the content; the last of a kept element's where its closing tag does."""
+    """Where each code point of the text ends in the content; a kept element's last where its closing tag does."""
     marks: list[Mark] = field(default_factory=list)
     """In the content's order."""
     kept: list[tuple[int, int]] = field(default_factory=list)

@@ -53,6 +53,8 @@ def parse_language_code(code: str) -> LanguageCode:
         raise ValueError(f"at most {_MAX_CHARACTERS} characters expected, got {len(code)}")
     language, *others = _normal_form(code)
     macrolanguage = MACROLANGUAGES.get(language)
+    if macrolanguage in LANGUAGE_REPLACEMENTS:  # sh, which is no language any more
+        macrolanguage = None
     return LanguageCode(
         code,
         tuple(_ever_broader([language, *others])),
@@ -95,10 +97,13 @@ def _normal_form(code: str) -> list[str]:
     if head[0] in ("x", "i"):  # private, or registered before there was a form
         return [*head, *rest]
     single: dict[str, str] = {}
+    extended: list[str] = []
     others: list[str] = []
     for kind, value in [*parse_tag("-".join(head)), *parse_tag("-".join(["und", *rest]))[1:]]:
         if kind in ("language", "script", "territory"):
             single[kind] = value
+        elif kind == "extlang":
+            extended.append(value)
         else:
             others += value.split("-")
     language = NORMALIZED_MACROLANGUAGES.get(single.get("language", head[0]), single.get("language", head[0]))
@@ -108,7 +113,7 @@ def _normal_form(code: str) -> list[str]:
     script = single.get("script") or (_likely_script(language, territory) if territory else None)
     if script == DEFAULT_SCRIPTS.get(language):
         script = None
-    return [subtag.lower() for subtag in (language, script, territory, *others) if subtag]
+    return [subtag.lower() for subtag in (language, *extended, script, territory, *others) if subtag]
 
 
 def _likely_script(language: str, territory: str) -> str | None:

@@ -59,8 +59,8 @@ def lay_out_html(content: str, find_segments: FindSegments, find_protected: Find
 
 @dataclass(slots=True)
 class _Text:
-    """A block whose tags are paired. `begins` and `ends` are those of `Block`; any
-    protected part begins and ends there as a kept element does."""
+    """A block whose tags are paired. `begins` and `ends` are those of `Block`; any protected part begins and ends there
+    as a kept element does."""
 
     text: str
     begins: list[int]
@@ -68,6 +68,10 @@ class _Text:
     marks: list[Mark]
     protected: list[Protected]
     """Those with text; their tags are not among the marks."""
+
+    def is_second(self, at: int) -> bool:
+        """Whether a code point is the second of a character reference."""
+        return at < len(self.text) and self.begins[at] == self.ends[at]
 
     def bounds(self, start: int, end: int) -> tuple[int, int]:
         """Where a part of the text begins and ends in the content, with the tags at its edges whose elements begin or
@@ -113,7 +117,7 @@ def _find_in_block(
         ranges = yield from _widened(text, ranges, whole.protected)
     words = _without(text, block.kept) if block.kept else text
     segments = []
-    for start, end in (yield from _united(text, ranges)):
+    for start, end in (yield from _united(whole, ranges)):
         if not words[start:end].isspace():
             segments.append((yield from _segment(content, whole, start, end)))
         yield
@@ -167,7 +171,7 @@ def _part(mark: Mark) -> None:
 def _protect(content: str, whole: _Text, spans: Sequence[tuple[int, int]]) -> Steps[None]:
     """Make protected parts of spans of the text, and take the marks inside them away."""
     gone: set[int] = set()
-    for start, end in (yield from _united(whole.text, spans)):
+    for start, end in (yield from _united(whole, spans)):
         first, last = whole.bounds(start, end)
         for mark in whole.marks_within(start, end, first, last):
             gone.add(mark.start)
@@ -183,11 +187,13 @@ def _protect(content: str, whole: _Text, spans: Sequence[tuple[int, int]]) -> St
         whole.marks = [mark for mark in whole.marks if mark.start not in gone]
 
 
-def _united(text: str, spans: Sequence[tuple[int, int]]) -> Steps[list[tuple[int, int]]]:
-    """Spans without white space at their ends, in order; of those that overlap one."""
+def _united(whole: _Text, spans: Sequence[tuple[int, int]]) -> Steps[list[tuple[int, int]]]:
+    """Spans without white space at their ends and with whole character references, in order; of those that overlap
+    one."""
     united: list[tuple[int, int]] = []
     for start, end in sorted(spans):
-        start, end = _strip(text, start, end)
+        start, end = _strip(whole.text, start, end)
+        start, end = start - whole.is_second(start), end + whole.is_second(end)
         if united and start < united[-1][1]:
             start, end = united[-1][0], max(end, united[-1][1])
             united.pop()

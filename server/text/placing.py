@@ -71,7 +71,7 @@ def place(translated: Translated) -> Steps[Placed]:
         return Placed(written, ends.tolist(), ())
     source_words = yield from words(translated.source)
     output_words = yield from words(output)
-    source_words, output_words = _cut_at_spans(translated, source_words, output_words)
+    source_words, output_words = yield from _cut_at_spans(translated, source_words, output_words)
     alignment = yield from align(
         translated.source,
         source_words,
@@ -85,8 +85,8 @@ def place(translated: Translated) -> Steps[Placed]:
     groups = yield from groups_of(translated.protected, source_words, translated.segment.text)
     gaps = yield from gaps_of(groups, aligned)
     order = _ordered(groups, gaps, len(output_words))
-    items = _items(translated, aligned, order)
     yield
+    items = yield from _items(translated, aligned, order)
     tags = yield from place_tags(translated.elements, items, translated.segment.text)
     return (yield from _Writer(translated, aligned, written, ends).write(order, groups, gaps, tags))
 
@@ -104,19 +104,28 @@ def _written(output: str, is_html: bool, is_upper: bool) -> Steps[tuple[str, Int
 
 def _cut_at_spans(
     translated: Translated, source_words: list[Span], output_words: list[Span]
-) -> tuple[list[Span], list[Span]]:
+) -> Steps[tuple[list[Span], list[Span]]]:
     """The words; those that had a protected span inside are cut there, and so are copies of them."""
     positions = np.array([position for position, _ in translated.protected], np.int64)
-    cuts: dict[str, set[int]] = {}
+    cuts_of_words: dict[int, set[int]] = {}
     starts = np.array([start for start, _ in source_words], np.int64)
     holders = starts.searchsorted(positions, "right") - 1
     for position, holder in zip(positions.tolist(), holders.tolist(), strict=True):
         start, end = source_words[holder] if holder >= 0 else (0, 0)
         if start < position < end:
-            cuts.setdefault(translated.source[start:end], set()).add(position - start)
-    if not cuts:
+            cuts_of_words.setdefault(holder, set()).add(position - start)
+    if not cuts_of_words:
         return source_words, output_words
-    return _cut(translated.source, source_words, cuts), _cut(translated.output, output_words, cuts)
+    yield
+    cuts: dict[str, set[int]] = {}
+    for holder, cuts_of_word in cuts_of_words.items():
+        start, end = source_words[holder]
+        cuts.setdefault(translated.source[start:end], set()).update(cuts_of_word)
+    source_words = _cut(translated.source, source_words, cuts)
+    yield
+    output_words = _cut(translated.output, output_words, cuts)
+    yield
+    return source_words, output_words
 
 
 def _cut(text: str, words: list[Span], cuts: dict[str, set[int]]) -> list[Span]:
@@ -139,16 +148,26 @@ def _ordered(groups: Sequence[Group], gaps: Sequence[int], num_words: int) -> li
     return order
 
 
-def _items(translated: Translated, aligned: Aligned, order: Sequence[int]) -> Items:
+def _items(translated: Translated, aligned: Aligned, order: Sequence[int]) -> Steps[Items]:
     """The places in the segment's text of what the items translate; all of it for a word that translates nothing."""
     origins, protected = translated.origins, translated.protected
-    of_source = [(origins[start], origins[end - 1]) for start, end in aligned.source_words]
-    everything = (0, len(translated.segment.text) - 1)
-    of_words = [of_source[index] if index >= 0 else everything for index in aligned.alignment.tolist()]
-    spans = [
-        of_words[item] if item >= 0 else (protected[~item][1].start, protected[~item][1].end - 1) for item in order
-    ]
-    firsts_and_lasts = np.array(spans, np.int64).reshape(-1, 2)
+    of_source: list[Span] = []
+    for start, end in aligned.source_words:
+        of_source.append((origins[start], origins[end - 1]))
+        if len(of_source) % _CHARACTERS_A_STEP == 0:
+            yield
+    of_source.append((0, len(translated.segment.text) - 1))  # index -1
+    yield
+    places: list[Span] = []
+    alignment = aligned.alignment.tolist()
+    for number, item in enumerate(order):
+        if number % _CHARACTERS_A_STEP == _CHARACTERS_A_STEP - 1:
+            yield
+        span = protected[~item][1] if item < 0 else None
+        places.append((span.start, span.end - 1) if span is not None else of_source[alignment[item]])
+    yield
+    firsts_and_lasts = np.array(places, np.int64).reshape(-1, 2)
+    yield
     return Items(firsts_and_lasts[:, 0], firsts_and_lasts[:, 1])
 
 

@@ -17,7 +17,7 @@ from server.text.steps import Steps
 
 Span = tuple[int, int]
 
-_TRIGGER = re.compile(r"[0-9@#{%$/\\©®\u0660-\u1fff\u203c-\U0010ffff]")
+_TRIGGER = re.compile(r"[0-9@#{%$</\\©®\u0660-\u1fff\u203c-\U0010ffff]")
 _INNER_DOT = re.compile(r"\w\.\w")
 """A text without these two has no span but those that a request lists."""
 
@@ -73,6 +73,8 @@ _OTHERS = {
         r"(?:(?![A-Za-z0-9])|(?=[x:]%))",
         r"(?<![\w%])%[A-Za-z_]\w*+%",
     ),
+    # Tags in a text that is no HTML.
+    "<": _compile(r"</?[A-Za-z][\w:-]*+(?:\s[^<>]*+)?/?>"),
     "$": _compile(r"(?<![\w$])\$[A-Za-z_]\w*+"),
 }
 
@@ -89,14 +91,16 @@ _NUMBERS = (
     # Numbers with separators: with their sign, currency or unit.
     _compile(
         rf"(?:(?<!\w)[-+−](?={_CURRENCY}?\d))?{_CURRENCY}?(?<![\w.])\d++(?:{_NUMBER_SEPARATOR}\d++)++"
-        rf"(?:T\d\d:\d\d(?::\d\d)?(?:\.\d++)?(?:Z|[+-]\d\d:?\d\d)?|[^\W\d]\w*+|%|{_CURRENCY})?",
+        rf"(?:T\d\d:\d\d(?::\d\d)?(?:\.\d++)?(?:Z|[+-]\d\d:?\d\d)?|[^\W\d]\w*+|%|[ \u00a0\u202f]?{_CURRENCY}(?!\d))?",
         r"(?<!\w)\d++[x×]\d++(?!\w)",
     ),
     # Versions; long numbers, with the word that they are in; hexadecimal ones.
     _compile(
         r"(?<![\w.])[vV]\d++(?:\.\d++)*+(?:-\w++(?:\.\w++)*+)?",
-        r"(?<!\w)[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}(?!\w)",
         rf"(?:{_CURRENCY}(?=\d))?(?<!\w)(?=[^\W\d]*+(?:\d{{1,4}}+[^\W\d]++)*+\d{{5}})\w++",
+    ),
+    _compile(
+        r"(?<!\w)[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}(?!\w)",
         r"(?<!\w)(?=[a-f]*+\d)(?=\d*+[a-f])[0-9a-f]{7,64}+(?!\w)",
         r"(?<!\w)0[xX][0-9a-fA-F]++(?!\w)",
         r"(?<![\w:])[0-9a-fA-F]{1,4}(?:::?[0-9a-fA-F]{1,4}){4,7}(?![\w:])",
@@ -116,7 +120,7 @@ _EMOJI: "regex.Pattern[str]" = regex.compile(
         | [\p{Extended_Pictographic}&&[\u2300-\U0010FFFF]] )
       [\p{Emoji_Modifier}\uFE0E\uFE0F\u20E3\U000E0020-\U000E007F]*+
       (?: \u200D\p{Extended_Pictographic}[\p{Emoji_Modifier}\uFE0E\uFE0F\U000E0020-\U000E007F]*+ )*+
-    )++""",
+    ){1,500}+""",
     regex.VERBOSE | regex.VERSION1,
 )
 """Emoji sequences of Unicode Technical Standard 51; several without anything between them are one match. Signs that are
@@ -139,16 +143,19 @@ def find_protected(text: str, do_not_translate: Sequence[str]) -> Steps[list[Pro
         spans += yield from _find_listed(text, do_not_translate)
     if not spans:
         return []
-    spans.sort(key=lambda span: (span[0], -span[1]))
-    yield
-    protected: list[Protected] = []
-    end = 0
-    for number, span in enumerate(spans):
+    ends: dict[int, int] = {}
+    for number, (start, end) in enumerate(spans):
         if number % _MATCHES_PER_STEP == 0:
             yield
-        if span[0] >= end:
-            end = span[1]
-            protected.append(Protected(*span, text[span[0] : end]))
+        ends[start] = max(end, ends.get(start, 0))
+    protected: list[Protected] = []
+    last_end = 0
+    for number, start in enumerate(sorted(ends)):
+        if number % _MATCHES_PER_STEP == 0:
+            yield
+        if start >= last_end:
+            last_end = ends[start]
+            protected.append(Protected(start, last_end, text[start:last_end]))
     return protected
 
 

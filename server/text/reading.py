@@ -15,7 +15,7 @@ from server.text.unreadable import Atom, find_unreadable, take_atoms, take_toget
 
 _LETTER = re.compile(r"[^\W\d_]")
 _CLOSING = frozenset(".,;:!?)]}…”»’")
-_ATOMS_PER_STEP = 500
+_ATOMS_PER_STEP = 200
 
 
 @dataclass(frozen=True)
@@ -47,6 +47,7 @@ def read(segment: Segment, alphabet: Alphabet) -> Steps[Reading]:
         return Reading("", range(1), (), False, 0)
     atoms = yield from take_atoms(segment, alphabet)
     num_unreadable = sum(atom.end - atom.start for atom in atoms if atom.form is None)
+    yield
     unreadable = yield from find_unreadable(segment, atoms)
     spans = yield from take_together(segment, unreadable)
     spans = yield from with_enclosing(segment, spans)
@@ -55,7 +56,8 @@ def read(segment: Segment, alphabet: Alphabet) -> Steps[Reading]:
     if not _LETTER.search("".join(builder.characters)):
         return Reading("", range(1), (), False, num_unreadable)
     yield
-    is_upper = builder.lower(alphabet)
+    is_upper = builder.lower(text, alphabet)
+    yield
     return Reading("".join(builder.characters), builder.origins, tuple(builder.protected), is_upper, num_unreadable)
 
 
@@ -75,11 +77,10 @@ class _Builder:
         for number, span in enumerate((*spans, None)):
             if number % _ATOMS_PER_STEP == 0:
                 yield
-            start = at
             while at < len(atoms) and (span is None or atoms[at].start < span.start):
                 self._add(atoms[at])
                 at += 1
-                if (at - start) % _ATOMS_PER_STEP == 0:
+                if at % _ATOMS_PER_STEP == 0:
                     yield
             if span is not None:
                 while at < len(atoms) and atoms[at].start < span.end:
@@ -119,10 +120,9 @@ class _Builder:
             at -= 1
             self.protected[at] = (length, self.protected[at][1])
 
-    def lower(self, alphabet: Alphabet) -> bool:
-        """Write a text that is in capitals in small letters. Returns whether it is in capitals."""
-        text = "".join(self.characters)
-        if not is_in_capitals(text):
+    def lower(self, source: str, alphabet: Alphabet) -> bool:
+        """Write in small letters what is in capitals in the segment's text. Returns whether it is."""
+        if not is_in_capitals("".join(map(source.__getitem__, self.origins[:-1]))):
             return False
-        self.characters = lower(text, alphabet)
+        self.characters = lower("".join(self.characters), alphabet)
         return True

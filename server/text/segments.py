@@ -1,13 +1,14 @@
 """How a plain text is laid out: what of it is translated, sentence by sentence, and what is kept as it is.
 
-Lines come first: breaks, blank lines, indentation, trailing blanks and the markers of list items are separators. Then
-each line is cut into its sentences (`sentences.py`). A sentence that is longer than a model's limit is cut once more.
+Lines come first: breaks, blank lines, indentation, trailing blanks and the markers of list items are separators; so are
+tabs, and the bars of a table's row, between its cells. Then each of them is cut into its sentences (`sentences.py`). A
+sentence that is longer than a model's limit is cut once more.
 """
 
 import enum
 import re
 from bisect import bisect_left
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from operator import attrgetter
 
 import regex
@@ -15,7 +16,6 @@ import regex
 from server.text.segment import Layout, Protected, Segment
 from server.text.sentences import find_sentences
 from server.text.steps import Steps
-from server.text.tokenizer import Tokenizer
 
 _LINE = re.compile(r"[^\n\r\v\f\x85\u2028\u2029]+")
 
@@ -29,6 +29,9 @@ _NUMBER = r"""(?:
 _LEAD = re.compile(rf"\s*(?:{_SYMBOL}|{_BARE_SYMBOL})*(?:{_NUMBER}(?:{_SYMBOL})*)?", re.VERBOSE)
 """A line's indentation and its markers with the blanks behind them: `- `, `* `, `• `, `1. `, `a) `, `(iv) `, `## `,
 `> `, `[x] `, and several of them, as in `> - [ ] `. No marker begins a date as `3. 12. 2024`, or `e. e. cummings`."""
+
+_CELL = re.compile(r"[^\t]+")
+_ROW_CELL = re.compile(r"[^|\t]+")
 
 _CLAUSE = re.compile(r"[,;:—–.!?…،؛؟][\"'”’»›)\]]*(?=\s)|[、，；：。！？][」』”）]*")
 _WORD_END = re.compile(r"(?<=\S)(?=\s)")
@@ -70,14 +73,27 @@ def find_segments(text: str, language: str, splitting: Splitting, whole: Sequenc
         if start == end:
             pass
         elif splitting is Splitting.SENTENCES:
-            sentences = yield from find_sentences(text[start:end], language)
-            segments += [(start + first, start + last) for first, last in sentences]
+            for cell, cell_end in _cells(text, start, end):
+                sentences = yield from find_sentences(text[cell:cell_end], language)
+                segments += [(cell + first, cell + last) for first, last in sentences]
         else:
             segments.append((start, end))
         yield
     if whole:
         return (yield from _joined_inside(text, segments, whole))
     return segments
+
+
+def _cells(text: str, start: int, end: int) -> Iterator[Span]:
+    """The cells of a line, which mostly is one: a row of a table begins with a bar, or has tabs."""
+    is_row = text.startswith("|", start)
+    if not is_row and text.find("\t", start, end) < 0:
+        yield start, end
+        return
+    for cell in (_ROW_CELL if is_row else _CELL).finditer(text, start, end):
+        stripped = _stripped(text, *cell.span())
+        if stripped[0] < stripped[1]:
+            yield stripped
 
 
 def lay_out(content: str, language: str, splitting: Splitting, protected: Sequence[Protected]) -> Steps[Layout]:
@@ -104,6 +120,7 @@ def lay_out(content: str, language: str, splitting: Splitting, protected: Sequen
             if span.start >= start:
                 own.append(Protected(span.start - start, span.end - start, span.literal))
             following += 1
+            yield
         layout.append(Segment(content[start:end], range(start, end + 1), tuple(own)))
         position = end
         yield
@@ -250,34 +267,3 @@ def _stripped(text: str, start: int, end: int) -> Span:
     inner = part.strip()
     start += len(part) - len(part.lstrip())
     return start, start + len(inner)
-
-
-_SENTENCE_END = re.compile(r"(?<=[.!?…。！？])[\"'»”’)\]]*\s+|\n+")
-
-
-def split_sentences(text: str) -> list[str]:
-    """Pieces of the text that end where a sentence ends, in order; only white space between them is lost."""
-    ends = [match.end() for match in _SENTENCE_END.finditer(text)]
-    pieces = (text[start:end].strip() for start, end in zip([0, *ends], [*ends, len(text)], strict=True))
-    return [piece for piece in pieces if piece]
-
-
-def segment(text: str, tokenizer: Tokenizer, max_tokens: int) -> Steps[list[list[int]]]:
-    """The token ids of a text in as few segments of at most `max_tokens` as its sentence ends allow.
-
-    Each segment ends with EOS; one is longer than `max_tokens` if a single sentence is, and one that is EOS alone
-    says that the text has nothing to translate.
-    """
-    whole = tokenizer.encode(text)
-    yield
-    if len(whole) <= max_tokens:
-        return [whole]
-    # Pieces of the vocabulary end at white space: the ids of sentences, put together, are the ids of the text.
-    segments: list[list[int]] = [[]]
-    for sentence in split_sentences(text):
-        *ids, _ = tokenizer.encode(sentence)
-        if segments[-1] and len(segments[-1]) + len(ids) + 1 > max_tokens:
-            segments.append([])
-        segments[-1] += ids
-        yield
-    return [[*ids, whole[-1]] for ids in segments]

@@ -6,6 +6,8 @@ the pieces that it returns are not the line again, the line stays whole. Of the 
 that stand behind the end of a sentence, before a word, and not behind the initials of a name.
 """
 
+import re
+from collections.abc import Iterator
 from itertools import pairwise
 
 import regex
@@ -15,18 +17,39 @@ from server.text.steps import Steps
 
 _MARKS = r"\p{Sentence_Break=STerm}\p{Sentence_Break=ATerm}。｡…;\u037E"
 """What ends a sentence in some language: Unicode's characters for it (UAX #29), which sentencex has as well, and the
-question mark of Greek. A line that has none before its last word is one sentence."""
+question mark of Greek."""
 _END = regex.compile(rf"[{_MARKS}]")
-_WORD = regex.compile(r"[\p{L}\p{N}]")
+_COMMON_MARKS = frozenset(".!?。")
+_WORD = re.compile(r"[^\W_]")
+_LETTER = re.compile(r"[^\W\d_]")
 _LAST_MARK_OR_WORD = regex.compile(rf"(?r)[{_MARKS}\p{{L}}\p{{N}}]")
 _REFERENCE = regex.compile(r"(?:\s*\[\p{N}+\])+\s*\Z")
 _INITIALS = regex.compile(r"[\p{Ps}\p{Pi}\"']*(?:\p{Lu}\p{M}*\.-?)+")
+_ABBREVIATION = regex.compile(r"(?:\p{L}{1,3}\.)+\p{L}{1,3}\.|\p{L}\.|\p{N}{1,2}\.|.*(?:\.\.|…)")
+"""A last word behind which a small letter begins no sentence."""
+_ORDINAL = regex.compile(r"\p{N}{1,2}\.")
+_LANGUAGES_WITH_ORDINALS = frozenset(
+    [
+        *("bs", "cs", "da", "de", "et", "fi", "fo", "hr", "hu", "is"),
+        *("lb", "lv", "nb", "nn", "no", "pl", "sk", "sl", "sr", "tr"),
+    ]
+)
+"""Those that write `3.` for third."""
+_IN_BRACKETS = regex.compile(
+    rf"[(\[（][^()\[\]（）]*[{_MARKS}][\"'”’»]*[)\]）]\s+(?=[\p{{Lu}}\p{{Lo}}\p{{Ps}}\p{{Pi}}\"'¿¡])"
+)
+"""A sentence in brackets, with what is behind it up to another sentence."""
+_BRACKETS = frozenset("([（")
+_QUOTED = frozenset("」』")
+_PARTICLES = frozenset("とはがのをにでもやかっへ")
+"""Behind a quotation they say in Japanese that its sentence goes on."""
+_OPENING = frozenset("'\"“‘«„(")
 
-_FULL_STOPS = str.maketrans("…", ".")
-"""sentencex does not take an ellipsis that is one character for an end."""
+_AS_PLAIN = str.maketrans({"…": ".", **{chr(code): " " for code in [*range(32), 127]}})
+"""What sentencex does not know: an ellipsis that is one character, and control characters between sentences."""
 
 _WINDOW = 2_000
-"""Characters of a line that sentencex gets at once: it takes time that grows with the quotations times the ends."""
+"""Characters of a line that sentencex gets at once: it takes time that grows with the addresses times the ends."""
 _TAIL = 80
 """Characters before a boundary in which its last two words are looked for."""
 
@@ -38,17 +61,16 @@ def find_sentences(line: str, language: str) -> Steps[list[tuple[int, int]]]:
     line: without line breaks, and without white space at its ends.
     language: BCP 47 code; of an unknown language the rules of English are taken.
     """
-    end = _END.search(line)
-    if end is None or _WORD.search(line, end.end()) is None:
-        return [(0, len(line))] if line else []
-    starts = yield from _ask(line, language)
-    return (yield from _joined(line, starts))
-
-
-def _ask(line: str, language: str) -> Steps[list[int]]:
-    """Where sentencex lets a sentence begin, but for the first."""
     code = language.partition("-")[0].lower()
-    text = line.translate(_FULL_STOPS)
+    starts = yield from _ask(line, code)
+    if not starts and line[:1] not in _BRACKETS:
+        return [(0, len(line))] if line else []
+    return (yield from _sentences_between(line, starts, code))
+
+
+def _ask(line: str, code: str) -> Steps[list[int]]:
+    """Where sentencex lets a sentence begin, but for the first."""
+    text = line.translate(_AS_PLAIN) if "…" in line or not line.isprintable() else line
     starts: list[int] = []
     position = 0
     while position < len(text):
@@ -70,18 +92,50 @@ def _ask(line: str, language: str) -> Steps[list[int]]:
     return starts
 
 
-def _joined(line: str, starts: list[int]) -> Steps[list[tuple[int, int]]]:
-    """The sentences between the starts, those joined that are none by themselves."""
+def _sentences_between(line: str, starts: list[int], code: str) -> Steps[list[tuple[int, int]]]:
+    """The sentences between the starts, without those starts at which none begins."""
     sentences: list[tuple[int, int]] = []
     begin = 0
-    for start, following in pairwise([*starts, len(line)]):
-        has_word = _WORD.search(line, start, following) is not None
-        if has_word and _is_ended(line, begin, start) and not _ends_with_initials(line, begin, start):
-            sentences.append((begin, begin + len(line[begin:start].rstrip())))
-            begin = start
-        yield
+    for piece, end in pairwise([0, *starts, len(line)]):
+        for start in _starts_in(line, piece, end):
+            if _begins_sentence(line, begin, start, end, code):
+                sentences.append((begin, begin + len(line[begin:start].rstrip())))
+                begin = end - len(line[start:end].lstrip())
+            yield
     sentences.append((begin, len(line)))
     return sentences
+
+
+def _starts_in(line: str, piece: int, end: int) -> Iterator[int]:
+    """The start of a piece, and those behind the sentences in brackets that it begins with."""
+    if piece and line[piece - 1] in _OPENING and line[piece - 2].isspace() and line[piece].isalnum():
+        piece -= 1  # as in `It rains. 'Tis wet.`
+    yield piece
+    while bracketed := _IN_BRACKETS.match(line, piece, end):
+        piece = bracketed.end()
+        yield piece
+
+
+def _begins_sentence(line: str, begin: int, start: int, end: int, code: str) -> bool:
+    """Whether at `start` the sentence that begins at `begin` has ended, and another one with a word follows up to
+    `end`."""
+    if start <= begin or not (_LETTER.search(line, begin, start) and _WORD.search(line, start, end)):
+        return False
+    tail = line[max(begin, start - _TAIL) : start].rstrip()
+    if tail[-1:] not in _COMMON_MARKS and not _is_ended(line, begin, start):
+        return False
+    following = line[start]
+    if line[start - 1] in _QUOTED and following in _PARTICLES:
+        return False
+    words = tail.split()
+    last = words[-1] if words else ""
+    if line[start - 1] == "." and not (last.islower() and following.isupper()):
+        return False  # as in `ASP.NET`, unlike `red.Then`
+    if _INITIALS.fullmatch(last) and (len(words) == 1 or code == "fr"):
+        return False  # sentencex knows initials, but not those of French: `M. Dupont`
+    if _ORDINAL.fullmatch(last) and (code in _LANGUAGES_WITH_ORDINALS or following.isdigit()):
+        return False
+    return not (following.islower() and _ABBREVIATION.fullmatch(last))
 
 
 def _is_ended(line: str, begin: int, end: int) -> bool:
@@ -89,12 +143,3 @@ def _is_ended(line: str, begin: int, end: int) -> bool:
     reference = _REFERENCE.search(line, max(begin, end - _TAIL), end)
     last = _LAST_MARK_OR_WORD.search(line, begin, reference.start() if reference else end)
     return last is not None and _END.match(last.group()) is not None
-
-
-def _ends_with_initials(line: str, begin: int, end: int) -> bool:
-    """Whether the last word is an initial that belongs to a name: it stands alone, or behind another part of the name.
-    (`plan B.` does end a sentence.)"""
-    words = line[max(begin, end - _TAIL) : end].split()
-    if not words or not _INITIALS.fullmatch(words[-1]):
-        return False
-    return len(words) == 1 or words[-2][0].isupper() or words[-2].endswith(".")

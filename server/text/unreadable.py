@@ -1,6 +1,7 @@
 """The parts of a segment that a vocabulary lacks, and how far they reach."""
 
 import html
+import re
 from typing import NamedTuple
 
 import regex
@@ -10,6 +11,7 @@ from server.text.folding import fold
 from server.text.segment import Protected, Segment
 from server.text.steps import Steps
 
+_WORD = re.compile("[^ ]+| ")
 _CLUSTER: "regex.Pattern[str]" = regex.compile(r"\X")
 _ATOMS_PER_STEP = 100
 
@@ -29,28 +31,41 @@ _ENCLOSING = {
 
 
 class Atom(NamedTuple):
-    """A grapheme cluster of a segment's text, outside what the segment protects."""
+    """A word of a segment's text that can be read as it is, else a grapheme cluster; outside what the segment
+    protects."""
 
     start: int
     end: int
     form: str | None
     """What a model reads for it; "" for what is invisible, None for what cannot be read."""
     is_wordlike: bool
-    """Whether it is a letter or a number."""
+    """Whether it has letters or numbers."""
+    has_letter: bool
 
 
 def take_atoms(segment: Segment, alphabet: Alphabet) -> Steps[list[Atom]]:
     """All of a segment's text but what it protects, in order."""
     atoms: list[Atom] = []
-    start = 0
+    start = num_steps = 0
     for gap_end, next_start in (*((span.start, span.end) for span in segment.protected), (len(segment.text), 0)):
-        for match in _CLUSTER.finditer(segment.text, start, gap_end):
-            cluster = match.group()
-            atoms.append(Atom(*match.span(), fold(cluster, alphabet), any(map(str.isalnum, cluster))))
-            if len(atoms) % _ATOMS_PER_STEP == 0:
+        for word in _WORD.finditer(segment.text, start, gap_end):
+            if alphabet.has_all(word.group()):
+                atoms.append(_atom(*word.span(), word.group(), word.group()))
+                num_steps += 1
+            else:
+                for match in _CLUSTER.finditer(segment.text, *word.span()):
+                    atoms.append(_atom(*match.span(), match.group(), fold(match.group(), alphabet)))
+                    num_steps += 1
+                    if num_steps % _ATOMS_PER_STEP == 0:
+                        yield
+            if num_steps % _ATOMS_PER_STEP == 0:
                 yield
         start = next_start
     return atoms
+
+
+def _atom(start: int, end: int, text: str, form: str | None) -> Atom:
+    return Atom(start, end, form, any(map(str.isalnum, text)), any(map(str.isalpha, text)))
 
 
 def find_unreadable(segment: Segment, atoms: list[Atom]) -> Steps[list[Protected]]:
@@ -72,7 +87,7 @@ def find_unreadable(segment: Segment, atoms: list[Atom]) -> Steps[list[Protected
             at += 1
             continue
         first, last = yield from _reach(segment.text, atoms, at, breaks)
-        if run and (yield from _go_together(segment.text, atoms, run[1], first, breaks)):
+        if run and (yield from _go_together(atoms, run[1], first, breaks)):
             run = run[0], last
         else:
             spans += [_span(segment, atoms, run)] if run else []
@@ -125,7 +140,7 @@ def _belongs(text: str, atom: Atom, reached: Atom, is_of_word: bool) -> bool:
     return text[atom.start].isdigit() or (is_of_word and reached.form == "")
 
 
-def _go_together(text: str, atoms: list[Atom], last: int, first: int, breaks: set[int]) -> Steps[bool]:
+def _go_together(atoms: list[Atom], last: int, first: int, breaks: set[int]) -> Steps[bool]:
     """Whether between two runs, of which one ends with the atom `last` and the next begins with `first`, there is
     nothing to translate."""
     if first <= last:
@@ -134,7 +149,7 @@ def _go_together(text: str, atoms: list[Atom], last: int, first: int, breaks: se
     for number, atom in enumerate(atoms[last + 1 : first]):
         if number % _ATOMS_PER_STEP == _ATOMS_PER_STEP - 1:
             yield
-        is_between = atom.form in (" ", "") or (are_words and not text[atom.start].isalpha())
+        is_between = atom.form in (" ", "") or (are_words and not atom.has_letter)
         if not is_between or atom.start in breaks:
             return False
     return atoms[first].start not in breaks

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from queue import SimpleQueue
 
 import pytest
 import trustme
@@ -65,21 +66,22 @@ def encrypted(address: str, folder: Path) -> Iterator[int]:
         inner_reader, inner_writer = await asyncio.open_connection(target.host, target.port)
         await asyncio.gather(copy(reader, inner_writer), copy(inner_reader, writer))
 
-    async def listen() -> int:
-        proxy = await asyncio.start_server(serve, "localhost", 0, ssl=context)
-        port: int = proxy.sockets[0].getsockname()[1]
-        return port
+    async def listen() -> None:
+        proxy = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=context)
+        ended = asyncio.Event()
+        started.put((proxy.sockets[0].getsockname()[1], asyncio.get_running_loop(), ended))
+        await ended.wait()
+        proxy.close()
 
-    loop = asyncio.new_event_loop()
-    port = loop.run_until_complete(listen())
-    thread = threading.Thread(target=loop.run_forever)
+    started: SimpleQueue[tuple[int, asyncio.AbstractEventLoop, asyncio.Event]] = SimpleQueue()
+    thread = threading.Thread(target=asyncio.run, args=(listen(),))
     thread.start()
+    port, loop, ended = started.get()
     try:
         yield port
     finally:
-        loop.call_soon_threadsafe(loop.stop)
+        loop.call_soon_threadsafe(ended.set)
         thread.join()
-        loop.close()
 
 
 def test_there_is_an_expectation_of_every_recipe() -> None:

@@ -40,11 +40,10 @@ def test_a_server_that_does_not_say_when_is_not_asked_again() -> None:
 
 
 def test_nothing_is_waited_for_that_comes_after_the_deadline() -> None:
-    one, clock = attempts(seconds=5.0)
-    assert is_repeated(one, overloaded(4.9))
-    clock.now += 2.0
-    assert not is_repeated(one, overloaded(3.0))
-    assert is_repeated(one, overloaded(2.9))
+    for seconds, is_in_time in ((4.9, True), (3.0, False), (2.9, True)):
+        one, clock = attempts(seconds=5.0)
+        clock.now += 0.0 if seconds == 4.9 else 2.0
+        assert is_repeated(one, overloaded(seconds)) is is_in_time
     assert one.seconds_left == pytest.approx(3.0)
     clock.now += 10.0
     assert one.seconds_left == 0.0
@@ -68,9 +67,17 @@ def test_a_wrong_request_is_wrong_however_it_broke() -> None:
 
 
 def test_what_broke_is_asked_for_again_soon_and_then_less_soon() -> None:
-    one, _ = attempts(draw=1.0)
+    one, _ = attempts()
     delays = [one.delay_after(UNAVAILABLE, was_broken=True) for _ in range(MAX_ATTEMPTS - 1)]
-    assert delays == pytest.approx([0.1, 0.3, 0.9, 2.7])
+    assert delays == pytest.approx([0.1, 0.2, 0.4, 0.8, 1.6, 3.0, 3.0])
+
+
+def test_a_server_that_stays_overloaded_is_asked_less_and_less_and_never_before_it_says() -> None:
+    often, seldom = attempts()[0], attempts()[0]
+    delays = [
+        [one.delay_after(overloaded(seconds)) for _ in range(4)] for one, seconds in ((often, 1.0), (seldom, 5.0))
+    ]
+    assert delays == [[1.0, 2.0, 3.0, 3.0], [5.0] * 4]
 
 
 def test_without_retries_there_are_none() -> None:

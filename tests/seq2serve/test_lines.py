@@ -155,7 +155,7 @@ def test_pieces_put_together_are_the_text_and_none_but_blank_ones_is_longer_than
         ("A dog runs. A cat", ["A dog runs.", " ", "A cat"]),
         ("Dogs run fast! Cats", ["Dogs run fast!", " ", "Cats"]),
         ("one two three four", ["one two three", " ", "four"]),
-        ("one two\t  three four", ["one two", "\t  ", "three four"]),
+        ("one two\t  threefour five", ["one two", "\t  ", "threefour five"]),
         ("one\ntwo. three\nfour five", ["one\ntwo. three", "\n", "four five"]),
         ("x" * 40, ["x" * 16, "x" * 16, "x" * 8]),
         (" " * 40, [" " * 40]),

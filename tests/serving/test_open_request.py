@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from server.text.reading import Reading
 
 from seq2serve.pb import translation_pb2 as pb
 from server.decoding.engine import Engine
@@ -25,6 +24,7 @@ from server.serving.models.catalogue import ServedModel
 from server.serving.requests.content_result import ContentResult
 from server.serving.requests.open_request import OpenRequest
 from server.serving.requests.parsed import KeptSegment, ParsedContent, ParsedSegment, TranslationRequest
+from server.text.reading import Reading
 from server.text.segment import Segment
 from server.text.sentencepieces import SentencePieceTokenizer
 from server.text.tokenizer import Tokenizer

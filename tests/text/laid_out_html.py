@@ -3,11 +3,11 @@
 import re
 from collections.abc import Sequence
 from html.parser import HTMLParser
-from itertools import chain
+from itertools import chain, pairwise
 from typing import TypeVar
 
 from server.text.html_tokens import Kind, tokenize
-from server.text.markup import escape, lay_out_html
+from server.text.markup import FindProtected, FindSegments, escape, lay_out_html
 from server.text.segment import Layout, Protected, Segment
 from server.text.steps import Steps
 
@@ -31,14 +31,19 @@ swim.<br>He is 3 years old.</p>
 
 def find_segments(text: str, whole: Sequence[Protected]) -> Steps[list[tuple[int, int]]]:
     """Sentences end at a full stop and a space, even in what is protected."""
-    yield
-    ends = [match.end() for match in re.finditer(r"\. ", text)]
-    return list(zip([0, *ends], [*ends, len(text)], strict=True))
+    starts = [0]
+    for match in re.finditer(r"\. ", text):
+        starts.append(match.end())
+        yield
+    return list(pairwise([*starts, len(text)]))
 
 
 def find_protected(text: str) -> Steps[list[Protected]]:
-    yield
-    return [Protected(*match.span(), match[0]) for match in re.finditer(r"https?://[^\s]+|[@#]\w+|\{\w+\}", text)]
+    found = []
+    for match in re.finditer(r"https?://[^\s]+|[@#]\w+|\{\w+\}", text):
+        found.append(Protected(*match.span(), match[0]))
+        yield
+    return found
 
 
 def run(steps: Steps[_Result]) -> _Result:
@@ -125,9 +130,11 @@ def tags_of(content: str) -> list[str]:
     return [content[start:end] for kind, start, end, _ in run(tokenize(content)) if kind is not Kind.TEXT]
 
 
-def check(content: str) -> Layout:
+def check(
+    content: str, find_ranges: FindSegments = find_segments, find_spans: FindProtected = find_protected
+) -> Layout:
     """What is true of every layout."""
-    layout = lay_out(content)
+    layout = run(lay_out_html(content, find_ranges, find_spans))
     parts = [part if isinstance(part, str) else content[part.start : part.end] for part in layout]
     assert "".join(parts) == content
     for segment in layout:

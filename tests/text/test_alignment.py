@@ -54,7 +54,8 @@ def test_marks_of_other_scripts_are_of_one_kind(mark: str, other: str) -> None:
 def aligned(source: str, output: str, attention: list[list[float]] | None) -> list[int]:
     source_words, output_words = all_at_once(words(source)), all_at_once(words(output))
     weights = None if attention is None else np.array(attention, np.float32)
-    return all_at_once(align(source, source_words, output, output_words, source_words, output_words, weights)).tolist()  # type: ignore[no-any-return]
+    steps = align(source, source_words, output, output_words, source_words, output_words, weights)
+    return [int(word) for word in all_at_once(steps)]
 
 
 def test_a_word_is_aligned_to_what_it_attends_to_most() -> None:

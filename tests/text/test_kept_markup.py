@@ -130,6 +130,16 @@ def test_a_literal_does_not_become_something_else_by_what_is_written_behind_it()
     assert segment_of("See https://x.org/< now").protected == (Protected(4, 19, "https://x.org/&lt;"),)
 
 
+def test_a_reference_to_two_code_points_is_protected_whole() -> None:
+    def find_second(text: str) -> Steps[list[Protected]]:
+        yield
+        return [Protected(3, 4, text[3:4])]
+
+    (segment,) = run(lay_out_html("a &NotEqualTilde; b", find_segments, find_second))
+    assert isinstance(segment, Segment)
+    assert segment.protected == (Protected(2, 4, "&NotEqualTilde;"),)
+
+
 def test_a_protected_span_has_the_tags_inside_it() -> None:
     mention = '<p>Hello <a href="https://x" class="mention">@<span>anna</span></a>, hi.</p>'
     segment = segment_of(mention)

@@ -1,73 +1,11 @@
-import itertools
-import re
-import time
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from html import escape
-from html.parser import HTMLParser
+from dataclasses import replace
 
-import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from server.text.alignment import Float32, words
 from server.text.placing import Placed, Translated, place
-from server.text.segment import Element, Protected, Segment
+from server.text.segment import Segment
 from tests.fakes import all_at_once
-
-MARKS = re.compile(r"(⟦[^⟧]*⟧|<[a-z][^>]*>|</[a-z]+>)")
-
-
-def taken_out(marked: str, *, is_html: bool | None = None) -> Translated:
-    """A segment whose protected spans are in ⟦ ⟧ and whose elements are in tags; the output is still empty."""
-    text, protected, elements, open_ = "", [], [], []
-    for part in MARKS.split(marked):
-        if part.startswith("⟦"):
-            literal = part[1:-1]
-            is_tag = literal.startswith("<")
-            protected.append(Protected(len(text), len(text) + (0 if is_tag else len(literal)), literal))
-            text += "" if is_tag else literal
-        elif part.startswith("</"):
-            number = open_.pop()
-            elements[number] = elements[number]._replace(end=len(text), closing=part)
-        elif part.startswith("<"):
-            open_.append(len(elements))
-            elements.append(Element(len(text), len(text), part, ""))
-        else:
-            text += part
-    if is_html is None:
-        is_html = bool(elements)
-    segment = Segment(text, range(len(text) + 1), tuple(protected), tuple(elements), is_html)
-    return read(segment, collapses=True)
-
-
-def read(segment: Segment, *, collapses: bool) -> Translated:
-    """What a model reads: without protected spans, with one blank or both of those that were around them."""
-    text, source, origins, protected, at = segment.text, "", list[int](), list[tuple[int, Protected]](), 0
-    for span in segment.protected:
-        source, origins = source + text[at : span.start], [*origins, *range(at, span.start)]
-        at = span.end
-        protected.append((len(source), span))
-        if collapses:
-            while (not source or source[-1:].isspace()) and text[at : at + 1].isspace():
-                at += 1
-    source, origins = source + text[at:], [*origins, *range(at, len(text) + 1)]
-    return Translated(segment, source, origins, protected, segment.elements, "")
-
-
-def with_output(translated: Translated, output: str, pairs: str | None = None) -> Translated:
-    """pairs: "source-output" words, separated by blanks; words are tokens."""
-    if pairs is None:
-        return replace(translated, output=output)
-    source_words, output_words = all_at_once(words(translated.source)), all_at_once(words(output))
-    attention = np.full((len(output_words), len(source_words)), 0.01, np.float32)
-    for pair in pairs.split():
-        source_word, output_word = map(int, pair.split("-"))
-        attention[output_word, source_word] = 0.9
-    return replace(
-        translated, output=output, source_tokens=source_words, output_tokens=output_words, attention=attention
-    )
+from tests.text.taken_out import check, taken_out, with_output
 
 
 def placed(marked: str, output: str, pairs: str | None = None, *, is_html: bool | None = None) -> str:
@@ -75,28 +13,6 @@ def placed(marked: str, output: str, pairs: str | None = None, *, is_html: bool 
     result = all_at_once(place(translated))
     check(translated, result)
     return result.text
-
-
-def check(translated: Translated, result: Placed) -> None:
-    """What is true of every result."""
-    for (_, span), (start, end) in zip(translated.protected, result.spans, strict=True):
-        assert result.text[start:end] == span.literal
-    assert all(first[1] <= second[0] for first, second in itertools.pairwise(result.spans))
-    offsets = list(result.offsets)
-    assert offsets == sorted(offsets)
-    assert len(offsets) == len(translated.output) + 1
-    assert offsets[-1] <= len(result.text)
-    for character, offset in zip(translated.output, offsets, strict=False):
-        written = character.upper() if translated.is_upper else character
-        written = escape(written, quote=False) if translated.segment.is_html else written
-        assert character.isspace() or result.text.startswith(written, offset)
-    taken = np.zeros(len(result.text) + 1, int)
-    for start, end in result.spans:
-        taken[start:end] += 1
-    for at, character in enumerate(translated.output):
-        if not character.isspace():
-            assert not taken[offsets[at]]
-            taken[offsets[at]] += 1
 
 
 SENTENCES = [
@@ -188,6 +104,7 @@ ELEMENTS = [
     ("the <b> dog </b> runs", "le chien court", "0-0 1-1 2-2", "le <b>chien</b> court"),
     ("Tom & <b>Jerry</b> < you", "Tom & Jerry < toi", None, "Tom &amp; <b>Jerry</b> &lt; toi"),
     ("see <a>⟦<img>⟧</a> here", "voir ici", "0-0 1-1", "voir <a><img></a> ici"),
+    ("<a>the dog <b></b></a> runs", "le chien court", None, "<a>le chien<b></b></a> court"),
     ("<b>dogs</b>", "", None, "<b></b>"),
     ("<b>⟦{0}⟧</b> <i>⟦{1}⟧</i>", "", None, "<b>{0}</b> <i>{1}</i>"),
     ("<b>not</b> eat", "ne mange pas", "0-0 1-1 0-2", "<b>ne</b> mange pas"),
@@ -226,179 +143,3 @@ def test_what_has_nothing_to_be_placed_is_as_the_model_wrote_it() -> None:
     assert all_at_once(place(Translated(segment, segment.text, range(11), (), (), "un  chien <b>"))) == Placed(
         "un  chien <b>", range(14), ()
     )
-
-
-texts = st.text(st.sampled_from("ab c5.,-'\"()?«»é你ด\u0301&<_"), max_size=6)
-literals = st.sampled_from(["{0}", "http://a.b/?c&d", "😊", "£", "%s", "a b", "<br>"])
-"""The last one is a tag, which the segment's text has not."""
-
-
-@dataclass(frozen=True)
-class Built:
-    """A segment, and what a translation of HTML and of plain text is that is the same."""
-
-    segment: Segment
-    html: str
-    plain: str
-
-
-@st.composite
-def built_segments(draw: st.DrawFn, *, has_elements: bool) -> Built:
-    parts = texts.map(lambda text: re.sub(r"\s", "", text)) | literals.map(as_protected)
-    tokens = [token for token in draw(st.lists(st.lists(parts, min_size=1, max_size=3), max_size=6)) if any(token)]
-    if has_elements:  # whether a tag without text is in the element that ends there, nobody knows
-        tokens = [[part for part in token if part != as_protected("<br>")] or ["a"] for token in tokens]
-    for end in (0, -1):  # a segment has no white space at its ends
-        while tokens and not any(map(text_of, tokens[end])):
-            del tokens[end]
-    text, html, plain = "", "", ""
-    protected, elements, open_ = list[Protected](), list[Element](), list[int]()
-    for left, token in zip(reversed(range(len(tokens))), tokens, strict=True):
-        for _ in range(draw(st.integers(0, 2)) if has_elements else 0):
-            number = len(elements)
-            elements.append(Element(len(text), len(text), f"<x{number}>", f"</x{number}>"))
-            html += f"<x{number}>"
-            if draw(st.booleans()):
-                open_.append(number)
-            else:
-                html += f"</x{number}>"
-                break  # another empty one would be as well inside as behind it
-        for part in token:
-            if isinstance(part, Protected):
-                protected.append(part._replace(start=len(text), end=len(text) + len(text_of(part))))
-            text += text_of(part)
-            plain += part if isinstance(part, str) else part.literal
-            html += escape(part, quote=False) if isinstance(part, str) else part.literal
-        while open_ and (not left or draw(st.booleans())):
-            number = open_.pop()
-            elements[number] = elements[number]._replace(end=len(text))
-            html += f"</x{number}>"
-        blank = draw(st.sampled_from([" ", " ", "  ", "\u00a0", "\t"])) if left else ""
-        text, html, plain = text + blank, html + blank, plain + blank
-    return Built(Segment(text, range(len(text) + 1), tuple(protected), tuple(elements), True), html, plain)
-
-
-def as_protected(literal: str) -> Protected:
-    return Protected(0, 0, literal)
-
-
-def text_of(part: str | Protected) -> str:
-    """What a segment's text has of it."""
-    if isinstance(part, str):
-        return part
-    return "" if part.literal.startswith("<") else part.literal
-
-
-def tokens_of(text: str, bounds: Sequence[int]) -> list[tuple[int, int]]:
-    cuts = [0, *sorted({bound % (len(text) + 1) for bound in bounds}), len(text)]
-    return list(itertools.pairwise(cuts))
-
-
-def with_copy(segment: Segment, bounds: Sequence[int], *, collapses: bool, attends: bool) -> Translated:
-    """A translation by a model that copies what it reads."""
-    translated = read(segment, collapses=collapses)
-    tokens = tokens_of(translated.source, bounds)
-    attention: Float32 | None = np.eye(len(tokens), dtype=np.float32) if attends else None
-    return replace(
-        translated, output=translated.source, source_tokens=tokens, output_tokens=tokens, attention=attention
-    )
-
-
-any_bounds = st.lists(st.integers(0, 50), max_size=12)
-
-
-@settings(max_examples=300)
-@given(built_segments(has_elements=False), any_bounds, st.booleans(), st.booleans())
-def test_a_copy_is_the_segment_again(built: Built, bounds: list[int], collapses: bool, attends: bool) -> None:
-    segment = replace(built.segment, is_html=False)
-    translated = with_copy(segment, bounds, collapses=collapses, attends=attends)
-    result = all_at_once(place(translated))
-    assert result.text == built.plain
-    check(translated, result)
-
-
-@settings(max_examples=300)
-@given(built_segments(has_elements=True), any_bounds, st.booleans(), st.booleans())
-def test_a_copy_of_html_is_the_segment_with_its_tags(
-    built: Built, bounds: list[int], collapses: bool, attends: bool
-) -> None:
-    translated = with_copy(built.segment, bounds, collapses=collapses, attends=attends)
-    result = all_at_once(place(translated))
-    assert result.text == built.html
-    check(translated, result)
-
-
-class Nesting(HTMLParser):
-    """Checks that tags close in the order in which they open, and counts them."""
-
-    def __init__(self) -> None:
-        super().__init__(convert_charrefs=False)
-        self.open: list[str] = []
-        self.closed: list[str] = []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.open.append(tag)
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open.pop() == tag
-        self.closed.append(tag)
-
-
-@settings(max_examples=300)
-@given(built_segments(has_elements=True), texts.map(str.strip), any_bounds, st.integers(0, 2**32 - 1), st.booleans())
-def test_whatever_the_model_writes_and_attends_to_everything_is_there_once(
-    built: Built, output: str, bounds: list[int], seed: int, is_upper: bool
-) -> None:
-    translated = read(built.segment, collapses=True)
-    source_tokens, output_tokens = tokens_of(translated.source, bounds), tokens_of(output, bounds)
-    attention = np.random.default_rng(seed).random((len(output_tokens), len(source_tokens)), np.float32)
-    translated = replace(
-        translated,
-        output=output,
-        source_tokens=source_tokens,
-        output_tokens=output_tokens,
-        attention=attention**4,
-        is_upper=is_upper,
-    )
-    result = all_at_once(place(translated))
-    check(translated, result)
-    parser = Nesting()
-    parser.feed(re.sub("|".join(map(re.escape, ["&amp;", "&lt;", "&LT;", "?c&d"])), "", result.text))
-    parser.close()
-    assert not parser.open
-    assert sorted(parser.closed) == sorted(element.opening[1:-1] for element in built.segment.elements)
-
-
-def longest_step(translated: Translated) -> float:
-    """Seconds of the longest work between two yields: of three tries the best."""
-    best = float("inf")
-    for _ in range(3):
-        longest, before = 0.0, time.perf_counter()
-        for _ in place(translated):
-            now = time.perf_counter()
-            longest, before = max(longest, now - before), now
-        best = min(best, max(longest, time.perf_counter() - before))
-    return best
-
-
-def random_attention(translated: Translated, output: str) -> Translated:
-    source_tokens, output_tokens = all_at_once(words(translated.source)), all_at_once(words(output))
-    attention = np.random.default_rng(0).random((len(output_tokens), len(source_tokens)), np.float32)
-    return replace(
-        translated, output=output, source_tokens=source_tokens, output_tokens=output_tokens, attention=attention
-    )
-
-
-LARGE = {
-    "words and spans": random_attention(taken_out("dog ⟦{0}⟧ cat " * 100 + "end"), "chien " * 200),
-    "spans alone": random_attention(taken_out("a " + "⟦😊⟧" * 5000), "b"),
-    "tags": random_attention(taken_out("<b>" * 1400 + "dog " * 200 + "</b>" * 1400), "chien " * 200),
-    "empty elements": random_attention(taken_out("dog <b></b> " * 800), "chien " * 200),
-    "marks": random_attention(taken_out(".⟦😊⟧" * 1000), "." * 1000),
-    "one long word": random_attention(taken_out("a" * 5000 + " ⟦😊⟧ b", is_html=True), "b" * 10000),
-}
-
-
-@pytest.mark.parametrize("name", LARGE)
-def test_work_is_cut_into_short_steps(name: str) -> None:
-    assert longest_step(LARGE[name]) < 0.02  # a loaded machine's; 0.002 on an idle one

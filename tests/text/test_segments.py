@@ -1,86 +1,339 @@
+"""How texts are laid out, by kind; properties are that nothing is lost, and nothing takes long."""
+
+import time
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+from pathlib import Path
+
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.seq2seq import EOS
-from server.text.segments import segment, split_sentences
-from server.text.tokenizer import Tokenizer
+from server.text.segment import Layout, Protected, Segment
+from server.text.segments import Splitting, find_segments, lay_out
+from server.text.steps import Steps
 from tests.fakes import all_at_once
-from tests.small_models import SENTENCES, VOCABULARY_SIZE
 
-with_tokenizer = settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
-
-TEXT = "Two children are building a castle. The cat sleeps on the warm roof! Do you know where? She smiled."
+SENTENCES = Path("tests/sentences.txt").read_text(encoding="utf-8").splitlines()
 
 
-def test_ids_end_with_eos_and_decode_to_the_text(tokenizer: Tokenizer) -> None:
-    for sentence in SENTENCES:
-        ids = tokenizer.encode(sentence)
-        assert ids.index(EOS) == len(ids) - 1
-        assert tokenizer.decode(ids[:-1]) == sentence
-
-
-@with_tokenizer
-@given(ids=st.lists(st.integers(EOS + 1, VOCABULARY_SIZE - 1), max_size=12), length=st.integers(0, 12))
-def test_what_a_prefix_decodes_to_stays_but_for_spaces_at_its_end(
-    tokenizer: Tokenizer, ids: list[int], length: int
-) -> None:
-    """Streaming sends text before it knows the next token."""
-    assert tokenizer.decode(ids).startswith(tokenizer.decode(ids[:length]).rstrip(" "))
+def segments_of(
+    text: str, language: str = "en", splitting: Splitting = Splitting.SENTENCES, whole: Sequence[str] = ()
+) -> list[str]:
+    spans = [Protected(at, at + len(part), part) for part in whole for at in [text.index(part)]]
+    return [text[start:end] for start, end in all_at_once(find_segments(text, language, splitting, spans))]
 
 
 @pytest.mark.parametrize(
-    ("text", "pieces"),
+    ("text", "segments"),
     [
-        ("One. Two! Three? Four", ["One.", "Two!", "Three?", "Four"]),
-        ('He said "stop." Then he left.', ['He said "stop."', "Then he left."]),
-        ("« Non ! » Elle rit… Puis rien.", ["« Non !", "» Elle rit…", "Puis rien."]),
-        ("A line\nanother line\n\nthe last", ["A line", "another line", "the last"]),
-        ("It costs 3.50 euros.", ["It costs 3.50 euros."]),
-        ("  no end  ", ["no end"]),
-        ("...", ["..."]),
-        (" \n ", []),
+        ("", []),
+        ("   ", []),
+        (" \n\t\r\n ", []),
+        ("\ufeff", []),
+        ("\ufeffA dog runs.", ["A dog runs."]),
+        ("\ufeff\nA dog runs.", ["A dog runs."]),
+        ("A dog runs.\nA cat sleeps.\n\nA man reads.", ["A dog runs.", "A cat sleeps.", "A man reads."]),
+        ("A dog runs.\r\nA cat sleeps.\r\n\r\nA man reads.\r\n", ["A dog runs.", "A cat sleeps.", "A man reads."]),
+        ("A dog runs.\rA cat sleeps.", ["A dog runs.", "A cat sleeps."]),
+        ("one\vtwo\fthree\x85four\u2028five\u2029six", ["one", "two", "three", "four", "five", "six"]),
+        ("  A dog runs.\n\tA cat sleeps.  ", ["A dog runs.", "A cat sleeps."]),
+        ("\u3000A dog\u00a0runs.\u00a0", ["A dog\u00a0runs."]),
+        ("A dog\nruns", ["A dog", "runs"]),
     ],
 )
-def test_texts_are_cut_at_sentence_ends_and_line_ends(text: str, pieces: list[str]) -> None:
-    assert split_sentences(text) == pieces
+def test_line_breaks_blank_lines_and_blanks_at_both_ends_of_a_line_separate(text: str, segments: list[str]) -> None:
+    assert segments_of(text) == segments
+    assert segments_of(text, splitting=Splitting.LINES) == segments
 
 
-@given(st.text(alphabet=st.sampled_from("ab.!?…\"') \n\t«»。é"), max_size=60))
-def test_cutting_loses_nothing_but_white_space(text: str) -> None:
-    pieces = split_sentences(text)
-    assert "".join("".join(pieces).split()) == "".join(text.split())
-    assert all(piece == piece.strip() != "" for piece in pieces)
+@pytest.mark.parametrize(
+    "marker",
+    [
+        *("- ", "* ", "• ", "•", "– ", "— ", "+ ", "-\t", "-   ", "-\u00a0", "◦ ", "▪ ", "● ", "· ", "✓ ", "☐ "),
+        *("1. ", "2) ", "(3) ", "12. ", "100) ", "1.) ", "1.2. ", "2.3.1) ", "1、", "① ", "③"),
+        *("a) ", "(b) ", "C) ", "(D) ", "a. ", "iv. ", "iv) ", "(iii) ", "IV. ", "II) "),
+        *("# ", "## ", "###### ", "> ", ">> ", "> > ", ">", ">>", "[ ] ", "[x] ", "[X] "),
+        *("> - ", "- [ ] ", "* [x] ", "> 1. ", "- a) ", "> - [ ] ", "1. [x] ", "> ## ", "- - "),
+    ],
+)
+def test_a_list_marker_is_kept(marker: str) -> None:
+    for item in ("A dog runs", "A dog runs.", "5 apples", "**keys** are lost", "“Well,” he said", "Älter", "une été"):
+        if marker.endswith(">") and not item[0].isalpha():
+            continue
+        assert segments_of(f"{marker}{item}") == [item]
+        assert segments_of(f"  {marker}{item}  \n{marker}{item}\r\n", splitting=Splitting.LINES) == [item, item]
 
 
-def test_a_text_within_the_limit_stays_whole(tokenizer: Tokenizer) -> None:
-    whole = tokenizer.encode(TEXT)
-    assert all_at_once(segment(TEXT, tokenizer, len(whole))) == [whole]
+@pytest.mark.parametrize(
+    "line",
+    [
+        *("-5 degrees", "-5", "*bold* text", "**bold** text", "__init__ is called", "#general is a channel", "#1 fan"),
+        *("3.5 kg of apples", "12:30 is late", "2024. A year", "3. 12. 2024 was a day", "1.5. 2024 was one"),
+        *("e. e. cummings wrote", "J. Smith wrote", "A. Smith wrote", ">5 people", ":) hello", "(see below)"),
+        *(
+            "1.",
+            "-",
+            "***",
+            "---",
+            "...",
+            "😊",
+            "2)",
+            "[x]",
+            "[link](here)",
+            "+33 1 55 00 12 34",
+            "--help is an option",
+        ),
+        *("1984 was a year", "a dog runs", "I am", "i) ", "<b>Save</b>", "--", "(a)", "*", "# "),
+    ],
+)
+def test_what_only_looks_like_a_list_marker_is_text(line: str) -> None:
+    assert segments_of(line) == [line.strip()]
 
 
-def test_a_longer_text_becomes_as_few_segments_as_its_sentence_ends_allow(tokenizer: Tokenizer) -> None:
-    first, second = "Two children are building a castle. The cat sleeps on the warm roof!", "Do you know where?"
-    limit = len(tokenizer.encode(first))
-    assert len(tokenizer.encode(f"{first} {second}")) > limit
-    segments = all_at_once(segment(TEXT, tokenizer, limit))
-    assert segments == [tokenizer.encode(first), tokenizer.encode(f"{second} She smiled.")]
-    assert len(segments[0]) == limit
+SENTENCE_CASES = [
+    ("Hello.| How are you?| I am fine!", "en"),
+    ("Hello!| How are you?", "en"),
+    ("Mr. Smith is sleeping.| Dr. Brown is reading a book.", "en"),
+    ("Mrs. Jones met Prof. Adams.| They talked.", "en"),
+    ("J. R. R. Tolkien wrote a book.| It is long.", "en"),
+    ("J.R.R. Tolkien wrote a book.| It is long.", "en"),
+    ("C. S. Lewis and J. R. R. Tolkien met.| They talked.", "en"),
+    ("I met Anna K. Miller.| She is old.", "en"),
+    ("The book by George R. R. Martin is long.| It is good.", "en"),
+    ("We chose plan B.| It works.", "en"),
+    ("I live in the U.S. with Mr. J. R. Smith.| He is 3.5 years older.", "en"),
+    ("The dog weighs 3.5 kg.| It is big.", "en"),
+    ("We are open from 9 a.m.–5 p.m. every day.| Come in.", "en"),
+    ("We eat at 5 p.m. on Mondays.| Come in.", "en"),
+    ("Take fruit, e.g. this one.| It is good.", "en"),
+    ("It is red, i.e. not blue.| Look.", "en"),
+    ('He said "stop."| Then he left.', "en"),
+    ("He said “stop.”| Then he left.", "en"),
+    ("(A dog runs.)| A cat sleeps.", "en"),
+    ("A dog runs (in the park).| A cat sleeps.", "en"),
+    ("Really?!| Yes.", "en"),
+    ("Wait...| What is that?", "en"),
+    ("We can't return them…| The fee is high.", "en"),
+    ("Well… maybe.| We will see.", "en"),
+    ("Visit www.example.com today.| It is good.", "en"),
+    ("Open notes.txt now.| It is long.", "en"),
+    ("Version 2.3.1 is out.| Get it.", "en"),
+    ("“A dog runs,” he said.| A cat sleeps.", "en"),
+    ("Yes!!!| No.", "en"),
+    ("hello.| how are you?| i am fine", "en"),
+    ("It is 5 o'clock.| 'Tis late.", "en"),
+    ("A dog runs.\0|A cat sleeps.", "en"),
+    ("We use ASP.NET and System.Out here.| It works.", "en"),
+    ("It is red.|Then he left.", "en"),
+    ("A man is sleeping.| 2 dogs are playing.", "en"),
+    ("See the book.[1]| It is good.", "en"),
+    ("(A dog runs.)| (A cat sleeps.)| Why?", "en"),
+    ('"Stop!" he said.| He left.', "en"),
+    ('"Stop!"| He left.', "en"),
+    ("He works at Apple Inc. with a Ph.D. in physics.| He likes it.", "en"),
+    ("Wait… and see.| Then go.", "en"),
+    ("Der 2. Weltkrieg war lang.| Er kam am 3. 12. 2024 an.", "de"),
+    ("Přišel 3. října.| Pes běží.", "cs"),
+    ("А. С. Пушкин писал.| Это т. е. хорошо.", "ru"),
+    ("Hr. Svensson sover t.ex. nu.| Hund.", "sv"),
+    ("개가 달린다.| 고양이가 잔다.", "ko"),
+    ("کتا دوڑتا ہے۔| بلی سوتی ہے۔", "ur"),
+    ("“你好。”|他说。|我很好。", "zh-Hans"),
+    ("「こんにちは。」と言った。|元気ですか？|はい。", "ja"),
+    ("犬が走る。|猫が寝る。", "ja"),
+    ("一只狗在跑。|一只猫在睡觉！|真的吗？", "zh"),
+    ("كيف حالك؟| أنا بخير.", "ar"),
+    ("एक कुत्ता दौड़ता है।| एक बिल्ली सोती है।", "hi"),
+    ("M. Dupont dort.| Mme Martin lit.", "fr"),
+    ("Un chien court.| Un chat dort !| Quoi ?| Rien.", "fr"),
+    ("« Un chien court. »| Il dort.", "fr"),
+    ("Le livre de J. Dupont est long.| J. R. R. Tolkien dort.", "fr"),
+    ("Take Vitamin C.| It is good.", "en"),
+    ("Johann S. Bach schläft.| Das Buch von J. Meier ist lang.", "de"),
+    ("Писал А. С. Пушкин.| Лев Н. Толстой спит.", "ru"),
+    ("Dr. Müller schläft.| Er träumt z. B. von Hunden.", "de"),
+    ("¿Cómo estás?| ¡Muy bien!| Gracias.", "es"),
+    ("O Sr. Silva dorme.| Ele sonha.", "pt-BR"),
+    ("Pán Novák spí.| Pes běží.", "cs"),
+    ("Собака бежит.| Кошка спит.", "ru"),
+    ("Σκύλος τρέχει.| Τι κάνεις;| Καλά.", "el"),
+]
 
 
-def test_a_single_sentence_over_the_limit_is_reported_by_its_length(tokenizer: Tokenizer) -> None:
-    long = "the cat " * 20 + "sleeps."
-    num_tokens = len(tokenizer.encode(long))
-    assert num_tokens > 30
-    segments = all_at_once(segment(f"She smiled. {long} She smiled.", tokenizer, 30))
-    assert max(map(len, segments)) == num_tokens
+@pytest.mark.parametrize(("marked", "language"), SENTENCE_CASES)
+def test_sentences_of_a_line_are_segments(marked: str, language: str) -> None:
+    """Each case has a bar where a sentence ends."""
+    assert segments_of(marked.replace("|", ""), language) == [part.strip() for part in marked.split("|")]
 
 
-@with_tokenizer
-@given(sentences=st.lists(st.sampled_from(SENTENCES), min_size=1, max_size=6), limit=st.integers(34, 80))
-def test_segments_keep_the_limit_and_all_of_the_text(tokenizer: Tokenizer, sentences: list[str], limit: int) -> None:
-    """No sentence of the list has 34 tokens, so that each fits somewhere."""
-    segments = all_at_once(segment(" ".join(sentences), tokenizer, limit))
-    assert max(map(len, segments)) <= limit
-    assert all(ids[-1] == EOS for ids in segments)
-    assert " ".join(tokenizer.decode(ids[:-1]) for ids in segments) == " ".join(sentences)
-    assert [id_ for ids in segments for id_ in ids[:-1]] == tokenizer.encode(" ".join(sentences))[:-1]
+def test_an_emoji_between_sentences_is_lost_in_neither() -> None:
+    assert segments_of("Hello! 😊 How are you?") in (["Hello! 😊", "How are you?"], ["Hello!", "😊 How are you?"])
+
+
+def test_symbols_behind_the_last_sentence_belong_to_it() -> None:
+    assert segments_of("See you soon! 😊") == ["See you soon! 😊"]
+    assert segments_of("A dog runs. It barks. ***") == ["A dog runs.", "It barks. ***"]
+
+
+@pytest.mark.parametrize(
+    ("text", "whole", "segments"),
+    [
+        ("Use Yahoo! Mail now. It works.", ["Yahoo! Mail"], ["Use Yahoo! Mail now.", "It works."]),
+        ("See Bob Who. Then Go. Now.", ["Who. Then Go"], ["See Bob Who. Then Go.", "Now."]),
+        ("One. Two. Three.", ["One."], ["One.", "Two.", "Three."]),
+        ("One. Two. Three.", ["Two."], ["One.", "Two.", "Three."]),
+        ("One. Two. Three.", ["e. T", "o. T"], ["One. Two. Three."]),
+        ("One. Two. Three.", ["One. "], ["One.", "Two.", "Three."]),
+        ("One.\nTwo.\nThree.", ["One.", "Two."], ["One.", "Two.", "Three."]),
+        ("One.\nTwo.\nThree.", ["One.\nTwo"], ["One.\nTwo.", "Three."]),
+        ("- One.\n- Two.", ["- One"], ["- One.", "Two."]),
+        ("- One.\n- Two.", ["-"], ["One.", "Two."]),
+    ],
+)
+def test_segments_that_meet_inside_a_protected_text_are_one(text: str, whole: list[str], segments: list[str]) -> None:
+    assert segments_of(text, whole=whole) == segments
+
+
+def test_without_splitting_the_text_is_one_segment() -> None:
+    assert segments_of(" - One. Two.\n\nThree. \n", splitting=Splitting.NONE) == ["- One. Two.\n\nThree."]
+    assert segments_of(" \n ", splitting=Splitting.NONE) == []
+
+
+def test_known_sentences_are_found_in_their_joined_text() -> None:
+    for number in (1, 2, 3, 5, 10, 40):
+        for separator in (" ", "  ", "\n", "\r\n\r\n"):
+            assert segments_of(separator.join(SENTENCES[:number])) == SENTENCES[:number]
+
+
+def test_a_line_longer_than_the_window_has_the_same_sentences() -> None:
+    sentences = (SENTENCES * 5)[:200]
+    assert segments_of(" ".join(sentences)) == sentences
+    long = "the dog and " * 500 + "the cat sleep."
+    assert segments_of(f"A dog runs. {long} A dog runs.") == ["A dog runs.", long, "A dog runs."]
+
+
+def test_no_sentence_is_cut_where_the_splitter_looks_at_another_window() -> None:
+    for num_letters in range(2, 20):
+        segments = segments_of("A" * num_letters + "." + " I saw Mr. Smith." * 300)
+        assert segments[1:] == ["I saw Mr. Smith."] * 300
+
+
+texts = st.one_of(
+    st.text(max_size=80),
+    st.text(alphabet=st.sampled_from("abCD 1.!?…\"') \n\r\t«»([1]-*#>。💡\u0301\u00a0\x85"), max_size=80),
+    st.lists(
+        st.sampled_from(["A dog.", "Mr. B.", "- ", "1. ", "\n", " ", "J. ", "(", ")", '"', "e.g.", "12", "é"]),
+        max_size=20,
+    ).map("".join),
+)
+
+
+@st.composite
+def texts_with_spans(draw: st.DrawFn) -> tuple[str, list[Protected]]:
+    text = draw(texts)
+    cuts = sorted(draw(st.lists(st.integers(0, len(text)), max_size=6)))
+    spans = [Protected(start, end, text[start:end]) for start, end in zip(cuts[::2], cuts[1::2], strict=False)]
+    return text, [span for span in spans if span.start < span.end]
+
+
+def joined(layout: Layout, content: str) -> Iterator[str]:
+    for part in layout:
+        yield part if isinstance(part, str) else content[part.start : part.end]
+
+
+@settings(max_examples=200)
+@given(case=texts_with_spans(), splitting=st.sampled_from(Splitting), language=st.sampled_from(["en", "fr", "xx", ""]))
+def test_a_layout_is_lossless(case: tuple[str, list[Protected]], splitting: Splitting, language: str) -> None:
+    content, spans = case
+    layout = all_at_once(lay_out(content, language, splitting, spans))
+    assert "".join(joined(layout, content)) == content
+    for part in layout:
+        assert part != ""
+        if isinstance(part, Segment):
+            assert part.text == content[part.start : part.end] == part.text.strip() != ""
+            assert list(part.origins) == list(range(part.start, part.end + 1))
+            for span in part.protected:
+                assert part.text[span.start : span.end] == span.literal != ""
+            assert all(a.end <= b.start for a, b in pairwise(part.protected))
+
+
+@settings(max_examples=200)
+@given(case=texts_with_spans(), splitting=st.sampled_from(Splitting))
+def test_no_segment_begins_or_ends_inside_a_protected_text(
+    case: tuple[str, list[Protected]], splitting: Splitting
+) -> None:
+    content, spans = case
+    segments = all_at_once(find_segments(content, "en", splitting, spans))
+    assert all(content[start:end].strip() == content[start:end] != "" for start, end in segments)
+    assert all(first[1] <= second[0] for first, second in pairwise(segments))
+    for span in spans:
+        inner = content[span.start : span.end].strip()
+        start = content.index(inner, span.start)
+        boundaries = {boundary for segment in segments for boundary in segment}
+        assert not boundaries & set(range(start + 1, start + len(inner)))
+
+
+def longest_slice(steps: Steps[object]) -> tuple[float, float]:
+    """Seconds of processor time between two yields, at most, and in all."""
+    began = last = time.thread_time()
+    longest = 0.0
+    for _ in steps:
+        now = time.thread_time()
+        longest, last = max(longest, now - last), now
+    now = time.thread_time()
+    return max(longest, now - last), now - began
+
+
+NASTY = {
+    "dots": "." * 10_000,
+    "spaced dots": ". " * 5_000,
+    "initials": "a. " * 3_333,
+    "capital initials": "A. " * 3_333,
+    "one word": "x" * 10_000,
+    "one line": ("the dog and " * 1000)[:10_000],
+    "sentences": " ".join(SENTENCES * 10)[:10_000],
+    "blank lines": "\n" * 10_000,
+    "short lines": "a\n" * 5_000,
+    "short sentences by line": "a. B\n" * 2_000,
+    "marks": "e" + "\u0301" * 9_999,
+    "quotes": '"A." ' * 2_000,
+    "open quotes": "“A. " * 2_500,
+    "nested brackets": "(A. " * 2_500,
+    "brackets": "(A.) " * 2_000,
+    "at signs": "a@b. C" * 1_666,
+    "references": "A.[1] " * 1_666,
+    "reference alone": "A. [" + "1" * 9_990,
+    "markers": "- " * 5_000,
+    "quote markers": ">" * 9_999 + "5",
+    "numbers": "1." * 5_000,
+    "blanks": "1. " + " " * 9_990 + "12. x",
+    "blanks inside": "A." + " " * 9_990 + "B.",
+    "emoji": "A! " + "😊" * 9_990 + " B.",
+    "ideographs": "犬。" * 5_000,
+    "symbols": "A. " + "*" * 9_900 + " B. C",
+}
+
+
+@pytest.mark.parametrize("name", NASTY)
+def test_no_text_holds_up_others(name: str) -> None:
+    """Ten milliseconds, where five in all and two at once are meant, so that a slow machine fails nothing."""
+    text = NASTY[name]
+    spans = [Protected(at, at + 1, text[at]) for at in range(0, len(text), 3)]
+    best = min(longest_slice(lay_out(text, "en", Splitting.SENTENCES, spans)) for _ in range(3))
+    assert best[0] < 0.01
+
+
+@pytest.mark.parametrize(
+    ("text", "cells"),
+    [
+        ("| Day    | Who     |", ["Day", "Who"]),
+        ("|--------|---------|", ["--------", "---------"]),
+        ("| A dog runs. It is big. | Mary |  |", ["A dog runs.", "It is big.", "Mary"]),
+        ("name\tA dog runs.\t\t12", ["name", "A dog runs.", "12"]),
+        ("cats | dogs", ["cats | dogs"]),
+    ],
+)
+def test_the_cells_of_a_table_s_row_are_apart(text: str, cells: list[str]) -> None:
+    segments = all_at_once(find_segments(text, "en", Splitting.SENTENCES))
+    assert [text[start:end] for start, end in segments] == cells
