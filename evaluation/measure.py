@@ -66,13 +66,13 @@ class Row:
     remark: str
 
     @property
-    def loss(self) -> float:
-        return self.plain - self.bleu
+    def difference(self) -> float:
+        return self.bleu - self.plain
 
     @property
     def is_missed(self) -> bool:
         """Whether the variant loses more than it may, to a tenth of a point, or has a fault."""
-        return round(self.loss, 1) > self.max_loss or bool(self.faults)
+        return round(-self.difference, 1) > self.max_loss or bool(self.faults)
 
 
 class Measured(NamedTuple):
@@ -130,7 +130,9 @@ def _joined_row(
         MAX_LOSS_JOINED,
         num_checked,
         faults,
-        f"{num_equal} of {len(of)} equal; {num_split} of {sum(map(len, of))} sentences split differently",
+        f"{num_equal} of {len(of)} equal, {num_split} of {sum(map(len, of))} sentences split differently"
+        if num_split
+        else "",
     )
 
 
@@ -164,7 +166,7 @@ def _span_remark(variant: Variant, translations: Sequence[Translation]) -> str:
         for changed, translation in zip(variant.contents, translations, strict=True)
         if changed.span and changed.span in translation.translated_text
     ]
-    return f"{mean(distances):.1%} of the sentence from its place" if distances else ""
+    return f"off by {mean(distances):.0%}" if distances else ""
 
 
 def _place(text: str, span: str) -> float:
@@ -185,7 +187,5 @@ def _tag_remark(variant: Variant, translations: Sequence[Translation], plain: Se
         return ""
     right, tagged, expected, empty = (sum(numbers) for numbers in zip(*judged, strict=True))
     return (
-        f"{right / max(tagged, 1):.1%} of {tagged} tagged words are aligned to tagged ones, "
-        f"{right / max(expected, 1):.1%} of {expected} such words are tagged, {empty} elements lost their words "
-        f"({len(judged)} contents)"
+        f"{right / max(tagged, 1):.1%} right, {right / max(expected, 1):.1%} found, {empty} lost ({len(judged)} judged)"
     )

@@ -22,20 +22,23 @@ class Finding(NamedTuple):
         return f"{self.model}, {self.decoding}, {self.test_set}, {self.row.variant}"
 
 
+LEGEND = """In each cell: BLEU, and in brackets its difference from that of the same sentences as they are. Then how
+many contents are wrong beyond doubt, if any; of spans, how far they are from their place, as a share of the sentence;
+of HTML, how many of the tagged words are aligned to tagged words, how many of such words are tagged, and how many
+elements lost theirs."""
+
+
 def table(findings: Sequence[Finding]) -> str:
-    lines = [
-        "| model | decoding | test set | contents | BLEU, plain | BLEU | difference | right | |",
-        "|---|---|---|---|---|---|---|---|---|",
-    ]
-    for model, decoding, test_set, row in findings:
-        right = "-"
-        if row.num_checked:
-            right = f"{(row.num_checked - len(row.faults)) / row.num_checked:.1%} of {row.num_checked}"
-        lines.append(
-            f"| {model} | {decoding} | {test_set} | {row.variant} | {row.plain:.1f} | {row.bleu:.1f} "
-            f"| {-row.loss:+z.2f} | {right} | {row.remark} |"
-        )
-    return "\n".join(lines)
+    """A row for each variant of each test set, a column for each model and decoding."""
+    systems = list(dict.fromkeys(f"{finding.model}, {finding.decoding}" for finding in findings))
+    cells: dict[tuple[str, str], dict[str, str]] = {}
+    for finding in findings:
+        row = cells.setdefault((finding.test_set, finding.row.variant), {})
+        row[f"{finding.model}, {finding.decoding}"] = _cell(finding.row)
+    lines = [f"| test set | contents | {' | '.join(systems)} |", "|---" * (len(systems) + 2) + "|"]
+    for (test_set, variant), row in cells.items():
+        lines.append(f"| {test_set} | {variant} | {' | '.join(row.get(system, '') for system in systems)} |")
+    return "\n".join([*lines, "", LEGEND])
 
 
 def missed(findings: Sequence[Finding]) -> list[str]:
@@ -51,6 +54,13 @@ def html_pairs(pairs: Sequence[tuple[str, str]]) -> str:
 def _missed(finding: Finding) -> Iterator[str]:
     row = finding.row
     share = f"{len(row.faults)} of {row.num_checked} wrong"
-    yield f"{finding.name}: {-row.loss:+z.2f} BLEU (-{row.max_loss} may be), {share}"
+    yield f"{finding.name}: {row.difference:+z.2f} BLEU (-{row.max_loss} may be), {share}"
     for fault in row.faults[:MAX_FAULTS_SHOWN]:
         yield f"  {fault.content!r}\n  -> {fault.translation!r}\n     {fault.what}"
+
+
+def _cell(row: Row) -> str:
+    parts = [f"{row.bleu:.1f} ({row.difference:+z.2f})"]
+    if row.faults:
+        parts.append(f"{len(row.faults)} of {row.num_checked} wrong")
+    return "; ".join([*parts, row.remark] if row.remark else parts)

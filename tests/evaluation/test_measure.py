@@ -45,9 +45,8 @@ def test_a_model_that_writes_what_it_reads_keeps_spans_tags_and_sentences() -> N
             assert not row.is_missed, name
             assert row.plain == row.bleu == pytest.approx(100)
     assert found["3 joined"].num_checked == 3
-    assert found["HTML"].remark.startswith("100.0% of ")
-    assert "100.0% of" in found["HTML"].remark.split(",")[1]
-    assert found["with emoji"].remark.startswith("0.0% ")
+    assert found["HTML"].remark == "100.0% right, 100.0% found, 0 lost (10 judged)"
+    assert found["with emoji"].remark == "off by 0%"
 
 
 def test_what_it_makes_of_invisible_characters_is_found() -> None:
@@ -63,7 +62,7 @@ def test_a_model_that_ends_at_the_first_sentence_is_found_by_its_loss() -> None:
         return [translation(_parts(content)[0], _parts(content)[:1]) for content in contents]
 
     row = rows(measure(first_sentence, TEST, "1"))["3 joined"]
-    assert row.loss > 50
+    assert row.difference < -50
     assert row.is_missed
 
 
@@ -72,12 +71,9 @@ def test_the_table_and_the_missed_bars_name_model_decoding_test_set_and_contents
     fault = Fault("A", "B", "is wrong")
     bad = Finding("lstm", "beam-5", "tatoeba/test", Row("HTML", 40.0, 40.0, MAX_LOSS, 2, [fault], ""))
     lossy = Finding("lstm", "greedy", "tatoeba/test", Row("HTML", 40.0, 39.4, MAX_LOSS, 2, [], ""))
-    rows_of_table = table([good, bad, lossy]).splitlines()[2:]
-    assert (
-        rows_of_table[0]
-        == "| transformer | greedy | tatoeba/test | HTML | 40.0 | 39.6 | -0.40 | 100.0% of 2 | remark |"
-    )
-    assert "50.0% of 2" in rows_of_table[1]
+    lines = table([good, bad, lossy]).splitlines()
+    assert lines[0] == "| test set | contents | transformer, greedy | lstm, beam-5 | lstm, greedy |"
+    assert lines[2] == ("| tatoeba/test | HTML | 39.6 (-0.40); remark | 40.0 (+0.00); 1 of 2 wrong | 39.4 (-0.60) |")
     assert missed([good]) == []
     lines = missed([good, bad, lossy])
     assert lines[0].startswith("lstm, beam-5, tatoeba/test, HTML: +0.00 BLEU")
