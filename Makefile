@@ -5,10 +5,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test check format proto download train release export load siege bench bench-quick evaluate
+.PHONY: help serve test check format proto download train release export load siege bench bench-quick evaluate evaluate-texts
 
 help: ## list the targets
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
 
 # A marker file for each set of dependencies, so that pip runs only when pyproject.toml has changed.
 $(BIN)/python:
@@ -77,3 +77,6 @@ export: $(VENV)/everything ## make the shipped bundles from the shipped checkpoi
 evaluate: $(VENV)/everything ## score every model on every test set, as a running server translates
 	$(BIN)/python -m models.evaluate $(foreach name,$(ARCHITECTURES),\
 		$(name)="$(BIN)/python -m seq2serve --model $(subst _,-,$(name))-en-fr $(DECODING)")
+
+evaluate-texts: $(VENV)/everything ## measure what a running server makes of whole texts, HTML, emoji, capitals
+	$(BIN)/python -m evaluation $(ARGS)

@@ -17,7 +17,6 @@ import stat
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, cast
 
 from seq2serve.addresses import parse_target
 from seq2serve.calls import Calls
@@ -130,7 +129,7 @@ def _run(arguments: argparse.Namespace, decoding: pb.DecodingOptions) -> int:
         batches, is_file = _input(arguments)
         if is_file:
             output.show_progress()
-        calls = Calls(client, arguments.timeout, _options(arguments, decoding))
+        calls = Calls(client, _options(arguments, decoding))
         is_whole = arguments.format == "html" if arguments.whole is None else arguments.whole
         if is_whole and not arguments.contents:
             batches = whole_texts(batches, calls.max_characters)
@@ -157,14 +156,14 @@ def _input(arguments: argparse.Namespace) -> tuple[Iterator[Batch], bool]:
 
 
 def _options(arguments: argparse.Namespace, decoding: pb.DecodingOptions) -> TranslateOptions:
-    options: dict[str, Any] = {"model": arguments.model, "decoding": decoding}
+    options: TranslateOptions = {"model": arguments.model, "decoding": decoding}
     if arguments.format:
         options["mime_type"] = _MIME_TYPES[arguments.format]
     if arguments.split_sentences:
-        options["split_sentences"] = f"SENTENCE_SPLITTING_{arguments.split_sentences.upper()}"
+        options["split_sentences"] = arguments.split_sentences
     if arguments.do_not_translate:
         options["do_not_translate"] = arguments.do_not_translate
-    return cast(TranslateOptions, options)  # some are fields of the request that this type does not list
+    return options
 
 
 if __name__ == "__main__":

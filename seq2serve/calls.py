@@ -1,5 +1,4 @@
-"""Calls about many texts: one that the server refuses does not stop the others, and where the server has more to do
-than it takes, they wait for as long as it says."""
+"""Calls about many texts: one that the server refuses does not stop the others."""
 
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -20,10 +19,8 @@ class Calls:
     """Calls to one server, by one model and with the same options. Threads may share them. Every call raises
     TranslationError, and ValueError for an option that does not exist."""
 
-    def __init__(self, client: Client, timeout: float, options: TranslateOptions) -> None:
-        """`timeout`: seconds that an overloaded server is waited for, on top of the client's own timeout."""
+    def __init__(self, client: Client, options: TranslateOptions) -> None:
         self._client = client
-        self._timeout = timeout
         self._options = options
         self._limits = _limits(client, options["model"])
 
@@ -49,7 +46,7 @@ class Calls:
     def of_each_model(self) -> dict[str, Self]:
         """The same calls, by each of the server's models."""
         names = [model.name for model in self._client.list_models()]
-        return {name: type(self)(self._client, self._timeout, {**self._options, "model": name}) for name in names}
+        return {name: type(self)(self._client, {**self._options, "model": name}) for name in names}
 
     def translate(self, contents: Sequence[str]) -> list[pb.Translation | BadLine]:
         """The translation of each content, or why the server refuses it."""

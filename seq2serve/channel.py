@@ -24,8 +24,8 @@ another server, or by the same one a moment later."""
 
 _OPTIONS: list[tuple[str, Any]] = [
     ("grpc.max_receive_message_length", -1),  # the server bounds what it answers
-    # Each client has connections of its own: what a connection may ask for at a time is bounded, and gRPC would have all
-    # clients of a process share one.
+    # Each client has connections of its own: what a connection may ask for at a time is bounded, and gRPC would have
+    # all clients of a process share one.
     ("grpc.use_local_subchannel_pool", 1),
     # A connection whose other end has vanished is given up 20 s after something was sent. More than one ping in five
     # minutes is what a gRPC server may take for an attack.

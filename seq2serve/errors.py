@@ -1,7 +1,7 @@
 """What a call ends with where it has no answer, one tree.
 
 TranslationError      any other status: a proxy's, or CANCELLED when the client is closed during a call
-|- InvalidRequest     INVALID_ARGUMENT: the request is wrong, whatever the server's state
+|- InvalidRequest     INVALID_ARGUMENT: the request is wrong, whatever the server's state; `field` says where
 |- UnknownModel       NOT_FOUND: no model of that name is served
 |- Overloaded         RESOURCE_EXHAUSTED: more than the server takes now; `retry_after` says when to try again
 |- Unavailable        UNAVAILABLE: no server answers, also after the channel's own retries

@@ -23,6 +23,8 @@ class Output:
         """Lines that were left as they were."""
         if sys.stdout is None:
             raise _output_error(OSError(errno.EBADF, os.strerror(errno.EBADF)))
+        # Not the bytes below sys.stdout: where Python is told not to buffer, they may take a part of what is written.
+        self._bytes = open(sys.stdout.fileno(), "wb", closefd=False)  # noqa: SIM115  # open as long as the process is
         self._progress: _Progress | None = None
 
     def show_progress(self) -> None:
@@ -39,13 +41,13 @@ class Output:
 
     def write(self, text: str | bytes) -> None:
         try:
-            sys.stdout.buffer.write(text.encode() if isinstance(text, str) else text)
+            self._bytes.write(text.encode() if isinstance(text, str) else text)
         except OSError as error:
             raise _output_error(error) from error
 
     def flush(self) -> None:
         try:
-            sys.stdout.buffer.flush()
+            self._bytes.flush()
         except OSError as error:
             raise _output_error(error) from error
 

@@ -1,7 +1,7 @@
 """The requests that both clients send, and what they let a caller say."""
 
 from collections.abc import Sequence
-from typing import Any, TypedDict
+from typing import Any, Literal, TypedDict
 
 from seq2serve.pb import translation_pb2 as pb
 
@@ -37,6 +37,9 @@ class TranslateOptions(CallOptions, total=False):
     mime_type: str
     """What the contents are: "text/plain", the default, or "text/html"."""
 
+    split_sentences: Literal["sentences", "lines", "none"]
+    """Where contents are parted into what is decoded as one sentence; at sentences where nothing is said."""
+
     do_not_translate: Sequence[str]
     """Texts that are left as they are wherever a content has them."""
 
@@ -50,9 +53,10 @@ class ScoreOptions(CallOptions, total=False):
 
 def translate_request(contents: str | Sequence[str], options: TranslateOptions) -> pb.TranslateRequest:
     """Raises ValueError for an option that does not exist."""
-    return pb.TranslateRequest(
-        contents=[contents] if isinstance(contents, str) else contents, **_without_timeout(options)
-    )
+    fields = _without_timeout(options)
+    if splitting := fields.get("split_sentences"):
+        fields["split_sentences"] = f"SENTENCE_SPLITTING_{splitting.upper()}"
+    return pb.TranslateRequest(contents=[contents] if isinstance(contents, str) else contents, **fields)
 
 
 def score_request(pairs: Sequence[tuple[str, str]], options: ScoreOptions) -> pb.ScoreRequest:

@@ -26,6 +26,12 @@ FIRST, SECOND = (sentence.encode() for sentence in SENTENCES[:2])
 Process = subprocess.Popen[bytes]
 
 
+@pytest.fixture(autouse=True)
+def buffers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As users have it, wherever the tests run."""
+    monkeypatch.delenv("PYTHONUNBUFFERED", raising=False)
+
+
 @pytest.fixture(scope="module")
 def server(model_repository: Path) -> Iterator[ServerProcess]:
     with server_process(model_repository, **{"max-content-characters": str(MAX_CHARACTERS)}) as process:
@@ -296,7 +302,7 @@ def test_what_was_translated_before_the_server_went_is_written_and_the_line_is_n
 def test_a_server_that_has_too_much_to_do_is_waited_for(
     model_repository: Path, french: dict[bytes, bytes], tmp_path: Path
 ) -> None:
-    lines = [*french] * 8
+    lines = [*french] * 4
     path = tmp_path / "lines.txt"
     path.write_bytes(b"\n".join(lines))
     with server_process(model_repository, **{"max-calls": "1"}) as server:

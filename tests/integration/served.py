@@ -72,8 +72,11 @@ class Served:
         return await self.app.stop()
 
 
+OVERLONG_SENTENCE = " ".join(["the cat sleeps on the warm roof of the car and"] * 8)
+
+
 def request(
-    *contents: str, max_output_tokens: int = 0, decoding: dict[str, Any] | None = None, **fields: str
+    *contents: str, max_output_tokens: int = 0, decoding: dict[str, Any] | None = None, **fields: Any
 ) -> pb.TranslateRequest:
     """`decoding`: more of its options."""
     options = pb.DecodingOptions(**({"max_output_tokens": max_output_tokens} | (decoding or {})))

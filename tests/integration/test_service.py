@@ -13,7 +13,7 @@ from seq2serve.pb import translation_pb2 as pb
 from seq2serve.pb import translation_pb2_grpc as pb_grpc
 from server.text.tokenizer import Tokenizer
 from tests.conftest import SmallModels
-from tests.integration.served import DEFAULT_MODEL, Served, request, serving
+from tests.integration.served import DEFAULT_MODEL, OVERLONG_SENTENCE, Served, request, serving
 from tests.small_models import MAX_OUTPUT_TOKENS, MAX_SOURCE_TOKENS, SENTENCES, SmallModel
 
 OVERLONG = " ".join(SENTENCES[:4])
@@ -74,16 +74,38 @@ async def test_the_language_pair_may_be_named(served: Served) -> None:
     assert await served.translate(SENTENCES[0], **pair) == await served.translate(SENTENCES[0])
 
 
-async def test_an_overlong_content_is_translated_in_segments_that_are_joined(
-    served: Served, tokenizer: Tokenizer
-) -> None:
-    assert len(tokenizer.encode(OVERLONG)) > MAX_SOURCE_TOKENS
-    whole, *parts = (await served.translate(OVERLONG, " ".join(SENTENCES[:2]), " ".join(SENTENCES[2:4]))).translations
-    assert all(part.source_token_count <= MAX_SOURCE_TOKENS for part in parts)
-    assert whole.translated_text == " ".join(part.translated_text for part in parts)
+async def test_a_text_is_its_sentences_with_what_stands_between_them(served: Served) -> None:
+    text = f"  {SENTENCES[0]} {SENTENCES[1]}\r\n\r\n- {SENTENCES[2]}\n\t{SENTENCES[3]} "
+    whole, *parts = (await served.translate(text, *SENTENCES[:4])).translations
+    first, second, third, fourth = (part.translated_text for part in parts)
+    assert whole.translated_text == f"  {first} {second}\r\n\r\n- {third}\n\t{fourth} "
     assert whole.source_token_count == sum(part.source_token_count for part in parts)
     assert whole.output_token_count == sum(part.output_token_count for part in parts)
     assert whole.finish_reason == pb.FINISH_REASON_END_OF_SENTENCE
+    for segment, sentence, part in zip(whole.segments, SENTENCES, parts, strict=False):
+        assert text[segment.source_start : segment.source_end] == sentence
+        translated = whole.translated_text[segment.translation_start : segment.translation_end]
+        assert translated == part.translated_text
+        assert segment.score == part.score
+        assert segment.source_token_count == part.source_token_count
+
+
+async def test_a_sentence_over_the_model_s_limit_is_cut_and_says_so(served: Served, tokenizer: Tokenizer) -> None:
+    assert len(tokenizer.encode(OVERLONG_SENTENCE)) > MAX_SOURCE_TOKENS
+    [translation] = (await served.translate(OVERLONG_SENTENCE)).translations
+    assert len(translation.segments) > 1
+    assert all(segment.is_cut for segment in translation.segments)
+    assert all(segment.source_token_count <= MAX_SOURCE_TOKENS for segment in translation.segments)
+
+
+@pytest.mark.parametrize("content", ["", "   ", "\n\r\n", "...", "***", "12:30", "\N{DOG FACE}", "\u4f60\u597d"])
+async def test_what_has_nothing_to_translate_comes_back_as_it_is(served: Served, content: str) -> None:
+    kept, translated = (await served.translate(content, SENTENCES[0])).translations
+    assert kept.translated_text == content
+    assert kept.finish_reason == pb.FINISH_REASON_NOTHING_TO_TRANSLATE
+    assert translated.finish_reason == pb.FINISH_REASON_END_OF_SENTENCE
+    [message] = [one for one in await served.stream(content) if one.WhichOneof("event") == "translation"]
+    assert message.translation == kept
 
 
 @pytest.mark.parametrize(
@@ -146,6 +168,7 @@ async def test_models_are_listed_with_what_a_client_has_to_know(served: Served) 
             glossary_beam_size=4,
             max_forbidden_phrases=64,
             max_glossary_entries=1000,
+            max_do_not_translate=100,
         ),
         quality_scores=[pb.QualityScore(test_set="none/test", metric="BLEU", value=12.5)],
         is_default=True,

@@ -66,7 +66,7 @@ def parse_request(message: pb.TranslateRequest, models: Models, limits: RequestL
         contents.append(content)
         num_segments += len(content.segments)
         if num_segments > limits.max_segments:
-            so_far = f"more in the first {index + 1} contents"
+            so_far = f"{num_segments} or more in the first {index + 1} contents"
             raise InvalidRequest("contents", f"at most {limits.max_segments} segments expected, got {so_far}")
     request = TranslationRequest(
         model,
