@@ -8,7 +8,7 @@ from google.protobuf.message import Message
 from seq2serve.pb import translation_pb2 as pb
 from tests.fuzz.cases import Case
 
-_MAX_ATTEMPTS = 150
+_MAX_ATTEMPTS = 1000
 
 
 def reduced(case: Case, fails: Callable[[Case], bool]) -> Case:
