@@ -177,9 +177,9 @@ def _items(translated: Translated, aligned: Aligned, order: Sequence[int]) -> St
     lone_tags: list[int] = []
     if translated.elements:
         for number, item in enumerate(order):
-            if item < 0 and places[number][0] > places[number][1]:
-                if (yield from is_lone_tag(protected[~item][1].literal)):
-                    lone_tags.append(number)
+            has_text = item >= 0 or places[number][0] <= places[number][1]
+            if not has_text and (yield from is_lone_tag(protected[~item][1].literal)):
+                lone_tags.append(number)
     return Items(firsts_and_lasts[:, 0], firsts_and_lasts[:, 1], lone_tags)
 
 
