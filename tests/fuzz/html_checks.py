@@ -19,11 +19,12 @@ class _Text(HTMLParser):
         self.pieces: list[str] = []
 
     def handle_data(self, data: str) -> None:
-        self.pieces.append(data)
+        if self.cdata_elem is None:
+            self.pieces.append(data)
 
 
 def visible_text(content: str) -> str:
-    """All text that is between tags, with that of scripts."""
+    """All text that is between tags, but that of scripts."""
     reader = _Text()
     reader.feed(content)
     reader.close()
