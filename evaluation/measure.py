@@ -130,9 +130,7 @@ def _joined_row(
         MAX_LOSS_JOINED,
         num_checked,
         faults,
-        f"{num_equal} of {len(of)} equal, {num_split} of {sum(map(len, of))} sentences split differently"
-        if num_split
-        else "",
+        f"{num_equal} of {len(of)} equal, {num_split} sentences split elsewhere" if num_split else "",
     )
 
 
