@@ -131,16 +131,16 @@ class EnginePool:
             self._forget(one)
 
     def close(self) -> None:
-        """Accept no more sentences."""
+        """Accept no more sentences, and let none wait for an engine any longer."""
         self._is_closing = True
-        self._stop_holding()
+        if self._holding:
+            self._stop_holding()
+            self._give_up_holding()
 
     # From the keepers of the engines.
 
     def join(self, engine: PooledEngine) -> None:
         """Let an engine serve from now on; it gets the sentences that wait for one."""
-        if engine in self._loads:
-            return
         self._loads[engine] = 0
         self._is_holding = True
         self._stop_holding()
@@ -232,7 +232,7 @@ class EnginePool:
         one.sentence.listener(Failed(error))
 
     def _give_up_holding(self) -> None:
-        """Fail the sentences that wait for an engine: none has come back in time."""
+        """Fail the sentences that wait for an engine: none has come back in time, or will."""
         self._is_holding = False
         for one in list(self._open.values()):
             self._fail(one, EngineLost())

@@ -67,7 +67,7 @@ class Intake:
 
     async def receive(self, caller: str, receive: Callable[[], Awaitable[_Received]]) -> _Received:
         """Wait for a quick place, then return what `receive` returns. Raises Overloaded or DeadlineExceeded."""
-        if self._num_waiting or len(self._quick) + self._num_given >= QUICK_PLACES:
+        if len(self._quick) + self._num_given >= QUICK_PLACES:
             await self._wait_for_place(caller)
             self._num_given -= 1
         loop = asyncio.get_running_loop()
