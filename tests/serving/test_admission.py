@@ -108,6 +108,8 @@ def test_nothing_is_refused_before_a_rate_is_known() -> None:
 def test_a_rate_is_known_after_half_a_second_of_work_and_idle_time_before_it_does_not_count() -> None:
     model = Model(0.4)
     model.submit(5_000)
+    model.work(20, rate=1000)
+    model.submit(20)
     for _ in range(25):
         model.work(20, rate=1000)
     assert model.wait() == pytest.approx(4.5, abs=0.1)

@@ -153,6 +153,23 @@ async def test_slow_places_are_given_back(monkeypatch: pytest.MonkeyPatch) -> No
         assert await task == b"message"
 
 
+async def test_a_call_whose_message_was_slow_has_all_time_for_its_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "QUICK_SECONDS", 0.005)
+    monkeypatch.setattr(module, "SLOW_SECONDS", 0.1)
+    sender = Sender()
+
+    async def answer() -> str:
+        await intake.receive("slow", sender.receive)
+        await asyncio.sleep(0.2)
+        return "answered"
+
+    intake = Intake()
+    call = asyncio.create_task(answer())
+    await asyncio.sleep(0.02)
+    sender.may_send.set()
+    assert await call == "answered"
+
+
 async def test_a_caller_that_was_late_once_is_not_late_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "QUICK_SECONDS", 0.005)
     intake = Intake()

@@ -64,5 +64,5 @@ def channel_options(limits: TransportLimits) -> list[tuple[str, int]]:
         # A client whose machine or network is gone says nothing; its calls would stay open.
         ("grpc.keepalive_time_ms", _KEEPALIVE_MILLISECONDS),
         ("grpc.keepalive_permit_without_calls", 1),
-        ("grpc.http2.min_recv_ping_interval_without_data_ms", _LEAST_PING_MILLISECONDS),
+        ("grpc.http2.min_ping_interval_without_data_ms", _LEAST_PING_MILLISECONDS),
     ]
