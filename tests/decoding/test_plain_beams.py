@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from server.decoding.search.beam import BeamSearch
 from server.decoding.search.candidates import find_candidates
-from server.decoding.search.plain_beams import Beam, Beams
+from server.decoding.search.plain_beams import Beam, BeamArrays
 from server.messages.hypothesis import Ending
 from server.messages.options import DecodingOptions
 from tests.decoding.test_beam import (
@@ -83,7 +83,7 @@ class Together:
     """Beams of one size, and the rows of their batch; some are of nobody."""
 
     def __init__(self, size: int, max_beams: int, num_others: int = 0, vocabulary_size: int = VOCABULARY_SIZE) -> None:
-        self.beams = Beams(size, max_beams, MAX_OUTPUT, SPECIAL_IDS)
+        self.beams = BeamArrays(size, max_beams, MAX_OUTPUT, SPECIAL_IDS)
         self.rows: dict[int, Row] = {}
         self.running: list[Running] = []
         self._shape = size * max_beams + num_others, vocabulary_size

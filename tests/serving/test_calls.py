@@ -1,10 +1,15 @@
 """What surrounds every call, around a service that can be made to do anything."""
 
 import asyncio
+import contextlib
+import gc
 import itertools
 import json
 import logging
-from collections.abc import AsyncIterator, Awaitable
+import time
+import weakref
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
 from typing import Any, cast
 
 import grpc
@@ -18,6 +23,7 @@ from server.errors import (
     EngineFailed,
     InvalidRequest,
     NotServing,
+    Overloaded,
     QueueFull,
     SentenceFailed,
     UnknownModel,
@@ -27,10 +33,13 @@ from server.serving.metrics import Metrics
 from server.serving.requests.admission import Admission
 from server.serving.rpc.call import current_call
 from server.serving.rpc.calls import Calls
+from server.serving.rpc.listen import METADATA_BYTES
 from tests.fakes import PATIENCE
 from tests.integration.served import eventually, refusal
 
 SECRET = "password of the database"
+
+Method = Callable[[bytes, Any], Awaitable[bytes]]
 
 
 class Failing(pb_grpc.TranslationServiceServicer):
@@ -75,6 +84,16 @@ class Surrounded:
         stream = self._stub.StreamTranslate(pb.TranslateRequest(), metadata=metadata, timeout=PATIENCE)
         return [message async for message in stream]
 
+    def serve(self, service: str, method: Method, parse: Callable[[bytes], bytes] = bytes) -> None:
+        """Add another service, whose only method takes and gives bytes."""
+        handler = grpc.unary_unary_rpc_method_handler(cast(Any, method), parse, bytes)
+        self.calls.add_registered_method_handlers(service, {"Method": handler})
+
+    def plain_call(self, service: str, message: bytes = b"") -> Awaitable[bytes]:
+        call: Any = self.channel.unary_unary(f"/{service}/Method")(message, timeout=PATIENCE)
+        answer: Awaitable[bytes] = call
+        return answer
+
     async def was_handled(self, method: str, code: str) -> bool:
         """The call is counted a moment after its answer is sent."""
         kind = "unary" if method == "Translate" else "server_stream"
@@ -88,23 +107,36 @@ class Surrounded:
         return self.metrics.registry.get_sample_value("grpc_server_handled_total", labels | {"grpc_code": code}) == 1
 
 
-def around(service: pb_grpc.TranslationServiceServicer, metrics: Metrics, max_seconds: float = PATIENCE) -> Calls:
-    calls = Calls(metrics, Admission(max_calls=10, max_bytes=1000), SERVICE, max_seconds)
+def around(
+    service: pb_grpc.TranslationServiceServicer,
+    metrics: Metrics,
+    max_seconds: float = PATIENCE,
+    max_bytes: int = 1000,
+) -> Calls:
+    calls = Calls(metrics, Admission(max_calls=10, max_bytes=max_bytes), SERVICE, max_seconds)
     pb_grpc.add_TranslationServiceServicer_to_server(service, cast(grpc.aio.Server, calls))
     return calls
 
 
-@pytest.fixture
-async def surrounded() -> AsyncIterator[Surrounded]:
+@asynccontextmanager
+async def surrounding(
+    max_seconds: float = PATIENCE, max_bytes: int = 1000, grpc_options: Sequence[tuple[str, int]] = ()
+) -> AsyncIterator[Surrounded]:
     service, metrics = Failing(), Metrics()
-    calls = around(service, metrics)
-    server = grpc.aio.server(handlers=[calls])
+    calls = around(service, metrics, max_seconds, max_bytes)
+    server = grpc.aio.server(handlers=[calls], options=grpc_options)
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
     address = f"127.0.0.1:{port}"
     async with grpc.aio.insecure_channel(address) as channel:
         yield Surrounded(service, metrics, calls, address, channel)
     await server.stop(None)
+
+
+@pytest.fixture
+async def surrounded() -> AsyncIterator[Surrounded]:
+    async with surrounding() as made:
+        yield made
 
 
 methods = pytest.mark.parametrize("method", ["Translate", "StreamTranslate"])
@@ -185,12 +217,168 @@ async def test_a_call_that_begins_when_all_seemed_idle_is_waited_for(surrounded:
     await asyncio.wait_for(waiting, PATIENCE)
 
 
-async def test_an_overlong_request_id_is_replaced(surrounded: Surrounded) -> None:
+async def test_a_call_that_begins_and_one_that_begins_and_ends_meanwhile_are_waited_for(surrounded: Surrounded) -> None:
+    calls = surrounded.calls
+    calls.count_running(+1)
+    waiting = asyncio.ensure_future(calls.wait_until_idle(0.1))
+    await asyncio.sleep(0)
+    calls.count_running(-1)
+    calls.count_running(+1)
+    await asyncio.sleep(0.15)
+    assert not waiting.done(), "one is running"
+    calls.count_running(-1)
+    await asyncio.sleep(0.05)
+    calls.count_running(+1)
+    calls.count_running(-1)
+    ended = time.monotonic()
+    await asyncio.wait_for(waiting, PATIENCE)
+    assert time.monotonic() - ended >= 0.09, "its answer may still be on its way"
+
+
+async def test_calls_that_go_on_beginning_are_waited_for_but_not_for_ever(surrounded: Surrounded) -> None:
+    async def begin_calls() -> None:
+        while True:
+            surrounded.calls.count_running(+1)
+            await asyncio.sleep(0.05)
+
+    beginning = asyncio.ensure_future(begin_calls())
+    began = time.monotonic()
+    await asyncio.wait_for(surrounded.calls.wait_until_none_begins(0.6), PATIENCE)
+    assert time.monotonic() - began >= 0.6
+    beginning.cancel()
+
+
+@pytest.mark.parametrize(("length", "is_taken"), [(0, False), (1, True), (100, True), (101, False), (2000, False)])
+async def test_an_empty_and_an_overlong_request_id_are_replaced(
+    surrounded: Surrounded, length: int, is_taken: bool
+) -> None:
     surrounded.service.error = NotServing()
-    _, _, details = await refusal(surrounded.call("Translate", "x" * 2000))
+    own = "x" * length
+    call: Any = surrounded.channel.unary_unary(f"/{SERVICE}/Translate")(b"", metadata=(("x-request-id", own),))
+    _, _, details = await refusal(call)
     request_info = details["RequestInfo"]
     assert isinstance(request_info, RequestInfo)
-    assert len(request_info.request_id) == 32
+    assert (request_info.request_id == own) == is_taken
+    assert is_taken or len(request_info.request_id) == 32
+    assert dict(await call.trailing_metadata())["x-request-id"] == request_info.request_id
+
+
+async def test_time_that_runs_out_inside_a_method_before_the_deadline_is_an_error_of_the_server(
+    surrounded: Surrounded,
+) -> None:
+    surrounded.service.error = TimeoutError()
+    assert (await refusal(surrounded.call("Translate")))[0] is grpc.StatusCode.INTERNAL
+
+
+async def test_what_a_failed_call_had_in_memory_is_freed_without_the_garbage_collector(surrounded: Surrounded) -> None:
+    class Content:
+        pass
+
+    freed = asyncio.Event()
+
+    async def fail(request: bytes, context: Any) -> bytes:
+        content = Content()
+        weakref.finalize(content, freed.set)
+        try:
+            raise KeyError(SECRET)
+        except KeyError as error:
+            raise InvalidRequest("contents", "wrong") from error
+
+    surrounded.serve("freeing.Service", fail)
+    gc.disable()
+    try:
+        await refusal(surrounded.plain_call("freeing.Service"))
+        await asyncio.wait_for(freed.wait(), PATIENCE)
+    finally:
+        gc.enable()
+
+
+async def test_calls_of_a_service_that_is_not_bounded_are_neither_refused_nor_ended_nor_waited_for() -> None:
+    may_answer = asyncio.Event()
+
+    async def answer(request: bytes, context: Any) -> bytes:
+        await may_answer.wait()
+        return request
+
+    async with surrounding(max_seconds=0.05, max_bytes=10) as surrounded:
+        surrounded.serve("health.Service", answer)
+        surrounded.calls.admission.enter("another", 10)
+        call = asyncio.ensure_future(surrounded.plain_call("health.Service", b"well?"))
+        await surrounded.calls.wait_until_idle(0.2)
+        assert not call.done()
+        may_answer.set()
+        assert await call == b"well?"
+
+
+async def test_a_call_beyond_the_limit_is_refused_before_its_message_has_come(surrounded: Surrounded) -> None:
+    while True:
+        try:
+            surrounded.calls.admission.enter("another", 1)
+        except Overloaded:
+            break
+    for number in range(10):
+        with contextlib.suppress(Overloaded):
+            surrounded.calls.admission.enter(str(number), 1)
+
+    async def never() -> AsyncIterator[bytes]:
+        await asyncio.Event().wait()
+        yield b""
+
+    call: Any = surrounded.channel.stream_unary(f"/{SERVICE}/Translate")
+    code, _, _ = await refusal(call(never(), timeout=PATIENCE))
+    assert code is grpc.StatusCode.RESOURCE_EXHAUSTED
+
+
+async def test_a_method_knows_until_when_its_call_is_waited_for(surrounded: Surrounded) -> None:
+    async def remaining(request: bytes, context: Any) -> bytes:
+        return str(current_call.get().deadline - time.monotonic()).encode()
+
+    surrounded.serve("clock.Service", remaining)
+    assert float(await surrounded.plain_call("clock.Service")) == pytest.approx(PATIENCE, abs=PATIENCE / 2)
+
+
+async def test_large_messages_are_parsed_one_at_a_time_and_the_event_loop_turns_in_between() -> None:
+    turn, parsed_at = 0, []
+
+    async def count_turns() -> None:
+        nonlocal turn
+        while True:
+            turn += 1
+            await asyncio.sleep(0)
+
+    def parse(message: bytes) -> bytes:
+        parsed_at.append(turn)
+        time.sleep(0.01)  # in which other messages and other timers come to their end
+        return message
+
+    async def answer(request: bytes, context: Any) -> bytes:
+        return b""
+
+    async with surrounding() as surrounded:
+        surrounded.serve("large.Service", answer, parse)
+        counting = asyncio.ensure_future(count_turns())
+        await asyncio.gather(*(surrounded.plain_call("large.Service", b"x" * 150_000) for _ in range(4)))
+        counting.cancel()
+    assert min(later - earlier for earlier, later in itertools.pairwise(parsed_at)) > 8
+
+
+async def test_metadata_is_refused_by_its_size_which_is_that_of_names_and_values() -> None:
+    async with surrounding(grpc_options=(("grpc.max_metadata_size", 60_000),)) as surrounded:
+        surrounded.service.error = NotServing()
+        call: Any = surrounded.channel.unary_unary(f"/{SERVICE}/Translate")
+
+        async def refused(size: int) -> tuple[grpc.StatusCode, str]:
+            metadata = (("x" * 1000, "y" * 1000), ("z", "z" * size))
+            return (await refusal(call(b"", metadata=metadata, timeout=PATIENCE)))[:2]
+
+        code, message = await refused(METADATA_BYTES)
+        assert code is grpc.StatusCode.INVALID_ARGUMENT
+        got = int(message.rpartition(" ")[2])
+        assert message == f"metadata: at most {METADATA_BYTES} bytes expected, got {got}"
+        assert got >= METADATA_BYTES + 2001
+        largest = 2 * METADATA_BYTES - got
+        assert (await refused(largest))[0] is grpc.StatusCode.UNAVAILABLE, "which is the service's own answer"
+        assert (await refused(largest + 1))[1].endswith(f" got {METADATA_BYTES + 1}")
 
 
 @methods
@@ -329,4 +517,5 @@ async def test_a_call_that_is_over_already_logs_nothing(
         return sample(surrounded, "InvalidArgument") == 1
 
     await eventually(is_counted)
+    await asyncio.sleep(0.05)  # gRPC would log after that what the call has raised
     assert caplog.text == ""

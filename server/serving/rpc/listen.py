@@ -3,36 +3,41 @@
 from dataclasses import dataclass
 
 _MANY = 1_000_000
+"""More calls than the limits of the connections let in."""
 
 METADATA_BYTES = 16_384
-"""Metadata of a call. gRPC refuses more than twice as much, though not always."""
+"""Metadata that a call may have. gRPC by itself refuses more than twice as much, though not always."""
 
 _WINDOW_BYTES = 65_536
-"""Bytes of a message that may come before the call is begun, and at a time while it is received."""
+"""Bytes of a message that a client may send before its call has begun, and then ahead of what has been read."""
 
 _HANDSHAKE_MILLISECONDS = 10_000
+"""Time that a new connection may take until it speaks HTTP/2."""
 
 _AGE_GRACE_MILLISECONDS = 300_000
-"""Time in which the calls of a connection that has become old may end."""
+"""Time that the calls of a connection have to end, once it has reached its greatest age."""
 
 _KEEPALIVE_MILLISECONDS = 60_000
+"""Time without a word from a client after which the server pings it."""
 
 _LEAST_PING_MILLISECONDS = 10_000
-"""Between two pings of a client; one that sends them faster is told to calm down, and its connection is closed."""
+"""Time between two pings of a client; a client that sends them faster is told to calm down, and its connection is
+closed."""
 
 _UNREQUESTED_SECONDS = 60
+"""Time that a call may wait in gRPC for Python to begin it."""
 
 
 @dataclass(frozen=True)
 class TransportLimits:
     max_message_bytes: int
-    """Size of a request; gRPC refuses a larger one when it reads how large it is."""
+    """Size of a request; gRPC refuses a larger one as soon as it has read how large it is."""
     max_streams: int
     """Calls of one connection at a time. HTTP/2 refuses further ones, which costs next to nothing; the client sees
     UNAVAILABLE, unless it repeats them."""
     max_connection_age_seconds: int
-    """After which a client is asked to connect anew, give or take a tenth: it then finds servers that have been added
-    since."""
+    """Age at which a connection's client is asked to connect anew, give or take a tenth: it then finds servers that
+    have been added since."""
 
 
 def channel_options(limits: TransportLimits) -> list[tuple[str, int]]:
@@ -59,5 +64,5 @@ def channel_options(limits: TransportLimits) -> list[tuple[str, int]]:
         # A client whose machine or network is gone says nothing; its calls would stay open.
         ("grpc.keepalive_time_ms", _KEEPALIVE_MILLISECONDS),
         ("grpc.keepalive_permit_without_calls", 1),
-        ("grpc.http2.min_recv_ping_interval_without_data_ms", _LEAST_PING_MILLISECONDS),
+        ("grpc.http2.min_ping_interval_without_data_ms", _LEAST_PING_MILLISECONDS),
     ]
