@@ -82,13 +82,14 @@ def groups_of(
     return groups
 
 
-def gaps_of(groups: Sequence[Group], aligned: Aligned) -> Steps[list[int]]:
-    """For each group the number of output words before it, ascending: of all such choices one that costs least."""
+def gaps_of(groups: Sequence[Group], aligned: Aligned, lowest: int = 0) -> Steps[list[int]]:
+    """For each group the number of output words before it, ascending from `lowest` on: of all such choices one that
+    costs least."""
     source_end = _final_marks(aligned.source, aligned.source_words)
     output_end = _final_marks(aligned.output, aligned.output_words)
     num_output = len(aligned.output_words)
-    fixed = {source_end: output_end} if output_end < num_output else {}
-    fixed |= {len(aligned.source_words): num_output, 0: 0}
+    fixed = {source_end: max(output_end, lowest)} if output_end < num_output else {}
+    fixed |= {len(aligned.source_words): num_output, 0: lowest}
     yield
     gaps: list[int] = []
     for start in range(0, len(groups), _MAX_GROUPS_TOGETHER):
@@ -97,7 +98,7 @@ def gaps_of(groups: Sequence[Group], aligned: Aligned) -> Steps[list[int]]:
             costs.append(_costs(group, aligned, fixed.get(group.num_before)))
             if number % _GROUPS_A_STEP == _GROUPS_A_STEP - 1:
                 yield
-        gaps += yield from _ascending(costs, gaps[-1] if gaps else 0)
+        gaps += yield from _ascending(costs, gaps[-1] if gaps else lowest)
     return gaps
 
 

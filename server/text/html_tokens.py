@@ -113,6 +113,15 @@ def is_self_closing(content: str, tag: Token) -> bool:
     return content[tag.end - 2] == "/"
 
 
+def is_lone_tag(markup: str) -> Steps[bool]:
+    """Whether markup opens elements that it does not close, or closes what it has not opened."""
+    num_open = 0
+    for token in (yield from tokenize(markup)):
+        num_open += (token.kind is Kind.OPENING and token.name not in VOID) - (token.kind is Kind.CLOSING)
+        yield
+    return num_open != 0
+
+
 def forbids_translation(tag: str) -> bool:
     """Whether an opening tag has `translate="no"` or the class `notranslate`. Of equal attributes the first counts."""
     if "translate" not in tag.lower():

@@ -57,6 +57,44 @@ def lay_out_html(content: str, find_segments: FindSegments, find_protected: Find
     return [*layout, content[end:]] if end < len(content) else layout
 
 
+def write_untranslated(segment: Segment) -> Steps[str]:
+    """A segment, of HTML or not, with its own text and what is written in place of its protected parts. Tags that are
+    amid one of these are behind it."""
+    starts = [span.start for span in segment.protected]
+
+    def outside(place: int) -> int:
+        at = bisect_left(starts, place) - 1
+        return max(place, segment.protected[at].end) if at >= 0 else place
+
+    closing: defaultdict[int, list[str]] = defaultdict(list)
+    opening: defaultdict[int, list[str]] = defaultdict(list)
+    for element in segment.elements:
+        start, end = outside(element.start), outside(element.end)
+        if start == end:
+            closing[start].append(element.opening + element.closing)
+        else:
+            opening[start].append(element.opening)
+            closing[end].insert(0, element.closing)
+        yield
+    points = sorted({*closing, *opening, *starts, len(segment.text)})
+    pieces: list[str] = []
+    at = number = 0
+    for point in points:
+        text = segment.text[at:point]
+        pieces += [escape(text) if segment.is_html else text, *closing[point]]
+        at = max(at, point)
+        while number < len(starts) and starts[number] == point and segment.protected[number].end == point:
+            pieces.append(segment.protected[number].literal)
+            number += 1
+        pieces += opening[point]
+        if number < len(starts) and starts[number] == point:
+            pieces.append(segment.protected[number].literal)
+            at = segment.protected[number].end
+            number += 1
+        yield
+    return "".join(pieces)
+
+
 @dataclass(slots=True)
 class _Text:
     """A block whose tags are paired. `begins` and `ends` are those of `Block`; any protected part begins and ends there

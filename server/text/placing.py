@@ -1,5 +1,6 @@
 """Puts what no model may touch back into the translation of a segment: protected spans and the tags of elements."""
 
+import bisect
 import html
 import itertools
 from collections.abc import Sequence
@@ -10,6 +11,7 @@ import numpy as np
 from server.text.alignment import Aligned, Float32, Int64, Span, align, words
 from server.text.blanks import blank_before, blank_behind
 from server.text.gaps import Group, gaps_of, groups_of
+from server.text.html_tokens import is_lone_tag
 from server.text.segment import Element, Protected, Segment
 from server.text.steps import Steps
 from server.text.tags import Items, Tags, place_tags
@@ -41,6 +43,8 @@ class Translated:
     """Float32 [output tokens, source tokens]; none for models without it."""
     is_upper: bool = False
     """Whether the model's text is written in capitals."""
+    num_given: int = 0
+    """Code points at the output's beginning that are written as they are, with nothing but tags before or in them."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +70,7 @@ def place(translated: Translated) -> Steps[Placed]:
         return Placed(output, range(len(output) + 1), ())
     written, ends = output, np.arange(len(output) + 1)
     if is_html or is_upper:
-        written, ends = yield from _written(output, is_html, is_upper)
+        written, ends = yield from _written(output, is_html, translated.num_given if is_upper else len(output))
     if not (translated.protected or translated.elements):
         return Placed(written, ends.tolist(), ())
     source_words = yield from words(translated.source)
@@ -83,7 +87,8 @@ def place(translated: Translated) -> Steps[Placed]:
     )
     aligned = Aligned(translated.source, source_words, output, output_words, alignment)
     groups = yield from groups_of(translated.protected, source_words, translated.segment.text)
-    gaps = yield from gaps_of(groups, aligned)
+    num_given_words = bisect.bisect_left(output_words, (translated.num_given,))
+    gaps = yield from gaps_of(groups, aligned, num_given_words)
     order = _ordered(groups, gaps, len(output_words))
     yield
     items = yield from _items(translated, aligned, order)
@@ -91,11 +96,12 @@ def place(translated: Translated) -> Steps[Placed]:
     return (yield from _Writer(translated, aligned, written, ends).write(order, groups, gaps, tags))
 
 
-def _written(output: str, is_html: bool, is_upper: bool) -> Steps[tuple[str, Int64]]:
-    """The model's text as it is written, and where in that each of its code points, and its end, is."""
+def _written(output: str, is_html: bool, upper_from: int) -> Steps[tuple[str, Int64]]:
+    """The model's text as it is written, in capitals from a code point on, and where in that each of its code points,
+    and its end, is."""
     parts: list[str] = []
     for at, character in enumerate(output):
-        part = character.upper() if is_upper else character
+        part = character.upper() if at >= upper_from else character
         parts.append(html.escape(part, quote=False) if is_html else part)
         if at % _CHARACTERS_A_STEP == _CHARACTERS_A_STEP - 1:
             yield
@@ -168,7 +174,13 @@ def _items(translated: Translated, aligned: Aligned, order: Sequence[int]) -> St
     yield
     firsts_and_lasts = np.array(places, np.int64).reshape(-1, 2)
     yield
-    return Items(firsts_and_lasts[:, 0], firsts_and_lasts[:, 1])
+    lone_tags: list[int] = []
+    if translated.elements:
+        for number, item in enumerate(order):
+            has_text = item >= 0 or places[number][0] <= places[number][1]
+            if not has_text and (yield from is_lone_tag(protected[~item][1].literal)):
+                lone_tags.append(number)
+    return Items(firsts_and_lasts[:, 0], firsts_and_lasts[:, 1], lone_tags)
 
 
 class _Writer:
@@ -232,6 +244,10 @@ class _Writer:
         if between is None:
             self._copy(end)
         else:  # white space of the model's that is written in another way
+            num_given = min(self._translated.num_given, end)
+            if self._next < num_given:
+                self._copy(num_given)
+                between = between if self._translated.output[num_given - 1] != " " else ""
             self._offsets[self._next : end] = self._length
             self._next = end
         if end == len(self._translated.output):

@@ -7,6 +7,7 @@ and segments, each of which becomes one sentence for an engine. `reading.py` mak
 
 import enum
 from bisect import bisect_left, bisect_right
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
@@ -78,7 +79,8 @@ class Segment:
 
         An element goes along with the part that holds all of what it encloses. The tags of any other become protected
         points: the opening one in the part where it begins, the closing one where it ends. A protected text that goes
-        on in the next part is protected in both.
+        on in the next part is protected in both. A part begins in the content with the tags that are behind the white
+        space before it, so that none is between two parts.
         """
         starts, ends = zip(*spans, strict=True)
         protected: list[list[tuple[int, _Order, Protected]]] = [[] for _ in spans]
@@ -116,11 +118,17 @@ class Segment:
                 add(part, _Order.TEXT, span.start, span.end, own)
                 part, literal = part + 1, ""
             yield
+        places = yield from self._places_of_tags()
         parts = []
+        last_end = 0
         for (start, end), points, inner in zip(spans, protected, elements, strict=True):
             points.sort(key=lambda point: point[:2])
             own_protected = tuple(point for _, _, point in points)
             origins = self.origins[start : end + 1]
+            at = bisect_right(places, (last_end, self.end))
+            if at < len(places) and last_end < places[at][0] <= start:
+                origins = [max(places[at][1], self.origins[last_end]), *origins[1:]]
+            last_end = end
             parts.append(
                 replace(
                     self,
@@ -133,6 +141,20 @@ class Segment:
             )
             yield
         return parts
+
+    def _places_of_tags(self) -> Steps[list[tuple[int, int]]]:
+        """Places of the text at which tags stand, in order, each with where the first of its tags begins in the
+        content."""
+        lengths: Counter[int] = Counter()
+        for span in self.protected:
+            if self.is_html and span.start == span.end:
+                lengths[span.start] += len(span.literal)
+            yield
+        for element in self.elements:
+            lengths[element.start] += len(element.opening)
+            lengths[element.end] += len(element.closing)
+            yield
+        return sorted((place, self.origins[place] - length) for place, length in lengths.items())
 
 
 Layout = list[str | Segment]

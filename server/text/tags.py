@@ -1,5 +1,6 @@
 """Where the tags of a segment's elements go among the words and protected spans of its translation, the items."""
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -22,6 +23,8 @@ class Items:
     """Position of the first code point in the segment's text, int64 [items]."""
     last: Int64
     """Of the last one; one less than `first` for a span without text."""
+    lone_tags: Sequence[int] = ()
+    """Which of them are tags whose partners are not in the segment, ascending."""
 
     def __len__(self) -> int:
         return len(self.first)
@@ -46,12 +49,13 @@ def place_tags(elements: Sequence[Element], items: Items, text: str) -> Steps[Ta
     """Every tag once, properly nested, around the items that its element enclosed.
 
     An element gets the contiguous range of items, within its parent's and disjoint from its siblings', that has most
-    enclosed ones more than others. One that has none is put where it stood, within its parent and in no sibling.
+    enclosed ones more than others. One that has none is put where it stood, within its parent and in no sibling. None
+    goes over a lone tag that it did not enclose.
 
     elements: in the order of their opening tags; nested or disjoint.
     text: the segment's.
     """
-    tree = _Tree(sorted(elements, key=lambda element: element.start), len(items))
+    tree = _Tree(sorted(elements, key=lambda element: element.start), items)
     yield from tree.place_ranges(items)
     yield from tree.place_points(items, len(text))
     return (yield from tree.write(text))
@@ -60,9 +64,11 @@ def place_tags(elements: Sequence[Element], items: Items, text: str) -> Steps[Ta
 class _Tree:
     """Elements, in the order of their opening tags, and where each is: the gaps of its two tags."""
 
-    def __init__(self, elements: Sequence[Element], num_items: int) -> None:
+    def __init__(self, elements: Sequence[Element], items: Items) -> None:
         self._elements = elements
-        self._num_items = num_items
+        self._num_items = num_items = len(items)
+        self._lone_tags = items.lone_tags
+        self._places_of_lone_tags = [int(items.first[item]) for item in items.lone_tags]
         self._parents: list[int] = []
         self._children: dict[int, list[int]] = {_NOBODY: []}
         self._gaps: dict[int, tuple[int, int]] = {_NOBODY: (0, num_items)}
@@ -85,7 +91,7 @@ class _Tree:
             parent = self._parents[number]
             if parent not in self._gaps:
                 continue
-            low, high = self._gaps[parent]
+            low, high = self._room(number)
             start, end = _best_range(items.enclosed_by(element)[low:high], owners[low:high] == parent)
             if start < end:
                 self._gaps[number] = low + start, low + end
@@ -103,11 +109,21 @@ class _Tree:
             parent = self._parents[number]
             if parent not in insides:
                 insides[parent] = self._inside_children(parent)
-            low, high = self._gaps[parent]
+            low, high = self._room(number)
             costs = gap_costs(items.first, element.start, element.start / max(text_length, 1))
             costs[insides[parent]] = np.inf
             gap = low + int(costs[low : high + 1].argmin())
             self._gaps[number] = gap, gap
+
+    def _room(self, number: int) -> tuple[int, int]:
+        """The first and last gap that an element's tags may be in."""
+        element, (low, high) = self._elements[number], self._gaps[self._parents[number]]
+        before = bisect_right(self._places_of_lone_tags, element.start)
+        behind = max(before, bisect_left(self._places_of_lone_tags, element.end))
+        first = self._lone_tags[before - 1] + 1 if before else low
+        last = self._lone_tags[behind] if behind < len(self._lone_tags) else high
+        first, last = max(first, low), min(last, high)
+        return (first, last) if first <= last else (low, high)
 
     def _inside_children(self, parent: int) -> Bool:
         """Which gaps are between two items of one child, bool [items + 1]."""

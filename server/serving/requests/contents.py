@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from server.errors import InvalidRequest
 from server.serving.requests.options import RequestedOptions
 from server.serving.requests.parsed import KeptSegment, ParsedContent, ParsedSegment
-from server.text.markup import lay_out_html
+from server.text.markup import lay_out_html, write_untranslated
 from server.text.protected import find_protected
 from server.text.reading import Reading, read
 from server.text.segment import Layout, Protected, Segment
@@ -91,7 +91,7 @@ class ContentParser:
             segment = dataclasses.replace(segment, protected=found.protected)
         reading = yield from read(segment, self._model.alphabet)
         if not reading.text:
-            text = _with_literals(segment) if found else content[segment.start : segment.end]
+            text = (yield from write_untranslated(segment)) if found else content[segment.start : segment.end]
             return KeptSegment(segment, text, reading.num_unreadable)
         source_ids = self._model.tokenizer.encode(reading.text)
         own = options.for_segment(
@@ -102,15 +102,6 @@ class ContentParser:
             field=field,
         )
         return ParsedSegment(segment, reading, source_ids, own, prefix=options.prefix if is_first else "")
-
-
-def _with_literals(segment: Segment) -> str:
-    """What is written of a segment of which nothing is translated."""
-    pieces, end = [], 0
-    for span in segment.protected:
-        pieces += [segment.text[end : span.start], span.literal]
-        end = span.end
-    return "".join([*pieces, segment.text[end:]])
 
 
 def needs_alignment(segment: Segment, reading: Reading) -> bool:

@@ -71,6 +71,7 @@ def finished_part(segment: ParsedSegment, hypothesis: Hypothesis, tokenizer: Tok
             output_spans,
             attention,
             reading.is_upper,
+            num_given=len(segment.prefix),
         )
     )
     return Part(placed.text, hypothesis, placed)

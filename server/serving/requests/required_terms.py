@@ -4,10 +4,12 @@ import bisect
 import heapq
 from collections.abc import Sequence
 from dataclasses import dataclass
+from unicodedata import normalize
 
 from server.errors import InvalidRequest, shown
 from server.messages.options import RequiredTerm
 from server.text.glossary import Glossary
+from server.text.markup import escape
 from server.text.pieces import contains
 from server.text.reading import Reading
 from server.text.segment import Protected, Segment
@@ -20,7 +22,7 @@ class FoundTerms:
     """What a glossary has for one segment."""
 
     protected: tuple[Protected, ...]
-    """The segment's own, and terms whose target the vocabulary lacks, so that it is put in by itself."""
+    """The segment's own, and terms whose target a model cannot write, so that it is put in by itself."""
     required: tuple[tuple[str, int, int], ...]
     """Target terms that the model writes, and where their source terms begin and end in the segment's text."""
 
@@ -33,7 +35,8 @@ class TermFinder:
         self._tokenizer = tokenizer
         self._forbidden_phrases = forbidden_phrases
         self._ids: dict[str, tuple[int, ...]] = {}
-        """Token ids of the target terms that were found, none of which is forbidden; empty where pieces are lacking."""
+        """Token ids of the target terms that were found, none of which is forbidden; empty where pieces are lacking, or
+        are those of another text."""
 
     def find(self, segment: Segment) -> Steps[FoundTerms | None]:
         """None where there are none. Raises InvalidRequest for a term that is forbidden."""
@@ -51,7 +54,7 @@ class TermFinder:
             if self._ids[target]:
                 required.append((target, start, end))
             else:
-                protected.append(Protected(start, end, target))
+                protected.append(Protected(start, end, escape(target) if segment.is_html else target))
         return FoundTerms(tuple(heapq.merge(segment.protected, protected)), tuple(required))
 
     def required(self, found: FoundTerms, reading: Reading) -> tuple[RequiredTerm, ...]:
@@ -71,10 +74,16 @@ class TermFinder:
 
     def _checked_ids(self, target: str) -> Steps[tuple[int, ...]]:
         ids = tuple(self._tokenizer.encode(target)[:-1])
-        if not all(self._tokenizer.texts[id_] for id_ in ids):
+        if not all(self._tokenizer.texts[id_] for id_ in ids) or self._is_changed(target, ids):
             return ()
         yield from check_allowed(ids, "decoding.glossary", self._forbidden_phrases, self._tokenizer)
         return ids
+
+    def _is_changed(self, target: str, ids: Sequence[int]) -> bool:
+        """Whether the tokenizer makes another text of a term, as 102 of 10²; blanks, and ways to encode a letter, do
+        not count."""
+        written = self._tokenizer.decode(list(ids))
+        return normalize("NFC", " ".join(target.split())) != normalize("NFC", written)
 
 
 def check_allowed(
