@@ -27,8 +27,11 @@ class Continuation(NamedTuple):
 
 
 class Search(ABC):
-    """The search for one sentence's translation. It is over when `advance` returns nothing; its result is `ranked`
-    then."""
+    """The hypotheses of one sentence. Its end is when `advance` returns nothing; the result is `ranked` then.
+
+    A translation of something is not empty: EOS is never the first token of a hypothesis, and one that may begin with
+    nothing else is cut by its constraints. Only a translation that is given, to be scored, may be empty (`forced.py`).
+    """
 
     def __init__(self, options: DecodingOptions, special_ids: SpecialIds) -> None:
         self.options = options

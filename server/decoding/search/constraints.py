@@ -24,7 +24,10 @@ class Constraint(Protocol):
 
 
 class Constraints:
-    """All constraints on the hypotheses of a sentence. What is forced wins over what is forbidden."""
+    """All that the hypotheses of a sentence keep. What is forced wins over what is forbidden.
+
+    Whatever the options say, no translation is empty: its end is never the first token.
+    """
 
     def __init__(self, options: DecodingOptions, special_ids: SpecialIds, pieces: Pieces) -> None:
         self._prefix = options.prefix

@@ -91,8 +91,8 @@ def forbid(scores: np.ndarray, special_ids: SpecialIds) -> None:
         scores[:, id_] = -np.inf
 
 
-def _best_but_end(log_probs: npt.NDArray[np.float32], special_ids: SpecialIds) -> int:
-    """The most probable token other than the end. log_probs: [vocabulary], changed in place."""
+def _best_first_id(log_probs: npt.NDArray[np.float32], special_ids: SpecialIds) -> int:
+    """The most probable token that a translation may begin with: log_probs [vocabulary], changed in place."""
     log_probs[[special_ids.eos, *special_ids.never_written]] = -np.inf
     return int(log_probs.argmax())
 
@@ -103,7 +103,8 @@ def advance_greedy(
     log_probs: npt.NDArray[np.float32],
     previous_ids: npt.NDArray[np.int64],
 ) -> Ended:
-    """Write the most probable token of each sentence. Returns the sentences that end with it, and those that have none.
+    """Write the most probable token of each; returns those that end with it, and those that have none. The end of the
+    sentence is never the first token; a row that may write nothing else ends by its constraints (a shortlist).
 
     log_probs: float32 [rows of the batch, vocabulary], which may be changed in place; previous_ids: int64 [rows of the
     batch], written for these rows.
@@ -119,19 +120,24 @@ def advance_greedy(
     ended = Ended([], [])
     for greedy in rows:
         row, hypothesis = greedy.row, greedy.hypothesis
-        id_ = ids[row]
-        if id_ == eos and not hypothesis.output_ids:  # a translation of something is not empty
-            id_ = _best_but_end(log_probs[row], special_ids)
+        output_ids, id_ = hypothesis.output_ids, ids[row]
         log_prob = log_prob_of(row, id_)
         if not minus_infinity < log_prob <= 0.0:  # of a row with NaN, the largest is NaN
             ended.broken.append(greedy)
             continue
-        hypothesis.log_prob += log_prob
         if id_ == eos:
-            hypothesis.ending = Ending.EOS
-            ended.finished.append(greedy)
-            continue
-        output_ids = hypothesis.output_ids
+            if output_ids:
+                hypothesis.log_prob += log_prob
+                hypothesis.ending = Ending.EOS
+                ended.finished.append(greedy)
+                continue
+            id_ = _best_first_id(log_probs[row], special_ids)
+            log_prob = log_prob_of(row, id_)
+            if log_prob == minus_infinity:
+                hypothesis.ending = Ending.CONSTRAINTS
+                ended.finished.append(greedy)
+                continue
+        hypothesis.log_prob += log_prob
         output_ids.append(id_)
         previous_ids[row] = id_
         if len(output_ids) >= greedy.options.max_output_tokens:

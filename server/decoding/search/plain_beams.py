@@ -197,10 +197,8 @@ class BeamArrays:
         if rows.size < len(log_probs):  # the batch has others, too
             log_probs, rows = log_probs[rows.reshape(-1)], np.arange(rows.size).reshape(rows.shape)
         forbid(log_probs, self._special_ids)
-        has_begun = self._num_written[: len(self._beams)] > 0
-        if not has_begun.all():  # a translation of something is not empty
-            log_probs[rows[~has_begun].reshape(-1), self._special_ids.eos] = -np.inf
         self._break(log_probs, rows)
+        self._forbid_empty(log_probs, rows)
         return find_candidates(log_probs, rows, ahead, 2 * self._size)
 
     def _break(self, log_probs: Float32, rows: Int64) -> None:
@@ -212,6 +210,15 @@ class BeamArrays:
         for index in np.flatnonzero(~is_whole).tolist():
             self._beams[index].is_broken = True
             log_probs[rows[index]] = -np.inf
+
+    def _forbid_empty(self, log_probs: Float32, rows: Int64) -> None:
+        """Take the end of the sentence from beams that begin; finish those that may write nothing else."""
+        for index in np.flatnonzero(self._num_written[: len(rows)] == 0).tolist():
+            first_row, eos = log_probs[rows[index, 0]], self._special_ids.eos
+            may_end = first_row[eos] > -np.inf
+            log_probs[rows[index], eos] = -np.inf
+            if may_end and first_row.max() == -np.inf:
+                self._beams[index].finish(Hypothesis().cut(Ending.CONSTRAINTS))
 
     def _finish(self, found: Candidates, ends: np.ndarray, best_totals: np.ndarray) -> None:
         """Finish hypotheses whose end is among the best candidates of a beam, of which as many count as it has
