@@ -109,10 +109,10 @@ async def test_streams_of_a_connection_beyond_the_limit_are_refused_by_http2() -
         assert list(connection.ended.values()) == ["refused"] * 3
 
 
-async def test_metadata_within_the_limit_is_never_refused_by_chance() -> None:
+async def test_metadata_within_the_limit_and_beyond_it_by_half_is_never_refused_by_grpc() -> None:
     async with listening() as listened, listened.channel() as channel:
         call: Any = channel.unary_unary("/count")
-        metadata = (("name", "x" * (listen.METADATA_BYTES - 1000)),)
+        metadata = (("name", "x" * (listen.METADATA_BYTES * 3 // 2)),)
         codes = [await status(call(b"", metadata=metadata, timeout=PATIENCE)) for _ in range(20)]
         assert set(codes) == {grpc.StatusCode.OK}
         metadata = (("name", "x" * (2 * listen.METADATA_BYTES + 1)),)
@@ -190,5 +190,5 @@ async def test_what_a_call_sends_before_it_is_read_is_little_however_fast_the_ne
             for _ in itertools.count():
                 await asyncio.wait_for(waiting.write(b"x" * 10_000), 0.5)
                 num_bytes += 10_000
-        assert 0 < num_bytes <= 200_000
+        assert 0 < num_bytes <= 100_000
         waiting.cancel()
