@@ -1,6 +1,7 @@
 """A model's engines as one, with engines that only remember what they were sent."""
 
 import asyncio
+import weakref
 
 import pytest
 
@@ -115,6 +116,19 @@ async def test_sentences_that_have_ended_take_no_places_in_the_queue() -> None:
     for number in range(20):
         pool.send(1, 1, first=2 * number)
         pool.tell([(sent, DONE) for sent in engine.numbers[-2:]])
+
+
+async def test_a_caller_that_has_nothing_open_is_forgotten() -> None:
+    class Name(str):
+        pass
+
+    pool = Pool(1)
+    name = Name("one")
+    is_known = weakref.ref(name)
+    pool.cancel(pool.send(1, caller=name))
+    pool.engines[0].sentences.clear()
+    del name
+    assert not is_known()
 
 
 async def test_rows_that_a_caller_does_not_take_are_taken_by_the_others_sentences() -> None:
