@@ -224,7 +224,7 @@ def test_a_beam_that_may_write_nothing_but_an_end_is_cut_and_its_neighbours_go_o
 
 @pytest.mark.parametrize("end", [np.nan, 0.5, np.inf])
 def test_a_beam_whose_first_log_probability_of_an_end_is_none_is_broken(end: float) -> None:
-    beams = Beams(2, 2, MAX_OUTPUT, SPECIAL_IDS)
+    beams = BeamArrays(2, 2, MAX_OUTPUT, SPECIAL_IDS)
     broken, whole = (
         beams.join(DecodingOptions(max_output_tokens=MAX_OUTPUT, beam_size=2), rows) for rows in ([0, 1], [2, 3])
     )
