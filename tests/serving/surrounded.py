@@ -70,9 +70,9 @@ class Surrounded:
         self.calls.add_registered_method_handlers(service, {"Method": handler})
 
     def plain_call(self, service: str, message: bytes = b"") -> Awaitable[bytes]:
-        call: Any = self.channel.unary_unary(f"/{service}/Method")(message, timeout=PATIENCE)
-        answer: Awaitable[bytes] = call
-        return answer
+        method: Any = self.channel.unary_unary(f"/{service}/Method")
+        call: Awaitable[bytes] = method(message, timeout=PATIENCE)
+        return call
 
     async def was_handled(self, method: str, code: str) -> bool:
         """The call is counted a moment after its answer is sent."""

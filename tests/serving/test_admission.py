@@ -96,7 +96,9 @@ class Model:
         """Seconds that a request of no cost would have to wait, which are too many."""
         with pytest.raises(Overloaded) as refused:
             self.backlog.check("a", 0)
-        return refused.value.retry_seconds + self.max_delay_seconds
+        retry_seconds = refused.value.retry_seconds
+        assert retry_seconds
+        return retry_seconds + self.max_delay_seconds
 
 
 def test_nothing_is_refused_before_a_rate_is_known() -> None:

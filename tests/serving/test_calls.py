@@ -109,7 +109,8 @@ async def test_an_empty_and_an_overlong_request_id_are_replaced(
 ) -> None:
     surrounded.service.error = NotServing()
     own = "x" * length
-    call: Any = surrounded.channel.unary_unary(f"/{SERVICE}/Translate")(b"", metadata=(("x-request-id", own),))
+    method: Any = surrounded.channel.unary_unary(f"/{SERVICE}/Translate")
+    call = method(b"", metadata=(("x-request-id", own),))
     _, _, details = await refusal(call)
     request_info = details["RequestInfo"]
     assert isinstance(request_info, RequestInfo)

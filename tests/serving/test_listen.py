@@ -27,7 +27,7 @@ class Methods(grpc.GenericRpcHandler):
         self.num_begun = 0
 
     def service(self, handler_call_details: grpc.HandlerCallDetails) -> "grpc.RpcMethodHandler[Any, Any] | None":
-        methods = {
+        methods: dict[str, grpc.RpcMethodHandler[Any, Any]] = {
             "/count": grpc.unary_unary_rpc_method_handler(self.count),
             "/repeat": grpc.unary_unary_rpc_method_handler(self.repeat),
             "/wait": grpc.stream_unary_rpc_method_handler(self.wait),
