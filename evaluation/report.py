@@ -23,9 +23,10 @@ class Finding(NamedTuple):
 
 
 LEGEND = """In each cell: BLEU, and in brackets its difference from that of the same sentences as they are. Then how
-many contents are wrong beyond doubt, if any; of spans, how far they are from their place, as a share of the sentence;
-of HTML, how many of the tagged words are aligned to tagged words, how many of such words are tagged, and how many
-elements lost theirs."""
+many contents are wrong beyond doubt, if any; of joined sentences, how many contents are translated
+exactly as their sentences alone, where not all are parted into them; of spans, how far they are from
+their place, as a share of the sentence; of HTML, how many of the tagged words are aligned to tagged
+words, how many of such words are tagged, and how many elements lost theirs."""
 
 
 def table(findings: Sequence[Finding]) -> str:

@@ -3,7 +3,8 @@
 1. At most `beam_size` hypotheses live; at first there is one, which is empty.
 2. A step scores every continuation of every live hypothesis by its total log-probability, and looks at the
    2 * beam_size best. Those that end, and are among the first beam_size, are finished; of the others the best
-   beam_size live on.
+   beam_size live on. An end of the empty hypothesis is no continuation, as a translation of something is not empty;
+   the log-probabilities of the others stay what they are.
 3. It stops when `patience` * beam_size hypotheses are finished (Kasai et al. 2022), or at the limit of output tokens,
    where those that live are finished as they are. A beam of one has no patience: it is greedy decoding.
 4. Finished hypotheses are ranked by log-probability / length penalty, ((5 + length) / 6) ** alpha, their end counted in

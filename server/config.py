@@ -24,7 +24,7 @@ class ServerConfig:
     model_repository: Path = _setting(Path("model_repository"), "folder of <model>/<version>/ bundles")
     default_model: str = _setting("transformer-en-fr", "model of requests that name none")
     max_rows: int = _setting(64, "rows of each engine's running batch")
-    max_waiting: int = _setting(1024, "sentences of a caller that may wait, by model; fewer where others wait")
+    max_waiting: int = _setting(4096, "sentences of a caller that may wait, by model; fewer where others wait")
     max_joining_tokens: int = _setting(512, "source tokens that are encoded between two steps")
     max_contents: int = _setting(128, "contents of one request")
     max_content_characters: int = _setting(10_000, "characters of one content")

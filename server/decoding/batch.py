@@ -1,6 +1,7 @@
 """The running batch: sentences are encoded, join with rows of their own, and leave them; a step advances every row.
 
-How rows go on is their holders' to know (`search/holder.py`), whatever kind of decoding each is for.
+The batch knows which sentence has which rows. What a row writes next is its holder's business (`search/holder.py`):
+there is a holder for every kind of decoding.
 """
 
 from collections.abc import Sequence
@@ -18,6 +19,8 @@ from server.text.pieces import Pieces
 
 
 class RunningBatch:
+    """The sentences that have rows, and the holders of these."""
+
     def __init__(self, manifest: Manifest, backend: Backend, pieces: Pieces) -> None:
         self._backend = backend
         self._bos = manifest.special_ids.bos
@@ -32,17 +35,18 @@ class RunningBatch:
 
     @property
     def num_rows(self) -> int:
+        """Rows that sentences have now."""
         return self._rows.num_taken
 
     def encode(self, group: Sequence[OpenSentence]) -> None:
-        """Encode sentences of similar length together; they may join then, at once or later."""
-        sources, lists = [opened.sentence.source_ids for opened in group], [self._list(opened) for opened in group]
+        """Encode sentences of similar length together. Each of them may join afterwards, at once or later."""
+        sources, lists = [opened.sentence.source_ids for opened in group], [self._shortlist(opened) for opened in group]
         encoded = self._backend.encode(sources, lists, len(self._rows.owners))
         for index, opened in enumerate(group):
             opened.encoded = Encoded(encoded, index)
 
-    def _list(self, joining: OpenSentence) -> Int64 | None:
-        """What the sentence may write; None for everything."""
+    def _shortlist(self, joining: OpenSentence) -> Int64 | None:
+        """The tokens that the sentence may write; None for all."""
         sentence = joining.sentence
         if not sentence.options.use_shortlist:
             return None
@@ -62,8 +66,8 @@ class RunningBatch:
             raise
 
     def step(self) -> StepResult:
-        """One token for every row; sentences that end or fail leave. What it raises is nobody's own failure: the batch
-        is not to be used any more."""
+        """Write one token in every row; sentences that end or fail leave. An error that is raised is no single
+        sentence's failure: the batch is not to be used any more."""
         for owner, source, target in self._rows.compact():
             self._holder_of[owner].move(owner, source, target)
         self._backend.step(len(self._rows.owners))
@@ -79,5 +83,6 @@ class RunningBatch:
         return result
 
     def leave(self, leaving: OpenSentence) -> None:
+        """Free the rows of a sentence that has ended, or that nobody waits for any more."""
         self._holder_of.pop(leaving).leave(leaving)
         self._rows.free(leaving.rows)

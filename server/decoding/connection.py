@@ -34,27 +34,27 @@ from server.text.sentencepieces import SentencePieceTokenizer
 _logger = logging.getLogger(__name__)
 
 _RECEIVED_AT_ONCE = 1 << 18
-"""Bytes."""
+"""Bytes that are received by one system call, at most."""
 
 OpenBackend = Callable[[Bundle, BackendOptions], Backend]
 
 
 class EngineConnection:
-    """One engine at the end of its socket. All of it is one thread's: between two steps the engine looks for messages,
-    so that none of them has to wake anybody while it decodes."""
+    """One engine at the end of its socket. Everything is done by one thread: between two steps the engine looks for
+    messages, so that a message need not wake another thread while the engine decodes."""
 
     def __init__(self, connection: socket.socket, open_backend: OpenBackend = Backend) -> None:
         self._connection = connection
         self._open_backend = open_backend
         self._unframed = Unframed()
         self._ids: dict[int, int] = {}
-        """Of the engine, by the numbers of the sentences that have not ended."""
+        """The engine's ids of sentences that have not ended, by the numbers that the serving process has for them."""
         self._was_told_to_close = False
 
     def serve(self) -> bool:
-        """Load what the first message says, and decode until the socket ends, or a message says so. Returns whether one
-        did."""
-        messages = self._first_messages()
+        """Load the model of the first message, and decode until the socket ends, or a message says to end. Returns
+        whether a message said so, and the decode loop has not broken."""
+        messages = self._receive_first()
         if not messages or not isinstance(messages[0], Load):
             return False
         try:
@@ -68,8 +68,8 @@ class EngineConnection:
             self._handle(message)
         return self._engine.run() and self._was_told_to_close
 
-    def _first_messages(self) -> list[ToEngine]:
-        """At least one; none where the socket has ended."""
+    def _receive_first(self) -> list[ToEngine]:
+        """Wait for messages, and return the first ones; none where the socket has ended."""
         while received := self._connection.recv(_RECEIVED_AT_ONCE):
             messages = self._unframed.feed(received)
             if messages:
@@ -77,6 +77,7 @@ class EngineConnection:
         return []
 
     def _load(self, load: Load) -> Engine:
+        """Open an engine for a model. Raises BundleError."""
         config, manifest = load.config, load.bundle.manifest
         try:
             pieces = Pieces(SentencePieceTokenizer(load.bundle.tokenizer, manifest.special_ids.eos).texts)
@@ -96,6 +97,7 @@ class EngineConnection:
         )
 
     def _fetch(self, wait: bool) -> None:
+        """Handle the messages that have come; `wait` until there is one."""
         try:
             received = self._connection.recv(_RECEIVED_AT_ONCE, 0 if wait else socket.MSG_DONTWAIT)
         except BlockingIOError:
@@ -148,7 +150,7 @@ class EngineConnection:
             self._give_up()
 
     def _give_up(self) -> None:
-        """Nobody is at the other end any more."""
+        """End the engine, as nobody is at the other end of the socket any more."""
         self._engine.cancel(list(self._ids.values()))
         self._engine.begin_closing()
 

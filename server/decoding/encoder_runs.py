@@ -11,30 +11,32 @@ _MOST_PADDING = 8
 takes for each token, it takes what some ten tokens do (measured at d 128 and at d 512)."""
 
 _COMPANIONS_PADDING = 2
-"""Likewise, of a sentence that need not be encoded yet. Less than `_MOST_PADDING`, so that whoever could be a companion
-of one run is neither a companion nor a joiner of another."""
+"""Tokens that a companion, which need not be encoded yet, may be shorter than the longest of its run. Less than
+`_MOST_PADDING`, so that a sentence which could be a companion of one run is neither a companion nor a joiner of
+another."""
 
 _LOOK_AHEAD = 256
 """Waiting sentences among which companions are looked for."""
 
 
 class EncoderRun(NamedTuple):
-    """A padded batch."""
+    """Sentences that are encoded together, as one padded batch."""
 
     joining: list[OpenSentence]
-    """They have rows now; the longest first."""
+    """Sentences that get their rows now; the longest first."""
     companions: list[OpenSentence]
-    """They wait on, encoded."""
+    """Sentences that wait on, encoded."""
 
 
 def encoder_runs(joining: Sequence[OpenSentence], waiting: Iterable[OpenSentence], max_tokens: int) -> list[EncoderRun]:
-    """Runs of similar length, with all of `joining` that are not encoded yet.
+    """Runs of sentences of similar length, with all of `joining` that are not encoded yet.
 
-    As companions they take sentences that wait and are about as long as the longest: a run of many takes less time for
-    each of them, by more than so little padding costs. They are taken as far as all runs together have at most
-    `max_tokens` tokens, padding included. `waiting`: in order of turns, so that those that join next are the first.
+    A run also takes companions, which are sentences that wait and are about as long as its longest: a run of many
+    takes less time for each of them, by more than so little padding costs. Companions are taken as far as all runs
+    together have at most `max_tokens` tokens, padding included. `waiting`: in order of turns, so that the companions
+    are the sentences that join next.
     """
-    groups = _by_similar_length([joiner for joiner in joining if not joiner.encoded])
+    groups = _group_by_length([joiner for joiner in joining if not joiner.encoded])
     if not groups:
         return []
     room = max_tokens - sum(len(group) * _num_source_tokens(group[0]) for group in groups)
@@ -51,8 +53,8 @@ def encoder_runs(joining: Sequence[OpenSentence], waiting: Iterable[OpenSentence
     return runs
 
 
-def _by_similar_length(sentences: Sequence[OpenSentence]) -> list[list[OpenSentence]]:
-    """The longest sentence of a group first."""
+def _group_by_length(sentences: Sequence[OpenSentence]) -> list[list[OpenSentence]]:
+    """Group sentences of similar length, the longest of each group first."""
     groups: list[list[OpenSentence]] = []
     for opened in sorted(sentences, key=_num_source_tokens, reverse=True):
         if groups and _num_source_tokens(groups[-1][0]) - _num_source_tokens(opened) <= _MOST_PADDING:

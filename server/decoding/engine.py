@@ -1,7 +1,7 @@
 """The continuous batch: sentences join and leave the running rows at every step, whatever the architecture.
 
-All of an engine is one thread's: what others want of it, the loop fetches by itself between two steps. What happens to
-a sentence is told to its listener, through `post`, once a step for all of them.
+An engine is used by one thread alone. Between two steps its loop fetches, by itself, what others ask for. Listeners are
+told what has become of their sentences through `post`, once a step for all of them.
 The engine knows ids and deadlines, and nothing of text, protobuf or gRPC.
 """
 
@@ -33,18 +33,23 @@ from server.text.pieces import Pieces
 _logger = logging.getLogger(__name__)
 
 _MAX_FAILED_STEPS = 3
-"""In a row, with which the loop breaks: what fails whoever runs is mended by a new process at best."""
+"""Failed steps in a row with which the loop breaks: what fails whichever sentences run is mended by a new process at
+best."""
 
 Post = Callable[[list[tuple[Any, Event]]], None]
-"""Brings events to their listeners, wherever those live; called between two steps."""
+"""Brings events to their listeners, wherever these live; called between two steps."""
 
 
 class Fetch(Protocol):
+    """Brings to an engine what others ask of it."""
+
     def __call__(self, wait: bool) -> None:
         """Submit and cancel what has been asked for; `wait` until there is something."""
 
 
 class Engine:
+    """Decodes sentences of one model in one running batch, from `submit` to the event that ends each."""
+
     def __init__(
         self,
         manifest: Manifest,
@@ -57,8 +62,7 @@ class Engine:
         clock: Callable[[], float] = time.monotonic,
         fetch: Fetch | None = None,
     ) -> None:
-        """`fetch`, called at the start of every turn, brings what others have to say; without it the loop ends where
-        there is nothing to do."""
+        """`fetch` is called at the start of every turn; without it the loop ends where there is nothing to do."""
         self._limits = limits
         self._max_waiting = max_waiting
         self._post = post
@@ -69,15 +73,15 @@ class Engine:
         self._is_closing = False
         self._waiting: dict[int, OpenSentence] = {}
         self._queue = FairQueue()
-        """The tickets of those that wait, and who is given rows when."""
+        """The tickets of sentences that wait, and the order of their turns."""
         self._ahead = EncodedAhead()
         self._running: dict[int, OpenSentence] = {}
         self._next_deadline = math.inf
-        """Of the running ones, where none wait; it is too early once that one has left."""
+        """The first deadline of the running sentences, where none wait; too early once that sentence has left."""
         self._new_batch = partial(RunningBatch, manifest, backend, pieces)
         self._batch = self._new_batch()
         self._num_failed_steps = 0
-        """Since one went well."""
+        """Steps that have failed since the last one that went well."""
         self._events: list[tuple[Any, Event]] = []
         self._num_reserved = 0
         """Rows that running sentences may come to hold."""
@@ -103,7 +107,8 @@ class Engine:
         return [sentence.ticket.id for sentence in opened]
 
     def cancel(self, ids: Sequence[int]) -> None:
-        """Nobody waits for these any more: their rows are free. Ended ones are passed over."""
+        """Drop sentences that nobody waits for any more: their rows are free. Sentences that have ended are passed
+        over."""
         for id_ in ids:
             self._remove(id_)
 
@@ -112,7 +117,7 @@ class Engine:
         self._is_closing = True
 
     def collect(self) -> list[Metric]:
-        """Its series, as they are now."""
+        """The engine's series, as they are now."""
         self._metrics.active_rows = self._batch.num_rows
         self._metrics.reserved_rows = self._num_reserved
         self._metrics.waiting = len(self._waiting)
@@ -126,7 +131,8 @@ class Engine:
     # The loop.
 
     def run(self) -> bool:
-        """Turn until all is done. Returns whether the loop has not broken; if it has, every open sentence is told."""
+        """Turn until nothing is left to do. Returns False where the loop has broken: every open sentence has failed
+        then, with EngineLost."""
         try:
             while self.turn():
                 pass
@@ -137,10 +143,10 @@ class Engine:
         return True
 
     def turn(self) -> bool:
-        """One turn of the loop: what has been asked for, who joins, a step. Waits where there is nothing to do and more
-        may be fetched.
+        """Take one turn of the loop: fetch what others ask for, let sentences join, take a step. Waits where there is
+        nothing to do and more may be fetched.
 
-        Returns False if nothing was to be done, and nothing more can come.
+        Returns False if there was nothing to do, and nothing more can come.
         """
         if self._fetch:
             self._fetch(wait=not (self._running or self._waiting or self._is_closing))
@@ -152,7 +158,8 @@ class Engine:
         return had_work or (self._fetch is not None and not self._is_closing)
 
     def _admit_and_expire(self) -> list[OpenSentence]:
-        """Those whose time is over leave; returns those that join."""
+        """Take out sentences whose deadline has passed, and let those join whose turn it is. Returns the sentences that
+        have joined."""
         if not self._waiting and self._clock() < self._next_deadline:
             return []  # nobody joins, and nobody is late
         decision = plan(
@@ -173,15 +180,15 @@ class Engine:
         return joined
 
     def _join(self, joining: list[OpenSentence]) -> list[OpenSentence]:
-        """Those of a run have their rows before others are encoded: shortlists keep what running rows need. Returns
-        those that have rows now; the others have failed."""
+        """Encode sentences, and give them rows. The sentences of one encoder run have their rows before the next run:
+        shortlists keep what running rows need. Returns the sentences that have rows now; the others have failed."""
         in_turn: Iterable[OpenSentence] = ()
         if self._ahead.num_bytes < self._limits.max_ahead_bytes:
             in_turn = (self._waiting[ticket.id] for ticket in self._queue.in_turn(self._limits.max_rows))
         runs = encoder_runs(joining, in_turn, self._limits.max_joining_tokens)
         for joiner in joining:
             if joiner.encoded:
-                self._give_row(joiner)
+                self._give_rows(joiner)
         for run in runs:
             error = self._encode([*run.joining, *run.companions])
             if error:
@@ -189,12 +196,13 @@ class Engine:
             else:
                 self._ahead.add(run.companions)
                 for joiner in run.joining:
-                    self._give_row(joiner)
+                    self._give_rows(joiner)
         return [joiner for joiner in joining if joiner.ticket.id in self._running]
 
     def _encode_apart(self, run: EncoderRun, problem: Exception) -> None:
-        """After a run that raised: one sentence after the other, so that only those fail with which it does. What the
-        others come to is the same: a source's values do not depend on its padding."""
+        """Encode the sentences of a run that raised one after the other, so that only those fail with which the encoder
+        raises again. The others are translated as they would have been: a source's values do not depend on its
+        padding."""
         num_failed = 0
         for one in (*run.joining, *run.companions):
             error = self._encode([one])
@@ -204,14 +212,14 @@ class Engine:
                 self._fail(one, "encode", error)
                 num_failed += 1
             elif one in run.joining:
-                self._give_row(one)
+                self._give_rows(one)
             else:
                 self._ahead.add([one])
         if not num_failed:
             _logger.warning("an encoder run raised, and none of its sentences by itself", exc_info=problem)
 
     def _encode(self, group: list[OpenSentence]) -> Exception | None:
-        """Returns what it raises."""
+        """Encode sentences together. Returns the error that this raises."""
         started = self._clock()
         try:
             self._batch.encode(group)
@@ -221,8 +229,8 @@ class Engine:
         self._metrics.source_tokens += sum(opened.ticket.num_source_tokens for opened in group)
         return None
 
-    def _give_row(self, joiner: OpenSentence) -> None:
-        """If it cannot have one, it fails."""
+    def _give_rows(self, joiner: OpenSentence) -> None:
+        """Give an encoded sentence its rows. If it cannot have them, it fails."""
         waiting = self._waiting.pop(joiner.ticket.id)
         self._ahead.discard(joiner)
         self._queue.give_rows(joiner.ticket)
@@ -238,6 +246,7 @@ class Engine:
         self._metrics.queue_seconds.observe(self._clock() - joiner.submitted)
 
     def _step(self, joined: list[OpenSentence]) -> None:
+        """Take a step of the batch, and note what it comes to. `joined`: sentences whose first step it is."""
         started, num_rows = self._clock(), self._batch.num_rows
         try:
             result = self._batch.step()
@@ -261,12 +270,13 @@ class Engine:
         self._metrics.keep_up()
 
     def _publish(self) -> None:
+        """Post all events of this turn."""
         if self._events:
             events, self._events = self._events, []
             self._post(events)
 
     def _remove(self, id_: int) -> OpenSentence | None:
-        """Take a sentence out, wherever it is; None if it has ended already."""
+        """Take a sentence out, whether it waits or runs, and return it; None if it has ended already."""
         waiting = self._waiting.pop(id_, None)
         if waiting:
             self._queue.remove(waiting.ticket)
@@ -279,21 +289,21 @@ class Engine:
         return running
 
     def _end(self, ended: OpenSentence) -> None:
-        """It has left the batch."""
+        """Note that a sentence has left the batch."""
         del self._running[ended.ticket.id]
         self._metrics.left += 1
         self._queue.free_rows(ended.ticket)
         self._num_reserved -= ended.ticket.num_rows
 
     def _fail(self, failed: OpenSentence, reason: FailureReason, error: Exception) -> None:
-        """Tell of a sentence that is neither waiting nor running any more."""
+        """Tell that a sentence has failed, which neither waits nor runs any more."""
         _logger.error("sentence %d failed (%s)", failed.ticket.id, reason, exc_info=error)
         self._metrics.failed[reason] += 1
         self._events.append((failed.sentence.listener, Failed(SentenceFailed())))
 
     def _fail_running(self, error: Exception) -> None:
-        """A step that raises fails all that run, as nobody knows what of it was done; those that wait go on. Raises the
-        error where the loop has to break."""
+        """Fail all sentences that run after a step that raised, as nobody knows how much of it was done; sentences that
+        wait go on. Raises the error where the loop has to break."""
         self._num_failed_steps += 1
         if self._num_failed_steps >= _MAX_FAILED_STEPS:
             raise error
@@ -306,6 +316,7 @@ class Engine:
         self._batch = self._new_batch()
 
     def _fail_everything(self) -> None:
+        """Fail every open sentence with EngineLost, after the loop has broken."""
         self._is_closing = True
         opened = [*self._waiting.values(), *self._running.values()]
         self._waiting.clear()

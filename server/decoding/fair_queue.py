@@ -1,4 +1,4 @@
-"""Whose sentence is next: shares for callers, and within a caller for its requests. Policy alone, as in `scheduler.py`.
+"""Whose sentence is next: shares for callers, and within a caller for its requests. Policy alone, like `scheduler.py`.
 
 This is start-time fair queueing, on two levels. Every share has a virtual time at which its next sentence starts; the
 earliest start is the next turn, and moves on by what its sentence costs, so that shares which have sentences waiting
@@ -8,9 +8,10 @@ everything that is given, by the part of one among all active shares and the nex
 stream of new callers, each at the same virtual time, would keep an old one waiting for ever.
 
 Rows are taken before turns: a caller that holds more than an equal part of the rows is behind everybody who does not.
-Otherwise somebody whose sentences are decoded for far longer than their sources say would come to hold them all. Of a
-caller with wide sentences a part is as many rows more as those have beside their first, as their number goes up and
-down by that much: it would be behind, and get less than its share, for what it holds a moment only.
+Otherwise a caller whose sentences are decoded for far longer than their sources say would come to hold them all. A
+caller with wide sentences, of several rows each, may hold as many rows more as its widest sentence has beside the
+first: the number of its rows goes up and down by as much with every sentence, so that it would be put behind, and get
+less than its share, for rows that it holds for a moment only.
 """
 
 from bisect import bisect_left, insort
@@ -23,7 +24,7 @@ from typing import Generic, TypeVar
 from server.decoding.scheduler import Ticket
 
 _LAST = (float("inf"), 0, None)
-"""Behind all shares of a level."""
+"""An entry of `_Turns.order` that is behind all shares."""
 
 _MANY_CALLERS = 64
 """Callers at rest that are remembered without a look at whether they have to be."""
@@ -43,6 +44,7 @@ class _Share:
     """Rows that its widest sentence has had beside its first; counted for callers alone."""
 
     def in_turn(self) -> Iterator[Ticket]:
+        """Waiting tickets in the order of their turns."""
         raise NotImplementedError
 
 
@@ -56,18 +58,20 @@ class _Turns(Generic[_Shared]):
     now: float = 0.0
     """The level's virtual time: where a share that comes starts."""
     order: list[tuple[float, int, _Shared]] = field(default_factory=list)
-    """By start and number."""
+    """The shares, each with its start and number; the next turn first."""
     next_number: int = 0
 
     def enter(self, share: _Shared) -> None:
+        """Let a share take turns, which has sentences waiting from now on."""
         share.start = max(share.start, self.now)
         self._insert(share)
 
     def leave(self, share: _Shared) -> None:
+        """Take out a share that has no sentences waiting any more."""
         del self.order[bisect_left(self.order, (share.start, share.number, share))]
 
     def charge(self, share: _Shared, cost: int, num_active: int) -> None:
-        """A sentence of `share` has its rows. `num_active`: shares that wait or run."""
+        """Charge a share for a sentence that has its rows. `num_active`: shares whose sentences wait or run."""
         self.now = max(self.now, share.start) + cost / (num_active + 1)
         if len(self.order) == 1:
             share.start += cost
@@ -86,7 +90,7 @@ class _Turns(Generic[_Shared]):
 @dataclass(slots=True, eq=False)
 class _Request(_Share):
     tickets: dict[int, Ticket] = field(default_factory=dict)
-    """Waiting, by id, in order of arrival; never empty."""
+    """Waiting tickets, by id, in order of arrival; never empty."""
 
     def in_turn(self) -> Iterator[Ticket]:
         return iter(self.tickets.values())
@@ -96,7 +100,7 @@ class _Request(_Share):
 class _Caller(_Share):
     num_waiting: int = 0
     requests: dict[int, _Request] = field(default_factory=dict)
-    """Those that have sentences waiting."""
+    """Requests that have sentences waiting, by number."""
     turns: _Turns[_Request] = field(default_factory=_Turns)
 
     @property
@@ -117,15 +121,16 @@ class FairQueue:
 
     def __init__(self) -> None:
         self._callers: dict[str, _Caller] = {}
-        """By name: callers whose sentences wait or run, and callers that rest. Those are remembered at least until the
+        """By name: callers whose sentences wait or run, and callers that rest. These are remembered at least until the
         virtual time has come to their start, so that nobody is forgiven what it was given by a short rest."""
         self._max_callers = _MANY_CALLERS
-        """At so many, those that rest are looked through."""
+        """Number of callers at which those that rest are looked through."""
         self._num_active = 0
         """Callers whose sentences wait or run."""
         self._turns: _Turns[_Caller] = _Turns()
 
     def num_waiting(self, caller: str) -> int:
+        """Sentences of a caller that wait."""
         return self._callers[caller].num_waiting if caller in self._callers else 0
 
     def in_turn(self, max_rows: int) -> Iterator[Ticket]:
@@ -134,7 +139,7 @@ class FairQueue:
         return _in_turn(self._turns, max_rows / max(self._num_active, 1))
 
     def add(self, ticket: Ticket) -> None:
-        """A sentence waits."""
+        """Queue the ticket of a sentence, which waits from now on."""
         caller = self._callers.get(ticket.caller)
         if caller is None:
             self._forget_rested()
@@ -151,13 +156,13 @@ class FairQueue:
         caller.num_waiting += 1
 
     def remove(self, ticket: Ticket) -> None:
-        """A waiting sentence is cancelled or has expired; it costs nothing."""
+        """Take out a waiting sentence that is cancelled or has expired; it costs nothing."""
         caller = self._callers[ticket.caller]
         self._take_out(caller, ticket)
         self._num_active -= not caller.is_active
 
     def give_rows(self, ticket: Ticket) -> None:
-        """A waiting sentence runs."""
+        """Charge for a waiting sentence, which runs from now on."""
         caller = self._callers[ticket.caller]
         self._turns.charge(caller, ticket.cost, self._num_active)
         caller.turns.charge(caller.requests[ticket.request], ticket.cost, len(caller.requests))
@@ -165,7 +170,7 @@ class FairQueue:
         self._take_out(caller, ticket)
 
     def free_rows(self, ticket: Ticket) -> None:
-        """A running sentence has ended."""
+        """Take back the rows of a running sentence, which has ended."""
         caller = self._callers[ticket.caller]
         caller.num_rows -= ticket.num_rows
         self._num_active -= not caller.is_active
@@ -181,7 +186,7 @@ class FairQueue:
             self._turns.leave(caller)
 
     def _forget_rested(self) -> None:
-        """Callers that would start where a new one does, if they came again."""
+        """Forget callers at rest that would start where a new one does, if they came again."""
         if len(self._callers) >= self._max_callers:
             remembered = [one for one in self._callers.items() if one[1].is_active or one[1].start > self._turns.now]
             self._callers = dict(remembered)
@@ -199,7 +204,7 @@ def _in_turn(turns: _Turns[_Shared], equal_rows: float) -> Iterator[Ticket]:
 def _merged(turns: _Turns[_Shared], equal_rows: float) -> Iterator[Ticket]:
     next_number = turns.next_number
     seen: list[_Seen] = []
-    """A heap of shares whose next turn is later."""
+    """A heap of shares that were met and whose next turn is later."""
     for start, number, share in chain(turns.order, [_LAST]):
         while seen and seen[0] < (share is None, start, number):
             _, earlier, _, num_rows, ticket, tickets = heappop(seen)

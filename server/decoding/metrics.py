@@ -17,32 +17,33 @@ _STEP_SECONDS = (0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 
 _ROWS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 
 _COUNTED_AT_ONCE = 100
-"""Steps."""
+"""Steps whose values are counted together."""
 
 _PREFIX = "seq2serve"
 
 FailureReason = Literal["encode", "join", "scores", "search", "step"]
-"""What failed a sentence, in an engine that goes on: its encoder run; what it asks for, as it joined; log-probabilities
-that are none; its search; or the step of all that ran."""
+"""Why a sentence failed, in an engine that goes on: its encoder run raised; it could not join with what it asks for;
+its log-probabilities are none; its search raised; or the step of all running sentences did."""
 
 
 class Distribution:
-    """What becomes a histogram. Values are kept, and counted many together, amid which one takes far less: what runs
-    once a step has left the processor's caches by the next."""
+    """Values that become a histogram. They are kept, and counted many at a time: code that runs once a step has left
+    the processor's caches by the next, so that a value takes far less time amid others."""
 
     def __init__(self, bounds: Sequence[float]) -> None:
         self._bounds = bounds
         self._counts = [0] * (len(bounds) + 1)
-        """Of values up to each bound, and of larger ones."""
+        """Numbers of values: of those up to each bound, above the one before it; last of all larger ones."""
         self._sum = 0.0
         self._observed: list[float] = []
         self.observe = self._observed.append
 
     def __len__(self) -> int:
-        """Of values that are not counted yet."""
+        """Number of values that are not counted yet."""
         return len(self._observed)
 
     def count(self) -> None:
+        """Count the values that are kept."""
         for value in self._observed:
             self._counts[bisect_left(self._bounds, value)] += 1
         self._sum += sum(self._observed)
@@ -58,9 +59,10 @@ class Distribution:
 
 
 class EngineMetrics:
-    """Of one model's engine, and of its thread alone: plain numbers, which become series when somebody asks for them.
+    """What one model's engine measures. Used by the engine's thread alone: plain numbers, which become series when
+    somebody asks for them.
 
-    The library counts under a lock, which took a fortieth of an engine's time.
+    prometheus_client's own counters take a lock, which took a fortieth of an engine's time.
     """
 
     def __init__(self, model: str) -> None:
@@ -80,7 +82,8 @@ class EngineMetrics:
         self.failed: dict[FailureReason, int] = dict.fromkeys(get_args(FailureReason), 0)
 
     def keep_up(self) -> None:
-        """To be called after every step: no more is left to be counted than takes a fraction of one."""
+        """Count what was observed, every `_COUNTED_AT_ONCE` steps, so that this takes no more than a fraction of a
+        step. To be called after every step."""
         if len(self.step_seconds) < _COUNTED_AT_ONCE:
             return
         for value in vars(self).values():

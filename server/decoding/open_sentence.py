@@ -13,8 +13,9 @@ class Encoded(NamedTuple):
     """A sentence's place in what an encoder run gave."""
 
     state: Mapping[str, Array]
-    """By name, [batch, ...]."""
+    """State tensors of all sentences of the run, by name: [batch, ...]."""
     number: int
+    """Index of the sentence in the batch."""
 
 
 @dataclass(slots=True, eq=False)
@@ -24,12 +25,14 @@ class OpenSentence:
     sentence: Sentence
     ticket: Ticket
     submitted: float
+    """When the sentence was submitted, on the engine's clock."""
     rows: list[int] = field(default_factory=list)
-    """Of the running batch, of a search in the order of its hypotheses; none while it waits."""
+    """The sentence's rows in the running batch, for a search in the order of its hypotheses; none while it waits."""
     encoded: Encoded | None = None
-    """From its encoding until it joins."""
+    """What the encoder gave, from the sentence's encoding until it joins the batch."""
 
     @property
     def may_wait_encoded(self) -> bool:
-        """Not with a shortlist: its columns of the output layer are kept for running rows alone."""
+        """Whether the sentence may be encoded before its turn. One with a shortlist may not: the columns of the output
+        layer that it needs are kept for running rows alone."""
         return not self.sentence.options.use_shortlist

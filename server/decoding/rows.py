@@ -14,7 +14,7 @@ from server.decoding.open_sentence import OpenSentence
 
 
 class Moved(NamedTuple):
-    """A row that is another one now."""
+    """What was in row `source` of a sentence, and is in row `target` now."""
 
     owner: OpenSentence
     source: int
@@ -22,30 +22,34 @@ class Moved(NamedTuple):
 
 
 class RunningRows:
+    """The rows of the running batch, and whose they are."""
+
     def __init__(self, backend: Backend) -> None:
         self._backend = backend
         self._positions = backend.positions.data
         self.previous_ids = backend.previous_ids
         """int64 [max_rows]: what each row reads in the next step."""
         self.owners: list[OpenSentence | None] = []
-        """By row of the batch; None where it was freed since the batch was made compact."""
+        """The sentence that has each row of the batch; None for a row that was freed since the batch was made
+        compact."""
         self._vacant: list[int] = []
 
     @property
     def num_taken(self) -> int:
+        """Rows that sentences have."""
         return len(self.owners) - len(self._vacant)
 
     @property
     def log_probs(self) -> Float32:
-        """Of the last step: [rows of the batch, vocabulary]."""
+        """Log-probabilities of the last step: [rows of the batch, vocabulary]."""
         return self._backend.log_probs[: len(self.owners)]
 
     def attention(self, owner: OpenSentence) -> Float32:
-        """Of the last step, of a sentence's rows: [rows, source]."""
+        """Attention of a sentence's rows in the last step: [rows, source]."""
         return self._backend.attention(owner.rows, owner.ticket.num_source_tokens)
 
     def take(self, owner: OpenSentence) -> int:
-        """One more row for a sentence, the last of its own."""
+        """Give a sentence one more row, which comes after its others."""
         if self._vacant:
             row = self._vacant.pop()
             self.owners[row] = owner
@@ -56,7 +60,7 @@ class RunningRows:
         return row
 
     def begin(self, owner: OpenSentence, bos: int) -> None:
-        """What an encoder run gave of a sentence is in all of its rows, before their first step."""
+        """Write what the encoder gave for a sentence into all of its rows, which are to write their first token."""
         assert owner.encoded
         backend, index = self._backend, _index(owner.rows)
         backend.state.write(index, *owner.encoded, owner.ticket.num_source_tokens)
@@ -65,7 +69,8 @@ class RunningRows:
         backend.positions[index] = 0
 
     def branch(self, owner: OpenSentence, number: int) -> list[int]:
-        """New rows for other hypotheses of a sentence, at the position of its first."""
+        """Give a sentence `number` new rows for other hypotheses, at the position of its first row. Returns the new
+        rows."""
         source = owner.rows[0]
         rows = [self.take(owner) for _ in range(number)]
         if rows:
@@ -74,22 +79,22 @@ class RunningRows:
         return rows
 
     def copy(self, sources: Rows, targets: Rows) -> None:
-        """What hypotheses have written so far goes on in other rows of their sentences as well."""
+        """Copy what hypotheses have written so far from their rows to other rows of their sentences."""
         self._backend.state.copy(sources, targets, int(self._backend.positions[targets].max()) + 1)
 
     def next_position(self) -> None:
-        """After a step."""
+        """Note that every row has written a token."""
         for row in range(len(self.owners)):  # a loop for the reason that `advance_greedy` is one
             self._positions[row] += 1
 
     def free(self, rows: Iterable[int]) -> None:
-        """Rows that no hypothesis has any more."""
+        """Free rows that no hypothesis has any more."""
         for row in rows:
             self.owners[row] = None
             self._vacant.append(row)
 
     def compact(self) -> list[Moved]:
-        """Rows that were freed are taken by the last ones."""
+        """Move the last rows into rows that were freed, so that those in use are the first. Returns what was moved."""
         if not self._vacant:
             return []
         backend, owners = self._backend, self.owners
@@ -114,7 +119,8 @@ class RunningRows:
 
 
 def _index(rows: list[int]) -> Rows:
-    """Of rows in ascending order; a number or a slice, where one will do, is written far faster than a list."""
+    """An index of rows in ascending order: a number or a slice where one will do, as both are written far faster than a
+    list."""
     if len(rows) == 1:
         return rows[0]
     return slice(rows[0], rows[-1] + 1) if rows[-1] - rows[0] == len(rows) - 1 else rows

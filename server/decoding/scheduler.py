@@ -15,18 +15,18 @@ class Ticket(NamedTuple):
     id: int
     num_source_tokens: int
     deadline: float
-    """On the caller's clock; infinity where there is none."""
+    """On the clock of `now` in `plan`; infinity where there is none."""
     num_rows: int = 1
-    """That it may come to hold; they are kept free for it."""
+    """Rows that the sentence may come to hold; they are kept free for it."""
     caller: str = ""
     request: int = 0
-    """Of the caller."""
+    """Number of the caller's request that the sentence is of."""
 
     @property
     def cost(self) -> int:
-        """What the sentence takes of its caller's share, in source tokens: those of every row. A step computes all
-        rows, and a translation has about as many steps as its source has tokens, so that a beam of eight takes what
-        eight sentences do."""
+        """What the sentence takes of its caller's share: its source tokens times its rows. A step computes all rows,
+        and a translation has about as many steps as its source has tokens, so that a beam of eight takes what eight
+        sentences do."""
         return self.num_source_tokens * self.num_rows
 
 
@@ -38,8 +38,8 @@ class Limits:
     """Source tokens that are encoded between two steps, so that long joiners do not stall the running rows; one
     sentence may always join, however long it is."""
     max_ahead_bytes: int = 64_000_000
-    """State of sentences that wait, encoded: where they hold more, nobody is encoded before its turn. At OPUS-MT's size
-    (24 kB a token) it is that of five encoder runs of 512 tokens."""
+    """State that sentences hold which wait and are encoded: as soon as it is so much, no more sentences are encoded
+    before their turn. At OPUS-MT's size (24 kB a token) it is the state of five encoder runs of 512 tokens."""
 
 
 class Plan(NamedTuple):
@@ -53,8 +53,8 @@ def plan(now: float, waiting: Iterable[Ticket], running: Iterable[Ticket], limit
     """The sentences whose turn it is join, as far as rows are free; nobody overtakes the next one, however many rows it
     needs: what is free is kept for it.
 
-    `waiting` in order of turns (see `fair_queue.py`); it is read only as far as rows are free. A sentence that expired
-    behind them is found when it gets there.
+    `waiting` is in order of turns (see `fair_queue.py`), and read only as far as rows are free. A sentence that has
+    expired and is further behind is found when its turn comes.
     """
     expired = []
     num_rows = 0

@@ -22,6 +22,9 @@ MAX_CLUSTER = 32
 
 _MAX_CACHED = 8192
 _MIN_LETTERS = 10
+_NAME_RATIO = 4
+"""How many times nearer to the vocabulary's beginning a word has to be with a capital than without: words that begin
+many sentences are frequent with a capital as well."""
 _BYTE_PIECE = re.compile(r"<0x[0-9A-F]{2}>")
 _CHANGES_OF_MEANING = ("<super>", "<sub>", "<fraction>", "<circle>", "<square>")
 """Compatibility forms which, written plainly, are something else: 10² is not 102, and ™ is not the word TM."""
@@ -53,6 +56,8 @@ class Alphabet:
         self._accidental = _strays(characters) | _lone_invisibles(characters, texts) | _rarer_forms(texts)
         self._characters = frozenset(characters - self._accidental | {" "})
         self._lacks = lru_cache(_MAX_CACHED)(self._find_out)
+        self.is_name = lru_cache(_MAX_CACHED)(self._is_name)
+        """Whether a word, given in small letters, is mostly written with a capital."""
 
     def has_all(self, text: str) -> bool:
         """Whether the vocabulary has every character of a text as it is written; quick."""
@@ -63,6 +68,13 @@ class Alphabet:
         if self._characters.issuperset(cluster):
             return False
         return len(cluster) > MAX_CLUSTER or self._lacks(cluster)
+
+    def _is_name(self, word: str) -> bool:
+        """A vocabulary has frequent forms of words in few pieces, and pieces are numbered by their frequency."""
+        small, capital = (self._tokenizer.encode(form) for form in (word, word.capitalize()))
+        if len(capital) != len(small):
+            return len(capital) < len(small)
+        return len(capital) == 2 and _NAME_RATIO * capital[0] < small[0]  # one piece, and the end of the text
 
     def _find_out(self, cluster: str) -> bool:
         for character in cluster:

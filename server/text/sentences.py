@@ -39,6 +39,14 @@ _IN_BRACKETS = regex.compile(
     rf"[(\[（][^()\[\]（）]*[{_MARKS}][\"'”’»]*[)\]）]\s+(?=[\p{{Lu}}\p{{Lo}}\p{{Ps}}\p{{Pi}}\"'¿¡])"
 )
 """A sentence in brackets, with what is behind it up to another sentence."""
+_ENGLISH_END = regex.compile(
+    r"""(?<=[\s"'“‘(])
+    (?: me | no | ill | [Mm]ay | miss | fed | con | OK | art(?!\.\s+[IVXLC]+\b) | (?<=\b(?:and|than|am|do|did|or)\ )I )
+    \.\s+(?=\p{Lu})""",
+    regex.VERBOSE,
+)
+"""English words that sentencex takes for abbreviations, although they end sentences far more often; not before a
+numeral as in `art. IV`."""
 _BRACKETS = frozenset("([（")
 _QUOTED = frozenset("」』")
 _PARTICLES = frozenset("とはがのをにでもやかっへ")
@@ -63,7 +71,7 @@ def find_sentences(line: str, language: str) -> Steps[list[tuple[int, int]]]:
     """
     code = language.partition("-")[0].lower()
     starts = yield from _ask(line, code)
-    if not starts and line[:1] not in _BRACKETS:
+    if not starts and line[:1] not in _BRACKETS and (code != "en" or ". " not in line):
         return [(0, len(line))] if line else []
     return (yield from _sentences_between(line, starts, code))
 
@@ -97,7 +105,7 @@ def _sentences_between(line: str, starts: list[int], code: str) -> Steps[list[tu
     sentences: list[tuple[int, int]] = []
     begin = 0
     for piece, end in pairwise([0, *starts, len(line)]):
-        for start in _starts_in(line, piece, end):
+        for start in _starts_in(line, piece, end, code):
             if _begins_sentence(line, begin, start, end, code):
                 sentences.append((begin, begin + len(line[begin:start].rstrip())))
                 begin = end - len(line[start:end].lstrip())
@@ -106,14 +114,17 @@ def _sentences_between(line: str, starts: list[int], code: str) -> Steps[list[tu
     return sentences
 
 
-def _starts_in(line: str, piece: int, end: int) -> Iterator[int]:
-    """The start of a piece, and those behind the sentences in brackets that it begins with."""
+def _starts_in(line: str, piece: int, end: int, code: str) -> Iterator[int]:
+    """The start of a piece, and those inside that sentencex does not find: behind the sentences in brackets that it
+    begins with, and behind English words that are no abbreviations."""
     if piece and line[piece - 1] in _OPENING and line[piece - 2].isspace() and line[piece].isalnum():
         piece -= 1  # as in `It rains. 'Tis wet.`
     yield piece
     while bracketed := _IN_BRACKETS.match(line, piece, end):
         piece = bracketed.end()
         yield piece
+    if code == "en":
+        yield from (match.end() for match in _ENGLISH_END.finditer(line, piece, end))
 
 
 def _begins_sentence(line: str, begin: int, start: int, end: int, code: str) -> bool:

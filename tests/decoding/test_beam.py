@@ -1,3 +1,4 @@
+import dataclasses
 import itertools
 from collections.abc import Callable, Sequence
 
@@ -40,6 +41,23 @@ def random_model(seed: int, vocabulary_size: int = VOCABULARY_SIZE, spread: floa
         return (scores - np.log(np.exp(scores).sum())).astype(np.float32)
 
     return log_probs
+
+
+def fond_of_ending(seed: int) -> Model:
+    """A random model of which EOS is always the most probable token by far."""
+    model = random_model(seed)
+
+    def log_probs(output_ids: Sequence[int]) -> Float32:
+        scores = model(output_ids) - np.float32(20)
+        scores[EOS] = -1e-6
+        return scores
+
+    return log_probs
+
+
+def first_writable(output_ids: Sequence[int]) -> int:
+    """The smallest id that may follow: EOS, but for the first token."""
+    return EOS if output_ids else EOS + 1
 
 
 def sure_model(*wishes: dict[int, float]) -> Model:
@@ -101,7 +119,7 @@ def reference(model: Model, options: DecodingOptions) -> list[tuple[list[int], f
             (output, id_, total + log_prob)
             for output, total in live
             for id_, log_prob in enumerate(model(output))
-            if id_ >= EOS
+            if id_ >= first_writable(output)
         ]
         candidates = sorted(every, key=lambda candidate: -candidate[2])[: 2 * size]
         for output, id_, total in candidates[:size]:
@@ -151,8 +169,8 @@ def test_a_beam_of_one_writes_the_most_probable_token_at_each_step(seed: int, li
     output: list[int] = []
     log_prob, ending = 0.0, Ending.LIMIT
     while len(output) < limit:
-        scores = model(output)
-        id_ = EOS + int(scores[EOS:].argmax())
+        scores, start = model(output), first_writable(output)
+        id_ = start + int(scores[start:].argmax())
         log_prob += float(scores[id_])
         if id_ == EOS:
             ending = Ending.EOS
@@ -175,7 +193,7 @@ def test_a_beam_finishes_what_a_plain_beam_search_finishes(seed: int, options: D
 def test_a_beam_that_loses_nothing_finds_the_best_of_all_translations(seed: int, alpha: float) -> None:
     model, limit = random_model(seed, vocabulary_size=6), 3
     every = {}
-    for length in range(limit + 1):
+    for length in range(1, limit + 1):
         for output in itertools.product((4, 5), repeat=length):
             ids = [*output, EOS] if length < limit else [*output]
             total = sum(float(model(ids[:at])[id_]) for at, id_ in enumerate(ids))
@@ -216,10 +234,41 @@ def test_a_beam_finds_what_greedy_decoding_misses() -> None:
     assert [hypothesis.output_ids for hypothesis in found] == [[5], [4]]
 
 
-def test_an_empty_translation_is_one_that_ended() -> None:
-    [hypothesis] = translate(sure_model({EOS: -0.25}), DecodingOptions(max_output_tokens=5, beam_size=3))
-    assert (hypothesis.output_ids, hypothesis.ending) == ([], Ending.EOS)
-    assert hypothesis.log_prob == -0.25
+@given(
+    seed=seeds,
+    options=beams,
+    min_output_tokens=st.integers(0, 2),
+    size=st.integers(0, 2),
+    penalty=st.sampled_from([1.0, 2.0]),
+)
+def test_no_translation_is_empty_however_fond_of_ending_the_model_is(
+    seed: int, options: DecodingOptions, min_output_tokens: int, size: int, penalty: float
+) -> None:
+    constrained = dataclasses.replace(
+        options, min_output_tokens=min_output_tokens, no_repeat_ngram_size=size, repetition_penalty=penalty
+    )
+    hypotheses = translate(fond_of_ending(seed), constrained)
+    assert hypotheses
+    assert all(hypothesis.output_ids for hypothesis in hypotheses)
+
+
+@given(seed=seeds, size=st.integers(1, 5))
+def test_what_a_model_begins_with_that_would_end_are_its_most_probable_other_tokens(seed: int, size: int) -> None:
+    """An end takes no place among them, and costs them nothing."""
+    model = fond_of_ending(seed)
+    others = sorted(WRITABLE, key=lambda id_: -model([])[id_])[:size]
+    found = translate(model, DecodingOptions(max_output_tokens=1, beam_size=size))
+    assert [(one.output_ids, one.log_prob) for one in found] == [([id_], float(model([])[id_])) for id_ in others]
+
+
+@pytest.mark.parametrize("beam_size", [1, 3])
+@pytest.mark.parametrize("min_output_tokens", [0, 1])
+def test_where_nothing_but_an_end_is_possible_the_empty_hypothesis_is_cut(
+    beam_size: int, min_output_tokens: int
+) -> None:
+    options = DecodingOptions(max_output_tokens=5, beam_size=beam_size, min_output_tokens=min_output_tokens)
+    [hypothesis] = translate(sure_model({EOS: -0.25}), options)
+    assert (hypothesis.output_ids, hypothesis.ending, hypothesis.log_prob) == ([], Ending.CONSTRAINTS, 0.0)
 
 
 def test_an_end_that_is_not_among_the_best_is_passed_over() -> None:
@@ -229,9 +278,9 @@ def test_an_end_that_is_not_among_the_best_is_passed_over() -> None:
 
 
 def test_ends_take_no_place_from_those_that_live_on() -> None:
-    model = sure_model({EOS: -0.5, 4: -1.0, 5: -1.5}, {EOS: -0.1})
+    model = sure_model({4: -0.1}, {EOS: -0.5, 5: -1.0, 6: -1.5}, {EOS: -0.1})
     hypotheses = translate(model, DecodingOptions(max_output_tokens=5, beam_size=2, patience=5.0))
-    assert sorted(hypothesis.output_ids for hypothesis in hypotheses) == [[], [4], [5]]
+    assert sorted(hypothesis.output_ids for hypothesis in hypotheses) == [[4], [4, 5], [4, 6]]
 
 
 @pytest.mark.parametrize(("patience", "number"), [(0.5, 1), (1.0, 2), (1.5, 3), (2.0, 4)])
@@ -244,13 +293,13 @@ def test_the_search_stops_when_enough_have_ended(patience: float, number: int) -
 
 
 def test_what_lives_at_the_limit_is_cut_and_ranked_with_what_ended() -> None:
-    model = sure_model(*[{4: -0.1, EOS: -2.0}] * 3)
-    hypotheses = translate(model, DecodingOptions(max_output_tokens=3, beam_size=2, patience=10.0))
+    model = sure_model(*[{4: -0.1, EOS: -2.0}] * 4)
+    hypotheses = translate(model, DecodingOptions(max_output_tokens=4, beam_size=2, patience=10.0))
     assert [(len(hypothesis.output_ids), hypothesis.ending) for hypothesis in hypotheses] == [
-        (3, Ending.LIMIT),
-        (0, Ending.EOS),
+        (4, Ending.LIMIT),
         (1, Ending.EOS),
         (2, Ending.EOS),
+        (3, Ending.EOS),
     ]
 
 
@@ -288,8 +337,9 @@ def test_without_any_allowed_token_the_hypotheses_are_cut_as_they_are(beam_size:
     assert hypotheses[0].log_prob == -1.5
 
 
-def test_a_sentence_whose_first_token_is_forbidden_is_empty() -> None:
-    options = DecodingOptions(max_output_tokens=9, min_output_tokens=1, forbidden_phrases=("x",))
+@pytest.mark.parametrize("beam_size", [1, 3])
+def test_a_sentence_whose_first_token_is_forbidden_is_empty(beam_size: int) -> None:
+    options = DecodingOptions(max_output_tokens=9, beam_size=beam_size, forbidden_phrases=("x",))
     [hypothesis] = translate(random_model(1), options)
     assert (hypothesis.output_ids, hypothesis.ending, hypothesis.log_prob) == ([], Ending.CONSTRAINTS, 0.0)
 

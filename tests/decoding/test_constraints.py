@@ -91,7 +91,17 @@ def after(text: list[str], pieces: Pieces, phrase: str) -> list[str]:
 
 
 def test_no_translation_contains_padding_unknown_or_a_second_beginning() -> None:
-    assert allowed(constrained([])) == [EOS, 4, 5, 6, 7, 8]
+    assert allowed(constrained([4])) == [EOS, 4, 5, 6, 7, 8]
+
+
+@pytest.mark.parametrize("min_output_tokens", [0, 1])
+def test_the_end_is_never_the_first_token(min_output_tokens: int) -> None:
+    assert allowed(constrained([], min_output_tokens=min_output_tokens)) == [4, 5, 6, 7, 8]
+
+
+def test_where_all_words_are_forbidden_a_translation_may_begin_with_nothing() -> None:
+    pieces = Pieces(["", "", "", "", *["▁a"] * 5])
+    assert allowed(constrained([], pieces=pieces, forbidden_phrases=("a",))) == []
 
 
 def test_without_options_the_other_scores_stay_as_they_are() -> None:
@@ -147,7 +157,8 @@ def test_tokens_that_would_write_an_ngram_twice_are_forbidden_and_no_others(
     output_ids: list[int], size: int, forbidden: list[int]
 ) -> None:
     scores = constrained(output_ids, no_repeat_ngram_size=size)
-    assert allowed(scores) == [id_ for id_ in range(EOS, VOCABULARY_SIZE) if id_ not in forbidden]
+    first = EOS if output_ids else EOS + 1
+    assert allowed(scores) == [id_ for id_ in range(first, VOCABULARY_SIZE) if id_ not in forbidden]
 
 
 @given(seed=st.integers(0, 10_000), size=st.integers(1, 4))
@@ -279,11 +290,11 @@ def test_phrases_are_looked_up_once_for_all_sentences_of_a_request() -> None:
             return super().containing(text)
 
     pieces = CountingPieces(["", "", "", "", "▁a", "▁b", "▁c", "▁d", "▁e"])
-    for phrase, writable in (("a", [EOS, 5, 6, 7, 8]), ("b", [EOS, 4, 6, 7, 8]), ("a", [EOS, 5, 6, 7, 8])):
+    for phrase, writable in (("a", [5, 6, 7, 8]), ("b", [4, 6, 7, 8]), ("a", [5, 6, 7, 8])):
         assert allowed(constrained([], pieces=pieces, forbidden_phrases=(phrase,))) == writable
     assert pieces.num_lookups == 2
     others = Pieces(["", "", "", "", "▁b", "▁a", "▁c", "▁d", "▁e"])
-    assert allowed(constrained([], pieces=others, forbidden_phrases=("a",))) == [EOS, 4, 6, 7, 8]
+    assert allowed(constrained([], pieces=others, forbidden_phrases=("a",))) == [4, 6, 7, 8]
 
 
 def test_a_phrase_costs_no_scan_over_the_vocabulary() -> None:

@@ -90,9 +90,54 @@ def test_a_row_ends_at_its_own_limit() -> None:
 
 
 def test_eos_at_the_limit_is_an_end_by_the_model() -> None:
-    batch = Batch([1])
+    batch = Batch([2])
+    batch.advance(5)
     batch.advance(EOS)
     assert batch.endings == [Ending.EOS]
+
+
+@pytest.mark.parametrize("second_best", [7, PAD, UNKNOWN, BOS])
+def test_where_an_end_is_the_most_probable_first_token_the_next_best_is_written(second_best: int) -> None:
+    batch = Batch([8, 8, 8])
+    log_probs = np.full((3, VOCABULARY_SIZE), -5.0, np.float32)
+    log_probs[1, EOS], log_probs[1, second_best], log_probs[1, 7] = -0.1, -1.0, -2.0
+    log_probs[0, 5] = log_probs[2, 6] = -0.5
+    batch.advance_with(log_probs)
+    assert batch.outputs == [[5], [7], [6]]
+    assert batch.previous_ids.tolist() == [5, 7, 6]
+    assert [greedy.hypothesis.log_prob for greedy in batch.greedy] == [-0.5, -2.0, -0.5]
+    batch.advance(EOS, EOS, EOS)
+    assert batch.endings == [Ending.EOS] * 3
+
+
+def test_a_row_that_begins_beside_one_that_ends_does_not_end() -> None:
+    batch = Batch([8, 8])
+    batch.greedy[0].hypothesis.output_ids.append(5)
+    batch.advance(EOS, EOS)
+    assert batch.endings == [Ending.EOS, None]
+    assert batch.outputs == [[5], [4]]
+
+
+def test_a_row_that_may_write_nothing_but_an_end_is_cut_and_its_neighbours_go_on() -> None:
+    batch = Batch([8, 8])
+    log_probs = np.full((2, VOCABULARY_SIZE), -np.inf, np.float32)
+    log_probs[0, [EOS, PAD]] = -0.25, -1.0
+    log_probs[1, 6] = -0.5
+    batch.advance_with(log_probs)
+    assert batch.outputs == [[], [6]]
+    assert batch.endings == [Ending.CONSTRAINTS, None]
+    finished = batch.greedy[0].finished()
+    assert finished.log_prob == finished.score == 0.0
+
+
+@pytest.mark.parametrize("end", [np.nan, 0.5, np.inf, -np.inf])
+def test_a_row_whose_first_log_probability_of_an_end_is_none_is_broken(end: float) -> None:
+    """Minus infinity is one, but here no token has another."""
+    greedy = Greedy(DecodingOptions(max_output_tokens=8), row=0)
+    log_probs = np.full((1, VOCABULARY_SIZE), -np.inf if end == -np.inf else -5.0, np.float32)
+    log_probs[0, EOS] = end
+    ended = advance_greedy([greedy], SPECIAL_IDS, log_probs, np.array([BOS]))
+    assert (ended.finished, ended.broken) == ([], [greedy])
 
 
 def test_rows_of_others_are_not_written() -> None:
@@ -106,7 +151,8 @@ def test_rows_of_others_are_not_written() -> None:
 
 @given(st.lists(st.lists(st.integers(EOS, VOCABULARY_SIZE - 1), min_size=MAX_OUTPUT, max_size=MAX_OUTPUT), max_size=4))
 def test_every_row_writes_up_to_eos_or_its_limit_whatever_the_others_do(wishes: list[list[int]]) -> None:
-    """`wishes`: the most probable token of each row at each position. Rows that end leave; the last takes the place."""
+    """`wishes`: the most probable token of each row at each position; where the first is EOS, 4 takes its place. Rows
+    that end leave; the last takes the place."""
     limits = [MAX_OUTPUT - index for index in range(len(wishes))]
     batch = Batch(limits)
     by_row = list(batch.greedy)
@@ -118,6 +164,7 @@ def test_every_row_writes_up_to_eos_or_its_limit_whatever_the_others_do(wishes: 
                 moved.row = greedy.row
                 by_row[greedy.row] = moved
     for greedy, wish, limit in zip(batch.greedy, wishes, limits, strict=True):
-        whole = wish[: wish.index(EOS)] if EOS in wish else wish
+        possible = [4 if wish[0] == EOS else wish[0], *wish[1:]]
+        whole = possible[: possible.index(EOS)] if EOS in possible else possible
         assert greedy.hypothesis.output_ids == whole[:limit]
-        assert greedy.hypothesis.ending == (Ending.EOS if EOS in wish[:limit] else Ending.LIMIT)
+        assert greedy.hypothesis.ending == (Ending.EOS if EOS in possible[:limit] else Ending.LIMIT)

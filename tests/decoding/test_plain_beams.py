@@ -4,12 +4,13 @@ import dataclasses
 from dataclasses import dataclass, field
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from server.decoding.search.beam import BeamSearch
 from server.decoding.search.candidates import find_candidates
-from server.decoding.search.plain_beams import Beam, Beams
+from server.decoding.search.plain_beams import Beam, BeamArrays
 from server.messages.hypothesis import Ending
 from server.messages.options import DecodingOptions
 from tests.decoding.test_beam import (
@@ -17,7 +18,9 @@ from tests.decoding.test_beam import (
     MAX_OUTPUT,
     SPECIAL_IDS,
     VOCABULARY_SIZE,
+    WRITABLE,
     Model,
+    fond_of_ending,
     naive_best,
     random_model,
     seeds,
@@ -83,7 +86,7 @@ class Together:
     """Beams of one size, and the rows of their batch; some are of nobody."""
 
     def __init__(self, size: int, max_beams: int, num_others: int = 0, vocabulary_size: int = VOCABULARY_SIZE) -> None:
-        self.beams = Beams(size, max_beams, MAX_OUTPUT, SPECIAL_IDS)
+        self.beams = BeamArrays(size, max_beams, MAX_OUTPUT, SPECIAL_IDS)
         self.rows: dict[int, Row] = {}
         self.running: list[Running] = []
         self._shape = size * max_beams + num_others, vocabulary_size
@@ -156,6 +159,80 @@ def test_beams_together_are_beams_alone(
                 together.step()
     while together.running:
         together.step()
+
+
+def most_probable_firsts(model: Model, number: int) -> list[list[int]]:
+    return [[id_] for id_ in sorted(WRITABLE, key=lambda id_: -model([])[id_])[:number]]
+
+
+def test_only_beams_that_have_begun_may_end() -> None:
+    """Whether they are beside others that begin, and of whichever place in the arrays."""
+    options = DecodingOptions(max_output_tokens=MAX_OUTPUT, beam_size=2)
+    models = [fond_of_ending(seed) for seed in range(3)]
+    together = Together(2, 3, num_others=2)
+    first = together.join(options, models[0])
+    together.step()
+    second, third = (together.join(options, model) for model in models[1:])
+    together.step()
+    assert [running.beam.has_ended for running in (first, second, third)] == [True, False, False]
+    together.step()
+    for running, model in zip((first, second, third), models, strict=True):
+        found = running.beam.ranked()
+        assert sorted(hypothesis.output_ids for hypothesis in found) == sorted(most_probable_firsts(model, 2))
+        assert {hypothesis.ending for hypothesis in found} == {Ending.EOS}
+
+
+@given(seed=seeds, size=st.integers(2, 4), neighbours=st.lists(seeds, max_size=3), num_others=st.sampled_from([0, 3]))
+def test_a_beam_begins_as_it_would_alone_whichever_begin_at_the_same_step(
+    seed: int, size: int, neighbours: list[int], num_others: int
+) -> None:
+    """Neighbours that like to end, go on, or may write nothing but an end."""
+    options = DecodingOptions(max_output_tokens=MAX_OUTPUT, beam_size=size)
+    results = []
+    for seeds_beside in ([], neighbours):
+        together = Together(size, 1 + len(seeds_beside), num_others)
+        beside = [
+            (fond_of_ending(other), random_model(other), sure_model({EOS: -0.1}))[other % 3] for other in seeds_beside
+        ]
+        half = len(beside) // 2
+        for model in beside[:half]:
+            together.join(options, model)
+        running = together.join(options, fond_of_ending(seed))
+        for model in beside[half:]:
+            together.join(options, model)
+        while together.running:
+            together.step()
+        results.append(running.beam.ranked())
+    alone, among = results
+    assert among == alone
+    assert all(hypothesis.output_ids for hypothesis in alone)
+
+
+@pytest.mark.parametrize("size", [2, 4])
+def test_a_beam_that_may_write_nothing_but_an_end_is_cut_and_its_neighbours_go_on(size: int) -> None:
+    options = DecodingOptions(max_output_tokens=MAX_OUTPUT, beam_size=size)
+    together = Together(size, 2)
+    stuck = together.join(options, sure_model({EOS: -0.25}))
+    free = together.join(options, random_model(1))
+    together.step()
+    [hypothesis] = stuck.beam.ranked()
+    assert (hypothesis.output_ids, hypothesis.ending, hypothesis.log_prob) == ([], Ending.CONSTRAINTS, 0.0)
+    assert (stuck.beam.has_ended, free.beam.has_ended) == (True, False)
+    while together.running:
+        together.step()
+
+
+@pytest.mark.parametrize("end", [np.nan, 0.5, np.inf])
+def test_a_beam_whose_first_log_probability_of_an_end_is_none_is_broken(end: float) -> None:
+    beams = BeamArrays(2, 2, MAX_OUTPUT, SPECIAL_IDS)
+    broken, whole = (
+        beams.join(DecodingOptions(max_output_tokens=MAX_OUTPUT, beam_size=2), rows) for rows in ([0, 1], [2, 3])
+    )
+    log_probs = np.tile(random_model(1)([]), (4, 1))
+    log_probs[:2, EOS] = end
+    beams.advance(log_probs)
+    assert (broken.is_broken, whole.is_broken) == (True, False)
+    assert not broken.finished
 
 
 def test_a_beam_that_has_moved_and_one_whose_neighbour_has_left_go_on_as_before() -> None:

@@ -123,17 +123,22 @@ def test_the_temperature_comes_before_top_p_and_top_k_before_it() -> None:
 def test_a_temperature_close_to_none_is_greedy(temperature: float) -> None:
     log_probs = model([])
     [(id_, _)] = first_tokens(50, log_probs, temperature=temperature).items()
-    assert id_ == EOS + log_probs[EOS:].argmax()
+    assert id_ == EOS + 1 + log_probs[EOS + 1 :].argmax()
 
 
-def test_tokens_are_drawn_as_often_as_they_are_probable() -> None:
+@pytest.mark.parametrize("prefix", [(), (4,)])
+def test_tokens_are_drawn_as_often_as_they_are_probable(prefix: tuple[int, ...]) -> None:
+    """The first ones: as they are among those that do not end."""
     probabilities = {EOS: 0.1, 4: 0.4, 5: 0.2, 6: 0.3}
     log_probs = np.full(VOCABULARY_SIZE, -np.inf, np.float32)
     log_probs[list(probabilities)] = np.log(list(probabilities.values()))
-    number = 4000
-    drawn = first_tokens(number, log_probs)
-    assert set(drawn) == set(probabilities)
-    for id_, probability in probabilities.items():
+    number, position = 4000, len(prefix)
+    asked = DecodingOptions(max_output_tokens=position + 1, num_samples=number, seed=3, prefix=prefix)
+    drawn = Counter([*output, EOS][position] for output in outputs(sample(asked, lambda _: log_probs)))
+    possible = {id_: probability for id_, probability in probabilities.items() if position or id_ != EOS}
+    assert set(drawn) == set(possible)
+    for id_, weight in possible.items():
+        probability = weight / sum(possible.values())
         deviation = math.sqrt(number * probability * (1 - probability))
         assert abs(drawn[id_] - number * probability) < 4 * deviation
 
@@ -196,8 +201,44 @@ def test_log_probabilities_are_the_models_own_whatever_the_temperature(seed: int
 def test_no_sample_leaves_the_most_probable_tokens(seed: int, top_k: int) -> None:
     for hypothesis in sample(options(seed=seed, top_k=top_k)):
         for at, id_ in enumerate(hypothesis.output_ids):
-            writable = model(hypothesis.output_ids[:at])[EOS:]
-            assert id_ - EOS in np.argsort(-writable)[:top_k]
+            first = EOS if at else EOS + 1
+            writable = model(hypothesis.output_ids[:at])[first:]
+            assert id_ - first in np.argsort(-writable)[:top_k]
+
+
+def fond_of_ending(output_ids: Sequence[int]) -> Float32:
+    scores = model(output_ids) - np.float32(20)
+    scores[EOS] = -1e-6
+    return scores
+
+
+@given(seed=seeds, top_k=st.integers(0, 3), top_p=st.sampled_from([0.01, 0.5, 1.0]))
+def test_no_sample_is_empty_however_fond_of_ending_the_model_is(seed: int, top_k: int, top_p: float) -> None:
+    """The probability that an end would have had is no part of `top_p`, and an end is none of the `top_k`."""
+    scores = fond_of_ending([])
+    scores[: EOS + 1] = -np.inf
+    possible = naive_restricted(scores, 1.0, top_k, top_p)
+    for hypothesis in sample(options(seed=seed, top_k=top_k, top_p=top_p), fond_of_ending):
+        assert hypothesis.output_ids[0] in possible
+        assert hypothesis.token_log_probs[0] == scores[hypothesis.output_ids[0]]
+
+
+def test_the_only_first_token_of_the_most_probable_ones_is_the_most_probable_that_does_not_end() -> None:
+    [(id_, _)] = first_tokens(50, fond_of_ending([]), top_k=1).items()
+    assert id_ == EOS + 1 + fond_of_ending([])[EOS + 1 :].argmax()
+
+
+@pytest.mark.parametrize("others", [{}, {"top_k": 1}, {"top_p": 0.5}])
+def test_where_nothing_but_an_end_is_possible_every_sample_is_cut(others: dict[str, Any]) -> None:
+    only_end = np.full(VOCABULARY_SIZE, -np.inf, np.float32)
+    only_end[EOS] = -0.25
+    hypotheses = sample(options(num_samples=3, **others), lambda _: only_end)
+    assert [(one.output_ids, one.ending, one.log_prob) for one in hypotheses] == [([], Ending.CONSTRAINTS, 0.0)] * 3
+
+
+def test_where_all_words_are_forbidden_every_sample_is_cut() -> None:
+    hypotheses = sample(options(num_samples=3, forbidden_phrases=("a", "b", "c", "d", "e")))
+    assert [(one.output_ids, one.ending) for one in hypotheses] == [([], Ending.CONSTRAINTS)] * 3
 
 
 @given(

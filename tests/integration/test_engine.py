@@ -347,12 +347,14 @@ def test_it_fetches_before_every_step_and_waits_where_there_is_nothing_to_do() -
         lambda: fetching.made.submit([1, 5, EOS]),  # two steps
         nothing,
         nothing,
-        lambda: fetching.made.submit([0, 6, EOS]),
+        lambda: fetching.made.submit([1, 6, EOS]),
+        nothing,
+        nothing,
         lambda: fetching.made.engine.begin_closing(),
     )
     assert fetching.made.engine.run()
-    assert fetching.waits == [True, False, True, True, True]
-    fetching.made.assert_translated([1, 5, EOS], [0, 6, EOS])
+    assert fetching.waits == [True, False, True, True, False, True, True]
+    fetching.made.assert_translated([1, 5, EOS], [1, 6, EOS])
 
 
 def test_while_it_closes_it_fetches_without_waiting() -> None:

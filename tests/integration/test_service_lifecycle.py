@@ -115,7 +115,7 @@ async def test_metrics_count_calls_rows_and_tokens_by_closed_sets_of_labels(mode
     async with serving(model_repository) as served:
         [first, second] = (await served.translate(*SENTENCES[:2])).translations
         await served.stream(SENTENCES[2], model="lstm-en-fr", max_output_tokens=5)
-        await refusal(served.translate(""))
+        await refusal(served.translate("x" * 10_001))
         rpc = {"grpc_service": SERVICE, "grpc_method": "Translate", "grpc_type": "unary"}
         await served.wait_for_metric(2, "grpc_server_handling_seconds_count", **rpc)
         assert await served.metric("grpc_server_started_total", **rpc) == 2

@@ -17,7 +17,7 @@ from server.decoding.graphs.backend import Backend, BackendOptions
 from server.decoding.metrics import EngineMetrics
 from server.decoding.scheduler import Limits
 from server.errors import EngineFailed, SentenceFailed
-from server.messages.hypothesis import Float32
+from server.messages.hypothesis import Ending, Float32
 from server.messages.options import DecodingOptions
 from server.messages.sentence import Event, Failed, Finished, Sentence, Written
 from tests.conftest import SmallModels
@@ -27,7 +27,7 @@ from tests.small_models import VOCABULARY_SIZE
 
 MAX_ROWS = 5
 
-ONE_NAN, ALL_NAN, NEGATIVE_NAN, INFINITE, POSITIVE, NO_TOKEN, SOME_ROWS, UNREADABLE = range(91, 99)
+ONE_NAN, ALL_NAN, NEGATIVE_NAN, INFINITE, POSITIVE, NO_TOKEN, SOME_ROWS, ONLY_END, UNREADABLE = range(90, 99)
 """Last tokens of sources that are not well."""
 
 
@@ -55,6 +55,11 @@ def some_rows(log_probs: Float32) -> None:
         log_probs[70:] = np.nan
 
 
+def only_end(position: int, log_probs: Float32) -> None:
+    log_probs.fill(-np.inf)
+    log_probs[EOS] = -0.5
+
+
 POISONS: dict[int, Poison] = {
     ONE_NAN: later(lambda log_probs: log_probs.put(50, np.nan)),
     ALL_NAN: later(lambda log_probs: log_probs.fill(np.nan)),
@@ -63,6 +68,7 @@ POISONS: dict[int, Poison] = {
     POSITIVE: later(lambda log_probs: log_probs.put(50, 0.5)),
     SOME_ROWS: later(some_rows),
     NO_TOKEN: lambda _, log_probs: log_probs.fill(-np.inf),
+    ONLY_END: only_end,
 }
 
 
@@ -170,6 +176,22 @@ def test_where_no_token_has_a_probability_a_sentence_without_constraints_fails(n
     submit(made, 0, ([ENDLESS, 5, NO_TOKEN, EOS], OPTIONS[name], False))
     made.run()
     assert isinstance(made.outcomes.failed(0).error, SentenceFailed)
+
+
+@pytest.mark.parametrize("streams", [False, True])
+@pytest.mark.parametrize("name", [name for name in OPTIONS if name != "forced"])
+def test_where_nothing_but_an_end_has_a_probability_a_sentence_is_empty_by_its_constraints(
+    name: str, streams: bool
+) -> None:
+    """As a shortlist may have it."""
+    made = running()
+    submit(made, 0, ([ENDLESS, 5, ONLY_END, EOS], OPTIONS[name], streams))
+    made.submit([2, 5, EOS])
+    made.run()
+    made.assert_translated([2, 5, EOS])
+    [end] = made.outcomes.events(0)
+    assert isinstance(end, Finished)
+    assert {(tuple(one.output_ids), one.ending, one.score) for one in end.hypotheses} == {((), Ending.CONSTRAINTS, 0.0)}
 
 
 @pytest.mark.parametrize(

@@ -15,11 +15,11 @@ from tests.small_models import VOCABULARY_SIZE, build_random_model
 SOURCE = [7, 8, 9, 10, EOS]
 
 
-def fond_of_ending() -> Seq2SeqModel:
-    """A random model as good as never ends a sentence by itself."""
+def fond_of_ending(logit: float = 7.0) -> Seq2SeqModel:
+    """With so much more for EOS: a random model as good as never ends a sentence by itself."""
     model = build_random_model("lstm")
     logits = model.logits
-    bonus = 7.0 * torch.nn.functional.one_hot(torch.tensor(EOS), VOCABULARY_SIZE)
+    bonus = logit * torch.nn.functional.one_hot(torch.tensor(EOS), VOCABULARY_SIZE)
     setattr(model, "logits", lambda features: logits(features) + bonus)  # noqa: B010
     return model
 
@@ -39,7 +39,7 @@ def test_a_beam_as_wide_as_the_vocabulary_finds_the_best_of_all_short_outputs(na
     found = beam_search(model, SOURCE, options, max_output_tokens=2)
     words = [id_ for id_ in range(VOCABULARY_SIZE) if id_ not in (*NEVER_WRITTEN, EOS)]
     likely = sorted(words, key=lambda id_: -total_log_prob(model, [id_]))[:9]
-    enumerated = [[EOS], *([word, EOS] for word in likely), *map(list, itertools.product(likely, likely[:5]))]
+    enumerated = [*([word, EOS] for word in likely), *map(list, itertools.product(likely, likely[:5]))]
     best = sorted(enumerated, key=lambda output: -total_log_prob(model, output))[:3]
     by_output = {tuple(h.ids if h.reached_limit else [*h.ids, EOS]): h.log_prob for h in found}
     assert tuple(best[0]) in by_output
@@ -84,7 +84,30 @@ def test_patience_asks_for_more_finished_hypotheses() -> None:
 def test_a_higher_length_penalty_prefers_longer_hypotheses() -> None:
     model = fond_of_ending()
     short, long = (
-        beam_search(model, SOURCE, BeamOptions(beam_size=5, length_penalty=alpha), max_output_tokens=60)[0]
+        beam_search(model, SOURCE, BeamOptions(beam_size=5, length_penalty=alpha, patience=3.0), max_output_tokens=60)[
+            0
+        ]
         for alpha in (0.0, 30.0)
     )
     assert len(short.ids) < len(long.ids)
+
+
+@pytest.mark.parametrize("size", [1, 4])
+def test_no_hypothesis_is_empty_however_fond_of_ending_the_model_is(size: int) -> None:
+    """They begin with the most probable other tokens, and then all end."""
+    model = fond_of_ending(40.0)
+    words = [id_ for id_ in range(VOCABULARY_SIZE) if id_ not in (*NEVER_WRITTEN, EOS)]
+    likely = sorted(words, key=lambda id_: -total_log_prob(model, [id_]))[:size]
+    found = beam_search(model, SOURCE, BeamOptions(beam_size=size, length_penalty=0.0))
+    assert [hypothesis.ids for hypothesis in found] == [[word] for word in likely]
+    assert [hypothesis.log_prob for hypothesis in found] == pytest.approx(
+        [total_log_prob(model, [word, EOS]) for word in likely], abs=1e-3
+    )
+
+
+def test_greedy_decoding_writes_a_token_however_fond_of_ending_the_model_is() -> None:
+    model = fond_of_ending(40.0)
+    [best] = beam_search(model, SOURCE, BeamOptions(beam_size=1))
+    [output, _] = greedy_decode(model, [SOURCE, [*SOURCE[:2], EOS]])
+    assert len(output) == 1
+    assert output == best.ids

@@ -1,6 +1,7 @@
 """How much the server takes on at once."""
 
 import contextlib
+import pickle
 
 import pytest
 from hypothesis import given
@@ -31,6 +32,17 @@ def test_a_caller_alone_has_most_calls_and_the_next_ones_find_some() -> None:
 def test_more_calls_than_the_limit_never_run() -> None:
     admission = Admission(max_calls=50, max_bytes=10_000)
     assert sum(fill(admission, str(number)) for number in range(200)) == 50
+    with pytest.raises(Overloaded, match=r"^50 calls are running, which is the limit$"):
+        admission.check("another")
+
+
+def test_callers_that_have_left_take_no_memory() -> None:
+    admission = Admission(max_calls=10, max_bytes=100)
+    before = pickle.dumps(admission)
+    for number in range(100):
+        admission.enter(str(number), 7)
+        admission.leave(str(number), 7)
+    assert pickle.dumps(admission) == before
 
 
 def test_bytes_are_bounded_and_given_back() -> None:
@@ -62,6 +74,7 @@ class Model:
 
     def __init__(self, max_delay_seconds: float) -> None:
         self.clock = FakeClock()
+        self.max_delay_seconds = max_delay_seconds
         self.backlog = Backlog(max_delay_seconds, self.clock)
 
     def submit(self, cost: int, caller: str = "a") -> None:
@@ -79,11 +92,39 @@ class Model:
             self.work(20, rate)
         return self
 
+    def wait(self) -> float:
+        """Seconds that a request of no cost would have to wait, which are too many."""
+        with pytest.raises(Overloaded) as refused:
+            self.backlog.check("a", 0)
+        retry_seconds = refused.value.retry_seconds
+        assert retry_seconds
+        return retry_seconds + self.max_delay_seconds
+
 
 def test_nothing_is_refused_before_a_rate_is_known() -> None:
     model = Model(0.1)
     for _ in range(100):
         model.submit(1000)
+
+
+def test_a_rate_is_known_after_half_a_second_of_work_and_idle_time_before_it_does_not_count() -> None:
+    model = Model(0.4)
+    model.submit(5_000)
+    model.work(20, rate=1000)
+    model.submit(20)
+    for _ in range(25):
+        model.work(20, rate=1000)
+    assert model.wait() == pytest.approx(4.5, abs=0.1)
+
+
+def test_sentences_that_end_in_one_step_are_not_as_many_as_the_time_between_two_of_them_says() -> None:
+    model = Model(0.4)
+    model.submit(5_000)
+    for _ in range(20):
+        model.clock.now += 0.1
+        for _ in range(5):
+            model.backlog.remove("a", 20, is_done=True)
+    assert model.wait() == pytest.approx(3.0, abs=0.4)
 
 
 def test_what_would_wait_too_long_is_refused_with_the_time_after_which_to_ask_again() -> None:
@@ -95,6 +136,14 @@ def test_what_would_wait_too_long_is_refused_with_the_time_after_which_to_ask_ag
     model.submit(10)
 
 
+def test_whoever_is_refused_for_little_is_not_asked_to_come_back_at_once() -> None:
+    model = Model(0.4).measured(rate=1000)
+    model.work(549, rate=1000)
+    with pytest.raises(Overloaded) as refused:
+        model.submit(10)
+    assert refused.value.retry_seconds == 0.05
+
+
 def test_who_sends_much_at_once_waits_longer() -> None:
     model = Model(0.4).measured(rate=1000)
     model.submit(300)
@@ -103,33 +152,42 @@ def test_who_sends_much_at_once_waits_longer() -> None:
 def test_a_few_sentences_are_always_taken() -> None:
     model = Model(0.001).measured(rate=100)
     model.work(800, rate=100)
-    model.submit(20)
+    for _ in range(5):
+        model.submit(20)
+    with pytest.raises(Overloaded):
+        model.submit(1)
 
 
 def test_a_model_that_idles_is_as_fast_as_it_was() -> None:
     model = Model(0.4).measured(rate=1000)
     model.work(1000, rate=1000)
-    for _ in range(1000):  # one at a time, which says nothing of what it can do
+    for _ in range(1000):  # two at a time, which says nothing of what it can do
         model.clock.now += 1
         model.submit(10)
-        model.work(10, rate=50)
+        model.submit(10)
+        model.work(10, rate=20)
+        model.work(10, rate=20)
     for _ in range(39):
         model.submit(10)
 
 
-def test_a_model_that_becomes_slower_is_known_to_be() -> None:
+def test_a_model_that_becomes_slower_is_known_to_be_after_some_ten_seconds() -> None:
     model = Model(0.4).measured(rate=1000)
+    assert model.wait() == pytest.approx(1.0, abs=0.05)
+    for _ in range(200):
+        model.backlog.add("a", 5)
+        model.work(5, rate=100)
+    assert model.wait() == pytest.approx(2.1, abs=0.3)
     for _ in range(2000):
-        model.backlog.add("a", 20)
-        model.work(20, rate=100)
-    model.work(300, rate=100)
-    with pytest.raises(Overloaded):
-        model.submit(10)
+        model.backlog.add("a", 5)
+        model.work(5, rate=100)
+    assert model.wait() == pytest.approx(10, abs=1)
 
 
 def test_sentences_that_were_cancelled_say_nothing_of_the_rate() -> None:
     model = Model(0.4).measured(rate=1000)
     model.backlog.add("a", 100_000)
+    model.clock.now += 0.3
     model.backlog.remove("a", 100_000, is_done=False)
     with pytest.raises(Overloaded):
         model.submit(10)
@@ -140,6 +198,15 @@ def test_a_caller_is_not_refused_for_what_others_have_under_way() -> None:
     model.submit(10, "b")
     with pytest.raises(Overloaded):
         model.submit(10, "a")
+
+
+def test_callers_that_have_left_have_no_share() -> None:
+    model = Model(0.4).measured(rate=1000)
+    for number in range(100):
+        model.submit(10, str(number))
+        model.backlog.remove(str(number), 10, is_done=False)
+    model.submit(10, "b")
+    model.submit(10, "b")
 
 
 def test_many_callers_with_little_each_are_refused_for_what_they_have_together() -> None:

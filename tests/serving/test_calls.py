@@ -1,10 +1,12 @@
-"""What surrounds every call, around a service that can be made to do anything."""
+"""How a call ends, whatever its service does: status, details, request id, metrics and log."""
 
 import asyncio
-import itertools
+import gc
 import json
 import logging
-from collections.abc import AsyncIterator, Awaitable
+import time
+import weakref
+from collections.abc import AsyncIterator
 from typing import Any, cast
 
 import grpc
@@ -23,88 +25,16 @@ from server.errors import (
     UnknownModel,
 )
 from server.serving.app import SERVICE
-from server.serving.metrics import Metrics
-from server.serving.requests.admission import Admission
 from server.serving.rpc.call import current_call
-from server.serving.rpc.calls import Calls
 from tests.fakes import PATIENCE
 from tests.integration.served import eventually, refusal
-
-SECRET = "password of the database"
-
-
-class Failing(pb_grpc.TranslationServiceServicer):
-    """Raises `error` in every method, or aborts by itself where there is none."""
-
-    def __init__(self) -> None:
-        self.error: BaseException | None = None
-
-    async def Translate(self, request: Any, context: Any) -> pb.TranslateResponse:
-        await self.fail(context)
-        return pb.TranslateResponse()
-
-    async def StreamTranslate(self, request: Any, context: Any) -> AsyncIterator[pb.StreamTranslateResponse]:
-        yield pb.StreamTranslateResponse(text_delta="before it fails")
-        await self.fail(context)
-
-    async def fail(self, context: Any) -> None:
-        if self.error:
-            raise self.error
-        await context.abort(grpc.StatusCode.DATA_LOSS, "by itself")
-
-
-class Surrounded:
-    def __init__(
-        self, service: Failing, metrics: Metrics, calls: Calls, address: str, channel: grpc.aio.Channel
-    ) -> None:
-        self.service = service
-        self.calls = calls
-        self.channel = channel
-        self.address = address
-        self.metrics = metrics
-        self._stub = pb_grpc.TranslationServiceStub(channel)
-
-    def call(self, method: str, request_id: str = "") -> Awaitable[Any]:
-        metadata = (("x-request-id", request_id),) if request_id else ()
-        if method == "Translate":
-            unary: Awaitable[Any] = self._stub.Translate(pb.TranslateRequest(), metadata=metadata, timeout=PATIENCE)
-            return unary
-        return self._read(metadata)
-
-    async def _read(self, metadata: Any) -> list[Any]:
-        stream = self._stub.StreamTranslate(pb.TranslateRequest(), metadata=metadata, timeout=PATIENCE)
-        return [message async for message in stream]
-
-    async def was_handled(self, method: str, code: str) -> bool:
-        """The call is counted a moment after its answer is sent."""
-        kind = "unary" if method == "Translate" else "server_stream"
-        labels = {"grpc_type": kind, "grpc_service": "translation.v1.TranslationService", "grpc_method": method}
-
-        async def is_counted() -> bool:
-            value = self.metrics.registry.get_sample_value("grpc_server_handling_seconds_count", labels)
-            return value == 1
-
-        await eventually(is_counted)
-        return self.metrics.registry.get_sample_value("grpc_server_handled_total", labels | {"grpc_code": code}) == 1
-
-
-def around(service: pb_grpc.TranslationServiceServicer, metrics: Metrics, max_seconds: float = PATIENCE) -> Calls:
-    calls = Calls(metrics, Admission(max_calls=10, max_bytes=1000), SERVICE, max_seconds)
-    pb_grpc.add_TranslationServiceServicer_to_server(service, cast(grpc.aio.Server, calls))
-    return calls
+from tests.serving.surrounded import SECRET, Surrounded, sample, surrounding
 
 
 @pytest.fixture
 async def surrounded() -> AsyncIterator[Surrounded]:
-    service, metrics = Failing(), Metrics()
-    calls = around(service, metrics)
-    server = grpc.aio.server(handlers=[calls])
-    port = server.add_insecure_port("127.0.0.1:0")
-    await server.start()
-    address = f"127.0.0.1:{port}"
-    async with grpc.aio.insecure_channel(address) as channel:
-        yield Surrounded(service, metrics, calls, address, channel)
-    await server.stop(None)
+    async with surrounding() as made:
+        yield made
 
 
 methods = pytest.mark.parametrize("method", ["Translate", "StreamTranslate"])
@@ -173,24 +103,107 @@ async def test_a_refused_call_may_be_repeated_by_grpc_itself(surrounded: Surroun
     assert surrounded.metrics.registry.get_sample_value("grpc_server_started_total", labels) == 4
 
 
-async def test_a_call_that_begins_when_all_seemed_idle_is_waited_for(surrounded: Surrounded) -> None:
-    calls = surrounded.calls
-    waiting = asyncio.ensure_future(calls.wait_until_idle(0))
-    await asyncio.sleep(0)  # it has seen that nothing is running, and looks once more
-    calls.count_running(+1)
-    for _ in range(9):
-        await asyncio.sleep(0)
-    assert not waiting.done()
-    calls.count_running(-1)
-    await asyncio.wait_for(waiting, PATIENCE)
-
-
-async def test_an_overlong_request_id_is_replaced(surrounded: Surrounded) -> None:
+@pytest.mark.parametrize(("length", "is_taken"), [(0, False), (1, True), (100, True), (101, False), (2000, False)])
+async def test_an_empty_and_an_overlong_request_id_are_replaced(
+    surrounded: Surrounded, length: int, is_taken: bool
+) -> None:
     surrounded.service.error = NotServing()
-    _, _, details = await refusal(surrounded.call("Translate", "x" * 2000))
+    own = "x" * length
+    method: Any = surrounded.channel.unary_unary(f"/{SERVICE}/Translate")
+    call = method(b"", metadata=(("x-request-id", own),))
+    _, _, details = await refusal(call)
     request_info = details["RequestInfo"]
     assert isinstance(request_info, RequestInfo)
-    assert len(request_info.request_id) == 32
+    assert (request_info.request_id == own) == is_taken
+    assert is_taken or len(request_info.request_id) == 32
+    assert dict(await call.trailing_metadata())["x-request-id"] == request_info.request_id
+
+
+async def test_time_that_runs_out_inside_a_method_before_the_deadline_is_an_error_of_the_server(
+    surrounded: Surrounded,
+) -> None:
+    surrounded.service.error = TimeoutError()
+    assert (await refusal(surrounded.call("Translate")))[0] is grpc.StatusCode.INTERNAL
+
+
+async def test_what_a_failed_call_had_in_memory_is_freed_without_the_garbage_collector(surrounded: Surrounded) -> None:
+    class Content:
+        pass
+
+    freed = asyncio.Event()
+
+    async def fail(request: bytes, context: Any) -> bytes:
+        content = Content()
+        weakref.finalize(content, freed.set)
+        try:
+            raise KeyError(SECRET)
+        except KeyError as error:
+            raise InvalidRequest("contents", "wrong") from error
+
+    surrounded.serve("freeing.Service", fail)
+    gc.disable()
+    try:
+        await refusal(surrounded.plain_call("freeing.Service"))
+        await asyncio.wait_for(freed.wait(), PATIENCE)
+    finally:
+        gc.enable()
+
+
+async def test_the_request_id_is_sent_back_with_an_answer_as_well(surrounded: Surrounded) -> None:
+    async def answer(request: bytes, context: Any) -> bytes:
+        return b""
+
+    surrounded.serve("answering.Service", answer)
+    method: Any = surrounded.channel.unary_unary("/answering.Service/Method")
+    call = method(b"", metadata=(("x-request-id", "mine"),), timeout=PATIENCE)
+    assert dict(await call.trailing_metadata())["x-request-id"] == "mine"
+
+
+@pytest.mark.parametrize("ending", ["OK", "Canceled", "DeadlineExceeded"])
+async def test_a_call_is_counted_by_how_it_ended(surrounded: Surrounded, ending: str) -> None:
+    begun = asyncio.Event()
+
+    async def answer(request: bytes, context: Any) -> bytes:
+        begun.set()
+        if ending != "OK":
+            await asyncio.Event().wait()
+        return b""
+
+    surrounded.serve("waiting.Service", answer)
+    method: Any = surrounded.channel.unary_unary("/waiting.Service/Method")
+    call = method(b"", timeout=0.3 if ending == "DeadlineExceeded" else PATIENCE)
+    await asyncio.wait_for(begun.wait(), PATIENCE)
+    if ending == "Canceled":
+        call.cancel()
+
+    async def is_counted() -> bool:
+        return sample(surrounded, ending, "Method", "waiting.Service") == 1
+
+    await eventually(is_counted)
+
+
+async def test_a_stream_that_is_cancelled_while_a_message_is_sent_is_counted_as_cancelled(
+    surrounded: Surrounded,
+) -> None:
+    class Endless(pb_grpc.TranslationServiceServicer):
+        async def StreamTranslate(self, request: Any, context: Any) -> AsyncIterator[pb.StreamTranslateResponse]:
+            while True:
+                yield pb.StreamTranslateResponse(text_delta="x" * 100_000)
+
+    pb_grpc.add_TranslationServiceServicer_to_server(Endless(), cast(grpc.aio.Server, surrounded.calls))
+    call = pb_grpc.TranslationServiceStub(surrounded.channel).StreamTranslate(pb.TranslateRequest(), timeout=PATIENCE)
+    await anext(aiter(call))
+    await asyncio.sleep(0.1)  # in which what nobody reads fills all buffers
+    call.cancel()
+    assert await surrounded.was_handled("StreamTranslate", "Canceled")
+
+
+async def test_a_method_knows_until_when_its_call_is_waited_for(surrounded: Surrounded) -> None:
+    async def remaining(request: bytes, context: Any) -> bytes:
+        return str(current_call.get().deadline - time.monotonic()).encode()
+
+    surrounded.serve("clock.Service", remaining)
+    assert float(await surrounded.plain_call("clock.Service")) == pytest.approx(PATIENCE, abs=PATIENCE / 2)
 
 
 @methods
@@ -198,11 +211,6 @@ async def test_a_status_that_a_method_aborts_with_by_itself_is_passed_on(surroun
     code, message, _ = await refusal(surrounded.call(method))
     assert (code, message) == (grpc.StatusCode.DATA_LOSS, "by itself")
     assert await surrounded.was_handled(method, "DataLoss")
-
-
-def sample(surrounded: Surrounded, code: str, method: str = "Translate", service: str = SERVICE) -> float:
-    labels = {"grpc_type": "unary", "grpc_service": service, "grpc_method": method, "grpc_code": code}
-    return surrounded.metrics.registry.get_sample_value("grpc_server_handled_total", labels) or 0.0
 
 
 @pytest.mark.parametrize("message", [b"\xff\xff\xff", b"\x0a\x02\xc3\x28"], ids=["malformed", "not UTF-8"])
@@ -239,72 +247,6 @@ async def test_a_method_that_the_service_does_not_have_is_unimplemented(surround
     assert code is grpc.StatusCode.UNIMPLEMENTED
 
 
-async def test_while_draining_a_call_is_unavailable_once_connections_are_told(surrounded: Surrounded) -> None:
-    surrounded.calls.is_draining = True
-    call = asyncio.ensure_future(surrounded.call("Translate"))
-    await surrounded.calls.wait_until_none_begins(PATIENCE)
-    assert not call.done()
-    surrounded.calls.connections_are_told.set()
-    code, _, details = await refusal(call)
-    assert code is grpc.StatusCode.UNAVAILABLE
-    assert "RetryInfo" in details
-
-
-class Waiting(pb_grpc.TranslationServiceServicer):
-    """Answers when it is told to."""
-
-    def __init__(self) -> None:
-        self.may_answer = asyncio.Event()
-        self.num_begun = 0
-        self.callers: set[str] = set()
-
-    async def Translate(self, request: Any, context: Any) -> pb.TranslateResponse:
-        self.num_begun += 1
-        self.callers.add(current_call.get().caller)
-        await self.may_answer.wait()
-        return pb.TranslateResponse()
-
-
-async def test_calls_beyond_the_limit_are_refused_and_the_rest_is_answered() -> None:
-    service, metrics = Waiting(), Metrics()
-    server = grpc.aio.server(handlers=[around(service, metrics)])
-    port = server.add_insecure_port("127.0.0.1:0")
-    await server.start()
-    options = [("grpc.use_local_subchannel_pool", 1)]
-    async with (
-        grpc.aio.insecure_channel(f"127.0.0.1:{port}", options) as one,
-        grpc.aio.insecure_channel(f"127.0.0.1:{port}", options) as other,
-    ):
-        stub = pb_grpc.TranslationServiceStub(one)
-        calls = [stub.Translate(pb.TranslateRequest(), timeout=PATIENCE) for _ in range(30)]
-        ended = asyncio.as_completed([call.code() for call in calls])
-        for code in itertools.islice(ended, 22):
-            assert await code is grpc.StatusCode.RESOURCE_EXHAUSTED
-        assert service.num_begun == 8  # four for each that is free
-        another = pb_grpc.TranslationServiceStub(other).Translate(pb.TranslateRequest(), timeout=PATIENCE)
-
-        async def has_begun() -> bool:
-            return service.num_begun == 9
-
-        await eventually(has_begun)
-        service.may_answer.set()
-        await another
-        assert sorted({(await call.code()).name for call in calls}) == ["OK", "RESOURCE_EXHAUSTED"]
-        assert len(service.callers) == 2  # each connection is one
-    await server.stop(None)
-
-
-async def test_a_call_without_a_deadline_gets_the_server_s() -> None:
-    server = grpc.aio.server(handlers=[around(Waiting(), Metrics(), max_seconds=0.05)])
-    port = server.add_insecure_port("127.0.0.1:0")
-    await server.start()
-    async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
-        call: Any = pb_grpc.TranslationServiceStub(channel).Translate(pb.TranslateRequest())
-        code, _, _ = await refusal(call)
-        assert code is grpc.StatusCode.DEADLINE_EXCEEDED
-    await server.stop(None)
-
-
 async def test_a_call_that_is_over_already_logs_nothing(
     surrounded: Surrounded, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -329,4 +271,5 @@ async def test_a_call_that_is_over_already_logs_nothing(
         return sample(surrounded, "InvalidArgument") == 1
 
     await eventually(is_counted)
+    await asyncio.sleep(0.05)  # gRPC would log after that what the call has raised
     assert caplog.text == ""

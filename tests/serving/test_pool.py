@@ -1,6 +1,7 @@
 """A model's engines as one, with engines that only remember what they were sent."""
 
 import asyncio
+import weakref
 
 import pytest
 
@@ -48,12 +49,12 @@ class Pool(EnginePool):
     def _count(self) -> None:
         self.num_changes += 1
 
-    def send(self, *lengths: int, num_rows: int = 1, first: int = 0) -> list[int]:
+    def send(self, *lengths: int, num_rows: int = 1, first: int = 0, caller: str = "") -> list[int]:
         """Sentences of so many source tokens, whose keys are counted from `first`."""
         options = DecodingOptions(max_output_tokens=5, beam_size=num_rows)
         return self.submit(
             [
-                Sentence([1] * length, options, self.outcomes.listener(key))
+                Sentence([1] * length, options, self.outcomes.listener(key), caller=caller)
                 for key, length in enumerate(lengths, start=first)
             ]
         )
@@ -109,6 +110,35 @@ async def test_a_request_is_accepted_whole_or_not_at_all_and_the_limit_is_one_of
     pool.send(*[1] * 8, first=9)
 
 
+async def test_sentences_that_have_ended_take_no_places_in_the_queue() -> None:
+    pool = Pool(1, max_waiting=2, max_rows=1)
+    [engine] = pool.engines
+    for number in range(20):
+        pool.send(1, 1, first=2 * number)
+        pool.tell([(sent, DONE) for sent in engine.numbers[-2:]])
+
+
+async def test_a_caller_that_has_nothing_open_is_forgotten() -> None:
+    class Name(str):
+        pass
+
+    pool = Pool(1)
+    name = Name("one")
+    is_known = weakref.ref(name)
+    pool.cancel(pool.send(1, caller=name))
+    pool.engines[0].sentences.clear()
+    del name
+    assert not is_known()
+
+
+async def test_rows_that_a_caller_does_not_take_are_taken_by_the_others_sentences() -> None:
+    pool = Pool(1, max_waiting=10, max_rows=8)
+    pool.send(*[1] * 8, caller="other")
+    pool.send(*[1] * 10, first=8, caller="one")  # none of the others wait
+    with pytest.raises(QueueFull):
+        pool.send(*[1] * 8, first=18, caller="one")  # as all of them do by now
+
+
 async def test_a_lost_engine_s_sentences_go_to_the_least_busy_of_the_others() -> None:
     pool = Pool(3)
     first, second, third = pool.engines
@@ -118,6 +148,24 @@ async def test_a_lost_engine_s_sentences_go_to_the_least_busy_of_the_others() ->
     assert (pool.num_serving, pool.num_changes) == (2, 4)
     pool.tell([(number, DONE) for engine in (second, third) for number in engine.numbers])
     assert all(pool.outcomes.finished(key) for key in range(6))
+
+
+async def test_a_lost_engine_s_sentences_go_to_another_even_if_that_does_not_read_and_as_old_as_they_are() -> None:
+    pool = Pool(2)
+    first, second = pool.engines
+    second.is_behind = True
+    pool.send(6)
+    pool.leave(first)
+    assert second.lengths == [6]
+    assert second.sentences[0].submitted == first.sentences[0].submitted > 0
+
+
+async def test_an_engine_that_joins_gets_no_sentences_that_are_in_another() -> None:
+    pool = Pool(1)
+    pool.send(6)
+    late = Engine()
+    pool.join(late)
+    assert late.lengths == []
 
 
 async def test_what_a_lost_engine_still_says_is_passed_over() -> None:
@@ -212,4 +260,12 @@ async def test_a_closed_pool_accepts_nothing_and_keeps_nobody_waiting() -> None:
         pool.send(1, first=1)
     pool.leave(pool.engines[0])
     await asyncio.sleep(0.01)
+    assert isinstance(pool.outcomes.failed(0).error, EngineLost)
+
+
+async def test_whoever_waits_for_an_engine_when_the_pool_is_closed_is_not_kept_waiting() -> None:
+    pool = Pool(1, hold_seconds=1000)
+    pool.send(1)
+    pool.leave(pool.engines[0])
+    pool.close()
     assert isinstance(pool.outcomes.failed(0).error, EngineLost)

@@ -2,7 +2,9 @@
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -59,6 +61,34 @@ async def test_short_work_overtakes_long_work() -> None:
     assert await turns.take(short_work()) == 7
     assert not long.done()
     await long
+
+
+async def test_however_many_do_long_work_they_do_one_slice_at_a_time() -> None:
+    loop_turns, num_steps = LoopTurns(), Counter[int]()
+
+    def note() -> None:
+        num_steps[loop_turns.number] += 1
+
+    turns = Turns()
+    await asyncio.gather(*(turns.take(long_work(note)) for _ in range(6)))
+    assert max(num_steps.values()) <= 4, "a slice has two or three"
+
+
+async def test_however_many_begin_short_work_a_round_of_the_loop_is_short() -> None:
+    turns, num_done, most = Turns(), 0, 0
+
+    def noted() -> Steps[None]:
+        nonlocal num_done
+        num_done += 1
+        yield
+
+    tasks = [asyncio.create_task(turns.take(noted())) for _ in range(50)]
+    while not all(task.done() for task in tasks):
+        before = num_done
+        await asyncio.sleep(0)  # one round
+        most = max(most, num_done - before)
+    assert num_done == 50
+    assert most <= 4
 
 
 async def test_what_steps_raise_is_raised_and_others_go_on() -> None:
@@ -124,6 +154,8 @@ async def test_turns_are_taken_in_order() -> None:
 
 async def test_who_is_cancelled_while_waiting_takes_no_turn() -> None:
     turns, done = Turns(), []
+    problems: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, problem: problems.append(problem))
 
     async def work(number: int) -> None:
         await turns.turn()
@@ -135,3 +167,4 @@ async def test_who_is_cancelled_while_waiting_takes_no_turn() -> None:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
     assert done == list(range(0, 20, 2))
+    assert not problems

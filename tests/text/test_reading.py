@@ -161,6 +161,7 @@ def test_without_a_letter_that_can_be_read_there_is_nothing_to_translate(text: s
     ("text", "read_text"),
     [
         ("A DOG RUNS IN THE PARK.", "A dog runs in the park."),
+        ("THE DOG OF TOM IS IN BOSTON.", "The dog of Tom is in Boston."),
         ("“DOGS” AND I RUN", '"Dogs" and I run'),
         ("I'M A DOG", "I'm a dog"),
         ("L'ÉTÉ EST LÀ", "L'été est là"),

@@ -337,3 +337,22 @@ def test_no_text_holds_up_others(name: str) -> None:
 def test_the_cells_of_a_table_s_row_are_apart(text: str, cells: list[str]) -> None:
     segments = all_at_once(find_segments(text, "en", Splitting.SENTENCES))
     assert [text[start:end] for start, end in segments] == cells
+
+
+@pytest.mark.parametrize(
+    "sentences",
+    [
+        ["She is no stranger to me.", "Tom was born there."],
+        ["Give it to me.", "I am here."],
+        ["I said no.", "He went away."],
+        ["It is a work of art.", "Many people look at it."],
+        ["They saw Tom and I.", "He ran."],
+        ["We met in May.", "It rained."],
+        ["See art. IV of the law."],
+        ["He lives at no. 5 now."],
+    ],
+)
+def test_words_that_are_mostly_no_abbreviations_end_sentences(sentences: list[str]) -> None:
+    text = " ".join(sentences)
+    segments = all_at_once(find_segments(text, "en", Splitting.SENTENCES))
+    assert [text[start:end] for start, end in segments] == sentences

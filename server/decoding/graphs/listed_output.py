@@ -17,8 +17,8 @@ Float32 = npt.NDArray[np.float32]
 
 
 class ListedOutput:
-    """The output layer for rows with lists. A row's list is constant state, beside the model's own: its ids, padded
-    with PAD, and the padded width, which is 0 for a row without a list."""
+    """The output layer for rows that have lists. A row's list is constant state, beside the model's own: its ids,
+    padded with PAD, and the padded width, which is 0 for a row without a list."""
 
     def __init__(self, bundle: Bundle, session: ort.InferenceSession, max_rows: int) -> None:
         """`session`: of `output.onnx`. Raises BundleError for a shortlist that cannot be read."""
@@ -33,7 +33,7 @@ class ListedOutput:
             raise BundleError(f"{bundle.path(SHORTLIST)}: of {vocabulary_size} tokens, not of the model's vocabulary")
         self._columns = OutputColumns(self.shortlist, self._pad)
         self.features = np.zeros((max_rows, num_features), np.uint8)
-        """What the last step's product is made from, by row."""
+        """What the output layer reads of the last step, by row."""
         self._max_width = padded(vocabulary_size)
         self.state = (
             StateSpec(name=LISTED_IDS, kind="constant", shape=(self._max_width,), dtype="int32"),
@@ -55,7 +55,8 @@ class ListedOutput:
         return {LISTED_IDS: ids, LIST_WIDTH: widths}
 
     def write(self, rows: Int64 | slice, state: dict[str, Array], log_probs: Float32) -> None:
-        """Log-probabilities of the rows, normalised over the list of each; minus infinity for all other tokens."""
+        """Write the log-probabilities of rows, normalised over the list of each row; minus infinity for all other
+        tokens."""
         width = int(state[LIST_WIDTH][rows].max())
         ids = state[LISTED_IDS][rows, :width].astype(np.int64, copy=False)
         listed = self._session.run(

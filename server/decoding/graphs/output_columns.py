@@ -10,7 +10,7 @@ from server.bundle.shortlist import Int64, Shortlist, padded
 class OutputColumns:
     """The columns of the output layer that the running rows need together, side by side.
 
-    They grow as sentences join; when there is no more room, those that no running row needs are left out.
+    Columns are added as sentences join; when there is no more room, those that no running row needs are left out.
     """
 
     def __init__(self, shortlist: Shortlist, pad: int) -> None:
@@ -34,6 +34,7 @@ class OutputColumns:
         return columns
 
     def _replace(self, ids: Int64) -> None:
+        """Begin anew, with the columns of these ids."""
         vocabulary_size, num_features = self._shortlist.weights.shape
         width = padded(min(len(ids) * 5 // 4, vocabulary_size))  # room for those who join next
         self.weights = np.zeros((num_features, width), np.int8)

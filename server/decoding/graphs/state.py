@@ -18,7 +18,8 @@ Rows = int | slice | Sequence[int] | npt.NDArray[np.int64]
 
 
 class _Extent(NamedTuple):
-    """How far a tensor is real: along one dimension, it is as long as its source or its target is."""
+    """How much of a row of a tensor holds something: one dimension is filled as far as the row's source, or what it has
+    written, is long."""
 
     num_before: int
     """Number of dimensions between the rows and `dimension`."""
@@ -33,10 +34,12 @@ class _Extent(NamedTuple):
 
 
 _ByExtent = Sequence[tuple[_Extent, Sequence[str]]]
-"""Names of tensors; tensors that need the same index stand together."""
+"""Names of tensors, grouped by the index that they need."""
 
 
 class StateBuffers:
+    """The state tensors of all rows, by name."""
+
     def __init__(self, specs: Sequence[StateSpec], max_rows: int, max_source: int, max_target: int) -> None:
         sizes = {"source": max_source, "target": max_target}
         self.current: dict[str, Array] = {}
@@ -48,13 +51,13 @@ class StateBuffers:
             buffer = np.zeros((max_rows, *shape), spec.dtype)
             self.current[spec.name] = buffer
             self.following[spec.name] = np.zeros(buffer.shape, spec.dtype) if spec.kind == "replace" else buffer
-        self._all = _by_extent(specs)
-        self._constant = _by_extent([spec for spec in specs if spec.kind == "constant"])
-        self._encoded = _by_extent([spec for spec in specs if spec.kind != "append"])
-        self._growing = _by_extent([spec for spec in specs if spec.kind != "constant"])
+        self._all = _group_by_extent(specs)
+        self._constant = _group_by_extent([spec for spec in specs if spec.kind == "constant"])
+        self._encoded = _group_by_extent([spec for spec in specs if spec.kind != "append"])
+        self._growing = _group_by_extent([spec for spec in specs if spec.kind != "constant"])
 
     def flip(self) -> None:
-        """After a step: what was written is now current."""
+        """Make what a step has written the current state."""
         self.current, self.following = self.following, self.current
 
     def write(self, rows: Rows, encoded: Mapping[str, Array], index: int, num_source: int) -> None:
@@ -94,7 +97,7 @@ class StateBuffers:
                     self.current[name][target] = tensors[name][source]
 
 
-def _by_extent(specs: Sequence[StateSpec]) -> _ByExtent:
+def _group_by_extent(specs: Sequence[StateSpec]) -> _ByExtent:
     names: dict[_Extent, list[str]] = {}
     for spec in specs:
         names.setdefault(_extent(spec), []).append(spec.name)

@@ -14,7 +14,7 @@ from server.messages.options import DecodingOptions
 Int64 = npt.NDArray[np.int64]
 
 _NUM_BLOCKS = 256
-"""Columns whose largest scores bound the best ones; many more than a beam asks for."""
+"""Blocks of scores, the largest of which bound the best scores; many more than a beam asks for."""
 
 
 class Continuation(NamedTuple):
@@ -23,24 +23,29 @@ class Continuation(NamedTuple):
     parent: int
     """Index among the hypotheses that lived before."""
     id: int
+    """The token that the hypothesis writes."""
 
 
 class Search(ABC):
-    """The hypotheses of one sentence. Its end is when `advance` returns nothing; the result is `ranked` then."""
+    """The hypotheses of one sentence. Its end is when `advance` returns nothing; the result is `ranked` then.
+
+    A translation of something is not empty: EOS is never the first token of a hypothesis, and one that may begin with
+    nothing else is cut by its constraints. Only a translation that is given, to be scored, may be empty (`forced.py`).
+    """
 
     def __init__(self, options: DecodingOptions, special_ids: SpecialIds) -> None:
         self.options = options
         self.eos = special_ids.eos
         self.live = [Hypothesis()]
-        """In the order of the last continuations; at first there is one, which is empty."""
+        """Hypotheses that live, in the order of the last continuations; at first there is one, which is empty."""
         self.finished: list[Hypothesis] = []
         self._num_told = 0
 
     @abstractmethod
     def advance(self, log_probs: Float32, attention: Float32 | None) -> list[Continuation]:
-        """One step: log_probs [live, vocabulary]; attention [live, source] where the options need it.
+        """Take one step. log_probs: [live, vocabulary]; attention: [live, source] where the options need it.
 
-        Neither is changed, nor kept. Returns how the hypotheses live on, at most `options.num_rows`.
+        Neither array is changed, nor kept. Returns how the hypotheses live on, at most `options.num_rows`.
         """
 
     def ranked(self) -> list[Hypothesis]:
@@ -50,15 +55,15 @@ class Search(ABC):
     def take_agreed(self) -> Hypothesis | None:
         """Tokens that have become certain since the last call, as a piece of a hypothesis; None where there are none.
 
-        Certain is what all hypotheses agree on, those that live and those that are finished: the best of them,
-        whichever it will be, begins with it.
+        Certain is what all hypotheses begin with, both the living and the finished ones: so the best of them, whichever
+        it will be, begins with it.
         """
         part = agreed([*self.live, *self.finished], self._num_told)
         self._num_told += len(part.output_ids)
         return part if part.output_ids else None
 
     def finish(self, hypothesis: Hypothesis) -> None:
-        """It has an ending; give it its score."""
+        """Take in a hypothesis that has an ending, and give it its score."""
         options = self.options
         penalty = length_penalty(hypothesis.num_scored, options.length_penalty)
         coverage = coverage_penalty(hypothesis.attention, options.coverage_penalty)
@@ -66,20 +71,22 @@ class Search(ABC):
         self.finished.append(hypothesis)
 
     def cut_at_limit(self) -> bool:
-        """Finish what lives if it has as many tokens as it may have; all that live are of one length."""
+        """Finish the hypotheses that live if they have as many tokens as they may have; all of them are of one length.
+        Returns whether none lives now."""
         if self.live and len(self.live[0].output_ids) < self.options.max_output_tokens:
             return False
         self.cut_all(Ending.LIMIT)
         return True
 
     def cut_all(self, ending: Ending) -> None:
+        """Finish all hypotheses that live, with this ending."""
         for hypothesis in self.live:
             self.finish(hypothesis.cut(ending))
         self.live = []
 
 
 def agreed(hypotheses: Sequence[Hypothesis], start: int) -> Hypothesis:
-    """What all of them begin with, from token `start` on: a piece of a hypothesis."""
+    """The tokens that all hypotheses begin with, from token `start` on: a piece of a hypothesis."""
     certain, part = hypotheses[0], slice(start, num_agreed(hypotheses))
     return Hypothesis(
         certain.output_ids[part],
@@ -96,9 +103,9 @@ def best(scores: Float32, number: int) -> Int64:
 
 
 def _bound(scores: Float32, number: int) -> float:
-    """What the `number` best reach, and few others.
+    """A score that the `number` best reach, and few others.
 
-    The largest scores of many blocks give it, which is far less work than a partial sort of all.
+    It comes from the largest scores of many blocks, which is far less work than a partial sort of all scores.
     """
     size = len(scores) // _NUM_BLOCKS
     if size > 1 and number < _NUM_BLOCKS:

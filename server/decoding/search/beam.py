@@ -19,13 +19,16 @@ from server.text.pieces import Pieces
 
 
 class Candidate(NamedTuple):
+    """A continuation that may get a place in the beam."""
+
     total: float
+    """What its hypothesis has with it, constraints included."""
     parent: int
     id: int
     log_prob: float
-    """The model's own, of this token."""
+    """The model's own log-probability of the token."""
     progress: Progress | None = None
-    """With it, where terms are required."""
+    """How far the hypothesis has come with the token, where terms are required."""
 
 
 class BeamSearch(Search):
@@ -34,10 +37,10 @@ class BeamSearch(Search):
         self._constraints = Constraints(options, special_ids, pieces)
         self._required = RequiredTerms(options.required_terms, pieces) if options.required_terms else None
         self._progress = [self._required.start if self._required else None]
-        """Of each hypothesis that lives."""
+        """How far each hypothesis that lives has come; None where no terms are required."""
 
     def advance(self, log_probs: Float32, attention: Float32 | None) -> list[Continuation]:
-        candidates, size = self._candidates(log_probs, attention), self.options.beam_size
+        candidates, size = self._find_candidates(log_probs, attention), self.options.beam_size
         continuations: list[Continuation] = []
         live, progress = [], []
         for rank, (total, parent, id_, log_prob, next_progress) in enumerate(candidates):
@@ -57,14 +60,14 @@ class BeamSearch(Search):
             self.live = []
         return [] if self.cut_at_limit() else continuations
 
-    def _candidates(self, log_probs: Float32, attention: Float32 | None) -> list[Candidate]:
-        """In the order in which they get a place. Twice as many as the beam has, so that those which end leave enough
-        of the others, and more where terms are required."""
+    def _find_candidates(self, log_probs: Float32, attention: Float32 | None) -> list[Candidate]:
+        """The candidates, in the order in which they get places. They are twice as many as the beam has places, so that
+        enough are left when some of them end, and more where terms are required."""
         scores = log_probs.copy()
         promoted: list[int] = []
         for row, hypothesis in enumerate(self.live):
             self._constraints.apply(scores[row], hypothesis.output_ids)
-            for id_ in self._promoted(row, scores[row], log_probs[row], attention):
+            for id_ in self._promote(row, scores[row], log_probs[row], attention):
                 promoted.append(row * scores.shape[1] + id_)
         # Scores are compared beside the best, as its size would cost them precision; and a beam of one adds nothing, so
         # that it is exactly greedy.
@@ -78,9 +81,9 @@ class BeamSearch(Search):
         parents, ids = np.divmod(indices, scores.shape[1])
         totals = flat[indices].astype(np.float64) + best_total
         found = list(map(Candidate, totals.tolist(), parents.tolist(), ids.tolist(), log_probs[parents, ids].tolist()))
-        return self._allocated(found, self._required) if self._required else found
+        return self._allocate(found, self._required) if self._required else found
 
-    def _promoted(self, row: int, scores: Float32, log_probs: Float32, attention: Float32 | None) -> list[int]:
+    def _promote(self, row: int, scores: Float32, log_probs: Float32, attention: Float32 | None) -> list[int]:
         """Tokens of one hypothesis that are candidates whatever their scores: what required terms begin or go on with,
         and, so that its bank does not run empty, its most probable one."""
         hypothesis, options, progress = self.live[row], self.options, self._progress[row]
@@ -91,8 +94,8 @@ class BeamSearch(Search):
         ids = self._required.apply(scores, log_probs, attended, progress, num_places, self.eos)
         return [id_ for id_ in (*ids, int(scores.argmax())) if scores[id_] > -np.inf]
 
-    def _allocated(self, candidates: list[Candidate], required: RequiredTerms) -> list[Candidate]:
-        """In the order in which the banks give them places."""
+    def _allocate(self, candidates: list[Candidate], required: RequiredTerms) -> list[Candidate]:
+        """Candidates in the order in which their banks give them places."""
         progressed, banks = [], []
         for candidate in candidates:
             before = self._progress[candidate.parent]

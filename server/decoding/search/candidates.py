@@ -20,23 +20,25 @@ class Candidates(NamedTuple):
     """Continuations of hypotheses; one array each."""
 
     scores: Float32
-    """The log-probability of the token and what its hypothesis has already; minus infinity: it is no continuation."""
+    """The log-probability of each token, and what its hypothesis has already; minus infinity where there is no
+    continuation."""
     parents: Int64
     """The hypotheses, counted through all beams."""
     ids: Int64
     log_probs: Float32
 
     def at(self, index: Int64) -> "Candidates":
-        """Some of them, of one-dimensional arrays, in arrays of the index's shape."""
+        """The candidates with these indices, in arrays of the index's shape. The arrays here have one dimension."""
         scores, parents, ids, log_probs = self
         return Candidates(scores.take(index), parents.take(index), ids.take(index), log_probs.take(index))
 
 
 def find_candidates(log_probs: Float32, rows: Int64, ahead: Float32, number: int) -> Candidates:
-    """Of each beam the `number` best, the best first, equals by hypothesis and id: [beams * number], beam by beam.
+    """The `number` best continuations of each beam, the best first, equal ones by hypothesis and id: [beams * number],
+    beam by beam.
 
-    log_probs: [rows of the batch, vocabulary], none positive; rows: [beams, size], of their hypotheses; ahead: [beams,
-    size], what these have already; `number`: at most 2 * size.
+    log_probs: [rows of the batch, vocabulary], none positive; rows: [beams, size], the rows of their hypotheses; ahead:
+    [beams, size], what the hypotheses have already; `number`: at most 2 * size.
 
     The largest log-probabilities of blocks of columns bound the best scores from below. Only blocks that reach the
     bound are looked through.
@@ -66,6 +68,7 @@ def find_candidates(log_probs: Float32, rows: Int64, ahead: Float32, number: int
 
 @functools.cache
 def _block_width(width: int) -> int:
-    """So that blocks divide a row evenly, at least two of them; of a prime width each column is a block."""
+    """The width of the blocks of a row: they divide it evenly, at least two of them; for a prime width each column is a
+    block."""
     widest = max(1, min(_MAX_BLOCK, width // _MIN_BLOCKS))
     return next(block for block in range(widest, 0, -1) if width % block == 0)

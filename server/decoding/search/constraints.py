@@ -24,7 +24,10 @@ class Constraint(Protocol):
 
 
 class Constraints:
-    """All that the hypotheses of a sentence keep. What is forced wins over what is forbidden."""
+    """All that the hypotheses of a sentence keep. What is forced wins over what is forbidden.
+
+    Whatever the options say, no translation is empty: its end is never the first token.
+    """
 
     def __init__(self, options: DecodingOptions, special_ids: SpecialIds, pieces: Pieces) -> None:
         self._prefix = options.prefix
@@ -36,7 +39,7 @@ class Constraints:
         if options.no_repeat_ngram_size:
             self._all.append(NoRepeatNgram(options.no_repeat_ngram_size))
         if options.forbidden_phrases:
-            self._all.append(_prepared(options.forbidden_phrases, pieces))
+            self._all.append(_prepare(options.forbidden_phrases, pieces))
 
     def apply(self, scores: Float32, output_ids: Sequence[int]) -> None:
         if len(output_ids) < len(self._prefix):
@@ -47,7 +50,7 @@ class Constraints:
 
 
 class Never:
-    """Tokens that no translation contains."""
+    """Forbids tokens that no translation contains."""
 
     def __init__(self, ids: Sequence[int]) -> None:
         self._ids = ids
@@ -57,7 +60,7 @@ class Never:
 
 
 class MinLength:
-    """No end before so many tokens."""
+    """Forbids the end before so many tokens are written."""
 
     def __init__(self, min_output_tokens: int, eos: int) -> None:
         self._min_output_tokens = min_output_tokens
@@ -69,7 +72,7 @@ class MinLength:
 
 
 class NoRepeatNgram:
-    """No sequence of n tokens occurs twice (Paulus et al. 2018, section 2.5)."""
+    """Forbids that a sequence of n tokens occurs twice (Paulus et al. 2018, section 2.5)."""
 
     def __init__(self, size: int) -> None:
         self._size = size
@@ -85,7 +88,7 @@ class NoRepeatNgram:
 
 
 class RepetitionPenalty:
-    """A token that was written before costs more: its log-probability is multiplied (after Keskar et al. 2019)."""
+    """Makes a token that was written before cost more: its log-probability is multiplied (after Keskar et al. 2019)."""
 
     def __init__(self, penalty: float) -> None:
         self._penalty = penalty
@@ -95,9 +98,10 @@ class RepetitionPenalty:
 
 
 class ForbiddenPhrases:
-    """Texts that no hypothesis contains, however they may be cut into tokens; words only from their beginning.
+    """Forbids texts, however they may be cut into tokens; a text that begins with a letter or digit is forbidden only
+    where a word begins.
 
-    Never changed, so that sentences may share it.
+    An object of this class is never changed, so that sentences may share it.
     """
 
     def __init__(self, phrases: Sequence[str], pieces: Pieces) -> None:
@@ -107,7 +111,7 @@ class ForbiddenPhrases:
         always: list[Int64] = []
         where_words_begin: list[Int64] = []
         self._endings: dict[str, list[Int64]] = {}
-        """By a phrase's beginning, pieces that write all of the rest."""
+        """Pieces that write the rest of a phrase, by the beginning of the phrase."""
         for phrase in dict.fromkeys(phrases):
             always.append(pieces.containing(phrase))
             (where_words_begin if phrase[0].isalnum() else always).append(pieces.beginning_with(phrase))
@@ -138,13 +142,14 @@ class ForbiddenPhrases:
 
 
 @functools.lru_cache(_PHRASES_KEPT)
-def _prepared(phrases: tuple[str, ...], pieces: Pieces) -> ForbiddenPhrases:
-    """Once for all sentences of a request, and for requests that follow with the same phrases."""
+def _prepare(phrases: tuple[str, ...], pieces: Pieces) -> ForbiddenPhrases:
+    """Prepare forbidden phrases once for all sentences of a request, and for following requests with the same
+    phrases."""
     return ForbiddenPhrases(phrases, pieces)
 
 
 def keep_only(scores: Float32, ids: Sequence[int]) -> None:
-    """Nothing but these tokens, with the scores that they have."""
+    """Forbid all tokens but these, which keep their scores."""
     kept = scores[list(ids)]
     scores.fill(-np.inf)
     scores[list(ids)] = kept

@@ -7,6 +7,8 @@ from server.messages.options import DecodingOptions
 
 
 class Forced(Search):
+    """Follows the only hypothesis that there is, `options.forced_ids`."""
+
     def __init__(self, options: DecodingOptions, special_ids: SpecialIds) -> None:
         super().__init__(options, special_ids)
         assert options.forced_ids is not None

@@ -25,6 +25,7 @@ class Greedy:
     hypothesis: Hypothesis = field(default_factory=Hypothesis)
 
     def finished(self) -> Hypothesis:
+        """The hypothesis, which has an ending, with its score."""
         hypothesis = self.hypothesis
         hypothesis.total = hypothesis.log_prob
         hypothesis.score = hypothesis.total / length_penalty(hypothesis.num_scored, self.options.length_penalty)
@@ -32,21 +33,23 @@ class Greedy:
 
 
 class Ended(NamedTuple):
+    """Sentences that a step has ended."""
+
     finished: list[Greedy]
-    """They have an ending."""
+    """Sentences whose hypothesis has an ending."""
     broken: list[Greedy]
-    """Their best log-probability is none."""
+    """Sentences whose best log-probability is NaN, above 0 or minus infinity."""
 
 
 class GreedySentences:
-    """A holder of rows: each of its sentences has one."""
+    """The holder of plain greedy sentences, which have one row each."""
 
     def __init__(self, rows: RunningRows, special_ids: SpecialIds) -> None:
         self._rows = rows
         self._special_ids = special_ids
         self.held: dict[OpenSentence, Greedy] = {}
         self._streaming: dict[OpenSentence, Greedy] = {}
-        """Those that are told of every token."""
+        """Sentences whose listeners are told of every token."""
 
     def takes(self, options: DecodingOptions) -> bool:
         return options.is_plain_greedy
@@ -83,13 +86,13 @@ class GreedySentences:
 
 
 def forbid(scores: np.ndarray, special_ids: SpecialIds) -> None:
-    """Take out what no translation contains: scores [rows, vocabulary], changed in place."""
+    """Forbid tokens that no translation contains. scores: [rows, vocabulary], changed in place."""
     for id_ in special_ids.never_written:  # a column at a time: an index of several is far slower
         scores[:, id_] = -np.inf
 
 
-def _best_but_end(log_probs: npt.NDArray[np.float32], special_ids: SpecialIds) -> int:
-    """The most probable token that goes on: log_probs [vocabulary], changed in place."""
+def _best_first_id(log_probs: npt.NDArray[np.float32], special_ids: SpecialIds) -> int:
+    """The most probable token that a translation may begin with: log_probs [vocabulary], changed in place."""
     log_probs[[special_ids.eos, *special_ids.never_written]] = -np.inf
     return int(log_probs.argmax())
 
@@ -100,7 +103,8 @@ def advance_greedy(
     log_probs: npt.NDArray[np.float32],
     previous_ids: npt.NDArray[np.int64],
 ) -> Ended:
-    """Write the most probable token of each; returns those that end with it, and those that have none.
+    """Write the most probable token of each; returns those that end with it, and those that have none. The end of the
+    sentence is never the first token; a row that may write nothing else ends by its constraints (a shortlist).
 
     log_probs: float32 [rows of the batch, vocabulary], which may be changed in place; previous_ids: int64 [rows of the
     batch], written for these rows.
@@ -116,19 +120,24 @@ def advance_greedy(
     ended = Ended([], [])
     for greedy in rows:
         row, hypothesis = greedy.row, greedy.hypothesis
-        id_ = ids[row]
-        if id_ == eos and not hypothesis.output_ids:  # a translation of something is not empty
-            id_ = _best_but_end(log_probs[row], special_ids)
+        output_ids, id_ = hypothesis.output_ids, ids[row]
         log_prob = log_prob_of(row, id_)
         if not minus_infinity < log_prob <= 0.0:  # of a row with NaN, the largest is NaN
             ended.broken.append(greedy)
             continue
-        hypothesis.log_prob += log_prob
         if id_ == eos:
-            hypothesis.ending = Ending.EOS
-            ended.finished.append(greedy)
-            continue
-        output_ids = hypothesis.output_ids
+            if output_ids:
+                hypothesis.log_prob += log_prob
+                hypothesis.ending = Ending.EOS
+                ended.finished.append(greedy)
+                continue
+            id_ = _best_first_id(log_probs[row], special_ids)
+            log_prob = log_prob_of(row, id_)
+            if log_prob == minus_infinity:
+                hypothesis.ending = Ending.CONSTRAINTS
+                ended.finished.append(greedy)
+                continue
+        hypothesis.log_prob += log_prob
         output_ids.append(id_)
         previous_ids[row] = id_
         if len(output_ids) >= greedy.options.max_output_tokens:

@@ -1,6 +1,6 @@
 """Plain beams: all of one size, without constraints, as arrays that a step advances together.
 
-Each finds what it would by itself (`beam.py`), whichever are beside it.
+Each beam finds what it would find by itself (`beam.py`), whichever others are beside it.
 """
 
 from dataclasses import dataclass, field
@@ -21,63 +21,63 @@ from server.messages.options import DecodingOptions
 
 @dataclass(slots=True, eq=False)
 class Beam:
-    """One sentence: what of it is not in arrays."""
+    """The beam of one sentence: what is not in the arrays of `BeamArrays`."""
 
     options: DecodingOptions
     index: int
-    """In the arrays."""
+    """The place of the beam in the arrays."""
     finished: list[Hypothesis] = field(default_factory=list)
     has_ended: bool = False
     is_broken: bool = False
-    """A log-probability of its rows was none."""
+    """Whether a log-probability of its rows was none."""
     num_told: int = 0
-    """Tokens that were told, see `take_agreed`."""
+    """Tokens that `take_agreed` has returned so far."""
 
     def ranked(self) -> list[Hypothesis]:
         """The finished hypotheses, the best first."""
         return sorted(self.finished, key=lambda hypothesis: -hypothesis.score)
 
     def finish(self, hypothesis: Hypothesis) -> None:
-        """It has an ending; give it its score."""
+        """Take in a hypothesis that has an ending, and give it its score."""
         hypothesis.score = hypothesis.total / length_penalty(hypothesis.num_scored, self.options.length_penalty)
         self.finished.append(hypothesis)
 
 
 class BeamSentences:
-    """A holder of rows: beams of all sizes."""
+    """The holder of plain beams, of all sizes."""
 
     def __init__(self, rows: RunningRows, manifest: Manifest) -> None:
         self._rows = rows
         self._special_ids = manifest.special_ids
         self._max_output_tokens = manifest.max_output_tokens
         self.held: dict[OpenSentence, Beam] = {}
-        self._by_size: dict[int, Beams] = {}
+        self._by_size: dict[int, BeamArrays] = {}
 
     def takes(self, options: DecodingOptions) -> bool:
         return options.is_plain_beam
 
     def join(self, joining: OpenSentence) -> None:
-        """It has all the rows that it will have."""
+        """Take all the rows that the sentence will have."""
         options = joining.sentence.options
         for _ in range(options.beam_size):
             self._rows.take(joining)
         joining.rows.sort()
-        self.held[joining] = self._beams_like(joining).join(options, joining.rows)
+        self.held[joining] = self._arrays_of(joining).join(options, joining.rows)
 
     def leave(self, leaving: OpenSentence) -> None:
         beam = self.held.pop(leaving, None)
         if beam:
-            self._beams_like(leaving).leave(beam)
+            self._arrays_of(leaving).leave(beam)
 
     def move(self, owner: OpenSentence, source: int, target: int) -> None:
-        self._beams_like(owner).move(source, target)
+        self._arrays_of(owner).move(source, target)
 
-    def _beams_like(self, opened: OpenSentence) -> "Beams":
-        """All of a sentence's size."""
+    def _arrays_of(self, opened: OpenSentence) -> "BeamArrays":
+        """The arrays of all beams of a sentence's size."""
         size = opened.sentence.options.beam_size
         if size not in self._by_size:
             max_beams = len(self._rows.previous_ids) // size
-            self._by_size[size] = Beams(size, max_beams, self._max_output_tokens, self._special_ids)
+            self._by_size[size] = BeamArrays(size, max_beams, self._max_output_tokens, self._special_ids)
         return self._by_size[size]
 
     def advance(self, result: StepResult) -> None:
@@ -96,28 +96,29 @@ class BeamSentences:
                 if beam.has_ended:
                     result.finish(opened, beam.ranked())
                 elif opened.sentence.streams:
-                    result.write(opened, self._beams_like(opened).take_agreed(beam))
+                    result.write(opened, self._arrays_of(opened).take_agreed(beam))
             except Exception as error:
                 result.fail(opened, error)
 
 
 class Advanced(NamedTuple):
-    """What a step makes of the rows of the batch."""
+    """What a step makes of the rows of some beams."""
 
     rows: Int64
-    """[beams, size], of the hypotheses that live on."""
+    """[beams, size], the rows of the hypotheses that live on."""
     ids: Int64
     """[beams, size], what they have written."""
     sources: Int64
-    """[copies], rows whose hypotheses live on in others as well."""
+    """[copies], rows whose hypotheses live on in other rows as well."""
     targets: Int64
-    """[copies], those others."""
+    """[copies], the other rows."""
 
 
-class Beams:
-    """The arrays begin with beams, and go on with their hypotheses, the best first.
+class BeamArrays:
+    """All beams of one size. The first dimension of every array is the beams, the second their hypotheses, the best
+    first.
 
-    A hypothesis that is not there has a total of minus infinity: when a beam begins, all but one.
+    A hypothesis that is not there has a total of minus infinity: when a beam begins, all hypotheses but one.
     """
 
     def __init__(self, size: int, max_beams: int, max_output_tokens: int, special_ids: SpecialIds) -> None:
@@ -143,7 +144,7 @@ class Beams:
         return len(self._beams)
 
     def join(self, options: DecodingOptions, rows: list[int]) -> Beam:
-        """Begin a beam in as many rows as it has hypotheses, all of them at its start."""
+        """Begin a beam, in as many rows as it has hypotheses; each row is at the start of the sentence."""
         beam = Beam(options, len(self._beams))
         self._beams.append(beam)
         self._rows[beam.index] = rows
@@ -154,7 +155,7 @@ class Beams:
         return beam
 
     def leave(self, beam: Beam) -> None:
-        """The last beam takes its place in the arrays."""
+        """Take out a beam; the last one takes its place in the arrays."""
         last = self._beams.pop()
         if last is not beam:
             for array in self._arrays:
@@ -163,7 +164,7 @@ class Beams:
             last.index = beam.index
 
     def move(self, source_row: int, target_row: int) -> None:
-        """What was in one row of the batch is now in the other."""
+        """Note that what was in one row of the batch is now in another."""
         self._rows[self._rows == source_row] = target_row
 
     def take_agreed(self, beam: Beam) -> Hypothesis | None:
@@ -174,8 +175,8 @@ class Beams:
         return part if part.output_ids else None
 
     def advance(self, log_probs: Float32) -> Advanced:
-        """One step, of log_probs [rows of the batch, vocabulary], changed in place. Beams that end are told so; so are
-        those with a log-probability that is none, which then write nothing that counts."""
+        """Take one step. log_probs: [rows of the batch, vocabulary], changed in place. Beams that end have `has_ended`
+        then. Beams with a log-probability that is none have `is_broken`, and what they write does not count."""
         num_beams, size = len(self._beams), self._size
         totals = self._totals[:num_beams]
         best_totals = totals[:, :1].copy()
@@ -196,14 +197,13 @@ class Beams:
         if rows.size < len(log_probs):  # the batch has others, too
             log_probs, rows = log_probs[rows.reshape(-1)], np.arange(rows.size).reshape(rows.shape)
         forbid(log_probs, self._special_ids)
-        has_begun = self._num_written[: len(self._beams)] > 0
-        if not has_begun.all():  # a translation of something is not empty
-            log_probs[rows[~has_begun].reshape(-1), self._special_ids.eos] = -np.inf
         self._break(log_probs, rows)
+        self._forbid_empty(log_probs, rows)
         return find_candidates(log_probs, rows, ahead, 2 * self._size)
 
     def _break(self, log_probs: Float32, rows: Int64) -> None:
-        """Take out beams whose rows have NaN, or what is above 0: compared as integers, these could be anything."""
+        """Take out beams that have a log-probability which is NaN or above 0: compared as integers, it could be
+        anything."""
         if log_probs.max() <= 0.0:  # and not NaN
             return
         is_whole = (log_probs.max(axis=1) <= 0.0)[rows].all(axis=1)  # [beams]
@@ -211,8 +211,18 @@ class Beams:
             self._beams[index].is_broken = True
             log_probs[rows[index]] = -np.inf
 
+    def _forbid_empty(self, log_probs: Float32, rows: Int64) -> None:
+        """Take the end of the sentence from beams that begin; finish those that may write nothing else."""
+        for index in np.flatnonzero(self._num_written[: len(rows)] == 0).tolist():
+            first_row, eos = log_probs[rows[index, 0]], self._special_ids.eos
+            may_end = first_row[eos] > -np.inf
+            log_probs[rows[index], eos] = -np.inf
+            if may_end and first_row.max() == -np.inf:
+                self._beams[index].finish(Hypothesis().cut(Ending.CONSTRAINTS))
+
     def _finish(self, found: Candidates, ends: np.ndarray, best_totals: np.ndarray) -> None:
-        """Hypotheses whose end is among the best candidates, as many as the beam has hypotheses."""
+        """Finish hypotheses whose end is among the best candidates of a beam, of which as many count as it has
+        hypotheses."""
         places, size = np.flatnonzero(ends), self._size
         indices, ranks = np.divmod(places, 2 * size)
         ended = found.at(places)
@@ -226,7 +236,7 @@ class Beams:
                 beam.has_ended = len(beam.finished) >= beam.options.num_enough
 
     def _write(self, chosen: Candidates) -> None:
-        """What the parents have written, and one token more."""
+        """Write what the parents have written, and one token more."""
         num_beams, size = chosen.ids.shape
         num_written = self._num_written[:num_beams]
         longest = int(np.maximum.reduce(num_written))
@@ -238,7 +248,7 @@ class Beams:
         num_written += 1
 
     def _cut(self) -> None:
-        """Beams that are at their limit, or of which nothing lives on."""
+        """End beams that are at their limit, or of which no hypothesis lives on."""
         num_beams = len(self._beams)
         is_over = (self._num_written[:num_beams] >= self._limits[:num_beams]) | (self._totals[:num_beams, 0] == -np.inf)
         for index in np.flatnonzero(is_over).tolist():
@@ -249,8 +259,8 @@ class Beams:
                 beam.has_ended = True
 
     def _place(self, parents: Int64) -> tuple[Int64, Int64]:
-        """The first continuation of a parent stays in its row, the others get those of hypotheses without any. Returns
-        from which rows to which is copied."""
+        """Give each continuation a row. The first continuation of a parent has its parent's row; the others have rows
+        of hypotheses that do not live on. Returns rows that have to be copied, and the rows to copy them to."""
         before = self._rows[: len(parents)].reshape(-1)
         in_order = parents.reshape(-1)
         order = np.arange(len(in_order))
@@ -266,6 +276,7 @@ class Beams:
         return sources[copied], targets[copied]
 
     def _living(self, beam: Beam) -> list[int]:
+        """Ranks of the hypotheses of a beam that are there."""
         ranks: list[int] = np.flatnonzero(self._totals[beam.index] > -np.inf).tolist()
         return ranks
 

@@ -1,8 +1,8 @@
 """Terms that a hypothesis has to contain before it may end, after Post and Vilar 2018 (dynamic beam allocation).
 
-A hypothesis is told apart by how many tokens of its terms it has met. Each number has a bank; the places of the beam
-are given to the banks in turn, so that those which have met more are not driven out by those which have met less and
-are, for that, more probable.
+Hypotheses are sorted into banks, by how many tokens of their terms they have written. The banks are given the places of
+the beam in turn, so that hypotheses which have written more of them are not driven out by hypotheses which have written
+fewer and are, for that, more probable.
 
 Where the model attends to the source, it is also known where a term belongs: a hypothesis may begin it where it attends
 most to what the term translates, has to where it attends to little else or would end, and then has to write all of it.
@@ -19,25 +19,28 @@ from server.messages.options import RequiredTerm
 from server.text.pieces import Pieces
 
 FORCING_ATTENTION = 0.7
-"""On a term's source tokens. The words before it, an article say, attend there as well, but less."""
-
+"""Attention on a term's source tokens with which the term has to begin. The words before it, an article say, attend to
+them as well, but less."""
 
 MISPLACED_PENALTY = 10.0
-"""Nats that a hypothesis loses by a term that it could only append, so that one which has it in its place wins."""
+"""Nats that a hypothesis loses by a term that it could only append, so that a hypothesis which has it in its place
+wins."""
 
 
 class Progress(NamedTuple):
-    """How far one hypothesis has come."""
+    """How far one hypothesis has come with the required terms."""
 
     unmet: tuple[int, ...]
     """Indices of the terms that are not yet written."""
     pending: tuple[int, ...]
     """The first tokens of an unmet term, if the hypothesis has just written them."""
     just_met: int | None = None
-    """The term that it ends with, which the next token must not make a longer word."""
+    """Index of the term that the hypothesis ends with, which the next token must not make a longer word."""
 
 
 class RequiredTerms:
+    """The terms that the hypotheses of one sentence have to contain."""
+
     def __init__(self, terms: Sequence[RequiredTerm], pieces: Pieces) -> None:
         """terms: as `DecodingOptions.required_terms`."""
         self.terms = terms
@@ -50,10 +53,11 @@ class RequiredTerms:
 
     @property
     def start(self) -> Progress:
+        """The progress of a hypothesis that has written nothing."""
         return Progress(tuple(range(len(self.terms))), ())
 
     def num_left(self, progress: Progress) -> int:
-        """Tokens that are still to be written."""
+        """Number of tokens of terms that are still to be written."""
         return sum(map(self._lengths.__getitem__, progress.unmet)) - len(progress.pending)
 
     def next_ids(self, progress: Progress) -> list[int]:
@@ -63,8 +67,8 @@ class RequiredTerms:
         return list({ids[num_pending]: None for ids in terms if ids[:num_pending] == progress.pending})
 
     def advance(self, progress: Progress, id_: int) -> Progress:
-        """After one more token. A pending term that it does not go on with is given up; so is one that has become a
-        part of a longer word, as a prefix that is forced may have it."""
+        """The progress after one more token. A pending term that it does not go on with is given up; so is one that has
+        become a part of a longer word, as a prefix that is forced may have it."""
         if progress.just_met is not None and self._continues_word[id_]:
             return Progress(tuple(sorted((*progress.unmet, progress.just_met))), ())
         for pending in ((*progress.pending, id_), (id_,)):
@@ -110,7 +114,8 @@ class RequiredTerms:
         return next_ids
 
     def _write_in_place(self, scores: Float32, would_end: bool, attention: Float32, progress: Progress) -> list[int]:
-        """Where the model attends to a term's source, or there will be no other place for it. Returns as `apply`."""
+        """Let a term be written where the model attends to the term's source, or where there will be no other place for
+        it. Returns the tokens that `apply` is to return."""
         next_ids = self.next_ids(progress)
         if not progress.pending:
             term = self._attended(progress, attention)
@@ -133,9 +138,11 @@ class RequiredTerms:
 
 
 def in_turns(banks: Sequence[int]) -> list[int]:
-    """Of candidates, the best first, and the bank of each: their indices in the order in which they get a place.
+    """The indices of candidates in the order in which they get places. banks: the bank of each candidate, the best
+    candidate first.
 
-    The best of every bank, those which have met most tokens first; then the second best of every bank; and so on.
+    The best of every bank comes first, beginning with the bank of the highest number; then the second best of every
+    bank; and so on.
     """
     seen: dict[int, int] = {}
     turns = []

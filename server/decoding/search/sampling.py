@@ -11,11 +11,12 @@ from server.messages.options import DecodingOptions
 from server.text.pieces import Pieces
 
 _MOST_LIKELY = 200
-"""Tokens that mostly have a probability of `top_p` together; ordering all of them takes far longer."""
+"""Number of the best tokens that together mostly have a probability of `top_p`; ordering the whole vocabulary takes
+far longer."""
 
 
 class Sampling(Search):
-    """`options.num_samples` hypotheses; what one draws depends on the seed and on its own number alone."""
+    """Draws `options.num_samples` hypotheses; what one draws depends on the seed and on its own number alone."""
 
     def __init__(self, options: DecodingOptions, special_ids: SpecialIds, pieces: Pieces) -> None:
         super().__init__(options, special_ids)
@@ -24,7 +25,7 @@ class Sampling(Search):
             np.random.default_rng(np.random.SeedSequence(options.seed, spawn_key=(index,)))
             for index in range(options.num_samples)
         ]
-        """Of each hypothesis that lives."""
+        """The generator of each hypothesis that lives."""
 
     def advance(self, log_probs: Float32, attention: Float32 | None) -> list[Continuation]:
         is_first = len(self.live) < len(self._generators)  # all samples begin from one row
@@ -53,7 +54,7 @@ class Sampling(Search):
         return [] if self.cut_at_limit() else continuations
 
     def _draw(self, scores: Float32, generator: np.random.Generator) -> int | None:
-        """One token, or None where none is allowed."""
+        """Draw one token; None where no token is allowed."""
         ids, probabilities = restricted(scores, self.options.temperature, self.options.top_k, self.options.top_p)
         if not len(ids):
             return None
@@ -65,8 +66,8 @@ class Sampling(Search):
 def restricted(
     scores: Float32, temperature: float, top_k: int, top_p: float
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
-    """The tokens that may be drawn, and what their probabilities are in proportion to; where some are left out, the
-    most probable first.
+    """The tokens that may be drawn, and their weights, to which their probabilities are in proportion. Where some
+    tokens are left out, the most probable come first.
 
     scores: float32 [vocabulary], log-probabilities. The temperature comes first, then the `top_k` best (Fan et al.
     2018), then the fewest of the best that together have a probability of `top_p` (Holtzman et al. 2020).
@@ -92,5 +93,5 @@ def restricted(
 
 
 def _weights(scores: Float32, most: float, temperature: float) -> npt.NDArray[np.float64]:
-    """What probabilities are in proportion to, at a temperature; 1 for a score of `most`."""
+    """Weights of scores at a temperature, to which probabilities are in proportion; 1 for a score of `most`."""
     return np.exp((scores.astype(np.float64) - most) / temperature)

@@ -1,4 +1,4 @@
-"""Sentences with a search of their own, whatever they ask for: rows follow the hypotheses that live on."""
+"""Sentences that have a search of their own, whatever they ask for: rows follow the hypotheses that live on."""
 
 import numpy as np
 
@@ -15,7 +15,7 @@ from server.text.pieces import Pieces
 
 
 def open_search(options: DecodingOptions, special_ids: SpecialIds, pieces: Pieces) -> Search:
-    """A sentence's own."""
+    """Open the search that a sentence with these options needs."""
     if options.forced_ids is not None:
         return Forced(options, special_ids)
     if options.num_samples:
@@ -24,7 +24,8 @@ def open_search(options: DecodingOptions, special_ids: SpecialIds, pieces: Piece
 
 
 class SearchedSentences:
-    """A holder of rows. Each search is called by itself, so that what one raises is its sentence's failure alone."""
+    """The holder of sentences that have a search of their own. Each search is called by itself, so that what it raises
+    fails its own sentence alone."""
 
     def __init__(self, rows: RunningRows, special_ids: SpecialIds, pieces: Pieces) -> None:
         self._rows = rows
@@ -43,7 +44,7 @@ class SearchedSentences:
         self.held.pop(leaving, None)
 
     def move(self, owner: OpenSentence, source: int, target: int) -> None:
-        """Nothing: the search knows its hypotheses by their order."""
+        """Nothing is to be done: a search knows its hypotheses by their order."""
 
     def advance(self, result: StepResult) -> None:
         copied: list[tuple[int, int]] = []
@@ -66,7 +67,8 @@ class SearchedSentences:
         self._rows.free(surplus)
 
     def _continue(self, searched: OpenSentence, search: Search) -> list[Continuation]:
-        """Show a search log-probabilities, and attention where it needs it."""
+        """Show a search its log-probabilities, and its attention where it needs that. Returns how its hypotheses go
+        on."""
         log_probs = self._rows.log_probs[searched.rows]
         check_scores(log_probs)
         attention = self._rows.attention(searched) if searched.sentence.options.needs_attention else None
@@ -77,11 +79,12 @@ class SearchedSentences:
     def _place(
         self, searched: OpenSentence, continuations: list[Continuation], copied: list[tuple[int, int]]
     ) -> list[int]:
-        """Give each continuation a row: the first of a parent its parent's, the others those of hypotheses that do not
-        live on, or new ones. What has to be copied, from which row to which, is added to `copied`; returns rows that
-        are left.
+        """Give each continuation a row. The first continuation of a parent has its parent's row; the others have rows
+        of hypotheses that do not live on, or new ones. Rows that have to be copied, and the rows to copy them to, are
+        added to `copied`. Returns rows that are left over.
 
-        Until all have one, the sentence keeps the rows that it had and the new ones, so that none is lost to a failure.
+        Until every continuation has a row, the sentence keeps the rows that it had and the new ones, so that a failure
+        loses none.
         """
         before = list(searched.rows)
         parents = {continuation.parent for continuation in continuations}

@@ -34,6 +34,7 @@ class Timing:
     """When an engine counts as lost, and when the next one starts."""
 
     ping_seconds: float = 1.0
+    """Time between two pings."""
     lost_pings: int = 4
     """Pings in a row that an engine leaves unanswered before it serves no more: its longest turn, a run of the encoder
     and a step of all rows, takes tenths of a second at OPUS-MT's size, and a few times that where cores are short."""
@@ -41,25 +42,27 @@ class Timing:
     """Pings in a row that an engine leaves unanswered before it is killed: it may only have been stopped, or swapped
     out."""
     load_seconds: float = 300.0
+    """Time that an engine may take to load its model."""
     hold_seconds: float = 3.0
-    """Time that sentences wait for an engine when none serves; the next one takes less, of a model that loads in two
-    seconds."""
+    """Time that sentences wait for an engine while none serves. An engine whose model loads in two seconds is back
+    earlier."""
     first_delay: float = 0.1
     """Seconds until an engine is started again; doubled each time."""
     longest_delay: float = 30.0
     healthy_seconds: float = 60.0
-    """After having served so long, an engine is started again as if it were the first time."""
+    """Time after which a lost engine is replaced as if it were the first that was lost: after `first_delay`."""
 
 
 class Backoff:
-    """How long to wait before an engine is started again."""
+    """The delays before a lost engine is replaced."""
 
     def __init__(self, timing: Timing) -> None:
         self._timing = timing
         self._next = timing.first_delay
 
     def delay(self, served_seconds: float) -> float:
-        """Seconds to wait, after an engine that has served so long (0: it did not come to serve)."""
+        """Seconds to wait before the next engine is started, if the last one has served for `served_seconds`; 0 where
+        it did not come to serve."""
         if served_seconds >= self._timing.healthy_seconds:
             self._next = self._timing.first_delay
         delay, self._next = self._next, min(2 * self._next, self._timing.longest_delay)
@@ -67,7 +70,8 @@ class Backoff:
 
 
 class EngineKeeper:
-    """`start`, then `wait_until_loaded`, from which on it keeps an engine running, until `close` or `abandon`."""
+    """Keeps one engine of a model running. Call `start`, then `wait_until_loaded`; from then on a lost engine is
+    replaced, until `close` or `abandon`."""
 
     def __init__(self, config: ServerConfig, bundle: Bundle, pool: EnginePool, launch: Launch, timing: Timing) -> None:
         """`pool` is told when the engine begins to serve, and when it is lost."""
@@ -83,9 +87,9 @@ class EngineKeeper:
         """The engine's process, until it is known to have ended."""
         self._keeping: asyncio.Task[None] | None = None
         self._num_unanswered = 0
-        """Pings in a row."""
+        """Pings in a row that the engine has left unanswered."""
         self._past: list[Metric] = []
-        """What the engines before this one have counted."""
+        """What the engines before this one have counted, summed."""
         self.num_restarts = 0
 
     async def start(self) -> None:
@@ -102,15 +106,16 @@ class EngineKeeper:
             self._engine = engine
 
     async def wait_until_loaded(self) -> None:
-        """Until the first engine serves; it is kept running from then on. Raises BundleError where the bundle cannot be
-        served, or the engine has ended."""
-        problem = await self._loading_problem()
+        """Wait until the first engine can serve; it is kept running from then on. Raises BundleError where the bundle
+        cannot be served, or the engine has ended."""
+        problem = await self._find_loading_problem()
         if problem:
             raise BundleError(problem)
         self._keeping = asyncio.create_task(self._keep())
 
     async def close(self) -> bool:
-        """Let the engine end, and kill it where it does not. Returns whether all that was in it is finished."""
+        """Let the engine finish its sentences and end; kill it where it does not. Returns whether all of them are
+        finished."""
         await self._stop_keeping()
         if not self._launched:
             return True
@@ -128,17 +133,17 @@ class EngineKeeper:
         return is_well
 
     async def abandon(self) -> None:
-        """End the engine without waiting for what is in."""
+        """End the engine without waiting for the sentences that are in it."""
         await self._stop_keeping()
         await self._bury()
         self._pool.leave(self._engine)
 
     async def collect(self) -> list[Metric]:
-        """Series of the engine and of those before it."""
+        """The series of the engine and of the engines before it, summed."""
         return summed([*await self._engine.collect(), *self._past])
 
     async def _keep(self) -> None:
-        """Never ends by itself."""
+        """Watch the engine, and start the next one whenever one is lost. Never ends by itself."""
         while True:
             started = time.monotonic()
             self._pool.join(self._engine)
@@ -147,12 +152,12 @@ class EngineKeeper:
             status = await self._bury()
             served_seconds = time.monotonic() - started
             _logger.error("an engine of %s has ended with status %s after %.1f s", self._model, status, served_seconds)
-            while not await self._serves_after(self._backoff.delay(served_seconds)):
+            while not await self._start_after(self._backoff.delay(served_seconds)):
                 served_seconds = 0.0
 
     async def _watch(self) -> None:
-        """Until the engine has ended. Counts pings rather than time, so that it is not the engine's fault when this
-        process stands still."""
+        """Ping the engine until it has ended. Unanswered pings are counted, rather than time, so that an engine is not
+        lost because this process stood still."""
         self._num_unanswered = 0
         engine = self._engine
         engine.ping()
@@ -176,13 +181,13 @@ class EngineKeeper:
     def _is_stuck(self) -> bool:
         return self._num_unanswered >= self._timing.lost_pings
 
-    async def _serves_after(self, delay: float) -> bool:
-        """Start an engine after so many seconds. Returns whether it is ready to serve."""
+    async def _start_after(self, delay: float) -> bool:
+        """Wait for `delay` seconds, then start an engine. Returns whether the engine is ready to serve."""
         await asyncio.sleep(delay)
         self.num_restarts += 1
         try:
             await self.start()
-            problem = await self._loading_problem()
+            problem = await self._find_loading_problem()
         except Exception as error:  # whatever keeps a process from being started may be over the next time
             problem = f"{type(error).__name__}: {error}"
         if not problem:
@@ -192,8 +197,8 @@ class EngineKeeper:
         await self._bury()
         return False
 
-    async def _loading_problem(self) -> str:
-        """Why the engine cannot serve, or nothing where it can."""
+    async def _find_loading_problem(self) -> str:
+        """Wait until the engine has loaded. Returns why it cannot serve; an empty text where it can."""
         try:
             return await asyncio.wait_for(self._engine.loading_problem(), self._timing.load_seconds)
         except TimeoutError:
@@ -206,7 +211,8 @@ class EngineKeeper:
                 await self._keeping
 
     async def _bury(self) -> int | None:
-        """See the engine's process end. Returns its status; None where there was none."""
+        """Close the engine's connection, and wait for its process to end. Returns the exit status; None where there was
+        no process."""
         if not self._launched:
             return None
         self._engine.abandon()

@@ -1,4 +1,4 @@
-"""How a process that decodes is started."""
+"""Starting a process that decodes."""
 
 import signal
 import socket
@@ -12,16 +12,17 @@ class Launched(Protocol):
     """A process that decodes, as `subprocess.Popen` has it."""
 
     def wait(self, timeout: float | None = None) -> int:
-        """For its end; returns its status. Raises subprocess.TimeoutExpired."""
+        """Wait for the process's end; returns its exit status. Raises subprocess.TimeoutExpired."""
 
     def kill(self) -> None: ...
 
 
 Launch = Callable[[str, socket.socket], Launched]
-"""Starts an engine of the model of that name, at the other end of the connection. Raises OSError."""
+"""Starts the process of an engine, given the model's name and the engine's end of the connection. Raises OSError."""
 
 
 def launch_process(model: str, connection: socket.socket) -> Launched:
+    """Start `python -m server.decoding` for one engine. Raises OSError."""
     descriptor = connection.fileno()
     # The model's name is for those who list processes.
     command = [sys.executable, "-m", "server.decoding", str(descriptor), model]

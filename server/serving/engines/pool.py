@@ -17,7 +17,7 @@ from server.messages.places import check_places
 from server.messages.sentence import Event, Failed, Sentence, Written
 
 _MAX_LOSSES = 2
-"""Engines that may be lost with a sentence in them: it may be what kills them."""
+"""Lost engines that a sentence was in, with which it fails: it may be what kills them."""
 
 
 class PooledEngine(Protocol):
@@ -28,61 +28,66 @@ class PooledEngine(Protocol):
         """Whether the engine should be sent no more sentences for now."""
 
     def submit(self, sentences: list[Sentence]) -> None:
-        """Each sentence's listener is a number, by which the pool is told of it."""
+        """Queue sentences. The listener of each is a number, under which `EnginePool.tell` is told of it."""
 
-    def cancel(self, numbers: list[int]) -> None: ...
+    def cancel(self, numbers: list[int]) -> None:
+        """Stop decoding the sentences with these numbers."""
 
 
 @dataclasses.dataclass(eq=False)
 class _OpenSentence:
     id: int
-    """For the one who submitted it."""
+    """What whoever submitted the sentence cancels it by."""
     sentence: Sentence
-    """As it was submitted; `sentence.listener` is told of it."""
+    """The sentence as it was submitted; `sentence.listener` is told what becomes of it."""
     submitted: float
-    """When, on the clock of `time.monotonic`."""
+    """When the sentence was submitted, on the clock of `time.monotonic`."""
     engine: PooledEngine | None = None
     """Where the sentence is decoded; None while it waits for an engine."""
     number: int = -1
-    """In `engine`; another one each time, so that what an engine said before it was lost is never taken for news."""
+    """What `engine` knows the sentence by. The number is another one in every engine, so that what an engine said
+    before it was lost is never taken for news."""
     has_written: bool = False
-    """Whether the listener was told of a part of the translation."""
+    """Whether the listener has been told a part of the translation."""
     num_losses: int = 0
     """Engines that were lost with this sentence in them."""
 
     @property
     def weight(self) -> int:
-        """What is busy for it: source tokens times rows."""
+        """How much of an engine the sentence occupies: its source tokens times its rows."""
         return len(self.sentence.source_ids) * self.sentence.options.num_rows
 
 
 class EnginePool:
-    """Implements `SentenceDecoder` over the engines that serve now; without any, sentences wait for one a while."""
+    """Implements `SentenceDecoder` over the engines that serve now. While none serves, sentences wait for one, but not
+    for long."""
 
     def __init__(self, max_waiting: int, max_rows: int, hold_seconds: float, on_change: Callable[[], None]) -> None:
-        """`max_waiting`: sentences that may wait, in all engines together; `max_rows`: of each engine; `hold_seconds`:
-        time that sentences wait for an engine when none serves; `on_change` is called when `num_serving` has
-        changed."""
+        """`max_waiting`: sentences that may wait, in all engines together; `max_rows`: rows of each engine;
+        `hold_seconds`: time that sentences wait for an engine while none serves; `on_change` is called when
+        `num_serving` has changed."""
         self._max_waiting = max_waiting
         self._max_rows = max_rows
         self._hold_seconds = hold_seconds
         self._on_change = on_change
         self._counter = itertools.count()  # of ids and numbers alike
         self._open: dict[int, _OpenSentence] = {}
-        """By id."""
+        """All open sentences, by id."""
         self._num_open: Counter[str] = Counter()
-        """Open sentences, by caller."""
+        """Number of open sentences, by caller."""
         self._sent: dict[int, _OpenSentence] = {}
         """Sentences that are in an engine, by number."""
         self._loads: dict[PooledEngine, int] = {}
         """Weight of what is open in each engine that serves."""
         self._holding: asyncio.TimerHandle | None = None
+        """Ends the time for which sentences wait while no engine serves."""
         self._is_holding = True
         """Whether sentences may wait for an engine, if none serves."""
         self._is_closing = False
 
     @property
     def num_serving(self) -> int:
+        """Engines that serve."""
         return len(self._loads)
 
     def submit(self, sentences: Sequence[Sentence]) -> list[int]:
@@ -105,8 +110,9 @@ class EnginePool:
         return [one.id for one in opened]
 
     def _check_queue(self, num_submitted: int, caller: str) -> None:
-        """Raises QueueFull. Who runs is known to the engines alone, and has a row at least; the caller's own sentences
-        are taken to run, as far as there are rows, so that nobody is refused whom an engine would take."""
+        """Raise QueueFull where more sentences of a caller would have to wait than may. Which sentences run is known to
+        the engines alone; each of them has a row at least. The caller's own sentences are taken to run as far as there
+        are rows, so that nothing is refused that an engine would take."""
         num_rows = self._max_rows * len(self._loads)
         num_own = self._num_open[caller]
         num_others = len(self._open) - num_own
@@ -117,24 +123,24 @@ class EnginePool:
             raise QueueFull(own_waiting, num_submitted, 0, others_waiting)
 
     def cancel(self, ids: Sequence[int]) -> None:
-        """Nobody waits for these sentences any more. Ended ones are passed over."""
+        """Drop sentences that nobody waits for any more. Sentences that have ended are passed over."""
         opened = [self._open[id_] for id_ in dict.fromkeys(ids) if id_ in self._open]
-        for engine, numbers in self._by_engine(opened).items():
+        for engine, numbers in self._numbers_by_engine(opened).items():
             engine.cancel(numbers)
         for one in opened:
             self._forget(one)
 
     def close(self) -> None:
-        """No more sentences are accepted."""
+        """Accept no more sentences, and let none wait for an engine any longer."""
         self._is_closing = True
-        self._stop_holding()
+        if self._holding:
+            self._stop_holding()
+            self._give_up_holding()
 
     # From the keepers of the engines.
 
     def join(self, engine: PooledEngine) -> None:
-        """The engine serves from now on, also with the sentences that wait for one."""
-        if engine in self._loads:
-            return
+        """Let an engine serve from now on; it gets the sentences that wait for one."""
         self._loads[engine] = 0
         self._is_holding = True
         self._stop_holding()
@@ -142,10 +148,10 @@ class EnginePool:
         self._on_change()
 
     def leave(self, engine: PooledEngine) -> None:
-        """The engine is lost: it has ended, or hangs.
+        """Take out an engine that is lost: it has ended, or hangs.
 
-        Its sentences are decoded again by another one, but for those of which a part was told already, and for those
-        that may be why engines are lost.
+        Its sentences are decoded again by another engine, except for sentences of which a part was told already, and
+        for sentences that may be why engines are lost.
         """
         if self._loads.pop(engine, None) is None:
             return
@@ -166,7 +172,7 @@ class EnginePool:
         self._on_change()
 
     def tell(self, events: Iterable[tuple[int, Event]]) -> None:
-        """What engines say of sentences, by their numbers."""
+        """Pass on what engines say of sentences, each by its number."""
         for number, event in events:
             one = self._sent.get(number)
             if one is None:
@@ -182,7 +188,7 @@ class EnginePool:
     # The pool's own.
 
     def _dispatch(self, opened: Sequence[_OpenSentence]) -> None:
-        """Each sentence goes to the engine that is least busy by then; without any, it waits for one."""
+        """Send each sentence to the engine that is least busy by then; while none serves, sentences wait for one."""
         if not self._loads:
             return
         able = [engine for engine in self._loads if not engine.is_behind] or list(self._loads)
@@ -197,12 +203,12 @@ class EnginePool:
             engine.submit(those)
 
     def _dispatch_again(self, opened: Iterable[_OpenSentence]) -> None:
-        """One by one: an engine whose queue they fill refuses those alone for which there is no room."""
+        """Send sentences one by one: an engine whose queue they fill refuses only those for which there is no room."""
         for one in opened:
             self._dispatch([one])
 
-    def _by_engine(self, opened: Iterable[_OpenSentence]) -> dict[PooledEngine, list[int]]:
-        """Numbers of sentences that are in an engine."""
+    def _numbers_by_engine(self, opened: Iterable[_OpenSentence]) -> dict[PooledEngine, list[int]]:
+        """The numbers of the sentences that are in an engine, by engine."""
         numbers: dict[PooledEngine, list[int]] = defaultdict(list)
         for one in opened:
             if one.engine:
@@ -210,7 +216,7 @@ class EnginePool:
         return numbers
 
     def _forget(self, one: _OpenSentence) -> None:
-        """The sentence is not open any more."""
+        """Take out a sentence that has ended, or is to end."""
         del self._open[one.id]
         caller = one.sentence.caller
         self._num_open[caller] -= 1
@@ -221,11 +227,12 @@ class EnginePool:
             self._loads[one.engine] -= one.weight
 
     def _fail(self, one: _OpenSentence, error: TranslationError) -> None:
+        """End a sentence with an error."""
         self._forget(one)
         one.sentence.listener(Failed(error))
 
     def _give_up_holding(self) -> None:
-        """No engine has come back in time."""
+        """Fail the sentences that wait for an engine: none has come back in time, or will."""
         self._is_holding = False
         for one in list(self._open.values()):
             self._fail(one, EngineLost())

@@ -21,7 +21,7 @@ from server.serving.engines.series import summed
 
 
 class Engines:
-    """All models' engines. `start` first, `close` at the end."""
+    """All models' engines. Call `start` first, then `wait_until_loaded`, and `close` or `abandon` at the end."""
 
     def __init__(
         self, on_change: Callable[[], None], launch: Launch = launch_process, timing: Timing | None = None
@@ -34,6 +34,7 @@ class Engines:
         self._keepers: dict[str, list[EngineKeeper]] = {}
 
     def __getitem__(self, name: str) -> EnginePool:
+        """The engines of the model of that name."""
         return self._pools[name]
 
     @property
@@ -54,24 +55,24 @@ class Engines:
                 self._keepers[name].append(keeper)
 
     async def wait_until_loaded(self) -> None:
-        """Raises BundleError for a bundle that cannot be served."""
+        """Wait until every engine can serve. Raises BundleError for a bundle that cannot be served."""
         for keeper in self._all_keepers():
             await keeper.wait_until_loaded()
 
     async def close(self) -> bool:
-        """Sentences that are in are finished first. Returns whether all went well."""
+        """End all engines once they have finished the sentences in them. Returns whether all went well."""
         for pool in self._pools.values():
             pool.close()
         return all(await asyncio.gather(*(keeper.close() for keeper in self._all_keepers())))
 
     async def abandon(self) -> None:
-        """Close without waiting for what is in."""
+        """End all engines without waiting for the sentences in them."""
         for pool in self._pools.values():
             pool.close()
         await asyncio.gather(*(keeper.abandon() for keeper in self._all_keepers()))
 
     async def collect(self) -> list[Metric]:
-        """The series of all engines, as they are now; those of one model are summed."""
+        """The series of all engines as they are now; the engines of one model are summed."""
         collected = await asyncio.gather(*(keeper.collect() for keeper in self._all_keepers()))
         serving = GaugeMetricFamily("seq2serve_engines", "Engines that serve.", labels=("model",))
         restarts = CounterMetricFamily(
@@ -87,10 +88,10 @@ class Engines:
 
 
 class EngineSeries(Collector):
-    """What the engines measure, for a registry of this process; scraped on a thread of its own."""
+    """The series of all engines, for a Prometheus registry of this process, which is scraped on a thread of its own."""
 
     def __init__(self, engines: Engines, loop: asyncio.AbstractEventLoop) -> None:
-        """`loop`: that of `engines`."""
+        """`loop`: the event loop that `engines` runs on."""
         self._engines = engines
         self._loop = loop
 

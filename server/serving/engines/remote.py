@@ -35,14 +35,14 @@ COLLECT_SECONDS = 0.5
 """Time that a scrape waits for an engine."""
 
 _MAX_UNREAD_BYTES = 8_000_000
-"""Messages to an engine that does not read, beyond which it takes no more sentences."""
+"""Bytes that an engine has not read, beyond which it is sent no more sentences."""
 
 Tell = Callable[[Sequence[tuple[int, Event]]], None]
 """Takes the events of sentences, each with the number that it was submitted under."""
 
 
 class RemoteEngine(asyncio.Protocol):
-    """An engine in a process of its own."""
+    """An engine in a process of its own, and the connection to it."""
 
     def __init__(self, model: str, tell: Tell) -> None:
         self._model = model
@@ -54,22 +54,22 @@ class RemoteEngine(asyncio.Protocol):
         self._loaded: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self._ended = asyncio.Event()
         self.series: list[Metric] = []
-        """As last collected."""
+        """The engine's series, as last collected."""
         self.is_answering = True
         """Whether the last `ping` was answered."""
 
     async def connect(self, connection: socket.socket, config: ServerConfig, bundle: Bundle) -> None:
-        """The engine begins to load."""
+        """Connect to the engine, which begins to load the bundle."""
         loop = asyncio.get_running_loop()
         self._transport, _ = await loop.create_unix_connection(lambda: self, sock=connection)
         self._send(Load(config, bundle))
 
     async def loading_problem(self) -> str:
-        """Wait for the end of loading; return why the model cannot be served, or nothing where it can."""
+        """Wait until the engine has loaded. Returns why the model cannot be served; an empty text where it can."""
         return await asyncio.shield(self._loaded)
 
     async def wait_until_ended(self, seconds: float) -> bool:
-        """Whether the engine has ended by then."""
+        """Wait for the engine's end, for `seconds` at the most. Returns whether it has ended."""
         try:
             await asyncio.wait_for(self._ended.wait(), seconds)
         except TimeoutError:
@@ -86,11 +86,12 @@ class RemoteEngine(asyncio.Protocol):
         return self._transport.get_write_buffer_size() > _MAX_UNREAD_BYTES
 
     def submit(self, sentences: list[Sentence]) -> None:
-        """Queue sentences, each with a number as its listener, or none of them: then each fails with QueueFull."""
+        """Submit sentences, each with a number as its listener. The engine queues all of them or none; in that case it
+        tells that each has failed, with QueueFull."""
         self._send(Submit(sentences))
 
     def cancel(self, numbers: list[int]) -> None:
-        """Nobody waits for these sentences any more. Ended ones are passed over."""
+        """Drop sentences that nobody waits for any more. Sentences that have ended are passed over."""
         self._send(Cancel(numbers))
 
     def ping(self) -> None:
@@ -99,16 +100,16 @@ class RemoteEngine(asyncio.Protocol):
         self._send(Ping())
 
     def close(self) -> None:
-        """Sentences that are in are finished, then the engine ends."""
+        """Tell the engine to finish the sentences that are in it, and to end."""
         self._send(Close())
 
     def abandon(self) -> None:
-        """The engine ends with the step that it is in."""
+        """Close the connection at once, so that the engine ends with the step that it is in."""
         self._transport.abort()
 
     async def collect(self) -> list[Metric]:
-        """The engine's series, as they are now; as they last were, where it has ended, or is in a step that takes
-        long."""
+        """The engine's series as they are now; as they were last, where the engine has ended, or is in a step that
+        takes long."""
         if not self.has_ended:
             if self._collecting is None:  # else it is asked already
                 self._collecting = asyncio.get_running_loop().create_future()
@@ -117,7 +118,8 @@ class RemoteEngine(asyncio.Protocol):
         return self.series
 
     def _send(self, message: ToEngine) -> None:
-        """With all others of this turn of the event loop."""
+        """Send a message, together with all others of this turn of the event loop. An engine that has ended is sent
+        nothing."""
         if self.has_ended:
             return
         outgoing = framed(message)
@@ -134,19 +136,19 @@ class RemoteEngine(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         try:
             for message in self._unframed.feed(data):
-                self._take(message)
+                self._handle(message)
         except Exception:  # whatever unpickling nonsense may raise
             _logger.exception("what an engine of %s says cannot be read", self._model)
             self._transport.abort()
 
-    def _take(self, message: object) -> None:
+    def _handle(self, message: object) -> None:
         if isinstance(message, Told):
             self._tell(message.events)
         elif isinstance(message, Pong):
             self.is_answering = True
         elif isinstance(message, Collected):
             self.series = message.series
-            self._collected()
+            self._end_collecting()
         elif isinstance(message, Loaded):
             self._loaded.set_result(message.problem)
         else:
@@ -154,11 +156,11 @@ class RemoteEngine(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._ended.set()
-        self._collected()
+        self._end_collecting()
         if not self._loaded.done():
             self._loaded.set_result(f"the decoding process ended while it loaded {self._model}")
 
-    def _collected(self) -> None:
+    def _end_collecting(self) -> None:
         if self._collecting:
             self._collecting.set_result(None)
             self._collecting = None

@@ -1,4 +1,4 @@
-"""Series of several engines as those of one."""
+"""Prometheus series of several engines, made those of one."""
 
 from collections.abc import Iterable
 
@@ -7,7 +7,8 @@ from prometheus_client.samples import Sample
 
 
 def summed(series: Iterable[Metric]) -> list[Metric]:
-    """One series for each name and labels, with the sum of their values: of counters, histograms and gauges alike."""
+    """The sum of series: samples of one name and with the same labels become one, of counters, histograms and gauges
+    alike."""
     families: dict[str, Metric] = {}
     sums: dict[str, dict[tuple[object, ...], Sample]] = {}
     for metric in series:
@@ -23,5 +24,5 @@ def summed(series: Iterable[Metric]) -> list[Metric]:
 
 
 def counted(series: Iterable[Metric]) -> list[Metric]:
-    """What has been counted so far and stays true of an engine that has ended; gauges are not."""
+    """The series that stay true of an engine that has ended: what it has counted, but no gauges."""
     return [metric for metric in series if metric.type != "gauge"]

@@ -1,4 +1,4 @@
-"""What a model has to do still, and whether one more request would have to wait for too long."""
+"""The work that is before a model, and whether one more request would have to wait for too long."""
 
 import time
 from collections import Counter
@@ -10,36 +10,36 @@ _WINDOW_SECONDS = 0.25
 """Time over which a model's rate is measured."""
 
 _FORGETTING = 0.98
-"""What a window leaves of the highest rate that was measured before: a model that has become slower is known to be so
-within some ten seconds of work."""
+"""What every window leaves of the highest rate that was measured before it: that a model has become slower is known
+after some ten seconds of work."""
 
 _BULK_PATIENCE = 4
-"""How many times its own time in the engine a request waits for others, on top of `max_delay_seconds`: who sends much
-at once is not in a hurry."""
+"""A request may wait for as many times the time that it takes itself, on top of `max_delay_seconds`: whoever sends
+much at once is not in a hurry."""
 
 _LEAST_COST = 300
-"""Source tokens that may always be under way: a few dozen sentences, which a batch takes in at once."""
+"""Cost that may always be under way: a few dozen sentences, which a batch takes in at once."""
 
 
 class Backlog:
-    """What one model has to do still, and how fast it does it. Costs are in source tokens, times the rows that each
-    sentence may hold."""
+    """The work that is before one model, and how fast the model does it. The cost of a sentence is its source tokens
+    times the rows that it may hold."""
 
     def __init__(self, max_delay_seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
         self._max_delay_seconds = max_delay_seconds
         self._clock = clock
         self.open = 0
-        """Cost of the sentences that have been submitted, and have not left."""
+        """Cost of the sentences under way: they have been submitted, and have not left the engine."""
         self._of_caller: Counter[str] = Counter()
         """Cost of the sentences under way, by caller."""
         self._rate = 0.0
-        """The highest of late, a second; 0 while none is known."""
+        """The highest cost done in a second, of late; 0 while it is not known."""
         self._window_started = -1.0
         self._done_in_window = 0
 
     def check(self, caller: str, cost: int) -> None:
         """Raises Overloaded where a request of this cost would have to wait for too long. Callers have equal shares of
-        the model, so that one waits for what it has under way itself, at its share of the rate."""
+        the model, so that a request waits for what its own caller has under way, at the caller's share of the rate."""
         if not self._rate or self.open + cost <= _LEAST_COST:
             return
         delay = min(self.open, self._of_caller[caller] * len(self._of_caller)) / self._rate
@@ -49,14 +49,14 @@ class Backlog:
             raise Overloaded(problem, retry_seconds=max(delay - most, 0.05))
 
     def add(self, caller: str, cost: int) -> None:
-        """Sentences of this cost have been submitted."""
+        """Count sentences that have been submitted."""
         if self.open < _LEAST_COST:  # what is done at leisure says nothing of what can be done
             self._window_started, self._done_in_window = self._clock(), 0
         self.open += cost
         self._of_caller[caller] += cost
 
     def remove(self, caller: str, cost: int, is_done: bool) -> None:
-        """Sentences of this cost have left the engine, translated (`is_done`) or not."""
+        """Count sentences out that have left the engine, translated (`is_done`) or not."""
         self.open -= cost
         self._of_caller[caller] -= cost
         if not self._of_caller[caller]:

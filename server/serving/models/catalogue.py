@@ -16,6 +16,8 @@ from server.text.tokenizer import Tokenizer
 
 @dataclass(frozen=True)
 class ServedModel:
+    """A model that is served, with all that its requests need."""
+
     manifest: Manifest
     tokenizer: Tokenizer
     engine: SentenceDecoder
@@ -25,7 +27,7 @@ class ServedModel:
 
     @cached_property
     def alphabet(self) -> Alphabet:
-        """What the tokenizer can read."""
+        """The characters that the tokenizer can read."""
         return Alphabet(self.tokenizer)
 
 
@@ -45,8 +47,8 @@ class Models:
 
     def select(self, name: str, source_language: str, target_language: str) -> ServedModel:
         """The model of that name; without a name, the one whose language pair is nearest to what is wanted, first by
-        the target language, then by the source language (`server.text.language_codes.distance`); of several, the
-        default one, or the first one by name. An empty language is any.
+        the target language, then by the source language (`server.text.language_codes.distance`); of several that
+        are equally near, the default model, or the first by name. An empty language stands for any.
 
         Raises UnknownModel, or InvalidRequest for a language pair that is not served.
         """
@@ -80,7 +82,8 @@ def _languages(manifest: Manifest) -> tuple[LanguageCode, LanguageCode]:
 
 
 def _language(code: str) -> LanguageCode:
-    """A code of another form too: a model's manifest may have one, and whoever asks for just that finds it."""
+    """The language of a code. A code that is no BCP 47 tag is a language of its own: a model's manifest may have one,
+    and a request for just this code finds the model."""
     try:
         return parse_language_code(code)
     except ValueError:

@@ -12,7 +12,7 @@ GLOSSARIES = "glossaries"
 GLOSSARY_SUFFIX = ".tsv"
 
 _LOST_AND_FOUND = "lost+found"
-"""Every ext4 file system's, which only root can read."""
+"""A folder that every ext4 file system has, and only root can read."""
 
 _logger = logging.getLogger(__name__)
 
@@ -21,7 +21,7 @@ def read_repository(folder: Path) -> list[Bundle]:
     """The newest version of every model, by name. Hidden folders are passed over; so are, with a warning, folders
     without a version.
 
-    Raises BundleError where no model is in it, or one is damaged.
+    Raises BundleError where the folder has no model, or a model is damaged.
     """
     bundles = []
     for model in sorted(path for path in folder.glob("[!.]*") if path.is_dir()):
@@ -39,7 +39,7 @@ def read_repository(folder: Path) -> list[Bundle]:
 
 
 def _versions(model: Path) -> list[Path]:
-    """Raises BundleError for a folder that cannot be read."""
+    """The folders of a model's versions. Raises BundleError for a folder that cannot be read."""
     if model.name == _LOST_AND_FOUND:
         return []
     try:
@@ -71,6 +71,7 @@ def check_engines(bundles: list[Bundle], models: Iterable[str]) -> None:
 
 
 def _check_name(setting: str, name: str, bundles: list[Bundle]) -> None:
+    """Raises BundleError if a setting names a model that is not among the bundles."""
     names = [bundle.manifest.name for bundle in bundles]
     if name not in names:
         raise BundleError(f"{setting}: {name!r} is not in the repository, which has {', '.join(names)}")

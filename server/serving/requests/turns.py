@@ -50,7 +50,7 @@ class Turns:
 
     async def turn(self) -> None:
         """Wait for one turn, in which at most a slice of work is to be done."""
-        if self._num_taken < TURNS_A_ROUND and not self._waiting:
+        if self._num_taken < TURNS_A_ROUND:
             self._count()
             return
         turn = asyncio.get_running_loop().create_future()

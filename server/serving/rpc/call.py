@@ -1,4 +1,4 @@
-"""The call that the running code answers: who calls, under which name, and until when."""
+"""The call that the running code answers: its request id, its caller and its deadline."""
 
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -7,13 +7,13 @@ from dataclasses import dataclass
 @dataclass(frozen=True, slots=True)
 class Call:
     request_id: str
-    """The client's, or a new one; in logs, and sent back with every status."""
+    """The id that the client sent, or a new one. It stands in logs, and is sent back with every status."""
     caller: str
-    """The connection that the call came by, as gRPC names its peer. Port included: two clients behind one address share
-    no connection, and each is a caller."""
+    """The connection that the call came by, as gRPC names its peer, port included: two clients behind one address have
+    a connection each, and are two callers."""
     deadline: float
-    """On the clock of `time.monotonic`; where the client brought none, the server's own."""
+    """On the clock of `time.monotonic`: the client's, or else the server's own; infinity where there is none."""
 
 
 current_call: ContextVar[Call] = ContextVar("current_call")
-"""Set before a method of a service is called."""
+"""The call that a method of a service answers; set before the method is called."""

@@ -22,12 +22,15 @@ from server.serving.rpc.listen import METADATA_BYTES
 from server.serving.rpc.running import RunningCall
 
 _QUIET_TURNS = 10
+"""Turns without a new call after which no call is on its way any more."""
+
 _TURN_SECONDS = 0.02
 
 _LARGE_BYTES = 100_000
 """Size of a message whose parsing takes more than a fraction of a millisecond."""
 
 _PAUSE_SECONDS = 0.002
+"""Time that other calls have before the next large message is parsed."""
 
 _KINDS = {
     (False, False): "unary",
@@ -35,10 +38,11 @@ _KINDS = {
     (True, False): "client_stream",
     (True, True): "bidi_stream",
 }
-"""Of a method, by whether it takes and gives streams, as go-grpc-prometheus names them."""
+"""The names that go-grpc-prometheus has for kinds of methods, by whether a method takes and whether it gives a
+stream."""
 
 _GO_NAMES = {"Ok": "OK", "Cancelled": "Canceled"}
-"""Status codes in metrics are named as go-grpc-prometheus names them; these two not by the rule."""
+"""Status codes that go-grpc-prometheus names otherwise than with their words capitalised."""
 
 if TYPE_CHECKING:
     _Context = grpc.aio.ServicerContext[Any, Any]
@@ -61,7 +65,8 @@ class Calls(grpc.GenericRpcHandler):
         self.is_draining = False
         """Whether calls of the bounded service that begin now are refused."""
         self.connections_are_told = asyncio.Event()
-        """Of the end. Calls are refused no earlier, so that a client that tries again does so at another server."""
+        """Set once clients have been told that the server ends. Calls are refused no earlier, so that a client that
+        tries again does so at another server."""
         self._bounded = bounded
         self._methods: dict[str, _Handler] = {}
         self._unknown = _Method(self, ("unary", "unknown", "unknown"), None, is_bounded=False).handler
@@ -71,28 +76,29 @@ class Calls(grpc.GenericRpcHandler):
         self._idle.set()
 
     def add_registered_method_handlers(self, service: str, handlers: Mapping[str, "_Handler"]) -> None:
-        """What a generated `add_<service>_to_server` calls."""
+        """Called by a generated `add_<service>_to_server`."""
         for name, handler in handlers.items():
             labels = _KINDS[handler.request_streaming, handler.response_streaming], service, name
             method = _Method(self, labels, handler, is_bounded=service == self._bounded)
             self._methods[f"/{service}/{name}"] = method.handler
 
     def add_generic_rpc_handlers(self, handlers: object) -> None:
-        """What it calls for older servers, with the same methods."""
+        """Called by a generated `add_<service>_to_server` as well, with the same methods, for older servers."""
 
     def service(self, handler_call_details: grpc.HandlerCallDetails) -> "_Handler":
-        """What gRPC asks at every call."""
+        """The handler of a call's method, for which gRPC asks at every call."""
         return self._methods.get(handler_call_details.method, self._unknown)
 
     def count_running(self, change: int) -> None:
+        """Count a call of the bounded service: `change` is 1 when it begins, and -1 when it has ended."""
         self._num_begun += change > 0
         self._num_running += change
         (self._idle.clear if self._num_running else self._idle.set)()
 
     async def wait_until_none_begins(self, seconds: float) -> None:
-        """Until no call of the bounded service has begun for a moment, so that gRPC has none that is accepted and has
-        not begun; for `seconds` at the most. The moment is counted in turns of the event loop, of which a call takes a
-        few to begin, and which are slow where much is to do."""
+        """Wait until no call of the bounded service has begun for a moment, so that gRPC has none that is accepted and
+        has not begun; for `seconds` at the most. The moment is counted in turns of the event loop, of which a call
+        takes a few to begin, and which are slow where much is to do."""
         ends = time.monotonic() + seconds
         num_quiet = 0
         while num_quiet < _QUIET_TURNS and time.monotonic() < ends:
@@ -101,7 +107,8 @@ class Calls(grpc.GenericRpcHandler):
             num_quiet = num_quiet + 1 if num_begun == self._num_begun else 0
 
     async def wait_until_idle(self, seconds: float) -> None:
-        """Until no call of the bounded service has run for that long: the last answers have reached the wire then."""
+        """Wait until no call of the bounded service has run for so long: the last answers have reached the wire
+        then."""
         while True:
             await self._idle.wait()
             num_begun = self._num_begun
@@ -111,10 +118,11 @@ class Calls(grpc.GenericRpcHandler):
 
 
 class _Method:
-    """One method, as gRPC has it, and as the service wrote it."""
+    """One method: the handler that gRPC calls, around the method of the service."""
 
     def __init__(self, calls: Calls, labels: tuple[str, ...], inner: "_Handler | None", is_bounded: bool) -> None:
-        """`labels`: kind, service and name, for the metrics; `inner`: None for methods that there are not."""
+        """`labels`: kind, service and name, for the metrics; `inner`: the method of the service; None for methods that
+        no service has."""
         self.calls = calls
         self.is_bounded = is_bounded
         self._labels = labels
@@ -132,13 +140,13 @@ class _Method:
         with RunningCall(self, context) as running:
             try:
                 async with running.limited():
-                    return await self._response(running, context)
+                    return await self._respond(running, context)
             except Exception as error:
                 await running.abort(error)
         return b""  # to nobody: the call is over
 
-    async def _response(self, running: RunningCall, context: "_Context") -> bytes:
-        request = await self._request(running, context)
+    async def _respond(self, running: RunningCall, context: "_Context") -> bytes:
+        request = await self._admit(running, context)
         response = await (self._inner.unary_unary or self._inner.stream_unary)(request, context)
         serialized: bytes = self._inner.response_serializer(response)
         return serialized
@@ -147,13 +155,13 @@ class _Method:
         with RunningCall(self, context) as running:
             try:
                 async with running.limited():
-                    async for response in self._responses(running, context):
+                    async for response in self._respond_with_stream(running, context):
                         yield response
             except Exception as error:
                 await running.abort(error)
 
-    async def _responses(self, running: RunningCall, context: "_Context") -> AsyncGenerator[bytes, None]:
-        request = await self._request(running, context)
+    async def _respond_with_stream(self, running: RunningCall, context: "_Context") -> AsyncGenerator[bytes, None]:
+        request = await self._admit(running, context)
         serialize = self._inner.response_serializer
         # A method may also write to the context by itself, as health's Watch does.
         answering = (self._inner.unary_stream or self._inner.stream_stream)(request, _Serializing(context, serialize))
@@ -163,10 +171,11 @@ class _Method:
         else:
             await answering
 
-    async def _request(self, running: RunningCall, context: "_Context") -> Any:
-        """The message that came, once there is room for it; of a method that takes a stream, all that will come.
+    async def _admit(self, running: RunningCall, context: "_Context") -> Any:
+        """Admit a call, and return its message, once there is room to receive it; for a method that takes a stream, an
+        iterator over all messages that will come.
 
-        Raises what the call is refused with.
+        Raises the error that the call is refused with.
         """
         if self._inner is None:
             raise UnknownMethod(self._labels[-1])
@@ -180,11 +189,12 @@ class _Method:
                 raise NotServing
             calls.admission.check(caller)
         if self._inner.request_streaming:
-            return self._requests(context)
-        return await calls.intake.receive(caller, lambda: self._received(running, context))
+            return self._receive_stream(context)
+        return await calls.intake.receive(caller, lambda: self._receive(running, context))
 
-    async def _received(self, running: RunningCall, context: "_Context") -> Any:
-        """The one message of a call, which takes its place in the intake until its bytes are no longer needed."""
+    async def _receive(self, running: RunningCall, context: "_Context") -> Any:
+        """Receive and parse the one message of a call, which holds its place in the intake until the bytes are
+        parsed."""
         calls = self.calls
         received = await context.read()
         if received is grpc.aio.EOF:
@@ -193,16 +203,17 @@ class _Method:
             calls.admission.enter(running.call.caller, len(received))
             running.num_bytes = len(received)
         if len(received) <= _LARGE_BYTES:
-            return self._parsed(received)
+            return self._parse(received)
         async with calls.parsing:  # one at a time, and others in between
             await asyncio.sleep(_PAUSE_SECONDS)
-            return self._parsed(received)
+            return self._parse(received)
 
-    async def _requests(self, context: "_Context") -> AsyncIterator[Any]:
+    async def _receive_stream(self, context: "_Context") -> AsyncIterator[Any]:
         while (received := await context.read()) is not grpc.aio.EOF:
-            yield self._parsed(received)
+            yield self._parse(received)
 
-    def _parsed(self, received: Any) -> Any:
+    def _parse(self, received: Any) -> Any:
+        """Parse a message. Raises Unreadable."""
         try:
             return self._inner.request_deserializer(received)
         except Exception as error:  # protobuf's own, and what its parts raise
@@ -233,7 +244,7 @@ class _Method:
 
 
 class _Serializing:
-    """A call's context, to which a method writes messages."""
+    """A call's context for a method that writes its messages to it by itself; they are serialised on the way."""
 
     def __init__(self, context: "_Context", serialize: Any) -> None:
         self._context = context

@@ -9,10 +9,11 @@ _NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
 
 
 class Health:
-    """Answers for `""` and the service, which serve as long as any model is served, and for `model:<name>`.
+    """The health service: answers for `""` and for the service's name, both of which serve as long as any model is
+    served, and for `model:<name>`.
 
-    A server with one model less is still the best place for calls of the others: who wants to be led away from it asks
-    for the model.
+    A server that has lost one model is still the best place for calls of the others. A load balancer that is to lead
+    calls of the lost one elsewhere asks for `model:<name>`.
     """
 
     def __init__(self, service: str) -> None:
@@ -21,12 +22,12 @@ class Health:
         self.servicer = health.aio.HealthServicer()
 
     async def tell(self, num_serving: Mapping[str, int]) -> None:
-        """`num_serving`: engines that serve, by model."""
+        """Set the health of every model and of the service. `num_serving`: engines that serve, by model."""
         is_serving = {f"model:{name}": bool(number) for name, number in num_serving.items()}
         is_serving |= dict.fromkeys(("", self._service), any(is_serving.values()))
         for name, serves in is_serving.items():
             await self.servicer.set(name, _SERVING if serves else _NOT_SERVING)
 
     async def drain(self) -> None:
-        """Nothing is served from now on, whatever is told."""
+        """Answer from now on that nothing is served, whatever `tell` says later."""
         await self.servicer.enter_graceful_shutdown()

@@ -3,36 +3,39 @@
 from dataclasses import dataclass
 
 _MANY = 1_000_000
+"""More calls than the limits of the connections let in."""
 
 METADATA_BYTES = 16_384
-"""Metadata of a call. gRPC refuses more than twice as much, though not always."""
-
-_WINDOW_BYTES = 65_536
-"""Bytes of a message that may come before the call is begun, and at a time while it is received."""
+"""Metadata that a call may have. gRPC by itself refuses twice as much, and some, by chance, from four fifths of that
+on."""
 
 _HANDSHAKE_MILLISECONDS = 10_000
+"""Time that a new connection may take until it speaks HTTP/2."""
 
 _AGE_GRACE_MILLISECONDS = 300_000
-"""Time in which the calls of a connection that has become old may end."""
+"""Time that the calls of a connection have to end, once it has reached its greatest age."""
 
 _KEEPALIVE_MILLISECONDS = 60_000
+"""Time without a word from a client after which the server pings it."""
 
 _LEAST_PING_MILLISECONDS = 10_000
-"""Between two pings of a client; one that sends them faster is told to calm down, and its connection is closed."""
+"""Time between two pings of a client; a client that sends them faster is told to calm down, and its connection is
+closed."""
 
 _UNREQUESTED_SECONDS = 60
+"""Time that a call may wait in gRPC for Python to begin it."""
 
 
 @dataclass(frozen=True)
 class TransportLimits:
     max_message_bytes: int
-    """Size of a request; gRPC refuses a larger one when it reads how large it is."""
+    """Size of a request; gRPC refuses a larger one as soon as it has read how large it is."""
     max_streams: int
     """Calls of one connection at a time. HTTP/2 refuses further ones, which costs next to nothing; the client sees
     UNAVAILABLE, unless it repeats them."""
     max_connection_age_seconds: int
-    """After which a client is asked to connect anew, give or take a tenth: it then finds servers that have been added
-    since."""
+    """Age at which a connection's client is asked to connect anew, give or take a tenth: it then finds servers that
+    have been added since."""
 
 
 def channel_options(limits: TransportLimits) -> list[tuple[str, int]]:
@@ -41,7 +44,6 @@ def channel_options(limits: TransportLimits) -> list[tuple[str, int]]:
         # Else a second server on the same port would start without an error, and take half of the calls.
         ("grpc.so_reuseport", 0),
         ("grpc.max_receive_message_length", limits.max_message_bytes),
-        ("grpc.max_send_message_length", -1),  # an answer may be longer than any request
         ("grpc.max_concurrent_streams", limits.max_streams),
         # From the first of these on, gRPC ends calls that Python has not begun, with CANCELLED and by chance; they are
         # refused by Python, with a reason, so the connections' limits bound how many there can be.
@@ -50,8 +52,6 @@ def channel_options(limits: TransportLimits) -> list[tuple[str, int]]:
         ("grpc.server_max_unrequested_time_in_server", _UNREQUESTED_SECONDS),
         # Else the window of every stream grows with the speed of the network, to megabytes that nobody has asked for.
         ("grpc.http2.bdp_probe", 0),
-        ("grpc.http2.lookahead_bytes", _WINDOW_BYTES),
-        ("grpc.max_metadata_size", METADATA_BYTES),
         ("grpc.absolute_max_metadata_size", 2 * METADATA_BYTES),
         ("grpc.server_handshake_timeout_ms", _HANDSHAKE_MILLISECONDS),
         ("grpc.max_connection_age_ms", 1000 * limits.max_connection_age_seconds),
@@ -59,5 +59,5 @@ def channel_options(limits: TransportLimits) -> list[tuple[str, int]]:
         # A client whose machine or network is gone says nothing; its calls would stay open.
         ("grpc.keepalive_time_ms", _KEEPALIVE_MILLISECONDS),
         ("grpc.keepalive_permit_without_calls", 1),
-        ("grpc.http2.min_recv_ping_interval_without_data_ms", _LEAST_PING_MILLISECONDS),
+        ("grpc.http2.min_ping_interval_without_data_ms", _LEAST_PING_MILLISECONDS),
     ]

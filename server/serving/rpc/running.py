@@ -25,20 +25,21 @@ REQUEST_ID = "x-request-id"
 call, and a client's retry policy could no longer repeat one that is refused."""
 
 _LONGEST_REQUEST_ID = 100
+"""Characters; a client's longer request id is replaced."""
 
 if TYPE_CHECKING:
     _Context = grpc.aio.ServicerContext[Any, Any]
 
 
 class Method(Protocol):
-    """What is called, and counts its calls."""
+    """The method that a call is for; it counts its calls."""
 
     is_bounded: bool
     """Whether calls without a deadline get the server's."""
 
     @property
     def max_seconds(self) -> float:
-        """The server's deadline, from a call's start."""
+        """Time that a call without a deadline of the client's has, from its start."""
 
     def begin(self) -> None:
         """Count a call."""
@@ -48,14 +49,14 @@ class Method(Protocol):
 
 
 class RunningCall:
-    """One call, and how it ends: a context that counts it, whichever way that is."""
+    """One call from its start to its end: a context, so that the call is counted whichever way it ends."""
 
     def __init__(self, method: Method, context: "_Context") -> None:
         self._method = method
         self.started = time.monotonic()
         remaining = context.time_remaining()
+        # None for a call that gRPC ends at its deadline, and for one that nobody ends.
         self._max_seconds = method.max_seconds if remaining is None and method.is_bounded else None
-        # None where gRPC ends the call at its deadline, or nobody does.
         if remaining is None:
             remaining = math.inf if self._max_seconds is None else self._max_seconds
         metadata = context.invocation_metadata() or ()
@@ -63,12 +64,13 @@ class RunningCall:
         self.call = Call(_request_id(metadata), context.peer(), self.started + remaining)
         self.code = grpc.StatusCode.OK
         self.num_bytes: int | None = None
-        """Of its message, once it is admitted."""
+        """Size of the call's message; None before the message is admitted."""
         self._context = context
         context.set_trailing_metadata(((REQUEST_ID, self.call.request_id),))
 
     def limited(self) -> AbstractAsyncContextManager[object]:
-        """In which the server's own deadline holds, if the client has brought none."""
+        """A context that ends the call at the server's own deadline, if the client has brought none. Raises
+        TimeoutError."""
         return contextlib.nullcontext() if self._max_seconds is None else asyncio.timeout(self._max_seconds)
 
     def __enter__(self) -> Self:
@@ -83,11 +85,12 @@ class RunningCall:
         self._method.end(self)
 
     async def abort(self, error: Exception) -> None:
-        """End the call with the status of an error. Returns only where it is over already."""
+        """End the call with the status of an error. Returns only where the call is over already; raises AbortError
+        otherwise, as gRPC wants it."""
         if isinstance(error, grpc.aio.AbortError):  # the method has ended it by itself
             self.code = grpc.StatusCode(self._context.code())
             raise error
-        self.code = code_of(error := self._translated(error))
+        self.code = code_of(error := self._own_error(error))
         _forget_frames(error)
         if self._context.done():
             return
@@ -95,8 +98,8 @@ class RunningCall:
         code, message, details = status_of(error, request_id)
         await self._context.abort(code, message, ((REQUEST_ID, request_id), details))
 
-    def _translated(self, error: Exception) -> Exception:
-        """One of the project's own, where it is another's that has the same meaning; what is unexpected is logged."""
+    def _own_error(self, error: Exception) -> Exception:
+        """The project's own error that means the same as this one, or else this one. An unexpected error is logged."""
         if isinstance(error, TimeoutError) and time.monotonic() >= self.call.deadline:
             return DeadlineExceeded("that the server sets for calls that bring none")
         if isinstance(error, NotImplementedError):  # a method of the contract that the service does not have
@@ -117,7 +120,7 @@ def _forget_frames(error: BaseException | None) -> None:
 
 
 def _request_id(metadata: Iterable[tuple[str, str | bytes]]) -> str:
-    """The client's, or a new one."""
+    """The request id that a client sent with its call; a new one where it sent none, or too long a one."""
     for name, value in metadata:
         if name == REQUEST_ID and 1 <= len(value) <= _LONGEST_REQUEST_ID:
             return str(value)

@@ -1,4 +1,5 @@
-"""From an error to what a client is told: a gRPC status, with details that its program can act on (google.rpc)."""
+"""From an error to what a client is told: a gRPC status, with details that the client's program can act on
+(google.rpc.Status)."""
 
 import functools
 
@@ -14,7 +15,7 @@ from server.errors import InvalidRequest, TranslationError
 DOMAIN = "seq2serve"
 
 DETAILS = "grpc-status-details-bin"
-"""Metadata that has a serialised google.rpc.Status."""
+"""Key of the metadata that holds a serialised google.rpc.Status."""
 
 
 def code_of(error: Exception) -> grpc.StatusCode:
@@ -23,26 +24,26 @@ def code_of(error: Exception) -> grpc.StatusCode:
 
 
 def status_of(error: Exception, request_id: str) -> tuple[grpc.StatusCode, str, tuple[str, bytes]]:
-    """Code, message, and the trailing metadata with the details. Of an error that is not of the project's own, they say
-    no more than where to look for it."""
-    request = _packed(RequestInfo(request_id=request_id))
+    """An error's status code, message, and trailing metadata with the details. An error that is not of the project's
+    own is described by nothing but the request id, under which the log has it."""
+    request = _pack(RequestInfo(request_id=request_id))
     if not isinstance(error, TranslationError):
         message = f"internal error; request id {request_id}"
         whole = Status(code=grpc.StatusCode.INTERNAL.value[0], message=message, details=[request])
         return grpc.StatusCode.INTERNAL, message, (DETAILS, whole.SerializeToString())
     # Serialised messages that follow each other are one message, with the fields of both.
-    details = _described(error) + Status(details=[request]).SerializeToString()
+    details = _describe(error) + Status(details=[request]).SerializeToString()
     return code_of(error), str(error), (DETAILS, details)
 
 
-def _described(error: TranslationError) -> bytes:
-    """A status, serialised, with all details that are not the call's own."""
+def _describe(error: TranslationError) -> bytes:
+    """The status of an error, serialised, with all details but the request id, which each call has for itself."""
     problem = (error.field, error.problem) if isinstance(error, InvalidRequest) else None
-    return _serialized(code_of(error).value[0], str(error), error.reason, error.retry_seconds, problem)
+    return _serialize(code_of(error).value[0], str(error), error.reason, error.retry_seconds, problem)
 
 
 @functools.lru_cache(256)  # an overloaded server says the same again and again, and has no time to spare
-def _serialized(
+def _serialize(
     code: int, message: str, reason: str, retry_seconds: float | None, problem: tuple[str, str] | None
 ) -> bytes:
     details: list[Message] = [ErrorInfo(reason=reason, domain=DOMAIN)]
@@ -53,11 +54,11 @@ def _serialized(
     if problem is not None:
         field, description = problem
         details.append(BadRequest(field_violations=[BadRequest.FieldViolation(field=field, description=description)]))
-    serialized: bytes = Status(code=code, message=message, details=map(_packed, details)).SerializeToString()
+    serialized: bytes = Status(code=code, message=message, details=map(_pack, details)).SerializeToString()
     return serialized
 
 
-def _packed(message: Message) -> AnyMessage:
+def _pack(message: Message) -> AnyMessage:
     packed = AnyMessage()
     packed.Pack(message)
     return packed

@@ -1,4 +1,4 @@
-"""The gRPC methods: parse, submit, answer."""
+"""The methods of the gRPC service: each parses a request, submits its sentences to an engine, and answers."""
 
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Any
@@ -88,7 +88,7 @@ class TranslationService(pb_grpc.TranslationServiceServicer):
         return OpenRequest(parsed, call.caller, call.deadline, streams, self._request_seconds, self._cache)
 
     async def _decode(self, parsed: TranslationRequest, context: "_Context") -> list[ContentResult]:
-        """Until all contents are done."""
+        """Decode the contents of a request. Returns their results once all of them are finished."""
         with self._open(parsed, context, streams=False) as open_request:
             await self._turns.take(open_request.submit())
             while not open_request.is_finished:
