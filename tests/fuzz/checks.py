@@ -145,7 +145,12 @@ def _unreadable_is_in_it(
     given = {*_given(request), *terms}
     source = [character for character in readable.unreadable(content) if character not in given]
     output = [character for character in readable.unreadable(text) if character not in given]
-    if not request.decoding.glossary.entries or not any(_is_of_a_term(request, character) for character in source):
+    if any(_is_of_a_term(request, character) for character in source):
+        return
+    if request.decoding.temperature:  # letters are drawn that the vocabulary has by accident
+        drawn = iter(output)
+        assert all(character in drawn for character in source), "what cannot be read is lost"
+    else:
         assert output == source, f"what cannot be read is not the same: {''.join(source)!r}, {''.join(output)!r}"
 
 
