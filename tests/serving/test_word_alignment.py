@@ -39,10 +39,11 @@ def copied(tokenizer: Tokenizer, segment: ParsedSegment, order: list[int] | None
 
 
 def align(tokenizer: Tokenizer, content: ParsedContent, *hypotheses: Hypothesis) -> str:
-    parts = [
-        all_at_once(finished_part(segment, hypothesis, tokenizer))
-        for segment, hypothesis in zip(content.segments, hypotheses, strict=True)
-    ]
+    parts = []
+    for segment, hypothesis in zip(content.segments, hypotheses, strict=True):
+        part = all_at_once(finished_part(segment, hypothesis, tokenizer))
+        assert part
+        parts.append(part)
     return all_at_once(WordAligner(content, tokenizer).align(parts))
 
 
