@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test check format proto download train release export load siege bench bench-quick evaluate evaluate-texts
+.PHONY: help serve test check format proto download train release export load siege fuzz bench bench-quick evaluate evaluate-texts
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -52,6 +52,9 @@ load: $(VENV)/loadtest ## load every model alike, and compare latency and throug
 
 siege: $(VENV)/loadtest ## attack a server in every known way beside an honest client, in two minutes
 	$(BIN)/python -m loadtest.siege $(ARGS)
+
+fuzz: $(VENV)/everything ## translate 20,000 texts that nobody has thought of, and check all answers, in ten minutes
+	$(BIN)/python -m tests.fuzz $(ARGS)
 
 bench: $(VENV)/everything ## compare with CTranslate2 and PyTorch, offline and under load: build/bench.html
 	$(BIN)/python -m bench $(ARGS)

@@ -82,20 +82,23 @@ def groups_of(
     return groups
 
 
-def gaps_of(groups: Sequence[Group], aligned: Aligned, lowest: int = 0) -> Steps[list[int]]:
-    """For each group the number of output words before it, ascending from `lowest` on: of all such choices one that
-    costs least."""
+def gaps_of(groups: Sequence[Group], aligned: Aligned, lowest: int = 0, closed: Sequence[int] = ()) -> Steps[list[int]]:
+    """For each group the number of output words before it, ascending from `lowest` on and none of `closed`: of all such
+    choices one that costs least. The last gap is not closed."""
     source_end = _final_marks(aligned.source, aligned.source_words)
     output_end = _final_marks(aligned.output, aligned.output_words)
     num_output = len(aligned.output_words)
     fixed = {source_end: max(output_end, lowest)} if output_end < num_output else {}
     fixed |= {len(aligned.source_words): num_output, 0: lowest}
+    is_open = np.ones(num_output + 1, bool)
+    is_open[list(closed)] = False
+    fixed = {place: gap + int(is_open[gap:].argmax()) for place, gap in fixed.items()}
     yield
     gaps: list[int] = []
     for start in range(0, len(groups), _MAX_GROUPS_TOGETHER):
         costs: list[Float64] = []
         for number, group in enumerate(groups[start : start + _MAX_GROUPS_TOGETHER]):
-            costs.append(_costs(group, aligned, fixed.get(group.num_before)))
+            costs.append(np.where(is_open, _costs(group, aligned, fixed.get(group.num_before)), np.inf))
             if number % _GROUPS_A_STEP == _GROUPS_A_STEP - 1:
                 yield
         gaps += yield from _ascending(costs, gaps[-1] if gaps else lowest)

@@ -45,6 +45,8 @@ class Translated:
     """Whether the model's text is written in capitals."""
     num_given: int = 0
     """Code points at the output's beginning that are written as they are, with nothing but tags before or in them."""
+    terms: Sequence[Span] = ()
+    """Parts of the output that nothing but tags goes into."""
 
 
 @dataclass(frozen=True)
@@ -88,7 +90,11 @@ def place(translated: Translated) -> Steps[Placed]:
     aligned = Aligned(translated.source, source_words, output, output_words, alignment)
     groups = yield from groups_of(translated.protected, source_words, translated.segment.text)
     num_given_words = bisect.bisect_left(output_words, (translated.num_given,))
-    gaps = yield from gaps_of(groups, aligned, num_given_words)
+    closed: list[int] = []
+    for start, end in translated.terms:
+        closed += range(bisect.bisect_left(output_words, (start + 1,)), bisect.bisect_left(output_words, (end,)))
+        yield
+    gaps = yield from gaps_of(groups, aligned, num_given_words, closed)
     order = _ordered(groups, gaps, len(output_words))
     yield
     items = yield from _items(translated, aligned, order)

@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from google.protobuf import json_format
 from hypothesis import strategies as st
@@ -39,7 +39,10 @@ class Case(NamedTuple):
         return cls(request, beside, alone)
 
 
-def rarely(strategy: st.SearchStrategy[object], nothing: object, one_in: int = 8) -> st.SearchStrategy[object]:
+_Option = TypeVar("_Option")
+
+
+def _rarely(strategy: st.SearchStrategy[_Option], nothing: _Option, one_in: int = 8) -> st.SearchStrategy[_Option]:
     return st.integers(0, one_in - 1).flatmap(lambda number: strategy if number == one_in - 1 else st.just(nothing))
 
 
@@ -111,12 +114,12 @@ def options(draw: st.DrawFn, contents: Sequence[str], model: pb.Model) -> pb.Dec
             st.sampled_from(["beam_size", "num_hypotheses", "min_output_tokens", "top_k", "no_repeat_ngram_size"])
         )
         setattr(asked, name, draw(st.sampled_from([-1, 1, 7, 100_000])))
-    asked.max_output_tokens = draw(rarely(st.integers(1, 30), 0, 6))
+    asked.max_output_tokens = draw(_rarely(st.integers(1, 30), 0, 6))
     if kind != "wrong":
-        asked.min_output_tokens = draw(rarely(st.integers(0, asked.max_output_tokens or 12), 0))
-        asked.no_repeat_ngram_size = draw(rarely(st.integers(1, 3), 0))
-    asked.repetition_penalty = draw(rarely(st.sampled_from([1.5, 10.0]), 0.0))
-    asked.target_prefix = draw(rarely(_prefixes, "", 5))
+        asked.min_output_tokens = draw(_rarely(st.integers(0, asked.max_output_tokens or 12), 0))
+        asked.no_repeat_ngram_size = draw(_rarely(st.integers(1, 3), 0))
+    asked.repetition_penalty = draw(_rarely(st.sampled_from([1.5, 10.0]), 0.0))
+    asked.target_prefix = draw(_rarely(_prefixes, "", 5))
     if draw(st.integers(0, 5)) == 5:
         asked.forbidden_phrases.extend(draw(st.lists(texts.words | _targets | st.just("le"), max_size=3)))
     if kind != "sampling" and draw(st.integers(0, 3)) == 3:
@@ -128,23 +131,28 @@ def options(draw: st.DrawFn, contents: Sequence[str], model: pb.Model) -> pb.Dec
     return asked
 
 
+_splittings = st.sampled_from(["SENTENCE_SPLITTING_UNSPECIFIED"] * 3 + pb.SentenceSplitting.keys())
+
+
 @st.composite
 def _requests(draw: st.DrawFn, contents: Sequence[str], mime_type: str, model: pb.Model) -> pb.TranslateRequest:
     return pb.TranslateRequest(
         contents=contents,
         model=model.name,
         mime_type=mime_type,
-        split_sentences=draw(st.sampled_from([0, 0, 0, 1, 2, 3])),
-        do_not_translate=draw(rarely(st.lists(_parts(contents) | texts.words, max_size=3), [], 3)),
+        split_sentences=draw(_splittings),
+        do_not_translate=draw(_rarely(st.lists(_parts(contents) | texts.words, max_size=3), [], 3)),
         decoding=draw(options(contents, model)),
     )
 
 
 @st.composite
-def cases(draw: st.DrawFn, models: Sequence[pb.Model], num_contents: int) -> Case:
+def cases(
+    draw: st.DrawFn, models: Sequence[pb.Model], num_contents: int, mime_types: Sequence[str] = (PLAIN, "", HTML)
+) -> Case:
     """`num_contents`: of one request, at most."""
     model = draw(st.sampled_from(models))
-    mime_type = draw(st.sampled_from([PLAIN, "", HTML]))
+    mime_type = draw(st.sampled_from(mime_types))
     kinds = html_texts if mime_type == HTML else texts.plain_texts
     contents = draw(st.lists(kinds, min_size=1, max_size=num_contents))
     request = draw(_requests(contents, mime_type, model))

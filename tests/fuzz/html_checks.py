@@ -9,6 +9,9 @@ from server.text.html_tokens import RAW_TEXT, VOID, Kind, is_self_closing, token
 from tests.fakes import all_at_once
 from tests.fuzz.html_texts import UNTOUCHED
 
+_KEPT = re.compile(r"<(?:code|kbd|pre)\b|<[^>]*translate")
+"""Elements that are written as they are, where the words around them stand."""
+
 
 class _Text(HTMLParser):
     def __init__(self) -> None:
@@ -16,11 +19,12 @@ class _Text(HTMLParser):
         self.pieces: list[str] = []
 
     def handle_data(self, data: str) -> None:
-        self.pieces.append(data)
+        if self.cdata_elem is None:
+            self.pieces.append(data)
 
 
 def visible_text(content: str) -> str:
-    """All text that is between tags, with that of scripts."""
+    """All text that is between tags, but that of scripts."""
     reader = _Text()
     reader.feed(content)
     reader.close()
@@ -54,7 +58,7 @@ def paths(content: str, *, with_empty: bool) -> Counter[tuple[str, ...]] | None:
         elif token.kind is Kind.CLOSING:
             if not open_ or open_[-1][0] != token.name:
                 return None
-            if has_text.pop() or with_empty:
+            if (has_text.pop() or with_empty) and not any(_KEPT.match(each) for _, each in open_):
                 found[tuple(each for _, each in open_)] += 1
             open_.pop()
     return None if open_ else found

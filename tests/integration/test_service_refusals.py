@@ -257,6 +257,7 @@ def pair(content: str = "the cat", translated_text: str = "the cat") -> pb.Score
         (pb.ScoreRequest(pairs=[pair()] * 4), "pairs", "1 to 3 expected, got 4"),
         (pb.ScoreRequest(pairs=[pair(), pair(content="")]), "pairs[1].content", "a text that is not blank expected"),
         (pb.ScoreRequest(pairs=[pair(translated_text=" ")]), "pairs[0].translated_text", "a text that is not blank"),
+        (pb.ScoreRequest(pairs=[pair(content="\ufeff")]), "pairs[0].content", "a text with something to translate"),
         (
             pb.ScoreRequest(pairs=[pair(translated_text="x" * 501)]),
             "pairs[0].translated_text",

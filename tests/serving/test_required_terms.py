@@ -116,3 +116,26 @@ def test_a_source_term_that_the_vocabulary_lacks_is_found(models: Models) -> Non
     )
     [content] = all_at_once(parse_request(request, models, LIMITS)).contents
     assert [span.literal for _, span in content.segments[0].reading.protected] == ["犬"]
+
+
+@pytest.mark.parametrize("target", ["10²", "½", "ﬁn"])
+def test_a_target_of_which_the_tokenizer_makes_another_text_is_put_in_by_itself(models: Models, target: str) -> None:
+    [segment] = parse(models, "The cat sleeps.", cat=target).contents[0].segments
+    assert not segment.options.required_terms
+    assert [span.literal for _, span in segment.reading.protected] == [target]
+
+
+def test_blanks_around_a_target_make_no_other_text_of_it(models: Models) -> None:
+    [segment] = parse(models, "The cat sleeps.", cat=" the  dog ").contents[0].segments
+    assert len(segment.options.required_terms) == 1
+
+
+def test_a_target_in_html_is_no_markup(models: Models) -> None:
+    entry = pb.GlossaryEntry(source_term="cat", target_term="<b>猫")
+    options = pb.DecodingOptions(glossary=pb.Glossary(entries=[entry]))
+    request = pb.TranslateRequest(
+        contents=["The cat sleeps.", "<i>cat</i> &amp; <b>5</b>"], decoding=options, mime_type="text/html"
+    )
+    first, second = all_at_once(parse_request(request, models, LIMITS)).contents
+    assert [span.literal for _, span in first.segments[0].reading.protected] == ["&lt;b&gt;猫"]
+    assert second.translated([]) == "<i>&lt;b&gt;猫</i> &amp; <b>5</b>"

@@ -11,8 +11,20 @@ from hypothesis import strategies as st
 
 from server.text.markup import lay_out_html
 from server.text.segment import Protected
+from server.text.segments import cut
 from server.text.steps import Steps
-from tests.text.laid_out_html import PAGE, check, find_protected, find_segments, read, tags_of, written
+from tests.text.laid_out_html import (
+    PAGE,
+    check,
+    find_protected,
+    find_segments,
+    read,
+    run,
+    segments_of,
+    tags_of,
+    written,
+    written_segment,
+)
 
 words = st.sampled_from(
     [
@@ -122,3 +134,35 @@ def time_steps(content: str) -> list[float]:
         times.append(time.perf_counter())
     times.append(time.perf_counter())
     return [later - earlier for earlier, later in pairwise(times)]
+
+
+pieces_of_a_line = st.sampled_from(
+    [
+        "word",
+        "two words",
+        "&amp; ",
+        "&nbsp;x",
+        "<b>",
+        "</b>",
+        "<i>",
+        "</i>",
+        "<img>",
+        " ",
+        "  ",
+        "<u>x</u>",
+        " <b> y</b>",
+    ]
+)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(pieces_of_a_line, min_size=8, max_size=50).map("".join))
+def test_a_sentence_that_is_cut_has_its_tags(content: str) -> None:
+    for segment in segments_of(content):
+        text, end = "", segment.start
+        for part in run(cut(segment, lambda text: len(text) // 3 + 1, 5)):
+            assert end <= part.start <= part.end
+            text += content[end : part.start] + written_segment(part)
+            end = part.end
+        assert end == segment.end
+        assert sorted(tags_of(text)) == sorted(tags_of(content[segment.start : end]))

@@ -1,10 +1,25 @@
 """HTML as sentences with the tags that stand in them."""
 
+import dataclasses
+import re
+
 import pytest
 
-from server.text.markup import escape
+from server.text.markup import escape, write_untranslated
 from server.text.segment import Element, Protected, Segment
-from tests.text.laid_out_html import PAGE, check, read, segment_of, segments_of, shape, tags_of, texts, written
+from tests.text.laid_out_html import (
+    PAGE,
+    check,
+    lay_out,
+    read,
+    run,
+    segment_of,
+    segments_of,
+    shape,
+    tags_of,
+    texts,
+    written,
+)
 
 
 def test_a_page_is_its_sentences_between_markup_that_is_kept_as_it_is() -> None:
@@ -146,3 +161,26 @@ def test_contents_without_words_have_no_segments() -> None:
 
 def test_escaped_text_has_its_quotation_marks() -> None:
     assert escape("\"a\" < 'b' & c > d") == "\"a\" &lt; 'b' &amp; c &gt; d"
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        ("<i>dog</i> &amp; <b>dog</b>", "<i>X</i> &amp; <b>X</b>"),
+        ("the <b>big <i>dog</i></b> <img> &lt; 5", "the <b>X</b><i></i> <img> &lt; 5"),
+        ("<u>dog</u><br>", "<u>X</u><br>"),
+        ("big dog", "X"),
+        ("a big <b>dog</b>!", "a X<b></b>!"),
+        ("a <b>big</b> dog!", "a <b>X</b>!"),
+        ("a <b>big</b> <i>dog</i>!", "a <b>X</b><i></i>!"),
+        ("<b>a big</b> dog, dog", "<b>a X</b>, X"),
+    ],
+)
+def test_what_is_not_translated_is_written_with_its_tags(content: str, expected: str) -> None:
+    layout = lay_out(content)
+    for number, part in enumerate(layout):
+        if isinstance(part, Segment):
+            terms = [Protected(*match.span(), "X") for match in re.finditer("(?:big )?dog", part.text)]
+            protected = tuple(sorted([*part.protected, *terms]))
+            layout[number] = run(write_untranslated(dataclasses.replace(part, protected=protected)))
+    assert "".join(map(str, layout)) == expected

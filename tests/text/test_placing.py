@@ -143,3 +143,59 @@ def test_what_has_nothing_to_be_placed_is_as_the_model_wrote_it() -> None:
     assert all_at_once(place(Translated(segment, segment.text, range(11), (), (), "un  chien <b>"))) == Placed(
         "un  chien <b>", range(14), ()
     )
+
+
+@pytest.mark.parametrize(
+    ("marked", "output", "given", "expected"),
+    [
+        ("⟦☎⟧ dog", "Le chien", "Le", "Le ☎ chien"),
+        ("⟦☎⟧ dog", "Le  chien", "Le  ", "Le  ☎ chien"),
+        ("⟦☎⟧ dog", "pommes", "pom", "pommes ☎"),
+        ("⟦☎⟧", "Le.", "Le.", "Le. ☎"),
+        ("dog ⟦☎⟧ runs.", "Le chien court.", "Le chien court", "Le chien court ☎."),
+        ("⟦☎⟧dog", "\u200bchien", "\u200b", "\u200b☎chien"),
+    ],
+)
+def test_nothing_comes_before_what_was_given(marked: str, output: str, given: str, expected: str) -> None:
+    translated = replace(with_output(taken_out(marked), output), num_given=len(given))
+    result = all_at_once(place(translated))
+    assert result.text == expected
+    check(translated, result)
+
+
+def test_what_was_given_is_not_in_capitals() -> None:
+    translated = replace(with_output(taken_out("THE ⟦{0}⟧ DOG"), "le chien"), num_given=4, is_upper=True)
+    assert all_at_once(place(translated)).text == "le cHIEN {0}"
+
+
+@pytest.mark.parametrize(
+    ("marked", "output", "pairs", "term", "expected"),
+    [
+        ("the ⟦#s⟧ dog", "le gros chien", "0-0 0-1 1-2", "le gros chien", "le gros chien #s"),
+        ("the ⟦#s⟧ dog", "le gros chien", "0-0 0-1 1-2", "gros chien", "le #s gros chien"),
+        ("dog ⟦#s⟧ dog", "le chien le chien", "0-0 0-1 1-2 1-3", "le chien", "le chien #s le chien"),
+        ("dog ⟦#s⟧.", "chien etc.", "0-0 1-1", "etc.", "chien etc. #s"),
+    ],
+)
+def test_nothing_goes_into_a_term(marked: str, output: str, pairs: str, term: str, expected: str) -> None:
+    terms = [(at, at + len(term)) for at in range(len(output)) if output.startswith(term, at)]
+    translated = replace(with_output(taken_out(marked), output, pairs), terms=terms)
+    result = all_at_once(place(translated))
+    assert result.text == expected
+    check(translated, result)
+
+
+@pytest.mark.parametrize(
+    ("marked", "output", "pairs", "expected"),
+    [
+        ("dog ⟦<b>⟧ <a>big</a>", "gros chien", "1-0 0-1", "gros chien <b><a></a>"),
+        ("<a>dog</a> ⟦<b>⟧ big", "gros chien", "1-0 0-1", "gros <a>chien</a> <b>"),
+        ("dog ⟦<b>⟧ <a>big</a>", "chien gros", "0-0 1-1", "chien <b> <a>gros</a>"),
+        ("dog ⟦<br>⟧ <a>big</a>", "gros chien", "1-0 0-1", "<a>gros</a> chien <br>"),
+        ("dog ⟦<b></b>⟧ <a>big</a>", "gros chien", "1-0 0-1", "<a>gros</a> chien <b></b>"),
+    ],
+)
+def test_no_element_goes_over_a_tag_whose_partner_is_elsewhere(
+    marked: str, output: str, pairs: str, expected: str
+) -> None:
+    assert placed(marked, output, pairs, is_html=True) == expected

@@ -109,6 +109,8 @@ def _parse_pair(
         if not text.strip():
             raise InvalidRequest(name, f"a text that is not blank expected, got {shown(text)}")
     sources = yield from _sentences(pair.content, model.manifest.source_language, Splitting.SENTENCES)
+    if not sources:
+        raise InvalidRequest(source_field, f"a text with something to translate expected, got {shown(pair.content)}")
     splitting = Splitting.SENTENCES if len(sources) > 1 else Splitting.NONE
     targets = yield from _sentences(pair.translated_text, model.manifest.target_language, splitting)
     if len(targets) != len(sources):

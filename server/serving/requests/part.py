@@ -76,6 +76,7 @@ def finished_part(segment: ParsedSegment, hypothesis: Hypothesis, tokenizer: Tok
             attention,
             reading.is_upper,
             num_given=len(segment.prefix),
+            terms=(yield from _find_terms(segment, text, tokenizer)),
         )
     )
     return Part(placed.text, hypothesis, placed)
@@ -101,6 +102,19 @@ def written_spans(segment: ParsedSegment, output_ids: list[int], tokenizer: Toke
     num_forced = len(segment.options.prefix)
     shift = len(_written(segment, output_ids, tokenizer)) - len(text)
     return [(0, len(segment.prefix))] * num_forced + [(start + shift, end + shift) for start, end in spans[num_forced:]]
+
+
+def _find_terms(segment: ParsedSegment, text: str, tokenizer: Tokenizer) -> Steps[Spans]:
+    """Where the glossary's terms are in what the model wrote."""
+    spans: Spans = []
+    for term in {tokenizer.decode(list(term.ids)) for term in segment.options.required_terms}:
+        start = text.find(term)
+        while start >= 0:
+            spans.append((start, start + len(term)))
+            start = text.find(term, start + len(term))
+            yield
+        yield
+    return spans
 
 
 def _written(segment: ParsedSegment, output_ids: list[int], tokenizer: Tokenizer) -> str:

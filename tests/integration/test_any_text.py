@@ -1,0 +1,62 @@
+"""Any texts, under all options together: what is true of every answer. These are some 600 texts, always the same ones;
+`make fuzz` has new ones each time, for the shipped models."""
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+
+from seq2serve.pb import translation_pb2 as pb
+from server.serving.models.repository import read_repository
+from tests.fuzz.attempt import Attempt
+from tests.fuzz.cases import HTML, PLAIN, Case, cases
+from tests.fuzz.checks import Readable
+from tests.fuzz.reduction import reduced
+from tests.integration.served import Served, serving
+
+MODELS = ("transformer-en-fr", "lstm_attention-en-fr")
+
+
+class Attempted:
+    def __init__(self, runner: asyncio.Runner, attempt: Attempt, models: list[pb.Model]) -> None:
+        self._runner = runner
+        self._attempt = attempt
+        self.models = models
+
+    def problem(self, case: Case) -> str:
+        """What is wrong with a case; empty if nothing is."""
+        try:
+            self._runner.run(self._attempt.check(case))
+        except AssertionError as error:
+            return str(error) or repr(error)
+        return ""
+
+
+@pytest.fixture(scope="module")
+def attempted(model_repository: Path) -> Iterator[Attempted]:
+    """A server in an event loop of its own, which runs while a case is checked."""
+    with asyncio.Runner() as runner:
+        context = serving(model_repository)
+        served: Served = runner.run(context.__aenter__())
+        listed = runner.run(_list(served))
+        readable = {bundle.manifest.name: Readable(bundle) for bundle in read_repository(model_repository)}
+        yield Attempted(runner, Attempt(served.stub, readable), [each for each in listed if each.name in MODELS])
+        runner.run(context.__aexit__(None, None, None))
+
+
+async def _list(served: Served) -> list[pb.Model]:
+    return list((await served.stub.ListModels(pb.ListModelsRequest())).models)
+
+
+@pytest.mark.parametrize("mime_type", [PLAIN, HTML])
+@settings(max_examples=35, derandomize=True, phases=[Phase.generate], suppress_health_check=list(HealthCheck))
+@given(data=st.data())
+def test_any_texts_are_translated_as_the_contract_says(
+    attempted: Attempted, mime_type: str, data: st.DataObject
+) -> None:
+    case = data.draw(cases(attempted.models, 10, [mime_type]))
+    if problem := attempted.problem(case):
+        pytest.fail(f"{problem}\n{reduced(case, lambda smaller: attempted.problem(smaller) == problem).line()}")
