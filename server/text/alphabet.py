@@ -3,7 +3,7 @@
 import re
 import unicodedata
 from collections import Counter
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 from server.text.pieces import WORD_START
 from server.text.tokenizer import Tokenizer
@@ -22,6 +22,8 @@ MAX_CLUSTER = 32
 
 _MAX_CACHED = 8192
 _MIN_LETTERS = 10
+_NAMES = ("Tom", "Mary", "Anna", "Paul", "Martin", "David")
+"""Names that are the same in many languages."""
 _NAME_RATIO = 4
 """How many times nearer to the vocabulary's beginning a word has to be with a capital than without: words that begin
 many sentences are frequent with a capital as well."""
@@ -58,6 +60,15 @@ class Alphabet:
         self._lacks = lru_cache(_MAX_CACHED)(self._find_out)
         self.is_name = lru_cache(_MAX_CACHED)(self._is_name)
         """Whether a word, given in small letters, is mostly written with a capital."""
+
+    @cached_property
+    def name(self) -> str | None:
+        """A name that the vocabulary has in few pieces; None where it has none in one or two."""
+        names = [name for name in _NAMES if self.has_all(name)]
+        num_pieces, number = min(
+            ((len(self._tokenizer.encode(name)) - 1, number) for number, name in enumerate(names)), default=(0, 0)
+        )
+        return names[number] if num_pieces in (1, 2) else None
 
     def has_all(self, text: str) -> bool:
         """Whether the vocabulary has every character of a text as it is written; quick."""

@@ -316,3 +316,26 @@ async def test_what_is_streamed_is_what_is_answered(served: Served, model: str) 
         assert "".join(message.text_delta for message in own) == translation.translated_text
         assert own[-1].translation.translated_text == translation.translated_text
         assert list(own[-1].translation.segments) == list(translation.segments)
+
+
+async def test_a_span_may_be_a_word_of_its_sentence(served: Served) -> None:
+    sentences = ["{} is sleeping.", "They eat with {} every morning."]
+    for placeholder in ("{name}", "李明"):
+        outputs = await translated(served, *(sentence.format(placeholder) for sentence in sentences))
+        plain = await translated(served, *(sentence.format("Tom") for sentence in sentences))
+        assert outputs == [output.replace("Tom", placeholder) for output in plain]
+
+
+async def test_a_segment_that_is_decoded_twice_is_told_once_with_its_own_tokens(served: Served) -> None:
+    decoding = {"return_alignment": True, "return_token_scores": True, "beam_size": 4, "num_hypotheses": 3}
+    [translation] = (
+        await served.translate("{name} is sleeping.", model="transformer-en-fr", decoding=decoding)
+    ).translations
+    assert translation.translated_text == "{name} dort."
+    assert len({hypothesis.translated_text for hypothesis in translation.hypotheses}) == len(translation.hypotheses)
+    best = translation.hypotheses[0]
+    assert best.word_alignment.split()[0] == "0-0"
+    assert all(len(token.alignment) == len(translation.source_tokens) for token in best.tokens)
+    messages = await served.stream("{name} is sleeping.", model="transformer-en-fr", decoding=decoding)
+    told = [token for message in messages for token in message.tokens]
+    assert [token.token for token in told] == [token.token for token in best.tokens]

@@ -37,6 +37,17 @@ async def surrounded() -> AsyncIterator[Surrounded]:
         yield made
 
 
+async def was_counted(
+    surrounded: Surrounded, code: str, method: str = "Translate", service: str = SERVICE, number: int = 1
+) -> None:
+    """A call is counted a moment after its answer is sent."""
+
+    async def is_counted() -> bool:
+        return sample(surrounded, code, method, service) == number
+
+    await eventually(is_counted)
+
+
 methods = pytest.mark.parametrize("method", ["Translate", "StreamTranslate"])
 
 
@@ -176,10 +187,7 @@ async def test_a_call_is_counted_by_how_it_ended(surrounded: Surrounded, ending:
     if ending == "Canceled":
         call.cancel()
 
-    async def is_counted() -> bool:
-        return sample(surrounded, ending, "Method", "waiting.Service") == 1
-
-    await eventually(is_counted)
+    await was_counted(surrounded, ending, "Method", "waiting.Service")
 
 
 async def test_a_stream_that_is_cancelled_while_a_message_is_sent_is_counted_as_cancelled(
@@ -223,7 +231,7 @@ async def test_a_message_that_cannot_be_parsed_is_an_invalid_request_of_one_log_
     assert code is grpc.StatusCode.INVALID_ARGUMENT
     assert "request: a message of the contract expected" in text
     assert details["RequestInfo"] == RequestInfo(request_id="bad-1")
-    assert sample(surrounded, "InvalidArgument") == 1
+    await was_counted(surrounded, "InvalidArgument")
     [line] = [record.getMessage() for record in caplog.records if record.name.startswith("server")]
     assert "bad-1" in line
     assert "Traceback" not in caplog.text
@@ -239,7 +247,7 @@ async def test_an_unknown_method_is_refused_and_counted_under_no_name_of_the_cli
     for method in (f"/{SERVICE}/Nope", "/no.Service/Nope"):
         code, _, _ = await refusal(cast(Any, surrounded.channel.unary_unary(method))(b"", timeout=PATIENCE))
         assert code is grpc.StatusCode.UNIMPLEMENTED
-    assert sample(surrounded, "Unimplemented", "unknown", "unknown") == 2
+    await was_counted(surrounded, "Unimplemented", "unknown", "unknown", number=2)
 
 
 async def test_a_method_that_the_service_does_not_have_is_unimplemented(surrounded: Surrounded) -> None:
@@ -267,9 +275,6 @@ async def test_a_call_that_is_over_already_logs_nothing(
     await asyncio.wait_for(begun.wait(), PATIENCE)
     call.cancel()
 
-    async def is_counted() -> bool:
-        return sample(surrounded, "InvalidArgument") == 1
-
-    await eventually(is_counted)
+    await was_counted(surrounded, "InvalidArgument")
     await asyncio.sleep(0.05)  # gRPC would log after that what the call has raised
     assert caplog.text == ""

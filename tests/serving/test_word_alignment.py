@@ -2,13 +2,13 @@
 
 import numpy as np
 import pytest
-from server.text.reading import Reading
 
 from server.messages.hypothesis import Ending, Hypothesis
 from server.messages.options import DecodingOptions
 from server.serving.requests.parsed import GivenTranslation, ParsedContent, ParsedSegment
 from server.serving.requests.part import finished_part
 from server.serving.requests.word_alignment import WordAligner
+from server.text.reading import Reading
 from server.text.segment import Protected, Segment
 from server.text.tokenizer import Tokenizer
 from tests.fakes import all_at_once
@@ -39,10 +39,11 @@ def copied(tokenizer: Tokenizer, segment: ParsedSegment, order: list[int] | None
 
 
 def align(tokenizer: Tokenizer, content: ParsedContent, *hypotheses: Hypothesis) -> str:
-    parts = [
-        all_at_once(finished_part(segment, hypothesis, tokenizer))
-        for segment, hypothesis in zip(content.segments, hypotheses, strict=True)
-    ]
+    parts = []
+    for segment, hypothesis in zip(content.segments, hypotheses, strict=True):
+        part = all_at_once(finished_part(segment, hypothesis, tokenizer))
+        assert part
+        parts.append(part)
     return all_at_once(WordAligner(content, tokenizer).align(parts))
 
 

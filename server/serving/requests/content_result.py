@@ -20,6 +20,10 @@ _REASONS = {
 }
 """How a content ended: the last of these that one of its segments ended with."""
 
+_LEAST_GAIN = 0.5
+"""Nats by which a translation with a name in place of a protected span has to be more probable than one without: less
+lets it win by chance where the span is no word of the sentence (measured in docs/quality.md)."""
+
 
 class Delta(NamedTuple):
     """What of a content was not told before, as it was at one moment: later events do not change it."""
@@ -42,37 +46,66 @@ class ContentResult:
         self._tokenizer = tokenizer
         self._tells_alignment = tells_alignment
         self._tells_log_probs = bool(self._segments) and self._segments[0].options.token_log_probs
-        self._certain = [Hypothesis() for _ in self._segments]
-        """What was told so far of each unfinished segment."""
+        self._sentences = content.sentences
+        self._certain = [Hypothesis() for _ in self._sentences]
+        """What was told so far of each unfinished sentence."""
         self._ended: dict[int, list[Hypothesis]] = {}
-        """Hypotheses of finished segments that are no texts yet, by the segment's number."""
+        """Hypotheses of finished sentences that are no texts yet, by the sentence's number."""
         self._parts: list[list[Part]] = [[] for _ in self._segments]
         """Of finished segments the best hypotheses as texts, the best first, no text twice. More of one segment than
         there are to be of all together are in none of the best combinations."""
         self._num_characters_sent = 0
         self._num_tokens_sent = 0
 
-    def update(self, segment: int, event: Written | Finished) -> None:
+    def update(self, number: int, event: Written | Finished) -> None:
+        """`number`: of the content's sentences."""
         if isinstance(event, Finished):
-            self._ended[segment] = event.hypotheses
+            self._ended[number] = event.hypotheses
         else:
-            certain = self._certain[segment]
+            certain = self._certain[number]
             certain.output_ids += event.part.output_ids
             certain.token_log_probs += event.part.token_log_probs
             certain.attention += event.part.attention
 
     def settle(self) -> Steps[None]:
         """Make texts of what has ended; to be done before anything is taken or written."""
-        while self._ended:
-            number, hypotheses = self._ended.popitem()
-            by_text: dict[str, Part] = {}
-            for hypothesis in hypotheses:
-                part = yield from finished_part(self._segments[number], hypothesis, self._tokenizer)
+        for number in sorted(self._ended):
+            if number >= len(self._segments):
+                break  # alternatives wait for the segments that they belong to
+            alternative = self._segments[number].alternative
+            if alternative is None:
+                self._parts[number] = yield from self._texts(self._segments[number], self._ended.pop(number))
+                continue
+            second = next(index for index, sentence in enumerate(self._sentences) if sentence is alternative)
+            if second in self._ended:
+                hypotheses, others = self._ended.pop(number), self._ended.pop(second)
+                yield from self._choose(number, alternative, hypotheses, others)
+
+    def _choose(
+        self, number: int, alternative: ParsedSegment, hypotheses: list[Hypothesis], others: list[Hypothesis]
+    ) -> Steps[None]:
+        """Take the alternative if the model finds it more probable than the segment without the span, although it is
+        longer, and has copied the name."""
+        if others[0].log_prob >= hypotheses[0].log_prob + _LEAST_GAIN:
+            parts = yield from self._texts(alternative, others)
+            if parts and parts[0].hypothesis is others[0]:
+                self._content = self._content.choosing(alternative)
+                self._segments = self._content.segments
+                self._parts[number] = parts
+                return
+        self._parts[number] = yield from self._texts(self._segments[number], hypotheses)
+
+    def _texts(self, segment: ParsedSegment, hypotheses: list[Hypothesis]) -> Steps[list[Part]]:
+        """As many as are to be answered, the best first, no text twice."""
+        by_text: dict[str, Part] = {}
+        for hypothesis in hypotheses:
+            part = yield from finished_part(segment, hypothesis, self._tokenizer)
+            if part:
                 by_text.setdefault(part.text, part)
-                if len(by_text) == self._num_hypotheses:
-                    break
-                yield
-            self._parts[number] = list(by_text.values())
+            if len(by_text) == self._num_hypotheses:
+                break
+            yield
+        return list(by_text.values())
 
     @property
     def is_finished(self) -> bool:
@@ -95,7 +128,8 @@ class ContentResult:
                 continue
             if streams(item):
                 texts.append(beginning(item, certain.output_ids, self._tokenizer))
-            hypotheses.append(certain)
+            if not item.alternative:
+                hypotheses.append(certain)
             break
         delta = "".join(texts)[self._num_characters_sent :]
         self._num_characters_sent += len(delta)

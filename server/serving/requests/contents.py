@@ -6,11 +6,13 @@ from collections.abc import Sequence
 from server.errors import InvalidRequest
 from server.serving.requests.options import RequestedOptions
 from server.serving.requests.parsed import KeptSegment, ParsedContent, ParsedSegment
+from server.serving.requests.required_terms import FoundTerms
 from server.text.markup import lay_out_html, write_untranslated
 from server.text.protected import find_protected
 from server.text.reading import Reading, read
 from server.text.segment import Layout, Protected, Segment
 from server.text.segments import Splitting, cut, find_segments, lay_out
+from server.text.stand_in import with_stand_in
 from server.text.steps import Steps
 
 
@@ -29,7 +31,7 @@ class ContentParser:
         self._do_not_translate = do_not_translate
 
     def parse(self, text: str, field: str, max_segments: int) -> Steps[ParsedContent]:
-        """`max_segments`: where it has more, the rest is not parsed, for the request will be refused.
+        """`max_segments`: where it has more to decode, the rest is not parsed, for the request will be refused.
 
         Raises InvalidRequest where what the options require does not fit.
         """
@@ -44,7 +46,7 @@ class ContentParser:
                 continue
             yield
             parsed = yield from self._parse_segment(item, num_segments == 0, field, text, self._max_source_tokens)
-            num_segments += sum(isinstance(one, ParsedSegment) for one in parsed)
+            num_segments += sum(1 + (one.alternative is not None) for one in parsed if isinstance(one, ParsedSegment))
             items += parsed
         return ParsedContent(text, tuple(items))
 
@@ -101,7 +103,27 @@ class ContentParser:
             needs_alignment=self._model.manifest.alignment is not None and needs_alignment(segment, reading),
             field=field,
         )
-        return ParsedSegment(segment, reading, source_ids, own, prefix=options.prefix if is_first else "")
+        parsed = ParsedSegment(segment, reading, source_ids, own, prefix=options.prefix if is_first else "")
+        return dataclasses.replace(parsed, alternative=self._alternative(parsed, found, is_first, field))
+
+    def _alternative(
+        self, parsed: ParsedSegment, found: FoundTerms | None, is_first: bool, field: str
+    ) -> ParsedSegment | None:
+        """The segment with a name in place of a protected span, where that may be a word of the sentence. Samples have
+        none, as the better of two is no sample."""
+        options, segment = self._options, parsed.segment
+        if segment.elements or segment.is_html or options.common.num_samples:
+            return None
+        whole = with_stand_in(parsed.reading, self._model.alphabet)
+        if whole is None:
+            return None
+        reading, stand_in = whole
+        source_ids = self._model.tokenizer.encode(reading.text)
+        if len(source_ids) > self._max_source_tokens:
+            return None
+        required = options.terms.required(found, reading) if options.terms and found else ()
+        own = options.for_segment(source_ids, required, is_first, needs_alignment=False, field=field)
+        return ParsedSegment(segment, reading, source_ids, own, parsed.prefix, stand_in=stand_in)
 
 
 def needs_alignment(segment: Segment, reading: Reading) -> bool:

@@ -64,8 +64,8 @@ class OpenRequest:
         self._open_cost = 0
         self._keys: dict[tuple[int, int], bytes] = {}
         """Of the cache, where there is one: by content, and segment of it."""
-        self._segments = [content.segments for content in request.contents]
-        self._num_open = sum(map(len, self._segments))
+        self._sentences = [content.sentences for content in request.contents]
+        self._num_open = sum(map(len, self._sentences))
         self._news: dict[int, None] = {}
         """Contents with news, in order."""
         self._error: TranslationError | None = None
@@ -93,11 +93,11 @@ class OpenRequest:
     def submit(self) -> Steps[None]:
         """Raises Overloaded, NotServing or EngineLost."""
         sentences = []
-        for index, segments in enumerate(self._segments):
-            if not segments:  # all that there will be is known already
+        for index, parsed in enumerate(self._sentences):
+            if not parsed:  # all that there will be is known already
                 self._news[index] = None
                 self._changed.set()
-            for number, segment in enumerate(segments):
+            for number, segment in enumerate(parsed):
                 yield
                 listener = self._listener(index, number)
                 known = None
@@ -160,7 +160,7 @@ class OpenRequest:
         self._news[index] = None
         if isinstance(event, Finished):
             self._num_open -= 1
-            cost = _cost(self._segments[index][number])
+            cost = _cost(self._sentences[index][number])
             if self._open_cost:  # else it is from the cache
                 self._open_cost -= cost
                 self._backlog.remove(self._caller, cost, is_done=True)

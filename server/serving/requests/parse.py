@@ -64,7 +64,7 @@ def parse_request(message: pb.TranslateRequest, models: Models, limits: RequestL
     for index, text in enumerate(message.contents):
         content = yield from parser.parse(text, f"contents[{index}]", limits.max_segments - num_segments)
         contents.append(content)
-        num_segments += len(content.segments)
+        num_segments += len(content.sentences)
         if num_segments > limits.max_segments:
             so_far = f"{num_segments} or more in the first {index + 1} contents"
             raise InvalidRequest("contents", f"at most {limits.max_segments} segments expected, got {so_far}")

@@ -1,12 +1,13 @@
 """A valid request: each content as what is written as it is, what is kept, and what is decoded."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from server.messages.options import DecodingOptions
 from server.serving.models.catalogue import ServedModel
 from server.text.reading import Reading
 from server.text.segment import Segment
+from server.text.stand_in import StandIn
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,10 @@ class ParsedSegment:
     """Text that the translation begins with, as it was given; `options.prefix` is what the model is made to write."""
     given: GivenTranslation | None = None
     """Set where a translation is scored."""
+    stand_in: StandIn | None = None
+    """What the source has in place of a protected span."""
+    alternative: "ParsedSegment | None" = None
+    """The same segment with a name in place of a protected span. Both are decoded, and one of them is answered."""
 
 
 @dataclass(frozen=True)
@@ -56,8 +61,22 @@ class ParsedContent:
 
     @property
     def segments(self) -> list[ParsedSegment]:
-        """What is decoded, in order."""
+        """What is translated by decoding, in order."""
         return [item for item in self.items if isinstance(item, ParsedSegment)]
+
+    @property
+    def sentences(self) -> list[ParsedSegment]:
+        """What is decoded: the segments in order, and behind them their alternatives."""
+        segments = self.segments
+        return [*segments, *(segment.alternative for segment in segments if segment.alternative)]
+
+    def choosing(self, alternative: ParsedSegment) -> "ParsedContent":
+        """The same content, with an alternative in place of the segment whose it is."""
+        items = tuple(
+            alternative if isinstance(item, ParsedSegment) and item.alternative is alternative else item
+            for item in self.items
+        )
+        return replace(self, items=items)
 
     def translated(self, translations: Iterable[str]) -> str:
         """The whole translation, from those of the segments."""

@@ -9,6 +9,7 @@ from server.messages.hypothesis import Hypothesis
 from server.serving.requests.parsed import ParsedSegment
 from server.text.markup import escape
 from server.text.placing import Placed, Translated, place
+from server.text.stand_in import StandIn
 from server.text.steps import Steps
 from server.text.tokenizer import Tokenizer
 
@@ -42,11 +43,14 @@ def beginning(segment: ParsedSegment, output_ids: Sequence[int], tokenizer: Toke
     return escape(text) if segment.segment.is_html else text
 
 
-def finished_part(segment: ParsedSegment, hypothesis: Hypothesis, tokenizer: Tokenizer) -> Steps[Part]:
-    """A finished hypothesis; the text of one that was given is left empty."""
+def finished_part(segment: ParsedSegment, hypothesis: Hypothesis, tokenizer: Tokenizer) -> Steps[Part | None]:
+    """A finished hypothesis; the text of one that was given is left empty. None where the model has not copied the name
+    that stands in for a span."""
     if segment.given:
         return Part("", hypothesis)
     text = _written(segment, hypothesis.output_ids, tokenizer)
+    if segment.stand_in:
+        return _with_span(text, segment.stand_in, hypothesis)
     if streams(segment) and not segment.segment.is_html:
         return Part(text, hypothesis)
     source_spans: Spans = []
@@ -76,6 +80,18 @@ def finished_part(segment: ParsedSegment, hypothesis: Hypothesis, tokenizer: Tok
         )
     )
     return Part(placed.text, hypothesis, placed)
+
+
+def _with_span(text: str, stand_in: StandIn, hypothesis: Hypothesis) -> Part | None:
+    """What the model wrote, the span in place of the name."""
+    start = stand_in.position(text)
+    if start is None:
+        return None
+    literal, end = stand_in.span.literal, start + len(stand_in.name)
+    span = (start, start + len(literal))
+    offsets = [*range(start), *[start] * len(stand_in.name), *range(span[1], span[1] + len(text) - end + 1)]
+    whole = text[:start] + literal + text[end:]
+    return Part(whole, hypothesis, Placed(whole, offsets, (span,)))
 
 
 def written_spans(segment: ParsedSegment, output_ids: list[int], tokenizer: Tokenizer) -> Spans:

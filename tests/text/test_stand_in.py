@@ -1,0 +1,76 @@
+"""Names in place of protected spans."""
+
+from pathlib import Path
+
+import pytest
+
+from server.text.alphabet import Alphabet
+from server.text.protected import find_protected
+from server.text.reading import Reading, read
+from server.text.segment import Segment
+from server.text.sentencepieces import SentencePieceTokenizer
+from server.text.stand_in import StandIn, with_stand_in
+from tests.fakes import all_at_once
+
+TOKENIZER = Path(__file__).parents[2] / "model_repository" / "transformer-en-fr" / "1" / "tokenizer.model"
+
+
+@pytest.fixture(scope="module")
+def alphabet() -> Alphabet:
+    return Alphabet(SentencePieceTokenizer(TOKENIZER, eos=2))
+
+
+def whole(text: str, alphabet: Alphabet, *kept: str) -> tuple[Reading, StandIn] | None:
+    protected = all_at_once(find_protected(text, kept))
+    segment = Segment(text, range(len(text) + 1), tuple(protected))
+    return with_stand_in(all_at_once(read(segment, alphabet)), alphabet)
+
+
+@pytest.mark.parametrize(
+    ("text", "read_text"),
+    [
+        ("{name} is sleeping.", "Tom is sleeping."),
+        ("The man says {name} to the dog.", "The man says Tom to the dog."),
+        ("I gave it to {name}.", "I gave it to Tom."),
+        ("I gave it to {name}", "I gave it to Tom"),
+        ("Hello, {name}!", "Hello, Tom!"),
+        ("The man says Привет to the dog.", "The man says Tom to the dog."),
+        ("Visit https://example.com/a?b=1 for more.", "Visit Tom for more."),
+        ("{name}'s dog runs.", "Tom's dog runs."),
+    ],
+)
+def test_a_name_stands_where_the_span_stood(text: str, read_text: str, alphabet: Alphabet) -> None:
+    found = whole(text, alphabet)
+    assert found
+    reading, stand_in = found
+    assert reading.text == read_text
+    assert stand_in.name == "Tom"
+    assert len(reading.origins) == len(reading.text) + 1
+    assert list(reading.origins) == sorted(reading.origins)
+    at = reading.text.index("Tom")
+    assert reading.origins[at] == text.index(stand_in.span.literal)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "A dog runs.",
+        "I love dogs 🐶",
+        "{name} and {other} are sleeping.",
+        "Tom and {name} are sleeping.",
+        "{name} IS SLEEPING.",
+        "<b>A dog runs.",
+    ],
+)
+def test_what_is_no_word_of_the_sentence_has_no_name_in_its_place(text: str, alphabet: Alphabet) -> None:
+    assert whole(text, alphabet) is None
+
+
+@pytest.mark.parametrize(
+    ("output", "position"), [("Tom dort.", 0), ("L'ami de Tom dort.", 9), ("Tomate.", None), ("Il dort.", None)]
+)
+def test_a_name_counts_where_it_is_copied_once(output: str, position: int | None, alphabet: Alphabet) -> None:
+    found = whole("{name} is sleeping.", alphabet)
+    assert found
+    assert found[1].position(output) == position
+    assert found[1].position(f"{output} Tom et Tom.") is None
