@@ -55,8 +55,8 @@ _OPENING = frozenset("'\"“‘«„(")
 
 _BLANKS = [*map(chr, range(32)), "\x7f", *filter(str.isspace, map(chr, range(128, 0x3001)))]
 _AS_PLAIN = str.maketrans({"…": ".", **dict.fromkeys(_BLANKS, " ")})
-"""What sentencex does not know: an ellipsis that is one character, control characters between sentences, and white space
-of more than one byte, which it takes for one byte behind a single letter."""
+"""What sentencex does not know: an ellipsis that is one character, control characters between sentences, and white
+space of more than one byte, at which it fails behind a single letter."""
 
 _WINDOW = 2_000
 """Characters of a line that sentencex gets at once: it takes time that grows with the addresses times the ends."""
