@@ -2,13 +2,13 @@
 
 import numpy as np
 import pytest
-from server.text.reading import Reading
 
 from server.messages.hypothesis import Ending, Hypothesis
 from server.messages.options import DecodingOptions
 from server.serving.requests.parsed import GivenTranslation, ParsedContent, ParsedSegment
 from server.serving.requests.part import finished_part
 from server.serving.requests.word_alignment import WordAligner
+from server.text.reading import Reading
 from server.text.segment import Protected, Segment
 from server.text.tokenizer import Tokenizer
 from tests.fakes import all_at_once
