@@ -3,7 +3,7 @@
 python -m seq2serve "A sentence." "Another one."
 python -m seq2serve --file sentences.txt --model lstm-en-fr
 cat sentences.txt | python -m seq2serve --stream
-python -m seq2serve --whole < mail.txt
+python -m seq2serve --format html < page.html
 python -m seq2serve --all-models "A sentence."
 python -m seq2serve --beam-size 5 --num-hypotheses 3 "A sentence."
 python -m seq2serve --score < pairs.tsv
@@ -17,6 +17,7 @@ import stat
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import get_args
 
 from seq2serve.addresses import parse_target
 from seq2serve.calls import Calls
@@ -27,11 +28,10 @@ from seq2serve.errors import TranslationError
 from seq2serve.lines import Batch, argument_lines, chunks, read_lines, whole_texts
 from seq2serve.output import Output, abandon_output
 from seq2serve.pb import translation_pb2 as pb
-from seq2serve.requests import DEFAULT_ADDRESS, DEFAULT_TIMEOUT, TranslateOptions
+from seq2serve.requests import DEFAULT_ADDRESS, DEFAULT_TIMEOUT, SentenceSplitting, TranslateOptions
 
 _MIME_TYPES = {"text": "text/plain", "html": "text/html"}
 _STANDARD_INPUT = "<stdin>"
-_SENTENCE_SPLITTING = ("sentences", "lines", "none")
 
 
 def main() -> None:
@@ -90,12 +90,12 @@ def _add_text_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--whole",
         action=argparse.BooleanOptionalAction,
-        help="the input is one text, whose sentences may go on in the next line, and not one in each line "
-        "(default: with --format html)",
+        help="the input is one text, and not one in each line: with --format html, where it is the default, and with "
+        "--split-sentences none, a sentence may go on in the next line",
     )
     group.add_argument("--format", choices=_MIME_TYPES, help="of the texts (default: text)")
     group.add_argument(
-        "--split-sentences", choices=_SENTENCE_SPLITTING, help="where texts are split (default: sentences)"
+        "--split-sentences", choices=get_args(SentenceSplitting), help="where texts are split (default: sentences)"
     )
     group.add_argument(
         "--do-not-translate",

@@ -1,7 +1,7 @@
 """The requests that both clients send, and what they let a caller say."""
 
 from collections.abc import Sequence
-from typing import Any, Literal, TypedDict
+from typing import Any, Literal, TypedDict, get_args
 
 from seq2serve.pb import translation_pb2 as pb
 
@@ -10,6 +10,8 @@ DEFAULT_ADDRESS = "127.0.0.1:50051"
 
 DEFAULT_TIMEOUT = 60.0
 """Seconds that a call may take, its retries included."""
+
+SentenceSplitting = Literal["sentences", "lines", "none"]
 
 
 class CallOptions(TypedDict, total=False):
@@ -37,7 +39,7 @@ class TranslateOptions(CallOptions, total=False):
     mime_type: str
     """What the contents are: "text/plain", the default, or "text/html"."""
 
-    split_sentences: Literal["sentences", "lines", "none"]
+    split_sentences: SentenceSplitting
     """Where contents are parted into what is decoded as one sentence; at sentences where nothing is said."""
 
     do_not_translate: Sequence[str]
@@ -52,9 +54,14 @@ class ScoreOptions(CallOptions, total=False):
 
 
 def translate_request(contents: str | Sequence[str], options: TranslateOptions) -> pb.TranslateRequest:
-    """Raises ValueError for an option that does not exist."""
+    """Raises ValueError for an option that does not exist, and for a value that none has."""
     fields = _without_timeout(options)
+    if isinstance(kept := fields.get("do_not_translate"), str):  # else its letters would be taken for texts
+        raise ValueError(f"do_not_translate: a list of texts expected, got {kept!r} alone")
     if splitting := fields.get("split_sentences"):
+        known = get_args(SentenceSplitting)
+        if splitting not in known:
+            raise ValueError(f"split_sentences: one of {', '.join(known)} expected, got {splitting!r}")
         fields["split_sentences"] = f"SENTENCE_SPLITTING_{splitting.upper()}"
     return pb.TranslateRequest(contents=[contents] if isinstance(contents, str) else contents, **fields)
 

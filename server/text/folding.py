@@ -7,6 +7,9 @@ from anyascii import anyascii
 
 from server.text.alphabet import MAX_CLUSTER, PLAIN_FORMS, Alphabet, changes_meaning, is_invisible
 
+_READ_ALIKE = frozenset(" .,;:!?'\"()[]-/~&")
+"""ASCII signs by which others may be replaced. Not a letter or a digit: § is no S, and ‰ is not %0."""
+
 
 def fold(cluster: str, alphabet: Alphabet) -> str | None:
     """What a model reads for a grapheme cluster; "" for what is invisible, None for what cannot be read.
@@ -42,7 +45,8 @@ def _forms(cluster: str) -> Iterator[str]:
         yield bare
         yield _in_ascii(bare)
     elif all(unicodedata.category(character).startswith("P") for character in composed):
-        yield _in_ascii(composed)
+        form = _in_ascii(composed)
+        yield form if _READ_ALIKE.issuperset(form) else ""
 
 
 def _in_ascii(text: str) -> str:

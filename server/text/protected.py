@@ -17,7 +17,7 @@ from server.text.steps import Steps
 
 Span = tuple[int, int]
 
-_TRIGGER = re.compile(r"[0-9@#{%$</\\©®\u0660-\u1fff\u203c-\U0010ffff]")
+_TRIGGER = re.compile(r"[0-9@#{%$</_:\\©®\u0660-\u1fff\u203c-\U0010ffff]")
 _INNER_DOT = re.compile(r"\w\.\w")
 """A text without these two has no span but those that a request lists."""
 
@@ -66,13 +66,19 @@ _ADDRESSES = {
 }
 """By what a text has where one of them is."""
 
+# Placeholders, names of programs, short codes of emoji as :smile:.
 _OTHERS = {
     "#": _compile(r"(?<![\w&#/])#\w++(?:-\w++)*+"),
     "%": _compile(
         r"(?<![\d%])%(?:\(\w++\)|\d{1,3}+\$)?[-+0#]{0,4}\d{0,4}(?:\.\d{1,4})?(?:hh?|ll?|[zjtLq])?[sdiufFeEgGxXoacpr@]"
         r"(?:(?![A-Za-z0-9])|(?=[x:]%))",
         r"(?<![\w%])%[A-Za-z_]\w*+%",
+        r"(?<![\w%])%L?\d{1,2}+(?![\w%])",  # Qt's
+        r"%%",
+        r"<%(?:(?!%>)[^<])*+%>",  # of ERB, JSP and the like
     ),
+    "_": _compile(r"(?<!\w)_*+[^\W_]++(?:_++[^\W_]++)++_*+(?!\w)"),
+    ":": _compile(r"(?<![\w:])(?::(?:[+-]1|(?=[\d_+-]{0,64}+[^\W\d_])[\w+-]{2,64}+):)++(?![\w:])"),
     # Tags in a text that is no HTML.
     # Tags of markup; an attribute has a value, so that `a <b and c> d` has no tag.
     "<": _compile(r"</?[A-Za-z][\w:-]*+(?:\s++[\w:.-]++\s*+=\s*+(?:\"[^<>\"]*+\"|'[^<>']*+'|[^\s<>\"'=]++))*+\s*+/?>"),

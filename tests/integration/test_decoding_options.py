@@ -222,6 +222,19 @@ async def test_token_scores_add_up_and_the_score_of_the_same_translation_is_the_
             assert score.score == pytest.approx(translation.score, abs=1e-4)
 
 
+async def test_what_is_kept_as_it_is_is_not_scored(served: Served) -> None:
+    sentences = [("A dog runs.", "Un chien court."), ("A cat sleeps.", "Un chat dort.")]
+    pairs = [pb.ScoredPair(content=content, translated_text=text) for content, text in sentences]
+    with_kept = pb.ScoredPair(
+        content="\n12:30\n".join(content for content, _ in sentences),
+        translated_text="\n12:30\n".join(text for _, text in sentences),
+    )
+    request = pb.ScoreRequest(pairs=[*pairs, with_kept])
+    *alone, whole = (await served.stub.Score(request, timeout=PATIENCE)).scores
+    assert whole.log_prob == pytest.approx(sum(score.log_prob for score in alone), abs=1e-3)
+    assert [token.token for token in whole.tokens] == [token.token for score in alone for token in score.tokens]
+
+
 async def test_scores_come_in_the_order_of_the_pairs(served: Served) -> None:
     pairs = [pb.ScoredPair(content=TEXT, translated_text=SENTENCES[index]) for index in range(5)]
     alone = []

@@ -258,6 +258,7 @@ def pair(content: str = "the cat", translated_text: str = "the cat") -> pb.Score
         (pb.ScoreRequest(pairs=[pair(), pair(content="")]), "pairs[1].content", "a text that is not blank expected"),
         (pb.ScoreRequest(pairs=[pair(translated_text=" ")]), "pairs[0].translated_text", "a text that is not blank"),
         (pb.ScoreRequest(pairs=[pair(content="\ufeff")]), "pairs[0].content", "a text with something to translate"),
+        (pb.ScoreRequest(pairs=[pair("12:30", "12:30")]), "pairs[0].content", "a text with something to translate"),
         (
             pb.ScoreRequest(pairs=[pair(translated_text="x" * 501)]),
             "pairs[0].translated_text",

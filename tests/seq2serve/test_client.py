@@ -143,3 +143,17 @@ async def test_an_option_that_does_not_exist_is_a_programmer_s_error(model_repos
     async with kind("127.0.0.1:1") as client:
         with pytest.raises(ValueError, match='has no "modle" field'):
             await client.translate("a", modle="lstm-en-fr")
+
+
+@kinds
+@pytest.mark.parametrize(
+    ("options", "problem"),
+    [
+        ({"split_sentences": "words"}, "^split_sentences: one of sentences, lines, none expected, got 'words'$"),
+        ({"do_not_translate": "Black Keys"}, "^do_not_translate: a list of texts expected, got 'Black Keys' alone$"),
+    ],
+)
+async def test_a_value_that_no_option_has_is_named(kind: Kind, options: dict[str, str], problem: str) -> None:
+    async with kind("127.0.0.1:1") as client:
+        with pytest.raises(ValueError, match=problem):
+            await client.translate("a", **options)

@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,10 +26,12 @@ from server.serving.requests.content_result import ContentResult
 from server.serving.requests.open_request import OpenRequest
 from server.serving.requests.parsed import KeptSegment, ParsedContent, ParsedSegment, TranslationRequest
 from server.text.reading import Reading
-from server.text.segment import Segment
+from server.text.segment import Protected, Segment
 from server.text.sentencepieces import SentencePieceTokenizer
+from server.text.stand_in import StandIn
 from server.text.tokenizer import Tokenizer
 from tests.fakes import EOS, MANIFEST, NO_PIECES, PATIENCE, FakeBackend, all_at_once, greedy, post
+from tests.text.step_times import longest_step
 
 
 class Words(SentencePieceTokenizer):
@@ -164,6 +167,43 @@ def test_combining_many_segments_takes_time_in_proportion_to_their_number() -> N
             content.update(index, finished(*[([number], -number / 7) for number in range(8)]))
         num_steps.append(len(list(content.write_translation(pb.Translation()))))
     assert num_steps[1] <= 2.2 * num_steps[0]
+
+
+def with_alternatives(num_segments: int) -> ContentResult:
+    """Segments that each have an alternative in which the name 9 stands in for a span."""
+    items = []
+    for number in range(num_segments):
+        segment = parsed([4, EOS], greedy(9), number)
+        alternative = replace(segment, source_ids=[4, 9, EOS], stand_in=StandIn("9", Protected(0, 1, "{x}")))
+        items.append(replace(segment, alternative=alternative))
+    return ContentResult(ParsedContent("a" * num_segments, tuple(items)), 1, Words())
+
+
+def test_an_alternative_is_answered_where_it_is_more_probable_whatever_ends_first() -> None:
+    for order in itertools.permutations(range(4)):
+        content = with_alternatives(2)
+        ends = [([5], -4.0), ([6], -4.0), ([7, 9], -3.0), ([8, 9], -3.8)]
+        for number in order:
+            assert not content.is_finished
+            content.update(number, finished(ends[number]))
+            delta_of(content)
+        translation = translation_of(content)
+        assert translation.translated_text == "7 {x}6"
+        assert [segment.source_token_count for segment in translation.segments] == [3, 2]
+        assert translation.source_token_count == 5
+
+
+def test_choosing_among_many_alternatives_takes_time_in_proportion_to_their_number() -> None:
+    seconds = []
+    for num_segments in (500, 2000):
+        content = with_alternatives(num_segments)
+        for number in range(num_segments):
+            content.update(number, finished(([5], -4.0)))
+            content.update(num_segments + number, finished(([7, 9], -3.0)))
+        longest, total = longest_step(content.settle())
+        assert longest < 0.002
+        seconds.append(total)
+    assert seconds[1] < 8 * seconds[0]
 
 
 def test_what_comes_while_tokens_are_written_is_told_the_next_time() -> None:

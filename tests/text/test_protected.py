@@ -115,6 +115,7 @@ def test_tags_are_protected(text: str, expected: list[str]) -> None:
         *("{0}", "{}", "{name}", "{name!r:>10}", "{{ name }}", "{{name}}", "{{ user.first_name }}", "{{ x | upper }}"),
         *("${name}", "${user.name}", "${a + b}", "#{name}", "%{count}", "{0:N2}", "{amount:.2f}", "{0,10}", "{a[0].b}"),
         *("%s", "%d", "%5.2f", "%1$s", "%2$d", "%(name)s", "%(count)d", "%@", "%ld", "%-10s", "%05d", "%USER%"),
+        *("%%", "%1", "%12", "%L1", "<%= user.name %>", "<% end %>"),
         *("$name", "{% if user %}", "{count, plural, one {# dog} other {# dogs}}", "{value:{width}}"),
         "{gender, select, male {He} female {She} other {{name}}}",
         "{when, date, short}",
@@ -125,6 +126,35 @@ def test_placeholders_are_protected(placeholder: str) -> None:
     assert literals(placeholder) == [placeholder]
     assert literals(f"({placeholder})") == [placeholder]
     assert literals(f"A dog {placeholder}.") == [placeholder]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Set max_value to first_name.", ["max_value", "first_name"]),
+        ("in MAX_VALUE, _private_name, __MSG_title__", ["MAX_VALUE", "_private_name", "__MSG_title__"]),
+        ("see my_file.txt and a_b@c.de", ["my_file.txt", "a_b@c.de"]),
+        ("The _big dog_ runs, __fast__ _indeed_", []),
+        ("_ and __ and a _b", []),
+    ],
+)
+def test_words_with_low_lines_inside_are_names_of_programs(text: str, expected: list[str]) -> None:
+    assert literals(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("I am :smile: and :blobcat_3c:.", [":smile:", ":blobcat_3c:"]),
+        (":+1: :-1: (:heavy_check_mark:)", [":+1:", ":-1:", ":heavy_check_mark:"]),
+        ("Ha :joy::joy::joy: ha", [":joy::joy::joy:"]),
+        ("He said: a dog: no", []),
+        ("a:b:c, std::vector::size, x :: y", []),
+        ("at 12:30 : 4 :5: 6", []),
+    ],
+)
+def test_short_codes_of_emoji_are_protected(text: str, expected: list[str]) -> None:
+    assert [found for found in literals(text) if not found[0].isdigit()] == expected
 
 
 @pytest.mark.parametrize(
@@ -251,6 +281,7 @@ NASTY = [
     *("%(", "%(a", "%1$", "$", "${", "$a", "\\", "\\\\a", "a\\", "C:\\a ", "C:\\", "v1.", "A-", "A-1"),
     *("a1", "abcdef1", "a-", "😊", "😊 ", "\u200d", "👨\u200d", "🇫", "1\ufe0f", "é", "a\u0301", " ", ":"),
     *("1:", "f:", "(", "(1", "{,", "{a,", "{a,plural,", "a.com/", "a_", "+", "0 00", "x.y"),
+    *("_", "a_b ", ":a", " :+", ":aa:", "<%", "%%", " %1"),
     *("https://a.b/c?d=", "1x", "1-", "0x", "--", "\x00", "a'", "’", "{[", "{a[", "$1", "€", "-€1.1"),
 ]
 

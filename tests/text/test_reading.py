@@ -121,6 +121,8 @@ def test_what_cannot_be_read_or_touched_is_taken_out(
         ("The man says Привет to the dog.", 6),
         ("The man says Привет мир to.", 9),
         ("It costs £5.", 1),
+        ("A dog, see § 5 ¶ runs †.", 3),
+        ("A dog has 5‰ of it.", 1),
         ("你好世界", 4),
         ("“A dog”", 0),
         ("a dogж", 1),

@@ -42,15 +42,23 @@ class ContentResult:
         """`tells_alignment`: whether the answer has alignments; see TranslationRequest."""
         self._content = content
         self._segments = content.segments
+        """The alternative in place of a segment, once it is chosen."""
         self._num_hypotheses = num_hypotheses
         self._tokenizer = tokenizer
         self._tells_alignment = tells_alignment
         self._tells_log_probs = bool(self._segments) and self._segments[0].options.token_log_probs
-        self._sentences = content.sentences
-        self._certain = [Hypothesis() for _ in self._sentences]
+        self._with_alternatives = [number for number, segment in enumerate(self._segments) if segment.alternative]
+        """Segments that have one, in order; the alternatives are the sentences behind all segments."""
+        self._alternatives = {
+            number: index for index, number in enumerate(self._with_alternatives, len(self._segments))
+        }
+        """Numbers of their sentences, by the segment's."""
+        self._certain = [Hypothesis() for _ in content.sentences]
         """What was told so far of each unfinished sentence."""
         self._ended: dict[int, list[Hypothesis]] = {}
         """Hypotheses of finished sentences that are no texts yet, by the sentence's number."""
+        self._settling: set[int] = set()
+        """Segments of which all sentences have ended, and that are no texts yet."""
         self._parts: list[list[Part]] = [[] for _ in self._segments]
         """Of finished segments the best hypotheses as texts, the best first, no text twice. More of one segment than
         there are to be of all together are in none of the best combinations."""
@@ -61,6 +69,10 @@ class ContentResult:
         """`number`: of the content's sentences."""
         if isinstance(event, Finished):
             self._ended[number] = event.hypotheses
+            rank = number - len(self._segments)
+            segment = self._with_alternatives[rank] if rank >= 0 else number
+            if segment in self._ended and self._alternatives.get(segment, segment) in self._ended:
+                self._settling.add(segment)
         else:
             certain = self._certain[number]
             certain.output_ids += event.part.output_ids
@@ -69,31 +81,26 @@ class ContentResult:
 
     def settle(self) -> Steps[None]:
         """Make texts of what has ended; to be done before anything is taken or written."""
-        for number in sorted(self._ended):
-            if number >= len(self._segments):
-                break  # alternatives wait for the segments that they belong to
-            alternative = self._segments[number].alternative
-            if alternative is None:
-                self._parts[number] = yield from self._texts(self._segments[number], self._ended.pop(number))
-                continue
-            second = next(index for index, sentence in enumerate(self._sentences) if sentence is alternative)
-            if second in self._ended:
-                hypotheses, others = self._ended.pop(number), self._ended.pop(second)
-                yield from self._choose(number, alternative, hypotheses, others)
+        while self._settling:
+            number = self._settling.pop()
+            hypotheses = self._ended.pop(number)
+            if number in self._alternatives:
+                yield from self._choose(number, hypotheses, self._ended.pop(self._alternatives[number]))
+            else:
+                self._parts[number] = yield from self._texts(self._segments[number], hypotheses)
+            yield
 
-    def _choose(
-        self, number: int, alternative: ParsedSegment, hypotheses: list[Hypothesis], others: list[Hypothesis]
-    ) -> Steps[None]:
-        """Take the alternative if the model finds it more probable than the segment without the span, although it is
-        longer, and has copied the name."""
-        if others[0].log_prob >= hypotheses[0].log_prob + _LEAST_GAIN:
-            parts = yield from self._texts(alternative, others)
+    def _choose(self, number: int, hypotheses: list[Hypothesis], others: list[Hypothesis]) -> Steps[None]:
+        """Take a segment's alternative if the model finds it more probable than the segment without the span, although
+        it is longer, and has copied the name."""
+        segment = self._segments[number]
+        if segment.alternative and others[0].log_prob >= hypotheses[0].log_prob + _LEAST_GAIN:
+            parts = yield from self._texts(segment.alternative, others)
             if parts and parts[0].hypothesis is others[0]:
-                self._content = self._content.choosing(alternative)
-                self._segments = self._content.segments
+                self._segments[number] = segment.alternative
                 self._parts[number] = parts
                 return
-        self._parts[number] = yield from self._texts(self._segments[number], hypotheses)
+        self._parts[number] = yield from self._texts(segment, hypotheses)
 
     def _texts(self, segment: ParsedSegment, hypotheses: list[Hypothesis]) -> Steps[list[Part]]:
         """As many as are to be answered, the best first, no text twice."""
@@ -193,13 +200,13 @@ class ContentResult:
                 is_cut=item.segment.is_cut,
             )
             if isinstance(item, ParsedSegment):
-                hypothesis = parts[number].hypothesis
+                segment, hypothesis = self._segments[number], parts[number].hypothesis
                 texts.append(parts[number].text)
                 told.score = _mean_log_prob([hypothesis])
                 told.finish_reason = _reason([hypothesis])
-                told.source_token_count = len(item.source_ids)
+                told.source_token_count = len(segment.source_ids)
                 told.output_token_count = len(hypothesis.output_ids)
-                told.unreadable_character_count = item.reading.num_unreadable
+                told.unreadable_character_count = segment.reading.num_unreadable
                 number += 1
             else:
                 texts.append(item.text)
@@ -248,7 +255,7 @@ class ContentResult:
     def _word_alignment(self, parts: Sequence[Part]) -> Steps[str]:
         if not self._tells_alignment:
             return ""
-        aligner = WordAligner(self._content, self._tokenizer)
+        aligner = WordAligner(self._content.with_segments(self._segments), self._tokenizer)
         return (yield from aligner.align(parts))
 
 

@@ -109,8 +109,9 @@ def _parse_pair(
         if not text.strip():
             raise InvalidRequest(name, f"a text that is not blank expected, got {shown(text)}")
     sources = yield from _sentences(pair.content, model.manifest.source_language, Splitting.SENTENCES)
+    nothing = InvalidRequest(source_field, f"a text with something to translate expected, got {shown(pair.content)}")
     if not sources:
-        raise InvalidRequest(source_field, f"a text with something to translate expected, got {shown(pair.content)}")
+        raise nothing
     splitting = Splitting.SENTENCES if len(sources) > 1 else Splitting.NONE
     targets = yield from _sentences(pair.translated_text, model.manifest.target_language, splitting)
     if len(targets) != len(sources):
@@ -119,9 +120,11 @@ def _parse_pair(
     scored = []
     for source, target in zip(sources, targets, strict=True):
         reading = yield from read(source, model.alphabet)
+        given = GivenTranslation(target, (yield from read(target, model.alphabet)))
+        if not reading.text and not given.reading.text:
+            continue  # it is kept as it is
         source_ids = model.tokenizer.encode(reading.text or source.text)
         _check_tokens(len(source_ids), model.manifest.max_source_tokens, source.text, source_field)
-        given = GivenTranslation(target, (yield from read(target, model.alphabet)))
         forced_ids = model.tokenizer.encode(given.reading.text or target.text)[:-1]
         most = model.manifest.max_output_tokens - 1  # a place for its end
         _check_tokens(len(forced_ids), most, target.text, target_field)
@@ -130,6 +133,8 @@ def _parse_pair(
         )
         scored.append(ParsedSegment(source, reading, source_ids, options, given=given))
         yield
+    if not scored:
+        raise nothing
     return ParsedContent(pair.content, tuple(scored), given=pair.translated_text)
 
 

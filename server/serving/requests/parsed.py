@@ -70,13 +70,12 @@ class ParsedContent:
         segments = self.segments
         return [*segments, *(segment.alternative for segment in segments if segment.alternative)]
 
-    def choosing(self, alternative: ParsedSegment) -> "ParsedContent":
-        """The same content, with an alternative in place of the segment whose it is."""
-        items = tuple(
-            alternative if isinstance(item, ParsedSegment) and item.alternative is alternative else item
-            for item in self.items
+    def with_segments(self, segments: Iterable[ParsedSegment]) -> "ParsedContent":
+        """The same content, with other segments in place of its own, in order."""
+        others = iter(segments)
+        return replace(
+            self, items=tuple(next(others) if isinstance(item, ParsedSegment) else item for item in self.items)
         )
-        return replace(self, items=items)
 
     def translated(self, translations: Iterable[str]) -> str:
         """The whole translation, from those of the segments."""
