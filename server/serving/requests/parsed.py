@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 from server.messages.options import DecodingOptions
 from server.serving.models.catalogue import ServedModel
@@ -59,12 +60,12 @@ class ParsedContent:
     given: str = ""
     """The whole translation, where one is scored."""
 
-    @property
+    @cached_property
     def segments(self) -> list[ParsedSegment]:
         """What is translated by decoding, in order."""
         return [item for item in self.items if isinstance(item, ParsedSegment)]
 
-    @property
+    @cached_property
     def sentences(self) -> list[ParsedSegment]:
         """What is decoded: the segments in order, and behind them their alternatives."""
         segments = self.segments
