@@ -53,8 +53,10 @@ _PARTICLES = frozenset("とはがのをにでもやかっへ")
 """Behind a quotation they say in Japanese that its sentence goes on."""
 _OPENING = frozenset("'\"“‘«„(")
 
-_AS_PLAIN = str.maketrans({"…": ".", **{chr(code): " " for code in [*range(32), 127]}})
-"""What sentencex does not know: an ellipsis that is one character, and control characters between sentences."""
+_BLANKS = [*map(chr, range(32)), "\x7f", *filter(str.isspace, map(chr, range(128, 0x3001)))]
+_AS_PLAIN = str.maketrans({"…": ".", **dict.fromkeys(_BLANKS, " ")})
+"""What sentencex does not know: an ellipsis that is one character, control characters between sentences, and white
+space of more than one byte, at which it fails behind a single letter."""
 
 _WINDOW = 2_000
 """Characters of a line that sentencex gets at once: it takes time that grows with the addresses times the ends."""
@@ -84,7 +86,7 @@ def _ask(line: str, code: str) -> Steps[list[int]]:
     while position < len(text):
         window = text[position : position + _WINDOW]
         is_last = position + len(window) == len(text)
-        pieces = sentencex.segment(code, window)
+        pieces = _segment(code, window)
         yield
         if "".join(pieces) != window:
             pieces = [window]
@@ -98,6 +100,16 @@ def _ask(line: str, code: str) -> Steps[list[int]]:
         is_far = start - position >= _WINDOW // 2
         position = start if is_far else max(start, position + (window.rfind(" ") + 1 or _WINDOW))
     return starts
+
+
+def _segment(code: str, text: str) -> list[str]:
+    """A text that sentencex fails at is one piece."""
+    try:
+        return sentencex.segment(code, text)
+    except BaseException as error:  # a panic in Rust's code, whose type has no name to be imported, is no Exception
+        if type(error).__name__ != "PanicException":
+            raise
+        return [text]
 
 
 def _sentences_between(line: str, starts: list[int], code: str) -> Steps[list[tuple[int, int]]]:

@@ -115,12 +115,28 @@ def _is_of_a_term(request: pb.TranslateRequest, literal: str) -> bool:
     return not listed.isdisjoint(words(literal))
 
 
+def _protected_in_html(request: pb.TranslateRequest, content: str) -> Iterator[str]:
+    """What is protected in a text between two tags, and touches neither."""
+    for text in html_checks.texts(content):
+        for span in all_at_once(find_protected(text, list(request.do_not_translate))):
+            is_apart = text[: span.start][-1:].isspace() and text[span.end :][:1].isspace()
+            if is_apart and not any(map(str.isspace, span.literal)) and not _is_of_a_term(request, span.literal):
+                yield span.literal
+
+
 def _protected_is_in_it(
     request: pb.TranslateRequest, content: str, translation: pb.Translation, readable: Readable
 ) -> None:
-    if request.mime_type == HTML:
-        return
     text = translation.translated_text
+    if request.mime_type == HTML:
+        if not html_checks.is_well_nested(content):
+            return
+        at, text = 0, html_checks.visible_text(text)
+        for literal in _protected_in_html(request, content):
+            at = text.find(literal, at)
+            assert at >= 0, f"protected in HTML, and not in the translation, or not in order: {literal!r}"
+            at += len(literal)
+        return
     given = _given(request)
     at = 0
     literals = [literal for literal in _protected(request, content) if not _is_of_a_term(request, literal)]

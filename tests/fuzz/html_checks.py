@@ -23,12 +23,16 @@ class _Text(HTMLParser):
             self.pieces.append(data)
 
 
-def visible_text(content: str) -> str:
-    """All text that is between tags, but that of scripts."""
+def texts(content: str) -> list[str]:
+    """All texts between tags, references decoded, but those of scripts."""
     reader = _Text()
     reader.feed(content)
     reader.close()
-    return "".join(reader.pieces)
+    return reader.pieces
+
+
+def visible_text(content: str) -> str:
+    return "".join(texts(content))
 
 
 def decoded(content: str) -> str:

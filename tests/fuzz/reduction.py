@@ -1,6 +1,7 @@
 """A case that fails, made smaller: fewer contents, fewer options, shorter texts. Hypothesis's own way takes thousands
 of attempts for texts as these are."""
 
+import time
 from collections.abc import Callable, Iterator
 
 from google.protobuf.message import Message
@@ -9,17 +10,19 @@ from seq2serve.pb import translation_pb2 as pb
 from tests.fuzz.cases import Case
 
 _MAX_ATTEMPTS = 1000
+_MAX_SECONDS = 60.0
+"""An attempt that gets no answer takes long."""
 
 
 def reduced(case: Case, fails: Callable[[Case], bool]) -> Case:
     """`fails`: whether a case fails in the same way."""
-    num_attempts = 0
+    num_attempts, started = 0, time.monotonic()
     is_smaller = True
     while is_smaller:
         is_smaller = False
         for candidate in _smaller(case):
             num_attempts += 1
-            if num_attempts > _MAX_ATTEMPTS:
+            if num_attempts > _MAX_ATTEMPTS or time.monotonic() > started + _MAX_SECONDS:
                 return case
             if fails(candidate):
                 case, is_smaller = candidate, True

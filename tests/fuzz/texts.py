@@ -221,6 +221,7 @@ pieces = st.one_of(
     any_texts,
     capitals,
     marked,
+    st.sampled_from(["A", "J.", "J. R. R.", "p.", "No.", "Mr.", "e.g.", "U.S.", "etc."]),
     st.integers(0, 99999).map(str),
 )
 """What a line is put together of."""

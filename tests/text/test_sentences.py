@@ -1,0 +1,31 @@
+"""What the sentence splitter itself must survive."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from server.text.sentences import find_sentences
+from tests.fakes import all_at_once
+
+
+@pytest.mark.parametrize("blank", ["\u00a0", "\u202f", "\u3000", "\u2009", "\u1680", "\x85"])
+def test_any_white_space_may_stand_between_a_letter_and_a_full_stop(blank: str) -> None:
+    line = f"She ran. A{blank}. A dog runs."
+    sentences = [line[start:end] for start, end in all_at_once(find_sentences(line, "en"))]
+    assert sentences == ["She ran.", f"A{blank}. A dog runs."]
+
+
+lines = st.lists(st.sampled_from([*"aAé.!?…1 \"'()\u00a0\u202f\u3000\u0301你"]) | st.characters(), max_size=12).map(
+    "".join
+)
+
+
+@settings(max_examples=300)
+@given(lines.map(str.strip), st.sampled_from(["en", "fr", "de", "ja"]))
+def test_sentences_are_in_order_and_all_that_is_not_white_space(line: str, language: str) -> None:
+    end = 0
+    for start, sentence_end in all_at_once(find_sentences(line, language)):
+        assert end <= start < sentence_end
+        assert not line[end:start].strip()
+        end = sentence_end
+    assert end == len(line)
