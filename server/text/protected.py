@@ -8,6 +8,7 @@ import re
 import unicodedata
 from collections.abc import Iterator, Sequence
 from typing import Any
+from unicodedata import normalize
 
 import regex
 
@@ -134,6 +135,12 @@ _EMOJI: "regex.Pattern[str]" = regex.compile(
 mostly text, as the copyright sign, count only where they are presented as emoji."""
 
 _APOSTROPHES = str.maketrans("’", "'")
+
+
+def in_every_form(listed: Sequence[str]) -> tuple[str, ...]:
+    """Texts as they are, and with their letters encoded in Unicode's other ways: é, and e with an accent behind it."""
+    forms = (form for text in listed for form in (text, normalize("NFC", text), normalize("NFD", text)))
+    return tuple(dict.fromkeys(forms))
 
 
 def find_protected(text: str, do_not_translate: Sequence[str]) -> Steps[list[Protected]]:

@@ -1,6 +1,7 @@
 """Texts like those that people send, through the shipped models: nothing vanishes, nothing is invented, and all that is
 not translated has its place. The kinds are those that users of translation services report."""
 
+import html
 import re
 from collections.abc import AsyncIterator
 from html.parser import HTMLParser
@@ -324,6 +325,20 @@ async def test_a_span_may_be_a_word_of_its_sentence(served: Served) -> None:
         outputs = await translated(served, *(sentence.format(placeholder) for sentence in sentences))
         plain = await translated(served, *(sentence.format("Tom") for sentence in sentences))
         assert outputs == [output.replace("Tom", placeholder) for output in plain]
+        paragraphs = [f"<p>{sentence.format(placeholder)}</p>" for sentence in sentences]
+        in_html = await translated(served, *paragraphs, mime_type="text/html")
+        assert in_html == [f"<p>{output}</p>" for output in outputs]
+
+
+@pytest.mark.parametrize("name", ["{{ a < b }}", "Привет&Со"])
+async def test_what_stands_for_a_word_in_html_remains_escaped(served: Served, name: str) -> None:
+    content = f"<p>{html.escape(name)} is sleeping &amp; reading.</p>"
+    [translation] = (await served.translate(content, mime_type="text/html")).translations
+    assert html.escape(name) in translation.translated_text
+    assert "&" not in translation.translated_text.replace("&amp;", "").replace("&lt;", "")
+    [segment] = translation.segments
+    part = translation.translated_text[segment.translation_start : segment.translation_end]
+    assert f"<p>{part}</p>" == translation.translated_text
 
 
 async def test_a_segment_that_is_decoded_twice_is_told_once_with_its_own_tokens(served: Served) -> None:

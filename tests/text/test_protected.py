@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from server.text.protected import find_protected
+from server.text.protected import find_protected, in_every_form
 from tests.fakes import all_at_once
 from tests.text.step_times import longest_step
 
@@ -272,6 +272,12 @@ def test_tags_in_plain_text_are_protected(text: str, expected: list[str]) -> Non
 
 def test_a_plain_sentence_has_nothing_to_protect() -> None:
     assert literals("A man is sleeping in a green room, and his dog (a poodle) isn't; why?") == []
+
+
+@pytest.mark.parametrize("text", ["The Café noir is here.", "The Cafe\u0301 noir is here."])
+@pytest.mark.parametrize("listed", ["Café noir", "Cafe\u0301 noir"])
+def test_listed_texts_are_found_however_their_letters_are_encoded(text: str, listed: str) -> None:
+    assert literals(text, *in_every_form([listed])) == [text[4:-9]]
 
 
 NASTY = [

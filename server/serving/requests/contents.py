@@ -8,7 +8,7 @@ from server.serving.requests.options import RequestedOptions
 from server.serving.requests.parsed import KeptSegment, ParsedContent, ParsedSegment
 from server.serving.requests.required_terms import FoundTerms
 from server.text.markup import lay_out_html, write_untranslated
-from server.text.protected import find_protected
+from server.text.protected import find_protected, in_every_form
 from server.text.reading import Reading, read
 from server.text.segment import Layout, Protected, Segment
 from server.text.segments import Splitting, cut, find_segments, lay_out
@@ -28,7 +28,7 @@ class ContentParser:
         self._max_source_tokens = options.model.manifest.max_source_tokens
         self._splitting = splitting
         self._is_html = is_html
-        self._do_not_translate = do_not_translate
+        self._do_not_translate = in_every_form(do_not_translate)
 
     def parse(self, text: str, field: str, max_segments: int) -> Steps[ParsedContent]:
         """`max_segments`: where it has more to decode, the rest is not parsed, for the request will be refused.
@@ -112,7 +112,7 @@ class ContentParser:
         """The segment with a name in place of a protected span, where that may be a word of the sentence. Samples have
         none, as the better of two is no sample."""
         options, segment = self._options, parsed.segment
-        if segment.elements or segment.is_html or options.common.num_samples:
+        if segment.elements or options.common.num_samples:
             return None
         whole = with_stand_in(parsed.reading, self._model.alphabet)
         if whole is None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 
 import numpy as np
 
@@ -50,7 +51,7 @@ def finished_part(segment: ParsedSegment, hypothesis: Hypothesis, tokenizer: Tok
         return Part("", hypothesis)
     text = _written(segment, hypothesis.output_ids, tokenizer)
     if segment.stand_in:
-        return _with_span(text, segment.stand_in, hypothesis)
+        return _with_span(text, segment.stand_in, segment.segment.is_html, hypothesis)
     if streams(segment) and not segment.segment.is_html:
         return Part(text, hypothesis)
     source_spans: Spans = []
@@ -82,16 +83,17 @@ def finished_part(segment: ParsedSegment, hypothesis: Hypothesis, tokenizer: Tok
     return Part(placed.text, hypothesis, placed)
 
 
-def _with_span(text: str, stand_in: StandIn, hypothesis: Hypothesis) -> Part | None:
+def _with_span(text: str, stand_in: StandIn, is_html: bool, hypothesis: Hypothesis) -> Part | None:
     """What the model wrote, the span in place of the name."""
     start = stand_in.position(text)
     if start is None:
         return None
     literal, end = stand_in.span.literal, start + len(stand_in.name)
-    span = (start, start + len(literal))
-    offsets = [*range(start), *[start] * len(stand_in.name), *range(span[1], span[1] + len(text) - end + 1)]
-    whole = text[:start] + literal + text[end:]
-    return Part(whole, hypothesis, Placed(whole, offsets, (span,)))
+    pieces = [escape(character) if is_html else character for character in text]
+    pieces[start:end] = [*[""] * (end - start - 1), literal]
+    offsets = [0, *accumulate(map(len, pieces))]
+    whole = "".join(pieces)
+    return Part(whole, hypothesis, Placed(whole, offsets, ((offsets[start], offsets[end]),)))
 
 
 def written_spans(segment: ParsedSegment, output_ids: list[int], tokenizer: Tokenizer) -> Spans:
