@@ -104,7 +104,8 @@ class ContentParser:
             field=field,
         )
         parsed = ParsedSegment(segment, reading, source_ids, own, prefix=options.prefix if is_first else "")
-        return dataclasses.replace(parsed, alternative=self._alternative(parsed, found, is_first, field))
+        alternative = self._alternative(parsed, found, is_first, field) if reading.protected else None
+        return dataclasses.replace(parsed, alternative=alternative) if alternative else parsed
 
     def _alternative(
         self, parsed: ParsedSegment, found: FoundTerms | None, is_first: bool, field: str
