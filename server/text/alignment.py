@@ -164,27 +164,6 @@ def align(
     return aligned
 
 
-def word_pairs(
-    source_words: Sequence[Span],
-    output_words: Sequence[Span],
-    source_tokens: Sequence[Span],
-    output_tokens: Sequence[Span],
-    attention: Float32,
-) -> list[tuple[int, int]]:
-    """(source word, output word) for each output word: the source word that its tokens attend to most. Output words
-    that no token overlaps are left out, and so are those whose tokens attend to no source word.
-
-    attention: float32 [output tokens, source tokens]; more rows and columns, as of the texts' ends, do
-    not count.
-    """
-    if not len(source_words) or not len(output_words):
-        return []
-    source_ranges, output_ranges = _overlapping(source_words, source_tokens), _overlapping(output_words, output_tokens)
-    weights = _by_words(attention, output_ranges, source_ranges, len(source_tokens))
-    best, is_attended = weights.argmax(axis=1), weights.max(axis=1) > 0
-    return [(int(best[word]), word) for word in np.flatnonzero(is_attended).tolist()]
-
-
 @dataclass(frozen=True)
 class _Kinds:
     """The kinds of a text's words."""

@@ -18,7 +18,7 @@ from server.text.steps import Steps
 
 Span = tuple[int, int]
 
-_TRIGGER = re.compile(r"[0-9@#{%$</_:\\©®\u0660-\u1fff\u203c-\U0010ffff]")
+_TRIGGER = re.compile(r"[0-9@#{%$<>/_:;=*\\©®\u0660-\u1fff\u203c-\U0010ffff]")
 _INNER_DOT = re.compile(r"\w\.\w")
 """A text without these two has no span but those that a request lists."""
 
@@ -67,7 +67,12 @@ _ADDRESSES = {
 }
 """By what a text has where one of them is."""
 
-# Placeholders, names of programs, short codes of emoji as :smile:.
+
+def _emoticon(eyes: str) -> str:
+    return rf"(?<![\w:;=]){eyes}['^-]?(?:[()]++|[DPpOo|/\\])(?![\w/])"
+
+
+# Placeholders, names of programs, emoticons and short codes of emoji as :smile:, arrows, and the signs of comments.
 _OTHERS = {
     "#": _compile(r"(?<![\w&#/])#\w++(?:-\w++)*+"),
     "%": _compile(
@@ -79,10 +84,17 @@ _OTHERS = {
         r"<%(?:(?!%>)[^<])*+%>",  # of ERB, JSP and the like
     ),
     "_": _compile(r"(?<!\w)_*+[^\W_]++(?:_++[^\W_]++)++_*+(?!\w)"),
-    ":": _compile(r"(?<![\w:])(?::(?:[+-]1|(?=[\d_+-]{0,64}+[^\W\d_])[\w+-]{2,64}+):)++(?![\w:])"),
+    ":": _compile(_emoticon(":"), r"(?<![\w:])(?::(?:[+-]1|(?=[\d_+-]{0,64}+[^\W\d_])[\w+-]{2,64}+):)++(?![\w:])"),
+    ";": _compile(_emoticon(";")),
+    "=": _compile(_emoticon("="), r"(?<!\S)[<>!=]=(?!\S)"),
+    ">": _compile(r"<?[-=~]{1,10}+>"),
+    "*": _compile(r"/\*++(?!/)|(?<!/)\*++/"),
     # Tags in a text that is no HTML.
     # Tags of markup; an attribute has a value, so that `a <b and c> d` has no tag.
-    "<": _compile(r"</?[A-Za-z][\w:-]*+(?:\s++[\w:.-]++\s*+=\s*+(?:\"[^<>\"]*+\"|'[^<>']*+'|[^\s<>\"'=]++))*+\s*+/?>"),
+    "<": _compile(
+        r"</?[A-Za-z][\w:-]*+(?:\s++[\w:.-]++\s*+=\s*+(?:\"[^<>\"]*+\"|'[^<>']*+'|[^\s<>\"'=]++))*+\s*+/?>",
+        r"<!?[-=~]{1,10}+(?![\w>])",
+    ),
     "$": _compile(r"(?<![\w$])\$[A-Za-z_]\w*+"),
 }
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server.text.alignment import align, kind, word_pairs, words
+from server.text.alignment import align, kind, words
 from tests.fakes import all_at_once
 
 
@@ -81,23 +81,12 @@ def test_the_alignment_of_nothing_is_nothing() -> None:
 def test_a_words_tokens_count_together() -> None:
     # dog|house -> che|nil: each token alone attends most to another word
     attention = np.array([[0.4, 0.3, 0.3], [0.4, 0.3, 0.3]], np.float32)
-    pairs = word_pairs([(0, 1), (2, 10)], [(0, 6)], [(0, 1), (1, 5), (5, 10)], [(0, 3), (3, 6)], attention)
-    assert pairs == [(1, 0)]
-
-
-def test_words_without_tokens_are_left_out() -> None:
-    attention = np.array([[0.1, 0.9], [0.9, 0.1]], np.float32)
-    tokens = [(0, 1), (3, 5)]
-    assert word_pairs([(0, 1), (4, 5)], [(0, 1), (2, 3), (4, 5)], tokens, tokens, attention) == [(1, 0), (0, 2)]
+    tokens = [(0, 1), (2, 5), (5, 10)], [(0, 3), (3, 6)]
+    pairs = align("a doghouse", [(0, 1), (2, 10)], "chenil", [(0, 6)], *tokens, attention)
+    assert all_at_once(pairs).tolist() == [1]
 
 
 def test_the_attention_to_the_sources_end_does_not_count() -> None:
     attention = np.array([[0.2, 0.1, 0.7]], np.float32)
-    assert word_pairs([(0, 1), (2, 3)], [(0, 1)], [(0, 1), (1, 3)], [(0, 1)], attention) == [(0, 0)]
-
-
-def test_there_are_no_pairs_without_words_or_tokens() -> None:
-    nothing = np.zeros((0, 0), np.float32)
-    assert word_pairs([], [(0, 1)], [], [(0, 1)], np.zeros((1, 0), np.float32)) == []
-    assert word_pairs([(0, 1)], [], [(0, 1)], [], np.zeros((0, 1), np.float32)) == []
-    assert word_pairs([(0, 1)], [(0, 1)], [], [], nothing) == []
+    pairs = align("a b", [(0, 1), (2, 3)], "c", [(0, 1)], [(0, 1), (1, 3)], [(0, 1)], attention)
+    assert all_at_once(pairs).tolist() == [0]

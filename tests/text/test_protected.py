@@ -274,6 +274,25 @@ def test_a_plain_sentence_has_nothing_to_protect() -> None:
     assert literals("A man is sleeping in a green room, and his dog (a poodle) isn't; why?") == []
 
 
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("I am sad :( and glad :-), ;-) =D :'(", [":(", ":-)", ";-)", "=D", ":'("]),
+        ("Yes :)))", [":)))"]),
+        ("Is it (so :/)?", [":/"]),
+        ("as follows: (a dog); x = (a)", []),
+        ("Note:P, a:(b), x =3, see :(this)", []),
+        ("A dog -> a cat => a man <-> a --> b <- c", ["->", "=>", "<->", "-->", "<-"]),
+        ("<!-- A dog -->, x <-5", ["<!--", "-->"]),
+        ("5 >= 4, a != b", [">=", "!="]),
+        ("- a dog - a cat = a man > a woman", []),
+        ("/* A dog */ and **a cat**", ["/*", "*/"]),
+    ],
+)
+def test_emoticons_arrows_and_signs_of_comments_are_protected_whole(text: str, expected: list[str]) -> None:
+    assert [found for found in literals(text) if not found.isdigit()] == expected
+
+
 @pytest.mark.parametrize("text", ["The Café noir is here.", "The Cafe\u0301 noir is here."])
 @pytest.mark.parametrize("listed", ["Café noir", "Cafe\u0301 noir"])
 def test_listed_texts_are_found_however_their_letters_are_encoded(text: str, listed: str) -> None:
@@ -287,7 +306,7 @@ NASTY = [
     *("%(", "%(a", "%1$", "$", "${", "$a", "\\", "\\\\a", "a\\", "C:\\a ", "C:\\", "v1.", "A-", "A-1"),
     *("a1", "abcdef1", "a-", "😊", "😊 ", "\u200d", "👨\u200d", "🇫", "1\ufe0f", "é", "a\u0301", " ", ":"),
     *("1:", "f:", "(", "(1", "{,", "{a,", "{a,plural,", "a.com/", "a_", "+", "0 00", "x.y"),
-    *("_", "a_b ", ":a", " :+", ":aa:", "<%", "%%", " %1"),
+    *("_", "a_b ", ":a", " :+", ":aa:", "<%", "%%", " %1", "-", "->", "=", "/*", "*", " :)", " :("),
     *("https://a.b/c?d=", "1x", "1-", "0x", "--", "\x00", "a'", "’", "{[", "{a[", "$1", "€", "-€1.1"),
 ]
 

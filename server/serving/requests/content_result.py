@@ -1,5 +1,6 @@
 """What an engine has told of one content's segments, and the texts, deltas and answer that this becomes."""
 
+from collections import defaultdict
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -53,8 +54,8 @@ class ContentResult:
             number: index for index, number in enumerate(self._with_alternatives, len(self._segments))
         }
         """Numbers of their sentences, by the segment's."""
-        self._certain = [Hypothesis() for _ in content.sentences]
-        """What was told so far of each unfinished sentence."""
+        self._certain: defaultdict[int, Hypothesis] = defaultdict(Hypothesis)
+        """What was told so far of unfinished sentences, by the sentence's number."""
         self._ended: dict[int, list[Hypothesis]] = {}
         """Hypotheses of finished sentences that are no texts yet, by the sentence's number."""
         self._settling: set[int] = set()
@@ -128,11 +129,11 @@ class ContentResult:
             if not isinstance(item, ParsedSegment):
                 texts.append(item.text if isinstance(item, KeptSegment) else item)
                 continue
-            parts, certain = self._parts[len(hypotheses)], self._certain[len(hypotheses)]
-            if parts:
+            if parts := self._parts[len(hypotheses)]:
                 texts.append(parts[0].text)
                 hypotheses.append(parts[0].hypothesis)
                 continue
+            certain = self._certain[len(hypotheses)]
             if streams(item):
                 texts.append(beginning(item, certain.output_ids, self._tokenizer))
             if not item.alternative:
