@@ -11,6 +11,7 @@ python -m seq2serve --score < pairs.tsv
 
 import argparse
 import errno
+import math
 import os
 import signal
 import stat
@@ -76,7 +77,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--timeout",
-        type=float,
+        type=_seconds,
         default=DEFAULT_TIMEOUT,
         help=f"deadline of each call, in seconds (default: {DEFAULT_TIMEOUT:.0f})",
     )
@@ -103,6 +104,13 @@ def _add_text_arguments(parser: argparse.ArgumentParser) -> None:
         action="append",
         help="what stays as it is; may be given several times",
     )
+
+
+def _seconds(text: str) -> float:
+    seconds = float(text)
+    if not 0 < seconds < math.inf:
+        raise argparse.ArgumentTypeError(f"a number of seconds above 0 expected, got {text}")
+    return seconds
 
 
 def _check(arguments: argparse.Namespace) -> None:

@@ -88,7 +88,7 @@ class Engine:
 
     # From `fetch` and `post`, or between two turns: never in the middle of a step, so that rows may leave at once.
 
-    def submit(self, sentences: Sequence[Sentence]) -> list[int]:
+    def submit(self, sentences: Sequence[Sentence], num_following: int = 0) -> list[int]:
         """Queue all of a request's sentences, or none. Returns their ids, for `cancel`.
 
         Every sentence ends in exactly one Finished or Failed, unless it is cancelled. What goes wrong with it alone
@@ -98,7 +98,7 @@ class Engine:
         if self._is_closing:
             raise NotServing
         num_own = self._queue.num_waiting(sentences[0].caller)
-        check_places(len(sentences), num_own, len(self._waiting) - num_own, self._max_waiting)
+        check_places(len(sentences) + num_following, num_own, len(self._waiting) - num_own, self._max_waiting)
         now = self._clock()
         opened = [OpenSentence(one, self._ticket(one), one.submitted or now) for one in sentences]
         for sentence in opened:

@@ -56,8 +56,9 @@ class Sentence:
 class SentenceDecoder(Protocol):
     """An engine, in this process or in another."""
 
-    def submit(self, sentences: Sequence[Sentence]) -> list[int]:
-        """Queue all sentences of a request, or none; returns their ids, for `cancel`."""
+    def submit(self, sentences: Sequence[Sentence], num_following: int = 0) -> list[int]:
+        """Queue all of the sentences, or none; returns their ids, for `cancel`. `num_following`: sentences of the same
+        request that will be submitted next, for which the queue has to have places as well."""
 
     def cancel(self, ids: Sequence[int]) -> None:
         """Drop sentences, by id, that nobody waits for any more."""

@@ -22,8 +22,9 @@ MAX_CLUSTER = 32
 
 _MAX_CACHED = 8192
 _MIN_LETTERS = 10
-_NAMES = ("Tom", "Mary", "Anna", "Paul", "Martin", "David")
+_NAMES = ("Tom", "Mary", "Bob", "Alice", "Anna", "Paul", "Martin", "David")
 """Names that are the same in many languages."""
+_MAX_PIECES_OF_A_NAME = 2
 _NAME_RATIO = 4
 """How many times nearer to the vocabulary's beginning a word has to be with a capital than without: words that begin
 many sentences are frequent with a capital as well."""
@@ -62,13 +63,12 @@ class Alphabet:
         """Whether a word, given in small letters, is mostly written with a capital."""
 
     @cached_property
-    def name(self) -> str | None:
-        """A name that the vocabulary has in few pieces; None where it has none in one or two."""
-        names = [name for name in _NAMES if self.has_all(name)]
-        num_pieces, number = min(
-            ((len(self._tokenizer.encode(name)) - 1, number) for number, name in enumerate(names)), default=(0, 0)
+    def names(self) -> list[str]:
+        """Common names that the vocabulary has in one or two pieces, those in one first."""
+        num_pieces = {name: len(self._tokenizer.encode(name)) - 1 for name in _NAMES if self.has_all(name)}
+        return sorted(
+            (name for name, number in num_pieces.items() if number <= _MAX_PIECES_OF_A_NAME), key=num_pieces.__getitem__
         )
-        return names[number] if num_pieces in (1, 2) else None
 
     def has_all(self, text: str) -> bool:
         """Whether the vocabulary has every character of a text as it is written; quick."""

@@ -18,7 +18,7 @@ from server.text.steps import Steps
 
 Span = tuple[int, int]
 
-_TRIGGER = re.compile(r"[0-9@#{%$<>/_:;=*\\©®\u0660-\u1fff\u203c-\U0010ffff]")
+_TRIGGER = re.compile(r"[0-9@#{%$<>/_:;=*`\\©®\u0660-\u1fff\u203c-\U0010ffff]")
 _INNER_DOT = re.compile(r"\w\.\w")
 """A text without these two has no span but those that a request lists."""
 
@@ -74,6 +74,8 @@ def _emoticon(eyes: str) -> str:
 
 # Placeholders, names of programs, emoticons and short codes of emoji as :smile:, arrows, and the signs of comments.
 _OTHERS = {
+    # Code in Markdown: a fence's line, and code between backticks.
+    "`": _compile(r"(?m)(?<![^\n])[ \t]*+`{3,}+[^`\n]*+$", r"(?<!`)`{1,2}+[^`\n]++`{1,2}+(?!`)"),
     "#": _compile(r"(?<![\w&#/])#\w++(?:-\w++)*+"),
     "%": _compile(
         r"(?<![\d%])%(?:\(\w++\)|\d{1,3}+\$)?[-+0#]{0,4}\d{0,4}(?:\.\d{1,4})?(?:hh?|ll?|[zjtLq])?[sdiufFeEgGxXoacpr@]"

@@ -1,4 +1,4 @@
-"""A name that stands in for a protected span, so that a model reads a whole sentence.
+"""Names that stand in for protected spans, so that a model reads a whole sentence.
 
 A span that is taken out may be the subject of its sentence, or its object; a model translates what is left as if nobody
 were there. With a common name in its place the model reads a sentence like those that it was trained on, and mostly
@@ -6,7 +6,9 @@ copies the name; then the span is written where the name was.
 """
 
 import re
-from dataclasses import dataclass
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import NamedTuple
 
 from server.text.alphabet import Alphabet
 from server.text.reading import Reading
@@ -14,37 +16,51 @@ from server.text.segment import Protected
 
 _OPENING = "([{\"'“‘«¿¡"
 
+_MAX_SPANS = 3
+"""More names than that in one sentence are hardly ever all copied."""
 
-@dataclass(frozen=True)
-class StandIn:
+
+class StandIn(NamedTuple):
     name: str
     span: Protected
     """What is written in the name's place."""
 
-    def position(self, output: str) -> int | None:
-        """Where the name is in what a model wrote; None where it is not there exactly once, as a word."""
-        matches = [match.start() for match in re.finditer(rf"(?<!\w){self.name}(?!\w)", output)]
-        return matches[0] if len(matches) == 1 else None
+
+def with_stand_ins(reading: Reading, alphabet: Alphabet) -> tuple[Reading, tuple[StandIn, ...]] | None:
+    """What a model reads with a name in place of each span that was taken out. None where one of them is no word of the
+    sentence (a tag, what is glued to words, or has neither letters nor digits, as an emoji), or there are too many."""
+    names = [name for name in alphabet.names if name not in reading.text]
+    if not 1 <= len(reading.protected) <= min(_MAX_SPANS, len(names)) or reading.is_upper:
+        return None
+    stand_ins: list[StandIn] = []
+    text: list[str] = []
+    origins: list[int] = []
+    done = 0
+    for name, (at, span) in zip(names, reading.protected, strict=False):
+        is_tag = span.start == span.end or span.literal.startswith("<")
+        before, behind = reading.text[at - 1 : at], reading.text[at : at + 1]
+        is_glued = before.isalnum() and behind.isalnum()
+        if is_tag or is_glued or not any(map(str.isalnum, span.literal)) or (stand_ins and at == done):
+            return None
+        stand_ins.append(StandIn(name, span))
+        blank = " " if before and not before.isspace() and before not in _OPENING else ""
+        inserted = f"{blank}{name}{' ' if behind.isalnum() else ''}"
+        text += [reading.text[done:at], inserted]
+        origins += [*reading.origins[done:at], *[span.start] * len(inserted)]
+        done = at
+    last = stand_ins[-1].span.start
+    origins += (max(origin, last) for origin in reading.origins[done:])
+    whole = "".join([*text, reading.text[done:]])
+    return Reading(whole, origins, (), is_upper=False, num_unreadable=reading.num_unreadable), tuple(stand_ins)
 
 
-def with_stand_in(reading: Reading, alphabet: Alphabet) -> tuple[Reading, StandIn] | None:
-    """What a model reads with a name in place of the one span that was taken out; None where that is no word of the
-    sentence: a tag, what is glued to words, and what has neither letters nor digits, as an emoji."""
-    if len(reading.protected) != 1 or reading.is_upper or alphabet.name is None:
-        return None
-    [(at, span)] = reading.protected
-    before, behind = reading.text[:at], reading.text[at:]
-    is_tag = span.start == span.end or span.literal.startswith("<")
-    if is_tag or not any(map(str.isalnum, span.literal)) or alphabet.name in reading.text:
-        return None
-    if before[-1:].isalnum() and behind[:1].isalnum():
-        return None
-    inserted = alphabet.name
-    if before and not before[-1].isspace() and before[-1] not in _OPENING:
-        inserted = " " + inserted
-    if behind[:1].isalnum():
-        inserted += " "
-    behind_span = (max(origin, span.start) for origin in reading.origins[at:])
-    origins = [*reading.origins[:at], *[span.start] * len(inserted), *behind_span]
-    whole = Reading(before + inserted + behind, origins, (), is_upper=False, num_unreadable=reading.num_unreadable)
-    return whole, StandIn(alphabet.name, span)
+def find_names(stand_ins: Sequence[StandIn], output: str) -> list[int] | None:
+    """Where the names are in what a model wrote; None where one of them is not there exactly once, as a word, or they
+    are in another order."""
+    positions = []
+    for name, _ in stand_ins:
+        matches = [match.start() for match in re.finditer(rf"(?<!\w){name}(?!\w)", output)]
+        if len(matches) != 1:
+            return None
+        positions += matches
+    return positions if all(first < second for first, second in pairwise(positions)) else None

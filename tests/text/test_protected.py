@@ -349,3 +349,18 @@ def test_parts_are_in_order_and_disjoint_and_not_empty(text: str, listed: list[s
 )
 def test_tags_of_markup_are_protected_in_plain_texts(text: str, tags: list[str]) -> None:
     assert [span.literal for span in all_at_once(find_protected(text, ()))] == tags
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("Run `make serve` now.", ["`make serve`"]),
+        ("Call ``a `` twice", ["``a ``"]),
+        ("```python\nThe dog runs.\n```", ["```python", "```"]),
+        ("    ```\nA dog", ["    ```"]),
+        ("It`s a dog", []),
+        ("`", []),
+    ],
+)
+def test_code_in_markdown_is_protected(text: str, code: list[str]) -> None:
+    assert [span.literal for span in all_at_once(find_protected(text, ()))] == code

@@ -9,7 +9,7 @@ from server.text.protected import find_protected
 from server.text.reading import Reading, read
 from server.text.segment import Segment
 from server.text.sentencepieces import SentencePieceTokenizer
-from server.text.stand_in import StandIn, with_stand_in
+from server.text.stand_in import StandIn, find_names, with_stand_ins
 from tests.fakes import all_at_once
 
 TOKENIZER = Path(__file__).parents[2] / "model_repository" / "transformer-en-fr" / "1" / "tokenizer.model"
@@ -20,10 +20,10 @@ def alphabet() -> Alphabet:
     return Alphabet(SentencePieceTokenizer(TOKENIZER, eos=2))
 
 
-def whole(text: str, alphabet: Alphabet, *kept: str) -> tuple[Reading, StandIn] | None:
+def whole(text: str, alphabet: Alphabet, *kept: str) -> tuple[Reading, tuple[StandIn, ...]] | None:
     protected = all_at_once(find_protected(text, kept))
     segment = Segment(text, range(len(text) + 1), tuple(protected))
-    return with_stand_in(all_at_once(read(segment, alphabet)), alphabet)
+    return with_stand_ins(all_at_once(read(segment, alphabet)), alphabet)
 
 
 @pytest.mark.parametrize(
@@ -42,7 +42,7 @@ def whole(text: str, alphabet: Alphabet, *kept: str) -> tuple[Reading, StandIn] 
 def test_a_name_stands_where_the_span_stood(text: str, read_text: str, alphabet: Alphabet) -> None:
     found = whole(text, alphabet)
     assert found
-    reading, stand_in = found
+    reading, [stand_in] = found
     assert reading.text == read_text
     assert stand_in.name == "Tom"
     assert len(reading.origins) == len(reading.text) + 1
@@ -51,13 +51,28 @@ def test_a_name_stands_where_the_span_stood(text: str, read_text: str, alphabet:
     assert reading.origins[at] == text.index(stand_in.span.literal)
 
 
+def test_several_spans_have_names_of_their_own(alphabet: Alphabet) -> None:
+    found = whole("{a} says {b} to {c}.", alphabet)
+    assert found
+    reading, stand_ins = found
+    first, second, third = (stand_in.name for stand_in in stand_ins)
+    assert reading.text == f"{first} says {second} to {third}."
+    assert len({first, second, third}) == 3
+    assert list(reading.origins) == sorted(reading.origins)
+    assert len(reading.origins) == len(reading.text) + 1
+    assert find_names(stand_ins, f"{first} dit {second} à {third}.") is not None
+    assert find_names(stand_ins, f"{second} dit {first} à {third}.") is None
+    assert find_names(stand_ins, f"{first} dit à {third}.") is None
+
+
 @pytest.mark.parametrize(
     "text",
     [
         "A dog runs.",
         "I love dogs 🐶",
-        "{name} and {other} are sleeping.",
-        "Tom and {name} are sleeping.",
+        "{a} and {b} and {c} and {d} sleep.",
+        "{name} loves 🐶",
+        "{a}{b} is sleeping.",
         "{name} IS SLEEPING.",
         "<b>A dog runs.",
     ],
@@ -72,5 +87,5 @@ def test_what_is_no_word_of_the_sentence_has_no_name_in_its_place(text: str, alp
 def test_a_name_counts_where_it_is_copied_once(output: str, position: int | None, alphabet: Alphabet) -> None:
     found = whole("{name} is sleeping.", alphabet)
     assert found
-    assert found[1].position(output) == position
-    assert found[1].position(f"{output} Tom et Tom.") is None
+    assert find_names(found[1], output) == (None if position is None else [position])
+    assert find_names(found[1], f"{output} Tom et Tom.") is None

@@ -90,8 +90,8 @@ class EnginePool:
         """Engines that serve."""
         return len(self._loads)
 
-    def submit(self, sentences: Sequence[Sentence]) -> list[int]:
-        """Accept all of the sentences, or none. Returns their ids, for `cancel`.
+    def submit(self, sentences: Sequence[Sentence], num_following: int = 0) -> list[int]:
+        """Accept all of the sentences, or none. Returns their ids, for `cancel`. `num_following`: see SentenceDecoder.
 
         Raises QueueFull where more are open than can run and wait, so that nobody waits for an engine's next step to be
         refused; EngineLost where no engine serves and none is expected soon; NotServing once the pool is closing.
@@ -101,7 +101,7 @@ class EnginePool:
         if not self._loads and not self._is_holding:
             raise EngineLost
         caller = sentences[0].caller
-        self._check_queue(len(sentences), caller)
+        self._check_queue(len(sentences) + num_following, caller)
         now = time.monotonic()
         opened = [_OpenSentence(next(self._counter), sentence, now) for sentence in sentences]
         self._open.update((one.id, one) for one in opened)

@@ -12,7 +12,7 @@ from server.text.protected import find_protected, in_every_form
 from server.text.reading import Reading, read
 from server.text.segment import Layout, Protected, Segment
 from server.text.segments import Splitting, cut, find_segments, lay_out
-from server.text.stand_in import with_stand_in
+from server.text.stand_in import with_stand_ins
 from server.text.steps import Steps
 
 
@@ -110,21 +110,21 @@ class ContentParser:
     def _alternative(
         self, parsed: ParsedSegment, found: FoundTerms | None, is_first: bool, field: str
     ) -> ParsedSegment | None:
-        """The segment with a name in place of a protected span, where that may be a word of the sentence. Samples have
-        none, as the better of two is no sample."""
+        """The segment with names in place of its protected spans, where these may be words of the sentence. Samples
+        have none, as the better of two is no sample."""
         options, segment = self._options, parsed.segment
         if segment.elements or options.common.num_samples:
             return None
-        whole = with_stand_in(parsed.reading, self._model.alphabet)
+        whole = with_stand_ins(parsed.reading, self._model.alphabet)
         if whole is None:
             return None
-        reading, stand_in = whole
+        reading, stand_ins = whole
         source_ids = self._model.tokenizer.encode(reading.text)
         if len(source_ids) > self._max_source_tokens:
             return None
         required = options.terms.required(found, reading) if options.terms and found else ()
         own = options.for_segment(source_ids, required, is_first, needs_alignment=False, field=field)
-        return ParsedSegment(segment, reading, source_ids, own, parsed.prefix, stand_in=stand_in)
+        return ParsedSegment(segment, reading, source_ids, own, parsed.prefix, stand_ins=stand_ins)
 
 
 def needs_alignment(segment: Segment, reading: Reading) -> bool:

@@ -33,6 +33,9 @@ def _cost(sentence: Sentence | ParsedSegment) -> int:
     return len(sentence.source_ids) * sentence.options.num_rows
 
 
+_SENTENCES_A_STEP = 64
+"""Sentences that are submitted at a time: sending one takes some ten microseconds."""
+
 _numbers = itertools.count()
 """Of requests, for `Sentence.request`."""
 
@@ -112,9 +115,14 @@ class OpenRequest:
         if sentences:
             cost = sum(map(_cost, sentences))
             self._backlog.check(self._caller, cost)
-            self._ids = self._request.model.engine.submit(sentences)
-            self._backlog.add(self._caller, cost)
-            self._open_cost = cost
+            for first in range(0, len(sentences), _SENTENCES_A_STEP):
+                some = sentences[first : first + _SENTENCES_A_STEP]
+                num_following = len(sentences) - first - len(some)
+                self._ids += self._request.model.engine.submit(some, num_following)
+                if not first:  # accepted, as far as places are concerned
+                    self._backlog.add(self._caller, cost)
+                    self._open_cost = cost
+                yield
 
     def _sentence(self, segment: ParsedSegment, listener: Listener) -> Sentence:
         return Sentence(

@@ -45,10 +45,10 @@ class ParsedSegment:
     """Text that the translation begins with, as it was given; `options.prefix` is what the model is made to write."""
     given: GivenTranslation | None = None
     """Set where a translation is scored."""
-    stand_in: StandIn | None = None
-    """What the source has in place of a protected span."""
+    stand_ins: tuple[StandIn, ...] = ()
+    """The names that the source has in place of protected spans."""
     alternative: "ParsedSegment | None" = None
-    """The same segment with a name in place of a protected span. Both are decoded, and one of them is answered."""
+    """The same segment with names in place of its protected spans. Both are decoded, and one of them is answered."""
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from server.messages.hypothesis import Hypothesis
 from server.serving.requests.parsed import ParsedSegment
 from server.text.markup import escape
 from server.text.placing import Placed, Translated, place
-from server.text.stand_in import StandIn
+from server.text.stand_in import StandIn, find_names
 from server.text.steps import Steps
 from server.text.tokenizer import Tokenizer
 
@@ -45,13 +45,13 @@ def beginning(segment: ParsedSegment, output_ids: Sequence[int], tokenizer: Toke
 
 
 def finished_part(segment: ParsedSegment, hypothesis: Hypothesis, tokenizer: Tokenizer) -> Steps[Part | None]:
-    """A finished hypothesis; the text of one that was given is left empty. None where the model has not copied the name
-    that stands in for a span."""
+    """A finished hypothesis; the text of one that was given is left empty. None where the model has not copied the
+    names that stand in for spans."""
     if segment.given:
         return Part("", hypothesis)
     text = _written(segment, hypothesis.output_ids, tokenizer)
-    if segment.stand_in:
-        return _with_span(text, segment.stand_in, segment.segment.is_html, hypothesis)
+    if segment.stand_ins:
+        return _with_spans(text, segment.stand_ins, segment.segment.is_html, hypothesis)
     if streams(segment) and not segment.segment.is_html:
         return Part(text, hypothesis)
     source_spans: Spans = []
@@ -83,17 +83,19 @@ def finished_part(segment: ParsedSegment, hypothesis: Hypothesis, tokenizer: Tok
     return Part(placed.text, hypothesis, placed)
 
 
-def _with_span(text: str, stand_in: StandIn, is_html: bool, hypothesis: Hypothesis) -> Part | None:
-    """What the model wrote, the span in place of the name."""
-    start = stand_in.position(text)
-    if start is None:
+def _with_spans(text: str, stand_ins: Sequence[StandIn], is_html: bool, hypothesis: Hypothesis) -> Part | None:
+    """What the model wrote, the spans in place of the names."""
+    starts = find_names(stand_ins, text)
+    if starts is None:
         return None
-    literal, end = stand_in.span.literal, start + len(stand_in.name)
     pieces = [escape(character) if is_html else character for character in text]
-    pieces[start:end] = [*[""] * (end - start - 1), literal]
+    ends = [start + len(one.name) for start, one in zip(starts, stand_ins, strict=True)]
+    for start, end, one in zip(starts, ends, stand_ins, strict=True):
+        pieces[start:end] = [*[""] * (end - start - 1), one.span.literal]
     offsets = [0, *accumulate(map(len, pieces))]
+    spans = tuple((offsets[start], offsets[end]) for start, end in zip(starts, ends, strict=True))
     whole = "".join(pieces)
-    return Part(whole, hypothesis, Placed(whole, offsets, ((offsets[start], offsets[end]),)))
+    return Part(whole, hypothesis, Placed(whole, offsets, spans))
 
 
 def written_spans(segment: ParsedSegment, output_ids: list[int], tokenizer: Tokenizer) -> Spans:
