@@ -158,3 +158,8 @@ def _numbered(reference: str) -> str:
     number = digits[len(mark) :].lstrip("0") or "0"
     # Python refuses to read a number of thousands of digits.
     return html.unescape(f"&#{mark}{number};") if len(number) <= _MAX_DIGITS else "\N{REPLACEMENT CHARACTER}"
+
+
+def escape(text: str) -> str:
+    """A text as it is written between tags."""
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

@@ -26,7 +26,7 @@ from dataclasses import dataclass
 from operator import itemgetter
 
 from server.text.html_blocks import Block, Mark, read_blocks
-from server.text.html_tokens import Kind
+from server.text.html_tokens import Kind, escape
 from server.text.segment import Element, Layout, Protected, Segment
 from server.text.steps import Steps
 
@@ -35,11 +35,6 @@ FindProtected = Callable[[str], Steps[list[Protected]]]
 
 _OPEN_END = re.compile(r"(?:&[#\w]*|<)\Z")
 """What could become a reference or a tag by what is written behind it."""
-
-
-def escape(text: str) -> str:
-    """A text as it is written between tags."""
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
 def lay_out_html(content: str, find_segments: FindSegments, find_protected: FindProtected) -> Steps[Layout]:

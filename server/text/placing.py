@@ -1,7 +1,6 @@
 """Puts what no model may touch back into the translation of a segment: protected spans and the tags of elements."""
 
 import bisect
-import html
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,7 +10,7 @@ import numpy as np
 from server.text.alignment import Aligned, Float32, Int64, Span, align, words
 from server.text.blanks import blank_before, blank_behind
 from server.text.gaps import Group, gaps_of, groups_of
-from server.text.html_tokens import is_lone_tag
+from server.text.html_tokens import escape, is_lone_tag
 from server.text.segment import Element, Protected, Segment
 from server.text.steps import Steps
 from server.text.tags import Items, Tags, place_tags
@@ -108,7 +107,7 @@ def _written(output: str, is_html: bool, upper_from: int) -> Steps[tuple[str, In
     parts: list[str] = []
     for at, character in enumerate(output):
         part = character.upper() if at >= upper_from else character
-        parts.append(html.escape(part, quote=False) if is_html else part)
+        parts.append(escape(part) if is_html else part)
         if at % _CHARACTERS_A_STEP == _CHARACTERS_A_STEP - 1:
             yield
     return "".join(parts), np.concatenate([[0], np.cumsum([len(part) for part in parts], dtype=np.int64)])
@@ -234,7 +233,7 @@ class _Writer:
                 if span % _ITEMS_A_STEP == 0:
                     yield
                 inner = segment.text[protected[span - 1][1].end : protected[span][1].start]
-                between[gap + span] = html.escape(inner, quote=False) if segment.is_html else inner
+                between[gap + span] = escape(inner) if segment.is_html else inner
             between[gap + group.end] = blank_behind(group, gap, self._aligned)
             if number % _ITEMS_A_STEP == _ITEMS_A_STEP - 1:
                 yield

@@ -1,6 +1,5 @@
 """The parts of a segment that a vocabulary lacks, and how far they reach."""
 
-import html
 import re
 from typing import NamedTuple
 
@@ -8,6 +7,7 @@ import regex
 
 from server.text.alphabet import Alphabet
 from server.text.folding import fold
+from server.text.html_tokens import escape
 from server.text.segment import Protected, Segment
 from server.text.steps import Steps
 
@@ -102,7 +102,7 @@ def _span(segment: Segment, atoms: list[Atom], run: tuple[int, int]) -> Protecte
 
 
 def _written(segment: Segment, text: str) -> str:
-    return html.escape(text, quote=False) if segment.is_html else text
+    return escape(text) if segment.is_html else text
 
 
 def _breaks(segment: Segment) -> set[int]:

@@ -6,8 +6,8 @@ from html.parser import HTMLParser
 from itertools import chain, pairwise
 from typing import TypeVar
 
-from server.text.html_tokens import Kind, tokenize
-from server.text.markup import FindProtected, FindSegments, escape, lay_out_html
+from server.text.html_tokens import Kind, escape, tokenize
+from server.text.markup import FindProtected, FindSegments, lay_out_html
 from server.text.segment import Layout, Protected, Segment
 from server.text.steps import Steps
 

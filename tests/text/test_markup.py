@@ -5,7 +5,8 @@ import re
 
 import pytest
 
-from server.text.markup import escape, write_untranslated
+from server.text.html_tokens import escape
+from server.text.markup import write_untranslated
 from server.text.segment import Element, Protected, Segment
 from tests.text.laid_out_html import (
     PAGE,

@@ -8,7 +8,7 @@ import numpy as np
 
 from server.messages.hypothesis import Hypothesis
 from server.serving.requests.parsed import ParsedSegment
-from server.text.markup import escape
+from server.text.html_tokens import escape
 from server.text.placing import Placed, Translated, place
 from server.text.stand_in import StandIn, find_names
 from server.text.steps import Steps

@@ -9,7 +9,7 @@ from unicodedata import normalize
 from server.errors import InvalidRequest, shown
 from server.messages.options import RequiredTerm
 from server.text.glossary import Glossary
-from server.text.markup import escape
+from server.text.html_tokens import escape
 from server.text.pieces import contains
 from server.text.reading import Reading
 from server.text.segment import Protected, Segment
