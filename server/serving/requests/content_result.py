@@ -42,7 +42,7 @@ class ContentResult:
     ) -> None:
         """`tells_alignment`: whether the answer has alignments; see TranslationRequest."""
         self._content = content
-        self._segments = content.segments
+        self._segments = list(content.segments)
         """The alternative in place of a segment, once it is chosen."""
         self._num_hypotheses = num_hypotheses
         self._tokenizer = tokenizer
