@@ -146,8 +146,9 @@ def _protected_is_in_it(
         at += len(literal)
     for literal in set(literals):
         if readable.unreadable(literal) and literal not in given:
-            counts = (len(re.findall(rf"(?<!\w){re.escape(literal)}(?!\w)", one)) for one in (text, content))
-            assert len(set(counts)) == 1, f"not as often as in the source: {literal!r}"
+            num_in_text = text.count(literal)  # it may also be a part of a word that is translated
+            is_as_often = literals.count(literal) <= num_in_text <= content.count(literal)
+            assert is_as_often, f"not as often as in the source: {literal!r}"
 
 
 def _unreadable_is_in_it(

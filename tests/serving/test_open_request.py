@@ -174,7 +174,7 @@ def with_alternatives(num_segments: int) -> ContentResult:
     items = []
     for number in range(num_segments):
         segment = parsed([4, EOS], greedy(9), number)
-        alternative = replace(segment, source_ids=[4, 9, EOS], stand_in=StandIn("9", Protected(0, 1, "{x}")))
+        alternative = replace(segment, source_ids=[4, 9, EOS], stand_ins=(StandIn("9", Protected(0, 1, "{x}")),))
         items.append(replace(segment, alternative=alternative))
     return ContentResult(ParsedContent("a" * num_segments, tuple(items)), 1, Words())
 
