@@ -71,5 +71,6 @@ def _join_team(rank: int, size: int, meeting: str, work: Callable[[Team], None])
     dist.init_process_group("gloo", init_method=meeting, rank=rank, world_size=size)
     try:
         work(Team(rank, size))
+        dist.barrier()  # whoever leaves while others are still in their last exchange may break theirs
     finally:
         dist.destroy_process_group()
