@@ -74,8 +74,7 @@ def _emoticon(eyes: str) -> str:
 
 # Placeholders, names of programs, emoticons and short codes of emoji as :smile:, arrows, and the signs of comments.
 _OTHERS = {
-    # Code in Markdown: a fence's line, and code between backticks.
-    "`": _compile(r"(?m)(?<![^\n])[ \t]*+`{3,}+[^`\n]*+$", r"(?<!`)`{1,2}+[^`\n]++`{1,2}+(?!`)"),
+    "`": _compile(r"(?<!`)`{1,2}+[^`\n]++`{1,2}+(?!`)"),  # code in Markdown
     "#": _compile(r"(?<![\w&#/])#\w++(?:-\w++)*+"),
     "%": _compile(
         r"(?<![\d%])%(?:\(\w++\)|\d{1,3}+\$)?[-+0#]{0,4}\d{0,4}(?:\.\d{1,4})?(?:hh?|ll?|[zjtLq])?[sdiufFeEgGxXoacpr@]"
@@ -100,6 +99,8 @@ _OTHERS = {
     "$": _compile(r"(?<![\w$])\$[A-Za-z_]\w*+"),
 }
 
+_FENCE = re.compile(r"(?m)(?<![^\n])[ \t]*+`{3,}+([^`\n]*+)$")
+
 _CURRENCY = r"[$€£¥₹₽₩]"
 _NUMBER_SEPARATOR = r"[.,:/'’\u00b7\u2013\u00a0\u202f-]"
 _NUMBERS = (
@@ -115,6 +116,11 @@ _NUMBERS = (
         rf"(?:(?<!\w)[-+−](?={_CURRENCY}?\d))?{_CURRENCY}?(?<![\w.])\d++(?:{_NUMBER_SEPARATOR}\d++)++"
         rf"(?:T\d\d:\d\d(?::\d\d)?(?:\.\d++)?(?:Z|[+-]\d\d:?\d\d)?|[^\W\d]\w*+|%|[ \u00a0\u202f]?{_CURRENCY}(?!\d))?",
         r"(?<!\w)\d++[x×]\d++(?!\w)",
+    ),
+    # Numbers with a sign of what they count: percents, degrees, amounts of money.
+    _compile(
+        rf"(?<![\w.,])(?:[-+−](?=\d))?\d++[ \u00a0\u202f]?(?:[%‰](?!\w)|°[ \u00a0]?(?:[CFK]\b)?|{_CURRENCY}(?!\d))",
+        rf"(?<!\w){_CURRENCY}[ \u00a0]?\d++(?!\w)",
     ),
     # Versions; long numbers, with the word that they are in; hexadecimal ones.
     _compile(
@@ -195,6 +201,8 @@ def _find_by_pattern(text: str) -> Steps[list[Span]]:
     for sign, pattern in _OTHERS.items():
         if sign in text:
             spans += yield from _spans(pattern.finditer(text))
+    if "```" in text:
+        spans += yield from _find_fenced(text)
     if "{" in text:
         spans += yield from find_brace_placeholders(text)
     if _MAY_BE_EMOJI.search(text):
@@ -203,6 +211,22 @@ def _find_by_pattern(text: str) -> Steps[list[Span]]:
         for pattern in _NUMBERS:
             spans += yield from _spans(pattern.finditer(text))
     return spans
+
+
+def _find_fenced(text: str) -> Steps[list[Span]]:
+    """Blocks of code in Markdown, from the line with their first fence to that with their last; a fence without
+    another is a line by itself."""
+    spans: list[Span] = []
+    opening: Span | None = None
+    for match in _FENCE.finditer(text):
+        if opening and not match.group(1).strip():
+            spans.append((opening[0], match.end()))
+            opening = None
+        else:
+            spans += [opening] if opening else []
+            opening = match.span()
+        yield
+    return [*spans, opening] if opening else spans
 
 
 def _spans(matches: Iterator[Any], trimmed: str = "") -> Steps[list[Span]]:
