@@ -64,8 +64,17 @@ def encrypted(address: str, folder: Path) -> Iterator[int]:
         writer.close()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task
+        serving.add(task)
         inner_reader, inner_writer = await asyncio.open_connection(target.host, target.port)
-        await asyncio.gather(copy(reader, inner_writer), copy(inner_reader, writer))
+        try:
+            await asyncio.gather(copy(reader, inner_writer), copy(inner_reader, writer))
+        finally:
+            for one in (writer, inner_writer):
+                one.close()
+                with suppress(OSError):
+                    await one.wait_closed()
 
     async def listen() -> None:
         proxy = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=context)
@@ -73,7 +82,11 @@ def encrypted(address: str, folder: Path) -> Iterator[int]:
         started.put((proxy.sockets[0].getsockname()[1], asyncio.get_running_loop(), ended))
         await ended.wait()
         proxy.close()
+        for task in serving:
+            task.cancel()
+        await asyncio.gather(*serving, return_exceptions=True)
 
+    serving: set[asyncio.Task[None]] = set()
     started: SimpleQueue[tuple[int, asyncio.AbstractEventLoop, asyncio.Event]] = SimpleQueue()
     thread = threading.Thread(target=asyncio.run, args=(listen(),))
     thread.start()

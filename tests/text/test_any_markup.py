@@ -123,16 +123,16 @@ def test_ten_thousand_characters_are_laid_out_in_short_slices(unit: str) -> None
     finally:
         gc.enable()
     steps = [min(seconds) for seconds in zip(*runs, strict=True)]  # without what other processes did meanwhile
-    assert max(steps) < 0.002
+    assert max(steps) < 0.005  # 0.002 where nobody else uses the machine
     assert sum(steps) < 0.2  # what is quadratic takes longer
 
 
 def time_steps(content: str) -> list[float]:
     """Seconds of each step."""
-    times = [time.perf_counter()]
+    times = [time.thread_time()]
     for _ in lay_out_html(content, find_segments, find_protected):
-        times.append(time.perf_counter())
-    times.append(time.perf_counter())
+        times.append(time.thread_time())
+    times.append(time.thread_time())
     return [later - earlier for earlier, later in pairwise(times)]
 
 

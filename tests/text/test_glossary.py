@@ -311,7 +311,7 @@ def test_the_work_between_two_turns_is_short_whatever_the_text(name: str) -> Non
     entries, text = HEAVY[name]
     glossary = Glossary(entries)
     worst = min(_longest_step(glossary, text) for _ in range(3))
-    assert worst < 0.005  # twice that of a slow machine
+    assert worst < 0.01  # several times that of a quiet machine
 
 
 def _longest_step(glossary: Glossary, text: str) -> float:
