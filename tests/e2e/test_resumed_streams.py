@@ -110,7 +110,7 @@ with Client(sys.argv[1]) as client:
     client.list_models()
     print("begins", flush=True)
     try:
-        client.translate([{" ".join(SENTENCES)!r}] * 250, timeout={PATIENCE})
+        client.translate([{" ".join(SENTENCES)!r}] * 60, timeout={PATIENCE})
     except KeyboardInterrupt:
         print("interrupted")
 """

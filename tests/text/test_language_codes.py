@@ -138,7 +138,7 @@ def test_a_code_of_another_form_equals_itself_alone() -> None:
 @given(
     st.lists(
         st.sampled_from(
-            ["en", "zh", "sr", "Latn", "Hant", "US", "TW", "419", "1996", "x", "u", "ca", "sgn", "i", "no", "bok"]
+            ["en", "zh", "sr", "Latn", "Hant", "US", "TW", "419", "1996", "x", "u", "ca", "sgn", "i", "no"]
         ),
         max_size=5,
     ).map("-".join)
