@@ -14,6 +14,7 @@ first: the number of its rows goes up and down by as much with every sentence, s
 less than its share, for rows that it holds for a moment only.
 """
 
+from abc import ABC, abstractmethod
 from bisect import bisect_left, insort
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -31,7 +32,7 @@ _MANY_CALLERS = 64
 
 
 @dataclass(slots=True, eq=False)
-class _Share:
+class _Share(ABC):
     """What a caller, or one of its requests, is given."""
 
     start: float = 0.0
@@ -43,9 +44,9 @@ class _Share:
     num_spare: int = 0
     """Rows that its widest sentence has had beside its first; counted for callers alone."""
 
+    @abstractmethod
     def in_turn(self) -> Iterator[Ticket]:
         """Waiting tickets in the order of their turns."""
-        raise NotImplementedError
 
 
 _Shared = TypeVar("_Shared", bound=_Share)

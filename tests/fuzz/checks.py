@@ -4,7 +4,7 @@ import math
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from seq2serve.pb import translation_pb2 as pb
 from server.bundle.manifest import Bundle
@@ -124,6 +124,14 @@ def _protected_in_html(request: pb.TranslateRequest, content: str) -> Iterator[s
                 yield span.literal
 
 
+def _are_in_order(literals: Iterable[str], text: str) -> None:
+    at = 0
+    for literal in literals:
+        at = text.find(literal, at)
+        assert at >= 0, f"protected, and not in the translation, or not in order: {literal!r}"
+        at += len(literal)
+
+
 def _protected_is_in_it(
     request: pb.TranslateRequest, content: str, translation: pb.Translation, readable: Readable
 ) -> None:
@@ -131,19 +139,11 @@ def _protected_is_in_it(
     if request.mime_type == HTML:
         if not html_checks.is_well_nested(content):
             return
-        at, text = 0, html_checks.visible_text(text)
-        for literal in _protected_in_html(request, content):
-            at = text.find(literal, at)
-            assert at >= 0, f"protected in HTML, and not in the translation, or not in order: {literal!r}"
-            at += len(literal)
+        _are_in_order(_protected_in_html(request, content), html_checks.visible_text(text))
         return
     given = _given(request)
-    at = 0
     literals = [literal for literal in _protected(request, content) if not _is_of_a_term(request, literal)]
-    for literal in literals:
-        at = text.find(literal, at)
-        assert at >= 0, f"protected, and not in the translation, or not in order: {literal!r}"
-        at += len(literal)
+    _are_in_order(literals, text)
     for literal in set(literals):
         if readable.unreadable(literal) and literal not in given:
             num_in_text = text.count(literal)  # it may also be a part of a word that is translated
