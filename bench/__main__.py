@@ -22,7 +22,7 @@ from bench.html_report import goals_table, text_table, write_html
 from bench.plan import Plan
 from bench.process import BenchError
 from loadtest.running_server import ServerError
-from models.corpora import CorpusError, data_folder
+from models.data.corpora import CorpusError, data_folder
 
 SECTIONS: dict[str, Callable[[Plan], Findings]] = {
     "offline": offline.measure,

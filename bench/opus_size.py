@@ -27,7 +27,7 @@ from export.parity import TOLERANCE, largest_difference
 from export.quantize import quantize
 from export.session import GraphSession
 from models.checkpoint import load_checkpoint
-from models.corpora import SOURCE_LANGUAGE, TARGET_LANGUAGE, CorpusError, data_folder, read_tests
+from models.data.corpora import LANGUAGES, CorpusError, data_folder, read_tests
 from models.greedy import greedy_decode
 from models.metrics import bleu
 from models.seq2seq import BOS, EOS, PAD, UNKNOWN
@@ -167,8 +167,8 @@ def _write_manifest(bundle: Path, wide: Transformer, cache_scales: dict[str, flo
             name=OPUS_SIZE,
             version=bundle.name,
             architecture="transformer",
-            source_language=SOURCE_LANGUAGE,
-            target_language=TARGET_LANGUAGE,
+            source_language=LANGUAGES[0],
+            target_language=LANGUAGES[1],
             precision="int8",
             vocabulary_size=VOCABULARY_SIZE,
             special_ids=SpecialIds(pad=PAD, unknown=UNKNOWN, bos=BOS, eos=EOS),

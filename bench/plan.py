@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from models.corpora import read_tests
+from models.data.corpora import read_tests
 
 TEST_SETS = ("multi30k/test_2016_flickr", "tatoeba/test")
 

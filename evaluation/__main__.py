@@ -17,7 +17,7 @@ from tqdm import tqdm
 
 from evaluation.measure import Translate, measure
 from evaluation.report import Finding, html_pairs, missed, table
-from models.corpora import Corpus, CorpusError, data_folder, read_corpus
+from models.data.corpora import Corpus, CorpusError, data_folder, read_corpus
 from seq2serve import Client, DecodingOptions, Translation, TranslationError
 from seq2serve.requests import DEFAULT_ADDRESS
 

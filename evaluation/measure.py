@@ -19,7 +19,7 @@ from evaluation.joined import (
 )
 from evaluation.markup import TagQuality, judge_tags, parse, with_tags
 from evaluation.variants import Variant, plain_variants
-from models.corpora import Corpus
+from models.data.corpora import Corpus
 from models.metrics import bleu
 from seq2serve import Translation
 

@@ -30,16 +30,8 @@ from export.session import GraphSession
 from export.shortlist import build_shortlist, split_output
 from models.checkpoint import CheckpointError, load_checkpoint
 from models.config import Config, ConfigError
-from models.corpora import (
-    LICENCES,
-    SOURCE_LANGUAGE,
-    TARGET_LANGUAGE,
-    Corpus,
-    CorpusError,
-    data_folder,
-    read_corpus,
-    read_tests,
-)
+from models.data.corpora import Corpus, CorpusError, Direction, data_folder, read_tests
+from models.data.training_text import read_training_text, read_validation, sources_of
 from models.greedy import translate
 from models.metrics import bleu, cased_bleu
 from models.seq2seq import BOS, EOS, PAD, UNKNOWN, Seq2SeqModel
@@ -132,10 +124,10 @@ def export(
         cache_scales: dict[str, float] = {}
         if precision == "int8":
             cache_scales = quantize_and_check(model, folder, tokenizer, data, config)
-            quality += measure(model, folder, tokenizer, data)
+            quality += measure(model, folder, tokenizer, data, config.data.direction)
             shortlist = add_shortlist(folder, tokenizer, data, config)
             if shortlist:
-                quality += measure(model, folder, tokenizer, data, shortlist)
+                quality += measure(model, folder, tokenizer, data, config.data.direction, shortlist)
         write_manifest(
             folder,
             Manifest(
@@ -143,8 +135,8 @@ def export(
                 name=bundle.parent.name,
                 version=bundle.name,
                 architecture=config.architecture,
-                source_language=SOURCE_LANGUAGE,
-                target_language=TARGET_LANGUAGE,
+                source_language=config.data.source_language,
+                target_language=config.data.target_language,
                 precision=precision,
                 vocabulary_size=tokenizer.get_piece_size(),
                 special_ids=SpecialIds(pad=PAD, unknown=UNKNOWN, bos=BOS, eos=EOS),
@@ -203,7 +195,7 @@ def quantize_and_check(
 ) -> dict[str, float]:
     """Calibrate and quantise both graphs. Returns the scales of int8 caches. Raises ExportError if int8 costs more
     BLEU than it may."""
-    validation = {corpus: read_corpus(data, corpus, "val") for corpus in config.data.corpora}
+    validation = read_validation(data, config.data.direction)
     full = validation_bleu(model, folder, tokenizer, validation)
     texts = [text for part in validation.values() for text in part.sources[:CALIBRATION_SENTENCES]]
     sources = [[*ids, EOS] for ids in tokenizer.encode(texts)]
@@ -235,9 +227,10 @@ def add_shortlist(folder: Path, tokenizer: SentencePieceProcessor, data: Path, c
     output_layer = split_output(folder / STEP, folder / FEATURES_STEP, folder / OUTPUT_STEP)
     if output_layer is None:
         return None
-    corpora = [read_corpus(data, corpus, "train") for corpus in config.data.corpora]
-    sources = [ids for corpus in corpora for ids in tokenizer.encode(corpus.sources)]
-    targets = [ids for corpus in corpora for ids in tokenizer.encode(corpus.targets)]
+    text, _ = read_training_text(data, config.data, config.training.seed)
+    pairs = [pair for every in text.domains.values() for pair in every]
+    sources = tokenizer.encode([pair.source for pair in pairs])
+    targets = tokenizer.encode([pair.target for pair in pairs])
     shortlist = build_shortlist(sources, targets, *output_layer)
     write_shortlist(folder / SHORTLIST, shortlist)
     return shortlist
@@ -248,13 +241,14 @@ def measure(
     folder: Path,
     tokenizer: SentencePieceProcessor,
     data: Path,
+    direction: Direction,
     shortlist: Shortlist | None = None,
 ) -> list[Quality]:
     """BLEU of the finished graphs on every test set."""
     how = "greedy, shortlist" if shortlist else "greedy"
     session = GraphSession(folder / ENCODER, folder / STEP, model.state)
     quality = []
-    for name, test in read_tests(data).items():
+    for name, test in read_tests(data, direction=direction).items():
         decode = partial(session.decode, shortlist=shortlist)
         score = cased_bleu(translate(decode, tokenizer, test.sources), test.references)
         metric = f"{score.metric}, {how}, {score.signature}"
@@ -266,8 +260,8 @@ def measure(
 def provenance(checkpoint: Path, config: Config) -> dict[str, str]:
     """What the bundle was made from and by: data, licences, recipe, how far training went, and the code."""
     facts = {
-        "corpora": json.dumps(config.data.corpora),
-        "licences": json.dumps({corpus: LICENCES[corpus] for corpus in config.data.corpora}),
+        "mix": json.dumps(config.data.mix),
+        "licences": json.dumps({name: source.licence for name, source in sources_of(config.data).items()}),
         "recipe": json.dumps(tomllib.loads((checkpoint / "config.toml").read_text(encoding="utf-8"))),
         "seed": str(config.training.seed),
         "commit": commit(),

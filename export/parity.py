@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from export.session import GraphSession
-from models.batches import pad_sources
+from models.data.batches import pad_sources
 from models.greedy import max_output
 from models.seq2seq import BOS, Seq2SeqModel
 

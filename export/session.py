@@ -11,7 +11,7 @@ import numpy.typing as npt
 import onnxruntime as ort
 
 from export.graphs import MIN_POSITIONS
-from models.batches import pad_sources
+from models.data.batches import pad_sources
 from models.greedy import max_output, not_written
 from models.seq2seq import BOS, EOS, PAD, StateTensor
 from server.bundle.shortlist import Shortlist

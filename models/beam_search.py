@@ -19,7 +19,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from models.batches import pad_sources
+from models.data.batches import pad_sources
 from models.greedy import max_output, not_written
 from models.seq2seq import ALIGNMENT_QUERY, BOS, EOS, Seq2SeqModel
 

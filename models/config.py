@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from models.data.augment import Shares
+from models.data.corpora import LANGUAGES, Direction, all_sources
 from models.registry import ARCHITECTURES, architecture
 
 
@@ -15,32 +17,57 @@ class ConfigError(ValueError):
 
 @dataclass(frozen=True, kw_only=True)
 class DataConfig:
-    corpora: dict[str, int] = field(default_factory=lambda: {"multi30k": 1, "tatoeba": 1})
-    """Corpus name -> how often its training part is read in one epoch: the balance of domains."""
-    max_length: int = 100
+    source_language: str = "en"
+    target_language: str = "fr"
+    mix: dict[str, float] = field(default_factory=lambda: {"captions": 0.5, "everyday": 0.5})
+    """Domain, or corpus, -> its share of the sentence pairs that are trained on."""
+    augment: Shares = field(default_factory=Shares)
+    distilled: str = ""
+    """File that `models.distil` has written, with a teacher's translations of the training text; none if empty."""
+    distilled_share: float = 0.7
+    """Share of the pairs that have a teacher's translation whose target it is."""
+    bpe_dropout: float = 0.0
+    """Share of merges that are left out at random when text is encoded (Provilkov et al. 2020)."""
+    max_length: int = 128
     """Longest sentence, in tokens, that is trained on; longer pairs are left out."""
 
     def __post_init__(self) -> None:
-        for corpus, repeats in self.corpora.items():
-            if type(repeats) is not int or repeats < 1:
-                raise ValueError(f"corpora.{corpus}: an integer of at least 1 expected, got {repeats!r}")
-        if not self.corpora:
-            raise ValueError("corpora: at least one expected, got none")
+        if {self.source_language, self.target_language} != set(LANGUAGES):
+            languages = f"{self.source_language!r} and {self.target_language!r}"
+            raise ValueError(f"source_language, target_language: {' and '.join(LANGUAGES)} expected, got {languages}")
+        domains = {source.domain for source in all_sources().values()}
+        for name, share in self.mix.items():
+            if name not in domains and name not in all_sources():
+                expected = ", ".join([*sorted(domains), *all_sources()])
+                raise ValueError(f"mix.{name}: one of {expected} expected")
+            if type(share) not in (int, float) or share <= 0:
+                raise ValueError(f"mix.{name}: a number above 0 expected, got {share!r}")
+        if not self.mix:
+            raise ValueError("mix: at least one domain or corpus expected, got none")
+        for name in ("bpe_dropout", "distilled_share"):
+            if getattr(self, name) > 1:
+                raise ValueError(f"{name}: at most 1 expected, got {getattr(self, name)}")
+
+    @property
+    def direction(self) -> Direction:
+        return Direction(self.source_language, self.target_language)
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingConfig:
     seed: int = 1
     max_steps: int = 20_000
-    batch_tokens: int = 1500
+    max_minutes: float = 0.0
+    """Minutes after which a training ends at the latest, interruptions not counted; 0: however long it takes."""
+    batch_tokens: int = 6000
     """Tokens in a batch, source or target, whichever are more, padding included; processes share it."""
     learning_rate: float = 2e-3
     """Peak of Adam's learning rate, for embeddings, norms and biases."""
     matrix_learning_rate: float = 0.02
     """Peak of Muon's learning rate, for the weight matrices."""
     warmup_steps: int = 1000
-    decay_steps: int = 6000
-    """The learning rate rises linearly, stays, and falls linearly to zero over the last `decay_steps`."""
+    decay: float = 0.5
+    """The learning rate rises linearly, stays, and falls linearly to zero over this last share of the training."""
     label_smoothing: float = 0.1
     max_gradient_norm: float = 1.0
     validation_steps: int = 1000
@@ -54,6 +81,8 @@ class TrainingConfig:
         for name in ("max_steps", "batch_tokens", "validation_steps", "patience", "average_snapshots"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name}: at least 1 expected, got {getattr(self, name)}")
+        if self.decay > 1:
+            raise ValueError(f"decay: at most 1 expected, got {self.decay}")
         if self.label_smoothing >= 1:
             raise ValueError(f"label_smoothing: less than 1 expected, got {self.label_smoothing}")
 
@@ -102,6 +131,9 @@ def _section(settings: type[Any], name: str, table: dict[str, Any], problems: li
             continue
         default = getattr(defaults, key)
         expected = type(default)
+        if dataclasses.is_dataclass(expected):
+            accepted[key] = _section(expected, f"{name}.{key}", {f"{name}.{key}": value}, problems)
+            continue
         if expected is float and isinstance(value, int) and not isinstance(value, bool):
             value = float(value)
         if type(value) is not expected:

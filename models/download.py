@@ -21,7 +21,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from models.corpora import DEFAULT_FOLDER, CorpusError, data_folder
+from models.data.corpora import DEFAULT_FOLDER, CorpusError, data_folder
 
 MULTI30K_URL = "https://raw.githubusercontent.com/multi30k/dataset/master/data/task1/raw"
 MULTI30K_SHA256 = {

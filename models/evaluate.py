@@ -18,13 +18,14 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Literal
 
 from tqdm import tqdm
 
 from models.beam_search import BeamOptions, beam_search
 from models.checkpoint import CheckpointError, load_checkpoint
 from models.config import ConfigError
-from models.corpora import Corpus, CorpusError, data_folder, read_tests
+from models.data.corpora import LANGUAGES, REPORTED, Corpus, CorpusError, Direction, data_folder, read_tests
 from models.greedy import greedy_decode, translate
 from models.metrics import Score, score_all
 
@@ -50,6 +51,8 @@ def main() -> None:
     parser.add_argument("systems", nargs="+", help="checkpoint folders, or NAME=COMMAND")
     parser.add_argument("--data", type=Path, help="the corpora's folder (default: $SEQ2SERVE_DATA, else data)")
     parser.add_argument("--by-length", action="store_true", help="score sources of like length together")
+    parser.add_argument("--direction", default="-".join(LANGUAGES), choices=("en-fr", "fr-en"))
+    parser.add_argument("--corpora", nargs="+", default=REPORTED, help="whose sets are scored, of sources.toml")
     parser.add_argument("--validation", action="store_true", help="the validation sets instead of the test sets")
     parser.add_argument("--beam-size", type=int, default=1, help="of checkpoints; 1, the default, is greedy")
     parser.add_argument("--output", type=Path, default=Path("build/quality.json"))
@@ -61,8 +64,10 @@ def main() -> None:
         translators = dict(systems)
         if len(translators) < len(systems):
             parser.error(f"systems: names that differ expected, got {', '.join(name for name, _ in systems)}")
-        tests = read_tests(data_folder(arguments.data), "val" if arguments.validation else "test")
-        results = evaluate(translators, by_length(tests) if arguments.by_length else tests)
+        direction = Direction(*arguments.direction.split("-"))
+        part: Literal["val", "test"] = "val" if arguments.validation else "test"
+        tests = read_tests(data_folder(arguments.data), part, direction, arguments.corpora)
+        results = evaluate(translators, by_length(tests) if arguments.by_length else tests, direction.target)
     except (CheckpointError, ConfigError, CorpusError, TranslatorError) as error:
         sys.exit(f"error: {error}")
     arguments.output.parent.mkdir(parents=True, exist_ok=True)
@@ -118,12 +123,12 @@ def by_length(tests: Mapping[str, Corpus]) -> dict[str, Corpus]:
     return {f"{corpus}, {names[length]}": group for (corpus, length), group in sorted(groups.items())}
 
 
-def evaluate(translators: Mapping[str, Translator], tests: Mapping[str, Corpus]) -> list[Result]:
-    """Score every system on every test set."""
+def evaluate(translators: Mapping[str, Translator], tests: Mapping[str, Corpus], language: str) -> list[Result]:
+    """Score every system on every test set; language: the code of the language that is translated into."""
     results = []
     for system, translator in translators.items():
         for name, test in tqdm(tests.items(), desc=system, unit="test set"):
-            results.append(Result(system, name, score_all(translator(test.sources), test.references)))
+            results.append(Result(system, name, score_all(translator(test.sources), test.references, language)))
     return results
 
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 import torch
 from sentencepiece import SentencePieceProcessor
 
-from models.batches import pad_sources
+from models.data.batches import pad_sources
 from models.seq2seq import BOS, EOS, PAD, UNKNOWN, Seq2SeqModel
 
 NEVER_WRITTEN = [PAD, UNKNOWN, BOS]

@@ -8,8 +8,6 @@ import sacrebleu
 from sacrebleu.metrics.base import Metric
 from sacremoses import MosesPunctNormalizer, MosesTokenizer
 
-from models.corpora import TARGET_LANGUAGE
-
 References = Sequence[Sequence[str]]
 """All known translations of each sentence."""
 
@@ -35,9 +33,12 @@ def bleu(translations: Sequence[str], references: References) -> float:
     return sacrebleu.corpus_bleu(translations, _streams(references)).score
 
 
-def score_all(translations: Sequence[str], references: References) -> list[Score]:
-    """Cased BLEU; BLEU of lower-cased, Moses-tokenised text, which the papers on Multi30k report; chrF."""
-    normalizer, tokenizer = MosesPunctNormalizer(TARGET_LANGUAGE), MosesTokenizer(TARGET_LANGUAGE)
+def score_all(translations: Sequence[str], references: References, language: str) -> list[Score]:
+    """Cased BLEU; BLEU of lower-cased, Moses-tokenised text, which the papers on Multi30k report; chrF.
+
+    language: the code of the translations' language, e.g. `fr`, by whose rules Moses tokenises.
+    """
+    normalizer, tokenizer = MosesPunctNormalizer(language), MosesTokenizer(language)
 
     def moses(text: str) -> str:
         tokenized: str = tokenizer.tokenize(normalizer.normalize(text), return_str=True, escape=False)

@@ -17,7 +17,8 @@ import torch
 
 from models.checkpoint import CheckpointError, load_checkpoint, save_weights
 from models.config import Config, ConfigError
-from models.corpora import LICENCES, SOURCE_LANGUAGE, TARGET_LANGUAGE, CorpusError, data_folder, read_tests
+from models.data.corpora import CorpusError, data_folder, read_tests
+from models.data.training_text import sources_of
 from models.evaluate import evaluate, markdown, open_system
 
 CARD = """# {name}, {source} to {target}
@@ -70,7 +71,8 @@ def release(run: Path, checkpoint: Path, data: Path) -> None:
     """Make a checkpoint of a finished training. Raises CheckpointError, ConfigError or CorpusError, before the earlier
     checkpoint is touched."""
     config, model, tokenizer = load_checkpoint(run)
-    tests = read_tests(data)
+    tests = read_tests(data, direction=config.data.direction)
+    checkpoint.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=checkpoint.parent, prefix=".release-") as name:
         folder = Path(name) / checkpoint.name
         folder.mkdir()
@@ -79,7 +81,7 @@ def release(run: Path, checkpoint: Path, data: Path) -> None:
                 shutil.copyfile(path, folder / path.name)
         save_weights(model.state_dict(), folder / "model.safetensors", torch.float16)
         _, translator = open_system(str(folder))
-        quality = markdown(evaluate({checkpoint.name: translator}, tests))
+        quality = markdown(evaluate({checkpoint.name: translator}, tests, config.data.target_language))
         facts = {
             "about": (sys.modules[type(model).__module__].__doc__ or "").splitlines()[0],
             "parameters": sum(parameter.numel() for parameter in model.parameters()) / 1e6,
@@ -98,14 +100,16 @@ def model_card(folder: Path, config: Config, facts: dict[str, Any]) -> str:
     recipe = ", ".join(f"`{path.name}`" for path in (*phases, folder / "config.toml"))
     return CARD.format(
         name=folder.name,
-        source=SOURCE_LANGUAGE,
-        target=TARGET_LANGUAGE,
+        source=config.data.source_language,
+        target=config.data.target_language,
         architecture=config.architecture,
         steps=last["step"],
         tokens=last["target_tokens"],
         hours=last["seconds"] / 3600,
         recipe=f"{recipe}, one after the other" if phases else recipe,
-        data="\n".join(f"- {corpus}: {LICENCES[corpus]}" for corpus in config.data.corpora),
+        data="\n".join(
+            f"- {name} ({source.domain}): {source.licence}" for name, source in sources_of(config.data).items()
+        ),
         **facts,
     )
 

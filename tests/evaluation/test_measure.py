@@ -4,7 +4,7 @@ import pytest
 
 from evaluation.measure import MAX_LOSS, Fault, Measured, Row, measure
 from evaluation.report import Finding, html_pairs, missed, table
-from models.corpora import Corpus
+from models.data.corpora import Corpus
 from seq2serve import Hypothesis, Translation
 from seq2serve.pb.translation_pb2 import TranslatedSegment
 

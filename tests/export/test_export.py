@@ -15,7 +15,7 @@ from export import quantize
 from export.__main__ import ExportError, check_parity, commit, export, main, quantize_and_check
 from export.graphs import export_encoder, export_step
 from models.checkpoint import load_checkpoint
-from models.corpora import CorpusError
+from models.data.corpora import CorpusError
 from server.bundle.manifest import ENCODER, STEP, read_bundle
 from tests.models.test_train import Workplace
 

@@ -5,7 +5,7 @@ import dataclasses
 import pytest
 import torch
 
-from models.batches import pad, pad_sources
+from models.data.batches import pad, pad_sources
 from models.lstm import Lstm, reverse
 from models.registry import ARCHITECTURES
 from models.seq2seq import ALIGNMENT_QUERY, BOS, EOS, PAD, Seq2SeqModel

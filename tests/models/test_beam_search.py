@@ -5,8 +5,8 @@ import itertools
 import pytest
 import torch
 
-from models.batches import pad_sources
 from models.beam_search import BeamOptions, beam_search
+from models.data.batches import pad_sources
 from models.greedy import NEVER_WRITTEN, greedy_decode
 from models.registry import ARCHITECTURES
 from models.seq2seq import BOS, EOS, Seq2SeqModel

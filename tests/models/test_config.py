@@ -79,10 +79,10 @@ def test_a_missing_config_is_named(tmp_path: Path) -> None:
         ("rnn", "[model]\nd_hidden = 0", "model.d_hidden: at least 1 expected, got 0"),
         (
             "rnn",
-            '[data]\ncorpora = { tatoeba = "2" }',
-            "corpora.tatoeba: an integer of at least 1 expected, got '2'",
+            '[data]\nmix = { tatoeba = "2" }',
+            "mix.tatoeba: a number above 0 expected, got '2'",
         ),
-        ("rnn", "[data]\ncorpora = {}", "data.corpora: at least one expected, got none"),
+        ("rnn", "[data]\nmix = {}", "data.mix: at least one domain or corpus expected, got none"),
         ("rnn", "[training]\nvalidation_steps = 0", "training.validation_steps: at least 1 expected, got 0"),
         ("rnn", "[training]\naverage_snapshots = 0", "training.average_snapshots: at least 1 expected, got 0"),
         ("rnn", "[training]\nlabel_smoothing = 1.5", r"training.label_smoothing: less than 1 expected, got 1\.5"),

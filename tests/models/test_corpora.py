@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from models.corpora import CORPORA, LICENCES, CorpusError, data_folder, read_corpus
+from models.data.corpora import REPORTED, CorpusError, Direction, all_sources, data_folder, read_corpus
 
 
 def write(path: Path, lines: list[str]) -> None:
@@ -73,5 +73,16 @@ def test_the_flag_wins_over_the_environment(monkeypatch: pytest.MonkeyPatch) -> 
     assert data_folder(Path("/from/flag")) == Path("/from/flag")
 
 
-def test_every_corpus_has_a_licence() -> None:
-    assert LICENCES.keys() == CORPORA.keys()
+def test_a_corpus_is_read_in_either_direction(folder: Path) -> None:
+    write(folder / "tatoeba" / "test.refs.tsv.gz", ["Hi.\tSalut !\tBonjour.", "Go.\tVa !", "Hello.\tBonjour.\tSalut !"])
+    backwards = read_corpus(folder, "tatoeba", "test", Direction("fr", "en"))
+    assert backwards.sources == ["Va !", "Salut !"]
+    assert backwards.targets == ["Go.", "Hi."]
+    assert backwards.references == [["Go."], ["Hi.", "Hello."]]
+
+
+def test_every_corpus_has_a_licence_and_a_folder_of_its_own() -> None:
+    sources = all_sources()
+    assert all(source.licence and source.domain and source.parts for source in sources.values())
+    assert len({source.folder for source in sources.values()}) == len(sources)
+    assert set(REPORTED) <= sources.keys()

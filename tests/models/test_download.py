@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from models import download
-from models.corpora import CorpusError, read_corpus
+from models.data.corpora import CorpusError, read_corpus
 from models.download import download_multi30k, download_tatoeba, sentence_hash, split_tatoeba
 
 PAIRS = [

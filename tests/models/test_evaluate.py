@@ -2,7 +2,7 @@ import sys
 
 import pytest
 
-from models.corpora import Corpus
+from models.data.corpora import Corpus
 from models.evaluate import Result, TranslatorError, by_length, main, markdown, pipe
 from models.metrics import bleu, score_all
 
@@ -36,22 +36,22 @@ def test_any_reference_may_be_matched() -> None:
 
 
 def test_case_counts_in_one_bleu_and_not_in_the_other() -> None:
-    scores = score_all(["LE CHIEN DORT DANS LE JARDIN."], [["Le chien dort dans le jardin."]])
+    scores = score_all(["LE CHIEN DORT DANS LE JARDIN."], [["Le chien dort dans le jardin."]], "fr")
     by_metric = {score.metric: score.value for score in scores}
     assert by_metric["BLEU"] < 50
     assert by_metric["BLEU, lower-cased Moses tokens"] == pytest.approx(100)
 
 
 def test_the_table_names_system_test_set_and_signature() -> None:
-    scores = score_all(["Le chien dort ici ."], [["Le chien dort ici ."]])
+    scores = score_all(["Le chien dort ici ."], [["Le chien dort ici ."]], "fr")
     table = markdown([Result("transformer", "tatoeba/test", scores)])
     assert "| transformer | tatoeba/test | 100.0 ±" in table
     assert "tok:13a" in table
 
 
 def test_the_table_says_which_signature_is_of_which_test_set() -> None:
-    one = score_all(["Le chien dort ici ."], [["Le chien dort ici ."]])
-    several = score_all(["Va !", "Le chien dort ici ."], [["Va !", "Marche !"], ["Le chien dort ici ."]])
+    one = score_all(["Le chien dort ici ."], [["Le chien dort ici ."]], "fr")
+    several = score_all(["Va !", "Le chien dort ici ."], [["Va !", "Marche !"], ["Le chien dort ici ."]], "fr")
     table = markdown([Result("transformer", "multi30k/test", one), Result("transformer", "tatoeba/test", several)])
     signatures = [line for line in table.splitlines() if line.startswith("- BLEU:")]
     assert [("nrefs:1" in line, "multi30k/test" in line) for line in signatures] == [(True, True), (False, False)]

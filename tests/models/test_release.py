@@ -8,7 +8,7 @@ import torch
 from safetensors.torch import load_file
 
 from models.checkpoint import load_checkpoint
-from models.corpora import CORPORA, CorpusError
+from models.data.corpora import REPORTED, CorpusError, all_sources
 from models.release import release
 from tests.models.test_train import PAIRS, TINY, Workplace
 
@@ -19,14 +19,17 @@ def test_a_release_has_weights_recipes_and_a_card(tmp_path: Path) -> None:
         with workplace.prepare(max_steps=max_steps, model=TINY) as training:
             training.run()
     checkpoint = tmp_path / "checkpoints" / "tiny"
+    with pytest.raises(CorpusError, match="is missing"):
+        release(workplace.run, checkpoint, workplace.folder / "data")
+    assert not checkpoint.parent.exists()
     checkpoint.mkdir(parents=True)
     (checkpoint / "earlier").write_text("kept until the new one is whole")
     with pytest.raises(CorpusError, match="is missing"):
         release(workplace.run, checkpoint, workplace.folder / "data")
     assert [path.name for path in checkpoint.parent.rglob("*")] == ["tiny", "earlier"]
 
-    for corpus, parts in CORPORA.items():
-        for part in parts:
+    for corpus in REPORTED:
+        for part in all_sources()[corpus].parts:
             for language, side in (("en", 0), ("fr", 1)):
                 path = workplace.folder / "data" / corpus / f"{part}.{language}.gz"
                 path.parent.mkdir(exist_ok=True)

@@ -15,12 +15,12 @@ from safetensors.torch import load_file, save_file
 
 from models.checkpoint import CheckpointError, average_weights, load_checkpoint
 from models.config import ConfigError, TrainingConfig
-from models.corpora import CorpusError
+from models.data.corpora import CorpusError
 from models.greedy import greedy_decode, translate
 from models.parallel import Team, run_team
 from models.registry import ARCHITECTURES
 from models.tokenizer import train_tokenizer
-from models.train import Training, learning_rate_factor
+from models.training import Training, learning_rate_factor, rest_of
 
 SUBJECTS = {"the dog": "le chien", "the cat": "le chat", "the child": "l'enfant", "the man": "l'homme"}
 VERBS = {"sees": "voit", "hears": "entend", "follows": "suit"}
@@ -29,18 +29,20 @@ PAIRS = [
     for subject, verb, thing in itertools.product(SUBJECTS, VERBS, SUBJECTS)
 ]
 
+TRAINED, VALIDATED = PAIRS[:-6], PAIRS[-6:]
+
 CONFIG = """
 architecture = "{architecture}"
 [model]
 {model}
 [data]
-corpora = {{ tatoeba = 1 }}
+mix = {{ tatoeba = 1 }}
 [training]
 max_steps = {max_steps}
 batch_tokens = 200
 learning_rate = 0.005
 warmup_steps = 10
-decay_steps = 40
+decay = 0.3
 validation_steps = 40
 label_smoothing = 0.0
 patience = {patience}
@@ -54,11 +56,11 @@ class Workplace:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        for part in ("train", "val"):
+        for part, pairs in (("train", TRAINED), ("val", VALIDATED)):
             for language, side in (("en", 0), ("fr", 1)):
                 path = folder / "data" / "tatoeba" / f"{part}.{language}.gz"
                 path.parent.mkdir(parents=True, exist_ok=True)
-                path.write_bytes(gzip.compress("".join(f"{pair[side]}\n" for pair in PAIRS).encode()))
+                path.write_bytes(gzip.compress("".join(f"{pair[side]}\n" for pair in pairs).encode()))
         self.tokenizer = folder / "tokenizer.model"
         train_tokenizer([sentence for pair in PAIRS for sentence in pair], self.tokenizer, 60)
         self.run = folder / "run"
@@ -224,8 +226,8 @@ def test_a_bad_config_is_reported_by_every_number_of_processes(workplace: Workpl
 
 
 def test_the_learning_rate_rises_stays_and_falls_to_zero() -> None:
-    settings = TrainingConfig(max_steps=100, warmup_steps=10, decay_steps=40)
-    factors = [learning_rate_factor(step, settings) for step in range(101)]
+    settings = TrainingConfig(max_steps=100, warmup_steps=10, decay=0.4)
+    factors = [learning_rate_factor(step, rest_of(settings, step, seconds=0), settings) for step in range(101)]
     assert factors[0] == pytest.approx(0.1)
     assert factors[9:60] == [1.0] * 51
     assert factors[80] == pytest.approx(0.5)

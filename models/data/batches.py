@@ -5,10 +5,9 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from sentencepiece import SentencePieceProcessor
 from torch import Tensor
 
-from models.seq2seq import BOS, EOS, PAD
+from models.seq2seq import BOS, PAD
 
 
 class Pair(NamedTuple):
@@ -32,17 +31,6 @@ class Batch(NamedTuple):
         return Batch(*(tensor.to(device) for tensor in self))
 
 
-def encode_pairs(
-    tokenizer: SentencePieceProcessor, sources: Sequence[str], targets: Sequence[str], max_length: int
-) -> list[Pair]:
-    """Pairs of ids; pairs with an empty or an overlong side are left out."""
-    pairs = []
-    for source, target in zip(tokenizer.encode(list(sources)), tokenizer.encode(list(targets)), strict=True):
-        if 0 < len(source) < max_length and 0 < len(target) < max_length:
-            pairs.append(Pair([*source, EOS], [*target, EOS]))
-    return pairs
-
-
 def pad(sequences: Sequence[Sequence[int]]) -> Tensor:
     """int64 [batch, longest], padded with PAD on the right."""
     padded = np.full((len(sequences), max(map(len, sequences))), PAD, dtype=np.int64)
@@ -62,22 +50,7 @@ def make_batch(pairs: Sequence[Pair]) -> Batch:
     return Batch(source_ids, source_lengths, previous_ids, pad([pair.target for pair in pairs]))
 
 
-def epoch_passes(corpora: Sequence[tuple[Sequence[Pair], int]], generator: np.random.Generator) -> Iterator[list[Pair]]:
-    """An epoch, in which each corpus is read as often as the number beside it says, as several passes.
-
-    There are as many passes as the most frequent corpus is read, so that a pass, from which batches are made, has all
-    of it once, and its share of the others.
-    """
-    num_passes = max(repeats for _, repeats in corpora)
-    shares = [
-        np.array_split(np.concatenate([generator.permutation(len(pairs)) for _ in range(repeats)]), num_passes)
-        for pairs, repeats in corpora
-    ]
-    for number in range(num_passes):
-        yield [pairs[index] for (pairs, _), share in zip(corpora, shares, strict=True) for index in share[number]]
-
-
-def epoch_batches(pairs: Sequence[Pair], batch_tokens: int, generator: np.random.Generator) -> Iterator[Batch]:
+def batches_of(pairs: Sequence[Pair], batch_tokens: int, generator: np.random.Generator) -> Iterator[Batch]:
     """Every pair once, in batches of at most `batch_tokens` padded tokens on the longer side, in random order."""
     lengths = np.array([(len(pair.source), len(pair.target)) for pair in pairs])
     order = np.lexsort((generator.random(len(pairs)), lengths[:, 1], lengths[:, 0]))
