@@ -62,24 +62,27 @@ bench: $(VENV)/everything ## compare with CTranslate2 and PyTorch, offline and u
 bench-quick: $(VENV)/everything ## a part of the benchmark, in five minutes
 	$(BIN)/python -m bench --quick $(ARGS)
 
-ARCHITECTURES := rnn lstm lstm_attention transformer
+# A model has one name: models/configs/<name>.toml, runs/<name>, checkpoints/<name>, model_repository/<name>/1. Each of
+# these four commands takes all whose files are there, or those of MODELS='name ...'.
+train release: MODELS = $(patsubst models/configs/%.toml,%,$(wildcard models/configs/*.toml))
+export: MODELS = $(patsubst checkpoints/%/config.toml,%,$(wildcard checkpoints/*/config.toml))
+evaluate: MODELS = $(notdir $(wildcard model_repository/*))
 
 download: $(VENV)/everything ## fetch the corpora into data/
 	$(BIN)/python -m models.download
 
-train: $(VENV)/everything ## train every architecture (hours on a CPU), from the corpora's folder
-	$(foreach name,$(ARCHITECTURES),$(BIN)/python -m models.train models/configs/$(name).toml &&) true
+train: $(VENV)/everything ## train every model that has a config (hours on a CPU), from the corpora's folder
+	$(foreach name,$(MODELS),$(BIN)/python -m models.train models/configs/$(name).toml &&) true
 
 release: $(VENV)/everything ## make the shipped checkpoints of the finished trainings
-	$(foreach name,$(ARCHITECTURES),$(BIN)/python -m models.release runs/$(name) checkpoints/$(name) &&) true
+	$(foreach name,$(MODELS),$(BIN)/python -m models.release runs/$(name) checkpoints/$(name) &&) true
 
 export: $(VENV)/everything ## make the shipped bundles from the shipped checkpoints
-	$(foreach name,$(ARCHITECTURES),$(BIN)/python -m export checkpoints/$(name) \
-		model_repository/$(subst _,-,$(name))-en-fr/1 &&) true
+	$(foreach name,$(MODELS),$(BIN)/python -m export checkpoints/$(name) model_repository/$(name)/1 &&) true
 
 evaluate: $(VENV)/everything ## score every model on every test set, as a running server translates
-	$(BIN)/python -m models.evaluate $(foreach name,$(ARCHITECTURES),\
-		$(name)="$(BIN)/python -m seq2serve --model $(subst _,-,$(name))-en-fr $(DECODING)")
+	$(BIN)/python -m models.evaluate $(foreach name,$(MODELS),\
+		$(name)="$(BIN)/python -m seq2serve --model $(name) $(DECODING)")
 
 evaluate-texts: $(VENV)/everything ## measure what a running server makes of whole texts, HTML, emoji, capitals
 	$(BIN)/python -m evaluation $(ARGS)

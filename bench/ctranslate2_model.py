@@ -61,7 +61,7 @@ def convert(model: Transformer, pieces: Sequence[str], quantization: str, folder
 
 def convert_shipped(quantization: str, folder: Path) -> None:
     """Convert the shipped Transformer. Raises RuntimeError unless its weights compute in fp32 what PyTorch computes."""
-    _, model, tokenizer = load_checkpoint(Path("checkpoints/transformer"))
+    _, model, tokenizer = load_checkpoint(Path("checkpoints/transformer-en-fr"))
     assert isinstance(model, Transformer)
     convert(model, [tokenizer.id_to_piece(id_) for id_ in range(tokenizer.get_piece_size())], quantization, folder)
     if quantization == "float32":

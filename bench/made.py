@@ -8,7 +8,7 @@ from typing import NamedTuple
 from bench.process import BenchError
 
 SOURCES = (
-    "checkpoints/transformer",
+    "checkpoints/transformer-en-fr",
     "models",
     "export",
     "server/bundle",
@@ -62,7 +62,7 @@ def opus_size_paths(folder: Path) -> OpusSize:
 def _exported(repository: Path, *flags: str) -> Path:
     bundle = repository / "transformer-en-fr" / "1"
     if not _is_fresh(bundle / "model.json"):
-        _run("export", "checkpoints/transformer", str(bundle), "--precision", "fp32", *flags)
+        _run("export", "checkpoints/transformer-en-fr", str(bundle), "--precision", "fp32", *flags)
     return repository
 
 

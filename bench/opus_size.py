@@ -34,7 +34,7 @@ from models.seq2seq import BOS, EOS, PAD, UNKNOWN
 from models.transformer import Transformer, TransformerConfig
 from server.bundle.manifest import ENCODER, FORMAT_VERSION, STEP, TOKENIZER, Manifest, SpecialIds, write_manifest
 
-SHIPPED = Path("checkpoints/transformer")
+SHIPPED = Path("checkpoints/transformer-en-fr")
 CONFIG = TransformerConfig(
     d_model=512, num_heads=8, d_ffn=2048, num_encoder_layers=6, num_decoder_layers=6, dropout=0.0
 )

@@ -25,11 +25,16 @@ def open_system(name: str, threads: int, folder: Path) -> System:
         from bench.pytorch_system import PyTorch
 
         without = model.endswith("-without-cache")
-        return PyTorch(Path("checkpoints") / model.removesuffix("-without-cache"), not without, threads)
+        return PyTorch(Path("checkpoints") / shipped(model.removesuffix("-without-cache")), not without, threads)
     if model == "opus-size":
         return OurEngine(opus_size_paths(folder).bundle, threads)
     repository = Path("model_repository") if precision == "int8" else folder / precision
-    return OurEngine(repository / f"{model.replace('_', '-')}-en-fr" / "1", threads)
+    return OurEngine(repository / shipped(model) / "1", threads)
+
+
+def shipped(architecture: str) -> str:
+    """The name of the shipped model from English to French of that architecture."""
+    return f"{architecture.replace('_', '-')}-en-fr"
 
 
 def main() -> None:

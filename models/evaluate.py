@@ -1,8 +1,8 @@
 """Score translation systems on every test set.
 
-    python -m models.evaluate checkpoints/transformer checkpoints/lstm
+    python -m models.evaluate checkpoints/transformer-en-fr checkpoints/lstm-en-fr
     python -m models.evaluate transformer="python -m seq2serve --model transformer-en-fr"
-    python -m models.evaluate --by-length checkpoints/lstm checkpoints/lstm_attention
+    python -m models.evaluate --by-length checkpoints/lstm-en-fr checkpoints/lstm-attention-en-fr
 
 A system is a checkpoint's folder, which PyTorch decodes, or `NAME=COMMAND`: a command that reads one sentence
 a line and writes one translation a line, so that a running server, and any other translator, is measured alike.

@@ -1,6 +1,6 @@
 """From a finished training to the checkpoint that is shipped: weights in fp16, recipe, curves, and a model card.
 
-    python -m models.release runs/transformer checkpoints/transformer
+    python -m models.release runs/transformer-en-fr checkpoints/transformer-en-fr
 
 The card's figures are read from the run, and measured on the test sets.
 """
@@ -56,8 +56,8 @@ same confidence. Multi30k's licence limits the weights to research.
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m models.release", description="Make a checkpoint to be shipped.")
-    parser.add_argument("run", type=Path, help="a finished training's folder, e.g. runs/transformer")
-    parser.add_argument("checkpoint", type=Path, help="e.g. checkpoints/transformer; replaced")
+    parser.add_argument("run", type=Path, help="a finished training's folder, e.g. runs/transformer-en-fr")
+    parser.add_argument("checkpoint", type=Path, help="e.g. checkpoints/transformer-en-fr; replaced")
     parser.add_argument("--data", type=Path, help="the corpora's folder (default: $SEQ2SERVE_DATA, else data)")
     arguments = parser.parse_args()
     try:

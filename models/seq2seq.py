@@ -86,8 +86,10 @@ class Seq2SeqModel(nn.Module, ABC):
 
         `positions` counts from 0 for BOS; rows may stand at different positions. The next state holds the replaced
         tensors, and every buffer that the step writes in place: appended tensors, [rows, ..., target, ...], get
-        position `positions[row]`. For a model with an alignment it also holds ALIGNMENT_QUERY, [rows, 1, heads *
-        head_size], which is no state, but what the alignment of this position is computed from.
+        position `positions[row]`. Constant tensors may be left out; attention's keys and values, where they are
+        returned, are not copied at every step. For a model with an alignment the next state also holds
+        ALIGNMENT_QUERY, [rows, 1, heads * head_size], which is no state, but what the alignment of this position is
+        computed from.
         """
 
     def expected_outputs(self, target_ids: Tensor, source_lengths: Tensor) -> Tensor:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import shutil
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -57,22 +58,29 @@ class SmallModel:
     bundle: Bundle
 
 
-def small_settings(name: str) -> Any:
-    """An architecture's settings with every width and depth brought down, whatever they are called."""
-    settings = architecture(name).settings()
-    smaller: dict[str, int] = {}
+def small_settings(settings: Any) -> Any:
+    """Settings of any architecture, with every width and depth brought down as far as they accept it.
+
+    A width is recognised by its value, whatever it is called: a whole number above _WIDTH is halved until it is not,
+    so that heads which divided it mostly still do. Limits, `max_*`, stay: models cannot be asked for more.
+    """
     for field in dataclasses.fields(settings):
-        if field.name.startswith("d_"):
-            smaller[field.name] = min(_WIDTH, getattr(settings, field.name))
-        elif field.name.endswith("_layers"):
-            smaller[field.name] = min(_LAYERS, getattr(settings, field.name))
-    return dataclasses.replace(settings, **smaller)
+        value = getattr(settings, field.name)
+        if type(value) is not int or field.name.startswith("max_"):
+            continue
+        smaller = min(_LAYERS, value) if field.name.endswith("layers") else value
+        while smaller > _WIDTH:
+            smaller //= 2
+        with suppress(ValueError):  # it belongs to another setting, say; larger models only take longer
+            settings = dataclasses.replace(settings, **{field.name: smaller})
+    return settings
 
 
 def build_random_model(name: str, seed: int = 3) -> Seq2SeqModel:
     """Matrices are wider spread than at the start of a training, so that outputs vary as a trained model's do."""
     torch.manual_seed(seed)
-    model = architecture(name).build(small_settings(name), VOCABULARY_SIZE).eval()
+    registered = architecture(name)
+    model = registered.build(small_settings(registered.settings()), VOCABULARY_SIZE).eval()
     with torch.no_grad():
         for module in model.modules():
             for parameter in module.parameters(recurse=False):

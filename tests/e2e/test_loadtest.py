@@ -1,8 +1,8 @@
 import json
 from pathlib import Path
 
-from models.registry import ARCHITECTURES
-from tests.e2e.processes import run
+from server.serving.models.repository import read_repository
+from tests.e2e.processes import ROOT, run
 
 
 def test_every_model_is_loaded_and_reported_and_the_server_is_stopped(tmp_path: Path) -> None:
@@ -11,7 +11,7 @@ def test_every_model_is_loaded_and_reported_and_the_server_is_stopped(tmp_path: 
     done = run("loadtest", *arguments)
     assert done.returncode == 0, done.stderr
     report = json.loads((tmp_path / "report.json").read_text())
-    names = {f"{name.replace('_', '-')}-en-fr" for name in ARCHITECTURES}
+    names = {bundle.manifest.name for bundle in read_repository(ROOT / "model_repository")}
     assert {result["name"] for result in report["results"]} == names
     for result in report["results"]:
         assert result["requests"] > 0

@@ -1,6 +1,7 @@
-"""What the shipped bundles translate, through the real engine; `python -m tests.golden.translations` writes it down.
+"""What the shipped models translate, through the real engine; `python -m tests.golden.translations` writes it down.
 
-The file is written anew when the shipped models change, and only then.
+A model is shipped when both `checkpoints/` and `model_repository/` have it. The file is written anew when one of them
+changes or another joins them, and only then.
 """
 
 import json
@@ -19,25 +20,47 @@ from tests.fakes import Outcomes, greedy, post
 
 ROOT = Path(__file__).parents[2]
 GOLDEN = Path(__file__).with_name("translations.json")
-SENTENCES = (
-    "Two young men are playing guitar in the park.",
-    "A woman in a red coat is walking her dog on the beach.",
-    "Several children are jumping into a swimming pool.",
-    "A man is cooking in a small kitchen.",
-    "I don't know where he lives.",
-    "What time does the train leave?",
-    "She has never been to Paris.",
-    "Can you help me tomorrow morning?",
-)
+SENTENCES = {
+    "en": (
+        "Two young men are playing guitar in the park.",
+        "A woman in a red coat is walking her dog on the beach.",
+        "Several children are jumping into a swimming pool.",
+        "A man is cooking in a small kitchen.",
+        "I don't know where he lives.",
+        "What time does the train leave?",
+        "She has never been to Paris.",
+        "Can you help me tomorrow morning?",
+    ),
+    "fr": (
+        "Deux jeunes hommes jouent de la guitare dans le parc.",
+        "Une femme en manteau rouge promène son chien sur la plage.",
+        "Plusieurs enfants sautent dans une piscine.",
+        "Un homme cuisine dans une petite cuisine.",
+        "Je ne sais pas où il habite.",
+        "À quelle heure part le train ?",
+        "Elle n'est jamais allée à Londres.",
+        "Peux-tu m'aider demain matin ?",
+    ),
+}
+"""Source language -> what is translated from it."""
+
+MAX_ROWS = 8
+
+
+def checkpoint_names() -> set[str]:
+    return {path.parent.name for path in (ROOT / "checkpoints").glob("*/config.toml")}
 
 
 def shipped_bundles() -> list[Bundle]:
-    return read_repository(ROOT / "model_repository")
+    """The bundles of all checkpoints; others that lie beside them are their owner's."""
+    names = checkpoint_names()
+    return [bundle for bundle in read_repository(ROOT / "model_repository") if bundle.manifest.name in names]
 
 
-def translate(bundle: Bundle, max_rows: int = len(SENTENCES)) -> dict[str, str]:
+def translate(bundle: Bundle, max_rows: int = MAX_ROWS) -> dict[str, str]:
     """Source -> translation; `max_rows` sentences share a batch."""
     manifest = bundle.manifest
+    sources = SENTENCES[manifest.source_language]
     tokenizer = SentencePieceTokenizer(bundle.tokenizer, manifest.special_ids.eos)
     outcomes = Outcomes()
     engine = Engine(
@@ -45,13 +68,13 @@ def translate(bundle: Bundle, max_rows: int = len(SENTENCES)) -> dict[str, str]:
         Backend(bundle, BackendOptions(max_rows, num_threads=1)),
         Pieces(tokenizer.texts),
         Limits(max_rows, max_joining_tokens=512),
-        len(SENTENCES),
+        len(sources),
         post,
         EngineMetrics(manifest.name),
     )
-    engine.submit([Sentence(tokenizer.encode(source), greedy(60), outcomes.listener(source)) for source in SENTENCES])
+    engine.submit([Sentence(tokenizer.encode(source), greedy(60), outcomes.listener(source)) for source in sources])
     engine.run()
-    return {source: tokenizer.decode(outcomes.best(source).output_ids) for source in SENTENCES}
+    return {source: tokenizer.decode(outcomes.best(source).output_ids) for source in sources}
 
 
 if __name__ == "__main__":
