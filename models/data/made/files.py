@@ -6,7 +6,7 @@ FOLDER = Path(__file__).parent
 
 
 def read_rows(name: str) -> list[list[str]]:
-    """The rows of one file, or of all files of a folder in the order of their names; `name` is relative to this package."""
+    """The rows of one file, or of all files of a folder in the order of their names; `name` is taken in this package."""
     path = FOLDER / name
     paths = sorted(path.glob("*.txt")) if path.is_dir() else [path]
     lines = [line for each in paths for line in each.read_text(encoding="utf-8").splitlines()]
@@ -14,7 +14,7 @@ def read_rows(name: str) -> list[list[str]]:
 
 
 def read_pairs(name: str) -> list[tuple[str, str]]:
-    """The English-French rows of a file or folder, without doubles. Raises ValueError for a row of other than two columns."""
+    """The English-French rows of a file or folder, without doubles. Raises ValueError for a row not of two columns."""
     pairs = []
     for row in read_rows(name):
         if len(row) != 2 or not all(row):

@@ -2,7 +2,8 @@
 
 A slot is written `{kind}`, or `{kind2}` where a frame has two of a kind (they are filled differently);
 `{kind.form}` asks for a form of what fills it (`{place.le}`: la gare), `{kind@other}` for the form that agrees with the
-gender of what fills another slot (`{profession@name}`: infirmière; `{profession.mon@name}`: mon infirmière). `models.data.made.slots` lists kinds and forms.
+gender of what fills another slot (`{profession@name}`: infirmière; `{profession.mon@name}`: mon infirmière).
+`models.data.made.slots` lists kinds and forms.
 """
 
 import re

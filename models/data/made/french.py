@@ -16,15 +16,15 @@ _CONTRACTED = re.compile(rf"\b([Dd]e|[Àà]) {FILLED}([Ll]es?) ")
 _CONTRACTIONS = {"de le": "du", "de les": "des", "à le": "au", "à les": "aux"}
 _SI_IL = re.compile(rf"\b([Ss])i {FILLED}(?=ils?\b)")
 
-_UNITS = (
-    "zéro un deux trois quatre cinq six sept huit neuf dix onze douze treize quatorze quinze seize dix-sept dix-huit "
-    "dix-neuf"
-).split()
+_UNITS = [
+    *("zéro", "un", "deux", "trois", "quatre", "cinq", "six", "sept", "huit", "neuf", "dix", "onze", "douze"),
+    *("treize", "quatorze", "quinze", "seize", "dix-sept", "dix-huit", "dix-neuf"),
+]
 _TENS = {2: "vingt", 3: "trente", 4: "quarante", 5: "cinquante", 6: "soixante", 8: "quatre-vingt"}
 
 
 def elides(word: str) -> bool:
-    """Whether `le`, `de`, `que` lose their vowel before the word. Names with H are taken as aspirated if listed above."""
+    """Whether `le`, `de`, `que` lose their vowel before the word. Nearly all names with H are taken as aspirated."""
     return bool(_VOWEL.match(word)) and not _NO_ELISION.match(word)
 
 

@@ -2,7 +2,7 @@
 
 Kinds and their forms:
 
-- `number` (2 to 9,999 in figures), `few` (2 to 12), `word` (2 to 20 in words), `big`, `decimal`, `percent`, `age`;
+- `number` (2 to 9,999 in figures), `few` (2 to 12), `word` (2 to 100 in words), `big`, `decimal`, `percent`, `age`;
 - `price` ($25, €3.50, £10), `minutes` (a multiple of five), `year`, `room` (a room, page or line: no separator);
 - `ordinal` (first to tenth): French `m`, `f`;
 - `time` (10:30 a.m., noon, half past two): used after `at` and `à`;
@@ -100,7 +100,9 @@ def _month(random: Random) -> Entry:
 
 
 def _word(random: Random) -> Entry:
-    number = random.randint(2, 20)
+    number = random.choice([random.randint(2, 12), random.randint(2, 20), random.randint(2, 100)])
+    if number % 10 == 1 and number not in (11, 71, 91):
+        number += 1  # un would have to agree with what is counted
     return Entry({"": english.number_word(number)}, {"": french.number_word(number)})
 
 

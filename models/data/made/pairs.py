@@ -1,9 +1,11 @@
 """The made pairs: fixed phrases with their variants of punctuation first, then frames filled at random."""
 
+import re
 from collections.abc import Iterator
+from functools import cache
 from random import Random
 
-from models.data.made.files import read_pairs
+from models.data.made.files import read_pairs, read_rows
 from models.data.made.frames import Frame
 from models.data.made.slots import read_slots
 
@@ -20,8 +22,8 @@ MAX_MISSES = 2_000
 def made_pairs(seed: int, num_pairs: int) -> Iterator[tuple[str, str]]:
     """Yield English-French pairs, the same ones for the same seed, and no pair twice.
 
-    All phrases and their variants come first, in an order drawn by the seed, then filled frames, each frame as likely as
-    any other; an English sentence that a frame gave once is not given again. Ends before `num_pairs` where frames give
+    All phrases and their variants come first, in an order drawn by the seed, then filled frames, each frame as likely
+    as any other; an English sentence that is among them is not given again. Ends before `num_pairs` where frames give
     nothing new.
     """
     random = Random(seed)
@@ -54,16 +56,15 @@ def punctuation_variants(english: str, french: str) -> Iterator[tuple[str, str]]
     if mark == "!":
         yield f"{bare_english}.", f"{bare_french}."
     yield bare_english, bare_french
-    if english.split()[0].rstrip(",.!?") in _LOWERED and bare_french[1:2].islower():
+    if re.split(r"[ ,]", bare_english)[0] in opening_words() and bare_french[1:2].islower():
         yield _lower_first(bare_english), _lower_first(bare_french)
+
+
+@cache
+def opening_words() -> frozenset[str]:
+    """First words of phrases that people often type in lower case: greetings and questions, no names."""
+    return frozenset(row[0] for row in read_rows("lexicon/opening_word.txt"))
 
 
 def _lower_first(text: str) -> str:
     return text[0].lower() + text[1:]
-
-
-_LOWERED = frozenset(
-    "Hello Hi Hey Good Thanks Thank Yes No Please Sorry Welcome Bye Goodbye See Congratulations Well How What Where When "
-    "Who Why Are Can Could Is Happy Nice Take Excuse Sure Great Okay Not Maybe Really Of Enjoy Have".split()
-)
-"""First words of phrases that people often type in lower case: greetings and questions, no names."""
