@@ -20,6 +20,11 @@ def made() -> list[tuple[str, str]]:
     return list(made_pairs(seed=1, num_pairs=NUM_MADE))
 
 
+@cache
+def slots() -> dict[str, Slot]:
+    return read_slots()
+
+
 def everything() -> list[tuple[str, str]]:
     return made() + list(SPAN_FRAMES)
 
@@ -29,7 +34,7 @@ def offending(pattern: str, side: int) -> list[str]:
 
 
 def fill(frame: tuple[str, str], seed: int = 0) -> tuple[str, str]:
-    return Frame(*frame).fill(read_slots(), Random(seed))
+    return Frame(*frame).fill(slots(), Random(seed))
 
 
 def only(english_forms: dict[str, str], french_forms: dict[str, str]) -> Slot:
@@ -67,10 +72,10 @@ def test_each_phrase_is_made_whatever_the_seed() -> None:
         assert set(read_pairs("phrases")) <= set(made_pairs(seed, 6_000))
 
 
-@pytest.mark.parametrize("frame", [*read_pairs("frames")], ids=lambda frame: frame[0])
-def test_each_frame_can_be_filled(frame: tuple[str, str]) -> None:
-    for seed in range(3):
-        assert not re.search(r"[{}\x00-\x1f]", "".join(fill(frame, seed)))
+def test_each_frame_can_be_filled() -> None:
+    for frame in read_pairs("frames"):
+        for seed in range(3):
+            assert not re.search(r"[{}\x00-\x1f]", "".join(fill(frame, seed))), frame
 
 
 def test_each_english_frame_has_one_french_frame() -> None:
@@ -79,11 +84,11 @@ def test_each_english_frame_has_one_french_frame() -> None:
         assert not [sentence for sentence, count in counts.items() if count > 1]
 
 
-@pytest.mark.parametrize(("source", "target"), SPAN_FRAMES)
-def test_a_frame_carries_the_same_spans_on_both_sides(source: str, target: str) -> None:
-    spans = re.findall(r"\{.*?\}", source)
-    assert sorted(spans) == sorted(re.findall(r"\{.*?\}", target)) == [f"{{{n + 1}}}" for n in range(len(spans))]
-    assert len(spans) in (1, 2, 3)
+def test_a_frame_carries_the_same_spans_on_both_sides() -> None:
+    for source, target in SPAN_FRAMES:
+        spans = sorted(re.findall(r"\{.*?\}", source))
+        assert spans == sorted(re.findall(r"\{.*?\}", target)), source
+        assert spans == ["{1}", "{2}", "{3}"][: len(spans)] != [], source
 
 
 def test_some_frames_put_spans_in_another_order() -> None:
@@ -103,13 +108,13 @@ def test_spaces_and_points_are_well_formed(pattern: str, side: int) -> None:
 @pytest.mark.parametrize(
     "pattern",
     [
-        rf"\b([Dd]e|[Qq]ue|[Jj]e|[Ll]e|[Ll]a|[Nn]e|[Mm]e|[Ss]e|[Tt]e) [{VOWEL}](?<! \{{)(?!nze|ui\b|uistiti)",
+        rf"(?<!-)\b([Dd]e|[Qq]ue|[Jj]e|[Ll]e|[Ll]a|[Nn]e|[Mm]e|[Ss]e|[Tt]e) [{VOWEL}](?<! \{{)(?!nze|ui\b|uistiti)",
         r"\b([Dd]e|[Ll]e|[Ll]a|[Qq]ue) (hôtel|hôpital|homme|heure|huile)",
         r"\b[Dd]e les? (?!\{)",
         r"(?<!\w)[Àà] les? (?!\{)",
         r"\b[Ss]i ils?\b",
         r"\b(ma|ta|sa) [aeéiouœ]",
-        r"\bce [aeiou](?!st|n\b)|\bce h(ôtel|omme|ôpital)",
+        r"(?<!-)\bce [aeiou](?!st|n\b)|\bce h(ôtel|omme|ôpital)",
         r"\S[?!](?!\S)(?<! [?!])",
         r"(?<=\w):(?!\d)",
         r"\d[%$€£]",
@@ -227,11 +232,11 @@ def test_titles_are_right_in_reference_and_in_address() -> None:
 
 
 def test_what_fills_a_slot_agrees_with_another_slot() -> None:
-    slots = read_slots() | {
+    filled = slots() | {
         "profession": only({"": "lawyer"}, {"m": "avocat", "f": "avocate", "mon_f": "mon avocate"}),
     }
     frame = Frame("{woman} is my {profession}.", "{woman} est {profession.mon@woman}, {profession@woman}.")
-    _, target = frame.fill(slots, Random(0))
+    _, target = frame.fill(filled, Random(0))
     assert target.endswith(" est mon avocate, avocate.")
 
 
@@ -273,9 +278,8 @@ def test_figures_are_written_in_the_french_way() -> None:
 
 
 def test_ordinals_articles_and_plurals_of_english() -> None:
-    assert [english.ordinal(number) for number in (1, 2, 3, 4, 11, 12, 13, 21, 22, 23)] == (
-        "1st 2nd 3rd 4th 11th 12th 13th 21st 22nd 23rd".split(" ")
-    )
+    expected = ["1st", "2nd", "3rd", "4th", "11th", "12th", "13th", "21st", "22nd", "23rd"]
+    assert [english.ordinal(number) for number in (1, 2, 3, 4, 11, 12, 13, 21, 22, 23)] == expected
     words = ("apple", "hour", "university", "hotel", "umbrella")
     assert [english.with_article(word) for word in words] == [
         "an apple",

@@ -6,7 +6,7 @@ FOLDER = Path(__file__).parent
 
 
 def read_rows(name: str) -> list[list[str]]:
-    """The rows of one file, or of all files of a folder in the order of their names; `name` is taken in this package."""
+    """The rows of one file, or of all files of a folder in the order of their names; `name` is in this package."""
     path = FOLDER / name
     paths = sorted(path.glob("*.txt")) if path.is_dir() else [path]
     lines = [line for each in paths for line in each.read_text(encoding="utf-8").splitlines()]
