@@ -154,9 +154,9 @@ def numbers(text: str) -> list[str]:
     return sorted(re.findall(r"\d+", text))
 
 
-def test_figures_are_kept_but_for_hours_after_noon() -> None:
+def test_figures_are_kept_but_for_hours_that_are_counted_to_24() -> None:
     for source, target in everything():
-        if not re.search(r"p\.?m\b|\+\d|\(\d{3}\)|\d \d\d \d\d", source):
+        if not re.search(r"p\.?m\b|\b12(:\d\d)? a\.?m\b|\+\d|\(\d{3}\)|\d \d\d \d\d", source):
             assert numbers(source) == numbers(target), (source, target)
 
 
@@ -270,6 +270,17 @@ def test_an_unknown_kind_or_form_is_an_error() -> None:
 )
 def test_numbers_in_words(number: int, said: str, spoken: str) -> None:
     assert (english.number_word(number), french.number_word(number)) == (said, spoken)
+
+
+def test_hours_are_counted_to_24_in_french() -> None:
+    times = dict(fill(("{time}", "{time}"), seed) for seed in range(3_000))
+    assert (times["3 p.m."], times["12:30 p.m."], times["12:05 am"], times["7:15 a.m."]) == (
+        "15 h",
+        "12 h 30",
+        "0 h 05",
+        "7 h 15",
+    )
+    assert (times["Half past two"], times["1 o'clock"], times["Noon"]) == ("Deux heures et demie", "1 heure", "Midi")
 
 
 def test_figures_are_written_in_the_french_way() -> None:

@@ -116,8 +116,9 @@ def _percent(random: Random) -> Entry:
 
 
 def _price(random: Random) -> Entry:
-    whole = f"{random.randint(2, 10 ** random.randint(1, 4) + 5):,}"
-    amount = random.choice([whole, whole, f"{whole}.{random.randint(0, 99):02}", f"{whole}.50"])
+    whole = f"{random.randint(1, 10 ** random.randint(1, 4) + 5):,}"
+    cents = f".{random.randint(1, 99):02}"
+    amount = random.choice([whole, whole, whole + cents, f"{whole}.50", f"{whole}.99", f"0{cents}"])
     currency = random.choice(CURRENCIES)
     return Entry({"": f"{currency}{amount}"}, {"": f"{french.figures(amount)} {currency}"})
 
@@ -133,9 +134,10 @@ def _time(random: Random) -> Entry:
     hour, minute = random.randint(1, 11), 5 * random.randint(0, 11)
     style = random.choice(["12-hour", "12-hour", "12-hour", "24-hour", "o'clock", "words"])
     if style == "12-hour":
+        hour = random.randint(1, 12)
         half, later = random.choice([("a.m.", 0), ("p.m.", 12), ("am", 0), ("pm", 12)])
         clock = f"{hour}:{minute:02}" if minute else str(hour)
-        return Entry({"": f"{clock} {half}"}, {"": _french_time(hour + later, minute)})
+        return Entry({"": f"{clock} {half}"}, {"": _french_time(hour % 12 + later, minute)})
     if style == "24-hour":
         hour = random.randint(1, 23)
         return Entry({"": f"{hour}:{minute:02}"}, {"": f"{hour} h {minute:02}"})
