@@ -273,14 +273,16 @@ def test_numbers_in_words(number: int, said: str, spoken: str) -> None:
 
 
 def test_hours_are_counted_to_24_in_french() -> None:
-    times = dict(fill(("{time}", "{time}"), seed) for seed in range(3_000))
+    random = Random(1)
+    entries = [slots()["time"](random) for _ in range(20_000)]
+    times = {entry.english[""]: entry.french[""] for entry in entries}
     assert (times["3 p.m."], times["12:30 p.m."], times["12:05 am"], times["7:15 a.m."]) == (
         "15 h",
         "12 h 30",
         "0 h 05",
         "7 h 15",
     )
-    assert (times["Half past two"], times["1 o'clock"], times["Noon"]) == ("Deux heures et demie", "1 heure", "Midi")
+    assert (times["half past two"], times["1 o'clock"], times["noon"]) == ("deux heures et demie", "1 heure", "midi")
 
 
 def test_figures_are_written_in_the_french_way() -> None:
