@@ -157,7 +157,9 @@ async def test_an_address_in_use_is_refused_by_setting_and_address(model_reposit
 
 
 async def test_a_default_model_that_is_not_there_is_refused(model_repository: Path) -> None:
-    config = ServerConfig(model_repository=(model_repository,), listen="127.0.0.1:0", metrics_listen="", default_model="x")
+    config = ServerConfig(
+        model_repository=(model_repository,), listen="127.0.0.1:0", metrics_listen="", default_model="x"
+    )
     with pytest.raises(BundleError, match="default_model: no model 'x' is served"):
         await App(config).start()
 
