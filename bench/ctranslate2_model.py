@@ -19,7 +19,7 @@ from models.greedy import greedy_decode
 from models.seq2seq import BOS
 from models.transformer import DecoderLayer, EncoderLayer, Transformer
 
-SENTENCES = Path("loadtest/sentences.txt")
+SENTENCES = Path("loadtest/sentences/en.txt")
 
 MIN_EQUAL = 0.96
 """Least share of greedy translations in fp32 that equal PyTorch's, token for token; sums in another order may change a

@@ -19,7 +19,7 @@ from server.config import ServerConfig
 from server.decoding.connection import decode
 from server.messages.frames import Load, Loaded, Unframed, framed
 from server.serving.engines.launch import launch_process
-from server.serving.models.repository import read_repository
+from server.serving.models.repository import read_repositories
 
 NUM_ROUNDS = 5
 
@@ -40,7 +40,7 @@ class Cost(NamedTuple):
 
 def main() -> None:
     config = ServerConfig()
-    bundles = read_repository(config.model_repository)
+    bundles = read_repositories(config.model_repository)
     ways = {"exec": started_anew, "forkserver": forked}
     costs: dict[str, list[Cost]] = {way: [] for way in ways}
     for _ in range(NUM_ROUNDS):  # one after the other in each round, so that all have the same machine

@@ -17,7 +17,7 @@ from seq2serve.pb import translation_pb2 as pb
 from seq2serve.pb import translation_pb2_grpc as pb_grpc
 
 REPOSITORY = Path("model_repository")
-SENTENCES = Path("loadtest/sentences.txt")
+SENTENCES = Path("loadtest/sentences/en.txt")
 CALLS_AT_ONCE = 16
 
 
@@ -29,7 +29,7 @@ def measure(plan: Plan) -> Findings:
     return Findings(
         "The serving process",
         "From starting `python -m server` to the first translation that a client has received, and its memory after "
-        f"every model has translated {SENTENCES.name} with {CALLS_AT_ONCE} calls in flight.",
+        f"every model has translated {SENTENCES} with {CALLS_AT_ONCE} calls in flight.",
         {
             "start_to_first_translation_s": round(statistics.median(starts), 3),
             "resident_mb": round(memory["Pss"], 1),
@@ -52,7 +52,10 @@ def measure(plan: Plan) -> Findings:
 
 def _seconds_to_first_translation(log: Path) -> float:
     started = time.perf_counter()
-    with running_server(serve_command(REPOSITORY), log) as server, grpc.insecure_channel(server.address) as channel:
+    with (
+        running_server(serve_command(f"--model-repository={REPOSITORY}"), log) as server,
+        grpc.insecure_channel(server.address) as channel,
+    ):
         request = pb.TranslateRequest(contents=["A man is reading."])
         pb_grpc.TranslationServiceStub(channel).Translate(request, timeout=30)
         return time.perf_counter() - started
@@ -61,7 +64,10 @@ def _seconds_to_first_translation(log: Path) -> float:
 def _memory(log: Path) -> dict[str, float]:
     """Memory in MB, by Linux's name for it."""
     lines = SENTENCES.read_text(encoding="utf-8").splitlines()
-    with running_server(serve_command(REPOSITORY), log) as server, grpc.insecure_channel(server.address) as channel:
+    with (
+        running_server(serve_command(f"--model-repository={REPOSITORY}"), log) as server,
+        grpc.insecure_channel(server.address) as channel,
+    ):
         stub = pb_grpc.TranslationServiceStub(channel)
         models = [model.name for model in stub.ListModels(pb.ListModelsRequest(), timeout=30).models]
 

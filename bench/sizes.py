@@ -26,7 +26,7 @@ class Size:
     """Calls a second near what servers hold, at which settings begin to differ."""
 
     def our_command(self, plan: Plan, *flags: str) -> list[str]:
-        return serve_command(self.repository(plan), f"--default-model={self.model}", *flags)
+        return serve_command(f"--model-repository={self.repository(plan)}", f"--default-model={self.model}", *flags)
 
     def their_command(self, plan: Plan, *flags: str) -> list[str]:
         return [sys.executable, "-m", "bench.ctranslate2_server", str(self.ctranslate2(plan)), *flags]

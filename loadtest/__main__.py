@@ -1,7 +1,8 @@
 """Load every model of a server alike, and compare their latency and throughput.
 
-Starts a server of its own, and drives each model with the same sentences in the same order, by the same number of
-users, for the same time; one model after another, in rounds, so that a slow minute of the machine meets them all.
+Starts a server of its own, and drives each model with the same sentences in the same order, in its source language, by
+the same number of users, for the same time; one model after another, in rounds, so that a slow minute of the machine
+meets them all.
 Decoding options are compared in the same way:
 
 python -m loadtest --model transformer-en-fr --decoding 'greedy={}' --decoding 'beam 4={"beam_size": 4}'
@@ -21,12 +22,19 @@ import grpc
 from google.protobuf import json_format
 from locust.env import Environment
 
-from loadtest.locustfile import SENTENCES, TranslationUser, read_decoding
+from loadtest.driven import DrivenModel, NotDriven, choose, list_models
+from loadtest.locustfile import TranslationUser, read_decoding
 from loadtest.report import Round, merge, plot, table
-from loadtest.running_server import STOP_SECONDS, ServerError, running_server, serve_command
+from loadtest.running_server import (
+    STOP_SECONDS,
+    ServerError,
+    add_server_arguments,
+    running_server,
+    serve_command,
+    server_flags,
+)
 from seq2serve.addresses import parse_target
 from seq2serve.pb import translation_pb2 as pb
-from seq2serve.pb import translation_pb2_grpc as pb_grpc
 
 _WARM_UP_SECONDS = 1.0
 """Seconds at the start of each measurement that are not counted: the users connect."""
@@ -35,13 +43,13 @@ _WARM_UP_SECONDS = 1.0
 class Case(NamedTuple):
     """A model and decoding options to drive, and their name in the report."""
 
-    model: str
+    model: DrivenModel
     decoding_name: str
     decoding: pb.DecodingOptions
 
     @property
     def name(self) -> str:
-        return f"{self.model}, {self.decoding_name}" if self.decoding_name else self.model
+        return f"{self.model.name}, {self.decoding_name}" if self.decoding_name else self.model.name
 
 
 def main() -> None:
@@ -52,8 +60,10 @@ def main() -> None:
     parser.add_argument("--seconds", type=_positive, default=15, help="of each, over all rounds (default: 15)")
     parser.add_argument("--rounds", type=_positive, default=2, help="that the time is split into (default: 2)")
     parser.add_argument("--output", type=Path, default=Path("build/load"), help="folder (default: build/load)")
-    parser.add_argument("--model-repository", type=Path, default=Path("model_repository"), help="that is served")
-    parser.add_argument("--model", action="append", help="to drive; may be given several times (default: all)")
+    add_server_arguments(parser)
+    parser.add_argument(
+        "--model", action="append", default=[], help="to drive; may be given several times (default: all)"
+    )
     parser.add_argument(
         "--decoding",
         action="append",
@@ -65,10 +75,9 @@ def main() -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # so that the server is stopped as well
     arguments.output.mkdir(parents=True, exist_ok=True)
     try:
-        command = serve_command(arguments.model_repository)
-        with running_server(command, arguments.output / "server.log") as server:
+        with running_server(serve_command(*server_flags(arguments)), arguments.output / "server.log") as server:
             succeeded = compare(server.address, arguments)
-    except ServerError as error:
+    except (ServerError, NotDriven) as error:
         sys.exit(f"error: {error}")
     except grpc.RpcError as error:
         sys.exit(f"error: {error.code().name}: {error.details()}")
@@ -78,15 +87,11 @@ def main() -> None:
 
 
 def compare(address: str, arguments: argparse.Namespace) -> bool:
-    """Drive every model, and report. Returns whether every call succeeded."""
+    """Drive every model, and report. Returns whether every call succeeded. Raises NotDriven before any is driven."""
     server = parse_target("server", address)
     with grpc.insecure_channel(server.target, server.channel_options) as channel:
-        models = pb_grpc.TranslationServiceStub(channel).ListModels(pb.ListModelsRequest(), timeout=10).models
-    cases = [
-        Case(model, *named)
-        for model in arguments.model or [model.name for model in models]
-        for named in arguments.decoding or [("", pb.DecodingOptions())]
-    ]
+        models = choose(list_models(channel), arguments.model)
+    cases = [Case(model, *named) for model in models for named in arguments.decoding or [("", pb.DecodingOptions())]]
     rounds: dict[str, list[Round]] = {case.name: [] for case in cases}
     for number in range(arguments.rounds):
         for case in cases if number % 2 == 0 else reversed(cases):
@@ -103,8 +108,8 @@ def compare(address: str, arguments: argparse.Namespace) -> bool:
         "seconds": arguments.seconds,
         "rounds": arguments.rounds,
         "cpus": os.cpu_count(),
-        "sentences": len(SENTENCES),
-        "versions": {model.name: model.versions[-1] for model in models},
+        "sentences": len(models[0].sentences),
+        "versions": {model.name: model.version for model in models},
         "results": [dataclasses.asdict(result) for result in results],
     }
     (arguments.output / "report.json").write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
@@ -124,7 +129,7 @@ def drive(address: str, case: Case, users: int, seconds: float) -> Round:
             tokens = sum(translation.output_token_count for translation in response.translations)
             calls.append((time.perf_counter(), response_time, tokens))
 
-    TranslationUser.prepare(case.model, case.decoding)
+    TranslationUser.prepare(case.model.name, case.decoding, case.model.sentences)
     environment = Environment(user_classes=[TranslationUser], host=address, stop_timeout=STOP_SECONDS)
     environment.events.request.add_listener(record)
     runner = environment.create_local_runner()

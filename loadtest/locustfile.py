@@ -7,28 +7,30 @@ locust -f loadtest/locustfile.py --host 127.0.0.1:50051 --model lstm-en-fr --dec
 
 import contextlib
 import itertools
+import logging
 import sys
 import time
 from argparse import ArgumentParser
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, ClassVar
 
 import grpc
+from gevent import GreenletExit
 from google.protobuf import json_format
 from grpc.experimental import gevent as grpc_gevent
 from locust import User, constant, events, task
 from locust.env import Environment
 
+from loadtest.driven import NotDriven, choose, list_models
 from seq2serve.addresses import parse_target
 from seq2serve.pb import translation_pb2 as pb
 from seq2serve.pb import translation_pb2_grpc as pb_grpc
 
 grpc_gevent.init_gevent()  # before any channel: a call would block all users otherwise
 
-SENTENCES = Path(__file__).with_name("sentences.txt").read_text(encoding="utf-8").splitlines()
-
 _DEADLINE_SECONDS = 60.0
+
+_logger = logging.getLogger(__name__)
 
 
 class RequestEvents(grpc.UnaryUnaryClientInterceptor):
@@ -71,11 +73,11 @@ class TranslationUser(User):
     """The sentences to translate, shared by all users: whichever is free takes the next one."""
 
     @classmethod
-    def prepare(cls, model: str, decoding: pb.DecodingOptions) -> None:
+    def prepare(cls, model: str, decoding: pb.DecodingOptions, sentences: Sequence[str]) -> None:
         """Drive `model`, from the first sentence on."""
         cls.model = model
         cls.decoding = decoding
-        cls.sentences = itertools.cycle(SENTENCES)
+        cls.sentences = itertools.cycle(sentences)
 
     def on_start(self) -> None:
         server = parse_target("--host", self.host or "")
@@ -116,9 +118,26 @@ def _check_host(environment: Environment, **_: Any) -> None:
 
 
 def _prepare(environment: Environment, **_: Any) -> None:
-    if environment.parsed_options:
-        options = environment.parsed_options
-        TranslationUser.prepare(options.model, read_decoding(options.decoding))
+    """Where there is nothing to drive, the run does not start, and without Locust's page the process ends."""
+    options, runner = environment.parsed_options, environment.runner
+    if not options or not runner:
+        return
+    try:
+        server = parse_target("--host", environment.host or "")
+        with grpc.insecure_channel(server.target, server.channel_options) as channel:
+            models = list_models(channel)
+        [model] = choose(models, [options.model]) if options.model else choose(models[:1])
+        TranslationUser.prepare(options.model, read_decoding(options.decoding), model.sentences)
+        return
+    except grpc.RpcError as error:
+        problem = f"{error.code().name}: {error.details()}"
+    except (NotDriven, ValueError, json_format.ParseError) as error:
+        problem = str(error)
+    _logger.error("%s", problem)
+    if options.headless:
+        environment.process_exit_code = 1
+        runner.quit()
+    raise GreenletExit  # it ends the greenlet that starts the run; Locust catches every other exception here
 
 
 # Locust's own events; python -m loadtest has an environment with others.

@@ -1,9 +1,13 @@
-"""A server in a process of its own, so that it shares no interpreter with those who load it."""
+"""A server in a process of its own, so that it shares no interpreter with those who load it.
+
+It reads the SEQ2SERVE_ variables of its settings itself, as any server does; flags win over them.
+"""
 
 import contextlib
 import subprocess
 import sys
 import threading
+from argparse import ArgumentParser, Namespace
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -26,10 +30,29 @@ class RunningServer(NamedTuple):
         return self.process.pid
 
 
-def serve_command(model_repository: Path, *flags: str) -> list[str]:
+def add_server_arguments(parser: ArgumentParser) -> None:
+    """The settings of a server to be started that say what it serves."""
+    parser.add_argument(
+        "--model-repository",
+        type=Path,
+        action="append",
+        default=[],
+        help="that is served; may be given several times (default: as the server's)",
+    )
+    parser.add_argument("--default-model", help="the server's (default: as the server's)")
+
+
+def server_flags(arguments: Namespace) -> list[str]:
+    """Flags for `serve_command`, of the arguments that were given."""
+    flags = [f"--model-repository={folder}" for folder in arguments.model_repository]
+    if arguments.default_model is not None:
+        flags.append(f"--default-model={arguments.default_model}")
+    return flags
+
+
+def serve_command(*flags: str) -> list[str]:
     """The command that starts this project's server at a free port."""
-    flags = ("--listen=127.0.0.1:0", "--metrics-listen=", f"--model-repository={model_repository}", *flags)
-    return [sys.executable, "-m", "server", *flags]
+    return [sys.executable, "-m", "server", "--listen=127.0.0.1:0", "--metrics-listen=", *flags]
 
 
 @contextlib.contextmanager

@@ -2,6 +2,7 @@
 
 python -m seq2serve "A sentence." "Another one."
 python -m seq2serve --file sentences.txt --model lstm-en-fr
+python -m seq2serve --from fr --to en "Une phrase."
 cat sentences.txt | python -m seq2serve --stream
 python -m seq2serve --format html < page.html
 python -m seq2serve --all-models "A sentence."
@@ -68,8 +69,18 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("contents", nargs="*", help="texts to translate; none: lines of standard input")
     parser.add_argument("--file", type=Path, help="translate the lines of a file")
     parser.add_argument("--server", default=DEFAULT_ADDRESS, help=f"address (default: {DEFAULT_ADDRESS})")
-    parser.add_argument("--model", default="", help="model name (default: the server's)")
-    parser.add_argument("--all-models", action="store_true", help="by every model, side by side, with timings")
+    parser.add_argument("--model", default="", help="model name (default: the server's, for the languages if given)")
+    parser.add_argument(
+        "--from", dest="source_language", default="", metavar="LANGUAGE", help="of the texts, such as en or fr-CA"
+    )
+    parser.add_argument(
+        "--to", dest="target_language", default="", metavar="LANGUAGE", help="of the translations, such as fr or en-GB"
+    )
+    parser.add_argument(
+        "--all-models",
+        action="store_true",
+        help="by every model of these languages (default: the default model's), side by side, with timings",
+    )
     parser.add_argument("--stream", action="store_true", help="show the text as it is decoded")
     parser.add_argument("--list-models", action="store_true", help="list what the server serves")
     parser.add_argument(
@@ -164,7 +175,12 @@ def _input(arguments: argparse.Namespace) -> tuple[Iterator[Batch], bool]:
 
 
 def _options(arguments: argparse.Namespace, decoding: pb.DecodingOptions) -> TranslateOptions:
-    options: TranslateOptions = {"model": arguments.model, "decoding": decoding}
+    options: TranslateOptions = {
+        "model": arguments.model,
+        "source_language_code": arguments.source_language,
+        "target_language_code": arguments.target_language,
+        "decoding": decoding,
+    }
     if arguments.format:
         options["mime_type"] = _MIME_TYPES[arguments.format]
     if arguments.split_sentences:

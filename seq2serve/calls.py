@@ -2,14 +2,14 @@
 
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from typing import Self, TypeVar
 
 from seq2serve.client import Client
 from seq2serve.errors import InvalidRequest
 from seq2serve.lines import HTML_CUTS, LINES_PER_CALL, PLAIN_CUTS, BadLine, calls_of
 from seq2serve.pb import translation_pb2 as pb
-from seq2serve.requests import TranslateOptions
+from seq2serve.requests import ScoreOptions, TranslateOptions
 
 _Item = TypeVar("_Item")
 _Answer = TypeVar("_Answer")
@@ -44,9 +44,30 @@ class Calls:
         return HTML_CUTS if self._options.get("mime_type") == "text/html" else PLAIN_CUTS
 
     def of_each_model(self) -> dict[str, Self]:
-        """The same calls, by each of the server's models."""
-        names = [model.name for model in self._client.list_models()]
-        return {name: type(self)(self._client, {**self._options, "model": name}) for name in names}
+        """The same calls, by each of the server's models that serves the languages: those of the options, or the
+        default model's where there are none."""
+        models = self._client.list_models()
+        source, target = self._languages
+        if not source and not target:
+            for pair in (model.language_pairs[0] for model in models if model.is_default):
+                source, target = pair.source_language_code, pair.target_language_code
+        self._ask_for("", source, target)  # raises where no model serves them
+        calls = {}
+        for model in models:
+            with suppress(InvalidRequest):  # it serves others
+                self._ask_for(model.name, source, target)
+                calls[model.name] = type(self)(self._client, {**self._options, "model": model.name})
+        return calls
+
+    def _ask_for(self, model: str, source: str, target: str) -> None:
+        """A call without anything to decode: it raises InvalidRequest where the server does not serve the languages,
+        or the model not them. Which codes are one language is for the server to say."""
+        self._client.translate(" ", model=model, source_language_code=source, target_language_code=target)
+
+    @property
+    def _languages(self) -> tuple[str, str]:
+        """Source and target language as they were given; empty where they were not."""
+        return self._options.get("source_language_code", ""), self._options.get("target_language_code", "")
 
     def translate(self, contents: Sequence[str]) -> list[pb.Translation | BadLine]:
         """The translation of each content, or why the server refuses it."""
@@ -57,8 +78,14 @@ class Calls:
 
     def score(self, pairs: Sequence[tuple[str, str]]) -> list[pb.PairScore | BadLine]:
         """The score of each pair, or why the server refuses it."""
-        model, alignment = self._options["model"], self.decoding.return_alignment
-        return self._answer_each(lambda some: self._client.score(some, model=model, return_alignment=alignment), pairs)
+        source, target = self._languages
+        options: ScoreOptions = {
+            "model": self._options["model"],
+            "source_language_code": source,
+            "target_language_code": target,
+            "return_alignment": self.decoding.return_alignment,
+        }
+        return self._answer_each(lambda some: self._client.score(some, **options), pairs)
 
     def stream(self, content: str) -> Iterator[str]:
         """A translation's text as it is decoded. Raises BadLine where the server refuses the content."""

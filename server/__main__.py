@@ -1,4 +1,4 @@
-"""python -m server [--listen ADDRESS] [--model-repository FOLDER] ..."""
+"""python -m server [--listen ADDRESS] [--model-repository FOLDER]... [--default-model NAME] ..."""
 
 import asyncio
 import contextlib

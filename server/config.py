@@ -21,8 +21,12 @@ def _setting(default: Any, text: str) -> Any:
 class ServerConfig:
     listen: str = _setting("127.0.0.1:50051", "gRPC's host:port, [IPv6]:port, :port or unix:path; port 0 is a free one")
     metrics_listen: str = _setting("127.0.0.1:9464", "the same for Prometheus over HTTP, without unix; empty for none")
-    model_repository: Path = _setting(Path("model_repository"), "folder of <model>/<version>/ bundles")
-    default_model: str = _setting("transformer-en-fr", "model of requests that name none")
+    model_repository: tuple[Path, ...] = _setting(
+        (Path("model_repository"),), "folder of <model>/<version>/ bundles; a flag for each, or a list as in PATH"
+    )
+    default_model: str = _setting(
+        "transformer-en-fr", "model of requests that name none; others behind commas are preferred for their languages"
+    )
     max_rows: int = _setting(64, "rows of each engine's running batch")
     max_waiting: int = _setting(4096, "sentences of a caller that may wait, by model; fewer where others wait")
     max_joining_tokens: int = _setting(512, "source tokens that are encoded between two steps")
@@ -54,7 +58,16 @@ class ServerConfig:
             least = 0 if field.default == 0 else 1
             if isinstance(value, int) and value < least:
                 raise ValueError(f"{field.name}: at least {least} expected, got {value}")
+        if not self.model_repository:
+            raise ValueError("model_repository: at least one folder expected, got none")
+        if not all(self.default_models):
+            raise ValueError(f"default_model: names with commas between expected, got {self.default_model!r}")
         self._engines()
+
+    @property
+    def default_models(self) -> tuple[str, ...]:
+        """The default model, and behind it those that are preferred where it does not serve the languages."""
+        return tuple(name.strip() for name in self.default_model.split(","))
 
     @property
     def engines_by_model(self) -> Mapping[str, int]:
@@ -102,16 +115,39 @@ def parse_config(
     )
     for field in dataclasses.fields(ServerConfig):
         variable = _PREFIX + field.name.upper()
+        shown: Any = field.default
+        kind: dict[str, Any] = {
+            "type": type(field.default),
+            "default": environment.get(variable, field.default),  # argparse converts a text as it does a flag's
+        }
+        if isinstance(field.default, tuple):
+            shown = os.pathsep.join(map(str, field.default))
+            kind = {"type": _folder, "action": "append"}  # to a default it would add the flags' folders
         parser.add_argument(
             "--" + field.name.replace("_", "-"),
-            type=type(field.default),
-            default=environment.get(variable, field.default),  # argparse converts a text as it does a flag's
             metavar=field.name.rpartition("_")[2].upper(),
-            help=f"{field.metadata['help']} ({variable}; default: {field.default})",
+            help=f"{field.metadata['help']} ({variable}; default: {shown})",
+            **kind,
         )
+    given = vars(parser.parse_args(arguments))
+    given["model_repository"] = tuple(given["model_repository"] or _folders(environment))
     try:
-        config = ServerConfig(**vars(parser.parse_args(arguments)))
+        config = ServerConfig(**given)
         config.check_cores(num_cores or usable_cores())
     except ValueError as error:
         parser.error(str(error))
     return config
+
+
+def _folder(text: str) -> Path:
+    if not text:
+        raise argparse.ArgumentTypeError("a folder expected, got ''")
+    return Path(text)
+
+
+def _folders(environment: Mapping[str, str]) -> Sequence[Path]:
+    """The model repositories without any flag. The variable is a list as PATH is; what is empty in it is left out."""
+    variable = environment.get(_PREFIX + "MODEL_REPOSITORY")
+    if variable is None:
+        return ServerConfig.model_repository
+    return [Path(folder) for folder in variable.split(os.pathsep) if folder]

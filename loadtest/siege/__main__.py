@@ -16,7 +16,15 @@ from typing import NamedTuple
 
 from loadtest.memory import forget_peak, memory_megabytes
 from loadtest.report import percentile
-from loadtest.running_server import STOP_SECONDS, RunningServer, ServerError, running_server, serve_command
+from loadtest.running_server import (
+    STOP_SECONDS,
+    RunningServer,
+    ServerError,
+    add_server_arguments,
+    running_server,
+    serve_command,
+    server_flags,
+)
 from loadtest.siege.attack import Attack, Target
 from loadtest.siege.attacker import make
 from loadtest.siege.attacks import ATTACKS
@@ -54,13 +62,13 @@ def main() -> None:
     parser.add_argument(
         "--attack", action="append", choices=ATTACKS, metavar="NAME", help=f"of: {', '.join(ATTACKS)} (default: all)"
     )
-    parser.add_argument("--model-repository", type=Path, default=Path("model_repository"), help="that is served")
+    add_server_arguments(parser)
     parser.add_argument("--output", type=Path, default=Path("build/siege"), help="folder (default: build/siege)")
     arguments = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # so that the server is stopped as well
     attacks = [ATTACKS[name] for name in arguments.attack or ATTACKS]
     try:
-        sights = besiege(attacks, arguments.model_repository, arguments.output)
+        sights = besiege(attacks, server_flags(arguments), arguments.output)
     except ServerError as error:
         sys.exit(f"error: {error}")
     except KeyboardInterrupt:
@@ -80,12 +88,13 @@ def report(sights: Sequence[Sight], output: Path) -> int:
     return 0 if num_held == len(sights) else 1
 
 
-def besiege(attacks: Sequence[Attack], model_repository: Path, output: Path) -> list[Sight]:
-    """Make one attack after another, each on a server that is well; one that has ended is replaced."""
+def besiege(attacks: Sequence[Attack], flags: Sequence[str], output: Path) -> list[Sight]:
+    """Make one attack after another, each on a server that is well; one that has ended is replaced. `flags`: of the
+    server's command."""
     output.mkdir(parents=True, exist_ok=True)
     sights: list[Sight] = []
     while len(sights) < len(attacks):
-        with besieged(model_repository, output / f"server-{len(sights)}.log") as place:
+        with besieged(flags, output / f"server-{len(sights)}.log") as place:
             for attack in attacks[len(sights) :]:
                 print(f"{attack.name}: {attack.what}", flush=True)
                 sights.append(watch(attack, place))
@@ -95,10 +104,10 @@ def besiege(attacks: Sequence[Attack], model_repository: Path, output: Path) -> 
 
 
 @contextlib.contextmanager
-def besieged(model_repository: Path, log: Path) -> Iterator[Besieged]:
+def besieged(flags: Sequence[str], log: Path) -> Iterator[Besieged]:
     """Start a server and the honest client, and see what is usual. Raises ServerError."""
     metrics_port = _free_port()
-    command = serve_command(model_repository, f"--metrics-listen=127.0.0.1:{metrics_port}")
+    command = serve_command(*flags, f"--metrics-listen=127.0.0.1:{metrics_port}")
     limited = ["sh", "-c", f'ulimit -n {_MAX_DESCRIPTORS} && exec "$@"', "sh", *command]
     with running_server(limited, log) as server, Witness(server.address) as witness:
         host, _, port = server.address.rpartition(":")

@@ -4,10 +4,11 @@ import time
 from collections import Counter
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, NamedTuple
 
-SENTENCES = (Path(__file__).parents[1] / "sentences.txt").read_text(encoding="utf-8").splitlines()
+from loadtest.driven import read_sentences
+
+SENTENCES = read_sentences("en")
 
 
 class Target(NamedTuple):

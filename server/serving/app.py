@@ -27,7 +27,7 @@ from server.serving.engines.processes import Engines, EngineSeries
 from server.serving.metrics import Metrics, watch_lag
 from server.serving.models.backlog import Backlog
 from server.serving.models.catalogue import Models, ServedModel
-from server.serving.models.repository import check_default, check_engines, read_glossaries, read_repository
+from server.serving.models.repository import check_default, check_engines, read_glossaries, read_repositories
 from server.serving.output import write_line
 from server.serving.requests.admission import Admission
 from server.serving.requests.cache import TranslationCache
@@ -54,6 +54,12 @@ _FLUSH_SECONDS = 0.5
 
 _ACCEPTED_SECONDS = 2.0
 """The most that a drain waits, within its grace, for the calls that gRPC has accepted to begin."""
+
+_EXAMPLES = {
+    "en": "Two young men are playing guitar in the park.",
+    "fr": "Deux jeunes hommes jouent de la guitare dans le parc.",
+}
+"""A sentence to try the server with, by the default model's source language; English where there is none of it."""
 
 CLOSING_SECONDS = CLOSE_SECONDS + 2 * _FLUSH_SECONDS
 """The most that a stop takes after the grace: what the engines get to end, and what gRPC and the metrics need."""
@@ -88,14 +94,20 @@ class App:
         """Where a client on this machine reaches the server, once it has started."""
         return replace(self._listen_address, port=self.port).reachable
 
+    @property
+    def example(self) -> str:
+        """A sentence for the default model, once the server has started."""
+        language = self._models[self._models.default].manifest.source_language
+        return _EXAMPLES.get(language.partition("-")[0].lower(), _EXAMPLES["en"])
+
     async def start(self) -> None:
         """Load and warm every model, then listen. Raises BundleError, or OSError for an address that is taken."""
-        bundles = read_repository(self._config.model_repository)
-        check_default(bundles, self._config.default_model)
+        bundles = read_repositories(self._config.model_repository)
+        check_default(bundles, self._config.default_models)
         check_engines(bundles, self._config.engines_by_model)
         try:
             await self._engines.start(self._config, bundles)
-            self._models = Models(bundles, self._config.default_model, self._load)
+            self._models = Models(bundles, self._config.default_models, self._load)
             await self._engines.wait_until_loaded()
             gc.freeze()  # what is loaded stays: the collector need not look through it again and again
             await self._listen()
@@ -229,7 +241,7 @@ async def serve(config: ServerConfig) -> int:
         return 1
     write_line(f"serving on {app.address}; translate a sentence with:")
     command = shlex.join([sys.executable, "-m", "seq2serve", "--server", str(app.address)])
-    write_line(f'  {command} "Two young men are playing guitar in the park."')
+    write_line(f'  {command} "{app.example}"')
     await app.wait()
     _logger.info("draining, for at most %s s", config.grace_seconds)
     return 0 if await app.stop() else 1

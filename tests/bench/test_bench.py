@@ -20,7 +20,7 @@ from seq2serve.pb import translation_pb2 as pb
 from seq2serve.pb import translation_pb2_grpc as pb_grpc
 from tests.e2e.processes import ROOT, run
 
-TEXTS = (ROOT / "loadtest" / "sentences.txt").read_text(encoding="utf-8").splitlines()[:12]
+TEXTS = (ROOT / "loadtest" / "sentences" / "en.txt").read_text(encoding="utf-8").splitlines()[:12]
 TOKENIZER = SentencePieceProcessor(model_file=str(ROOT / "checkpoints" / "tokenizer.model"))
 SOURCES = [[*ids, EOS] for ids in TOKENIZER.encode(TEXTS)]
 
@@ -58,7 +58,7 @@ def test_the_peer_answers_as_our_server_does_and_no_call_of_the_open_loop_is_los
     plan = Plan(quick=True, rounds=1, sentences=0, file=None, data=Path("data"), folder=tmp_path)
     peer = SHIPPED.their_command(plan, "--translators=1", "--max-batch=32", "--wait-ms=5")
     answers = []
-    for command in (serve_command(ROOT / "model_repository"), peer):
+    for command in (serve_command(f"--model-repository={ROOT / 'model_repository'}"), peer):
         with running_server(command, tmp_path / "server.log") as running:
             server = Server(running, SHIPPED.model)
             step = server.load(TEXTS, rate=40, seconds=1)

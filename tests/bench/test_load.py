@@ -161,8 +161,8 @@ def test_several_generators_load_a_server_and_single_calls_follow(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(ROOT)
-    texts = (ROOT / "loadtest" / "sentences.txt").read_text(encoding="utf-8").splitlines()[:12]
-    command = serve_command(ROOT / "model_repository", "--max-waiting=1", "--max-rows=1")
+    texts = (ROOT / "loadtest" / "sentences" / "en.txt").read_text(encoding="utf-8").splitlines()[:12]
+    command = serve_command(f"--model-repository={ROOT / 'model_repository'}", "--max-waiting=1", "--max-rows=1")
     with running_server(command, tmp_path / "server.log") as running:
         server = Server(running, SHIPPED.model, num_generators=2)
         probe = Child("probe", ["bench.probe", running.address])

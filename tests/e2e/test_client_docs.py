@@ -19,6 +19,7 @@ RECIPES = {section.partition("\n")[0]: section for section in PAGE.split("\n## "
 
 EXPECTED = {
     "First call": "Un chien dort.",
+    "Languages": "Un chien dort.\ntarget_language_code: ",
     "With asyncio": "['Un chien dort.', ",
     "Whole texts and HTML": "Un homme dort. Deux chiens jouent dans la neige.\n\n- J'adore les chiens 🐶\n0 18 ",
     "Text as it is decoded": "Deux jeunes hommes jouent de la guitare dans le parc.\n",

@@ -40,7 +40,7 @@ from server.config import ServerConfig
 from seq2serve.pb import translation_pb2 as pb, translation_pb2_grpc as pb_grpc
 
 async def main():
-    app = App(ServerConfig(model_repository=Path({str(model_repository)!r}), default_model={DEFAULT_MODEL!r},
+    app = App(ServerConfig(model_repository=(Path({str(model_repository)!r}),), default_model={DEFAULT_MODEL!r},
                            listen="127.0.0.1:0", metrics_listen=""))
     await app.start()
     async with grpc.aio.insecure_channel(f"127.0.0.1:{{app.port}}") as channel:
@@ -100,7 +100,7 @@ def test_a_damaged_bundle_is_refused_with_its_file_and_what_is_wrong(model_repos
 def test_a_missing_repository_is_refused_by_name(tmp_path: Path) -> None:
     ended = run("server", *server_arguments(tmp_path / "nowhere"))
     assert ended.returncode == 1
-    assert ended.stderr == f"error: {tmp_path / 'nowhere'}: no model is in it\n"
+    assert ended.stderr == f"error: {tmp_path / 'nowhere'}: No such file or directory\n"
 
 
 def test_a_second_server_on_the_same_port_is_refused(model_repository: Path) -> None:
@@ -127,7 +127,7 @@ def test_more_than_the_machine_s_cores_is_a_usage_error(setting: str) -> None:
 def test_engines_of_a_model_that_is_not_there_are_refused_by_name(model_repository: Path) -> None:
     ended = run("server", *server_arguments(model_repository, engines="x=1"))
     assert ended.returncode == 1
-    assert ended.stderr.startswith("error: engines: 'x' is not in the repository, which has ")
+    assert ended.stderr.startswith(f"error: engines: no model 'x' is served; {model_repository} has ")
     assert ended.stderr.count("\n") == 1
 
 

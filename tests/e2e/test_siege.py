@@ -21,7 +21,7 @@ QUICK = ("silent", "settings-flood", "ping-flood", "short-deadlines")
 @pytest.fixture(scope="module")
 def sights(model_repository: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Sight]:
     attacks = [dataclasses.replace(ATTACKS[name], bounds=NO_TIMES) for name in QUICK]
-    seen = besiege(attacks, model_repository, tmp_path_factory.mktemp("siege"))
+    seen = besiege(attacks, [f"--model-repository={model_repository}"], tmp_path_factory.mktemp("siege"))
     return {sight.attack.name: sight for sight in seen}
 
 
@@ -64,7 +64,9 @@ def test_the_exit_code_says_whether_every_bound_was_held(
 
 
 def test_a_server_that_an_attack_has_ended_is_replaced_for_the_next(model_repository: Path, tmp_path: Path) -> None:
-    drained, garbage = besiege([ATTACKS["drained"], ATTACKS["garbage"]], model_repository, tmp_path)
+    drained, garbage = besiege(
+        [ATTACKS["drained"], ATTACKS["garbage"]], [f"--model-repository={model_repository}"], tmp_path
+    )
     assert drained.server_status == 0
     assert drained.outcome.statuses.total() == 200
     assert garbage.server_status is None

@@ -59,7 +59,7 @@ def _server(address: str | None, repository: Path, log: Path) -> Iterator[str]:
         yield address
         return
     log.parent.mkdir(parents=True, exist_ok=True)
-    with running_server(serve_command(repository), log) as server:
+    with running_server(serve_command(f"--model-repository={repository}"), log) as server:
         yield server.address
 
 

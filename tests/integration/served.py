@@ -118,11 +118,11 @@ def launched_here(open_backend: OpenBackend) -> Callable[[str, socket.socket], D
 
 @asynccontextmanager
 async def serving(
-    repository: Path,
-    *,
+    *repositories: Path,
     gated: bool = False,
     open_backend: OpenBackend | None = None,
     timing: Timing = PATIENT,
+    default_model: str = DEFAULT_MODEL,
     **settings: Any,
 ) -> AsyncIterator[Served]:
     """A server on free ports, whose engines are in this process; `gated`: no decode loop takes a step but through the
@@ -131,10 +131,10 @@ async def serving(
     if not gated:
         gate.open()
     config = ServerConfig(
-        model_repository=repository,
+        model_repository=repositories,
         listen="127.0.0.1:0",
         metrics_listen="127.0.0.1:0",
-        default_model=DEFAULT_MODEL,
+        default_model=default_model,
         **settings,
     )
     launch = launched_here(open_backend or (lambda bundle, options: GatedBackend(bundle, options, gate)))

@@ -147,7 +147,7 @@ async def test_an_address_in_use_is_refused_by_setting_and_address(model_reposit
     with socket.create_server(("127.0.0.1", 0)) as taken:
         address = f"127.0.0.1:{taken.getsockname()[1]}"
         config = ServerConfig(
-            model_repository=model_repository,
+            model_repository=(model_repository,),
             default_model=DEFAULT_MODEL,
             listen=address if setting == "listen" else "127.0.0.1:0",
             metrics_listen=address if setting == "metrics_listen" else "",
@@ -157,14 +157,16 @@ async def test_an_address_in_use_is_refused_by_setting_and_address(model_reposit
 
 
 async def test_a_default_model_that_is_not_there_is_refused(model_repository: Path) -> None:
-    config = ServerConfig(model_repository=model_repository, listen="127.0.0.1:0", metrics_listen="", default_model="x")
-    with pytest.raises(BundleError, match="default_model: 'x' is not in the repository"):
+    config = ServerConfig(
+        model_repository=(model_repository,), listen="127.0.0.1:0", metrics_listen="", default_model="x"
+    )
+    with pytest.raises(BundleError, match="default_model: no model 'x' is served"):
         await App(config).start()
 
 
 async def test_without_metrics_the_server_serves_all_the_same(model_repository: Path) -> None:
     config = ServerConfig(
-        model_repository=model_repository, listen="127.0.0.1:0", metrics_listen="", default_model=DEFAULT_MODEL
+        model_repository=(model_repository,), listen="127.0.0.1:0", metrics_listen="", default_model=DEFAULT_MODEL
     )
     app = App(config)
     await app.start()
@@ -186,7 +188,7 @@ async def test_a_tokenizer_that_is_not_the_model_s_is_refused(
         (folder / TOKENIZER).write_bytes(b"nonsense")
     write_manifest(folder, read_bundle(model_repository / DEFAULT_MODEL / "1").manifest)
     config = ServerConfig(
-        model_repository=tmp_path, listen="127.0.0.1:0", metrics_listen="", default_model=DEFAULT_MODEL
+        model_repository=(tmp_path,), listen="127.0.0.1:0", metrics_listen="", default_model=DEFAULT_MODEL
     )
     with pytest.raises(BundleError, match=rf"tokenizer\.model: {problem}"):
         await App(config).start()

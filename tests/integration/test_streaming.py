@@ -33,7 +33,7 @@ class Streaming:
         metrics = EngineMetrics("fake")
         self.engine = Engine(MANIFEST, FakeBackend(4), NO_PIECES, Limits(4, 1000), 100, self._post, metrics)
         model = ServedModel(MANIFEST, tokenizer, self.engine, Backlog(1.0))
-        models = Models([Bundle(Path("fake"), MANIFEST)], "fake", lambda _: model)
+        models = Models([Bundle(Path("fake"), MANIFEST)], ["fake"], lambda _: model)
         self._service = TranslationService(
             models,
             RequestLimits(

@@ -14,7 +14,7 @@ def test_every_setting_is_a_flag() -> None:
     expected = ServerConfig(
         listen="[::]:1",
         metrics_listen="[::]:2",
-        model_repository=Path("elsewhere"),
+        model_repository=(Path("elsewhere"),),
         default_model="rnn-en-fr",
         max_rows=3,
         max_waiting=4,
@@ -25,16 +25,43 @@ def test_every_setting_is_a_flag() -> None:
         threads=8,
         grace_seconds=9,
     )
-    flags = [f"--{name.replace('_', '-')}={value}" for name, value in vars(expected).items()]
+    values = vars(expected) | {"model_repository": "elsewhere"}
+    flags = [f"--{name.replace('_', '-')}={value}" for name, value in values.items()]
     assert parse_config(flags, {}, num_cores=16) == expected
 
 
-@pytest.mark.parametrize("name", [field.name for field in dataclasses.fields(ServerConfig)])
+@pytest.mark.parametrize(
+    "name", [field.name for field in dataclasses.fields(ServerConfig) if field.name != "model_repository"]
+)
 def test_every_setting_is_a_variable_whose_value_is_converted(name: str) -> None:
     kind = type(getattr(ServerConfig(), name))
     config = parse_config([], {f"SEQ2SERVE_{name.upper()}": "17"}, num_cores=17)
     assert getattr(config, name) == kind("17")
     assert dataclasses.replace(config, **{name: getattr(ServerConfig(), name)}) == ServerConfig()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "variable", "expected"),
+    [
+        (["--model-repository", "a", "--model-repository=b/c"], None, ["a", "b/c"]),
+        (["--model-repository=b", "--max-rows=3", "--model-repository=a"], "c", ["b", "a"]),
+        (["--model-repository", "a:b"], None, ["a:b"]),
+        ([], "a", ["a"]),
+        ([], "a:/b/c:d e", ["a", "/b/c", "d e"]),
+        ([], ":a::b:", ["a", "b"]),
+        ([], None, ["model_repository"]),
+    ],
+)
+def test_model_repositories_are_a_flag_each_or_a_list_in_the_variable(
+    arguments: list[str], variable: str | None, expected: list[str]
+) -> None:
+    environment = {} if variable is None else {"SEQ2SERVE_MODEL_REPOSITORY": variable}
+    assert parse_config(arguments, environment).model_repository == tuple(map(Path, expected))
+
+
+def test_the_first_default_model_is_the_default_and_the_others_follow_in_their_order() -> None:
+    assert parse_config(["--default-model=b"], {}).default_models == ("b",)
+    assert parse_config(["--default-model=b, a,c"], {}).default_models == ("b", "a", "c")
 
 
 def test_a_flag_wins_over_a_variable() -> None:
@@ -61,6 +88,11 @@ def test_metrics_can_be_switched_off() -> None:
         (["--engines=2,"], {}, "engines: a number, or <model>=<number> with commas between, expected, got ''"),
         (["--engines==2"], {}, "engines: a number, or <model>=<number> with commas between, expected, got '=2'"),
         (["--engines=m=many"], {}, "expected, got 'm=many'"),
+        (["--model-repository="], {}, "--model-repository: a folder expected, got ''"),
+        ([], {"SEQ2SERVE_MODEL_REPOSITORY": ":"}, "model_repository: at least one folder expected, got none"),
+        ([], {"SEQ2SERVE_MODEL_REPOSITORY": ""}, "model_repository: at least one folder expected, got none"),
+        (["--default-model=a,"], {}, "default_model: names with commas between expected, got 'a,'"),
+        ([], {"SEQ2SERVE_DEFAULT_MODEL": ""}, "default_model: names with commas between expected, got ''"),
     ],
 )
 def test_a_bad_setting_ends_the_process_with_its_name_and_value(
@@ -79,7 +111,8 @@ def test_the_help_names_every_flag_its_variable_and_its_default(capsys: pytest.C
     text = " ".join(capsys.readouterr().out.split())
     for field in dataclasses.fields(ServerConfig):
         assert f"--{field.name.replace('_', '-')} " in text
-        assert f"(SEQ2SERVE_{field.name.upper()}; default: {field.default})" in text
+        default = "model_repository" if field.name == "model_repository" else field.default
+        assert f"(SEQ2SERVE_{field.name.upper()}; default: {default})" in text
 
 
 @pytest.mark.parametrize(

@@ -31,7 +31,7 @@ def models(tokenizer: Tokenizer) -> Models:
         engine = Engine(manifest, FakeBackend(1), NO_PIECES, Limits(1, 1), 1, post, EngineMetrics("fake"))
         return ServedModel(manifest, tokenizer, engine, Backlog(1.0))
 
-    return Models([Bundle(Path("fake"), manifest)], "fake", load)
+    return Models([Bundle(Path("fake"), manifest)], ["fake"], load)
 
 
 def parse(request: pb.TranslateRequest, models: Models, limits: RequestLimits) -> TranslationRequest:

@@ -1,20 +1,14 @@
 import dataclasses
 import os
-from collections.abc import Callable
+import re
 from pathlib import Path
 
 import pytest
 
 from server.bundle.manifest import ENCODER, STEP, TOKENIZER, Bundle, BundleError, Manifest, write_manifest
-from server.decoding.engine import Engine
-from server.decoding.metrics import EngineMetrics
-from server.decoding.scheduler import Limits
-from server.errors import InvalidRequest, UnknownModel
-from server.serving.models.backlog import Backlog
-from server.serving.models.catalogue import Models, ServedModel
-from server.serving.models.repository import check_default, read_repository
-from server.text.sentencepieces import SentencePieceTokenizer
-from tests.fakes import MANIFEST, NO_PIECES, FakeBackend, post
+from server.bundle.manifest import MANIFEST as MANIFEST_FILE
+from server.serving.models.repository import check_default, check_engines, read_repositories, read_repository
+from tests.fakes import MANIFEST
 
 
 def write_bundle(folder: Path, manifest: Manifest) -> None:
@@ -47,8 +41,11 @@ def test_hidden_folders_are_no_models(tmp_path: Path, name: str) -> None:
 def test_an_empty_or_missing_repository_is_refused(tmp_path: Path) -> None:
     with pytest.raises(BundleError, match=f"{tmp_path}: no model is in it"):
         read_repository(tmp_path)
-    with pytest.raises(BundleError, match="missing: no model is in it"):
+    with pytest.raises(BundleError, match="missing: No such file or directory"):
         read_repository(tmp_path / "missing")
+    (tmp_path / "file").write_text("no folder")
+    with pytest.raises(BundleError, match="file: Not a directory"):
+        read_repository(tmp_path / "file")
 
 
 @pytest.mark.parametrize(("name", "inside"), [("lost+found", "1"), ("notes", "first")])
@@ -69,11 +66,79 @@ def test_a_repository_of_passed_over_folders_alone_is_refused(tmp_path: Path) ->
         read_repository(tmp_path)
 
 
-def test_a_damaged_version_stops_the_start_though_other_models_are_well(tmp_path: Path) -> None:
+@pytest.mark.parametrize("pointed_at", ["a", "a/1"])
+def test_a_model_s_own_folder_is_no_repository(tmp_path: Path, pointed_at: str) -> None:
     add(tmp_path, "a", "1")
-    (tmp_path / "b" / "1").mkdir(parents=True)
-    with pytest.raises(BundleError, match=r"b/1/model\.json"):
+    message = f"{tmp_path / pointed_at}: no model is in it, as <model>/<version>/model.json"
+    with pytest.raises(BundleError, match=re.escape(message)):
+        read_repository(tmp_path / pointed_at)
+
+
+def test_an_empty_version_stops_the_start_though_other_models_and_versions_are_well(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        add(tmp_path, name, "1")
+    (tmp_path / "b" / "2").mkdir()
+    message = f"{tmp_path / 'b' / '2'}: the folder is empty; remove it, or put a bundle into it"
+    with pytest.raises(BundleError, match=f"^{re.escape(message)}$"):
         read_repository(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("missing", "message"),
+    [
+        ([MANIFEST_FILE], ": model.json is missing, the bundle is not whole; remove it, or copy it anew"),
+        (
+            [MANIFEST_FILE, STEP, TOKENIZER],
+            ": model.json is missing, the bundle is not whole; remove it, or copy it anew",
+        ),
+        ([STEP], "/step.onnx: No such file or directory"),
+        ([TOKENIZER], "/tokenizer.model: No such file or directory"),
+    ],
+)
+def test_a_bundle_of_which_a_part_was_copied_stops_the_start_and_is_named(
+    tmp_path: Path, missing: list[str], message: str
+) -> None:
+    add(tmp_path, "a", "1")
+    add(tmp_path, "b", "1")
+    for name in missing:
+        (tmp_path / "b" / "1" / name).unlink()
+    with pytest.raises(BundleError, match=f"^{re.escape(f'{tmp_path}/b/1{message}')}$"):
+        read_repository(tmp_path)
+
+
+@pytest.mark.parametrize("name", [MANIFEST_FILE, STEP])
+def test_a_file_that_was_cut_in_copying_stops_the_start_and_is_named(tmp_path: Path, name: str) -> None:
+    add(tmp_path, "a", "1")
+    path = tmp_path / "a" / "1" / name
+    path.write_bytes(path.read_bytes() + b"more" if name == STEP else path.read_bytes()[:100])
+    with pytest.raises(BundleError, match=f"^{re.escape(str(path))}: "):
+        read_repository(tmp_path)
+
+
+def test_models_of_several_repositories_are_read_in_their_order(tmp_path: Path) -> None:
+    for repository, name in (("second", "a"), ("first", "c"), ("first", "b")):
+        add(tmp_path / repository, name, "1")
+    bundles = read_repositories([tmp_path / "first", tmp_path / "second"])
+    read = [(bundle.folder.parent.parent.name, bundle.manifest.name) for bundle in bundles]
+    assert read == [("first", "b"), ("first", "c"), ("second", "a")]
+
+
+@pytest.mark.parametrize("version", ["1", "2"])
+def test_models_of_one_name_in_two_repositories_are_refused_by_both_folders(tmp_path: Path, version: str) -> None:
+    first, second = tmp_path / "first", tmp_path / "second"
+    add(first, "a", "1")
+    add(second, "a", version)
+    add(second, "b", "1")
+    message = f"{first / 'a'} and {second / 'a'}: two models of one name; only one of them can be served"
+    with pytest.raises(BundleError, match=f"^{re.escape(message)}$"):
+        read_repositories([first, second])
+
+
+def test_each_of_several_repositories_has_to_have_a_model(tmp_path: Path) -> None:
+    add(tmp_path / "first", "a", "1")
+    (tmp_path / "second").mkdir()
+    with pytest.raises(BundleError, match="second: no model is in it"):
+        read_repositories([tmp_path / "first", tmp_path / "second"])
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root reads everything")
@@ -92,128 +157,13 @@ def test_a_bundle_in_another_model_s_folder_is_refused(tmp_path: Path) -> None:
         read_repository(tmp_path)
 
 
-LoadModels = Callable[[str, dict[str, str]], Models]
-
-
-@pytest.fixture
-def load_models(small_tokenizer: Path) -> LoadModels:
-    """Models by the default one's name, and each one's language pair by its name."""
-
-    def load(bundle: Bundle) -> ServedModel:
-        engine = Engine(MANIFEST, FakeBackend(1), NO_PIECES, Limits(1, 1), 1, post, EngineMetrics("fake"))
-        return ServedModel(bundle.manifest, SentencePieceTokenizer(small_tokenizer, eos=3), engine, Backlog(1.0))
-
-    def load_all(default: str, pairs: dict[str, str]) -> Models:
-        bundles = []
-        for name, pair in pairs.items():
-            source, target = pair.rsplit(" ", 1)
-            manifest = dataclasses.replace(MANIFEST, name=name, source_language=source, target_language=target)
-            bundles.append(Bundle(Path(name), manifest))
-        return Models(bundles, default, load)
-
-    return load_all
-
-
-@pytest.fixture
-def models(load_models: LoadModels) -> Models:
-    """Two English-French models and one English-German one; the default is neither first by name."""
-    return load_models("gamma", {"alpha": "en de", "beta": "en fr", "gamma": "en fr"})
-
-
-def test_the_default_model_comes_first_and_the_others_by_name(models: Models) -> None:
-    assert [model.manifest.name for model in models] == ["gamma", "alpha", "beta"]
-
-
-def test_a_default_that_is_not_there_is_refused() -> None:
-    with pytest.raises(BundleError, match="default_model: 'x' is not in the repository, which has fake"):
-        check_default([Bundle(Path("fake"), MANIFEST)], "x")
-
-
-@pytest.mark.parametrize(
-    ("name", "source", "target", "selected"),
-    [
-        ("", "", "", "gamma"),
-        ("beta", "", "", "beta"),
-        ("beta", "en", "fr", "beta"),
-        ("", "en", "fr", "gamma"),
-        ("", "en", "de", "alpha"),
-        ("", "", "de", "alpha"),
-        ("alpha", "en", "", "alpha"),
-        ("", "EN_us", "de-DE", "alpha"),
-        ("", "eng", "FR-ca", "gamma"),
-        ("beta", "en-GB", "fra", "beta"),
-    ],
-)
-def test_a_model_is_selected_by_name_or_by_language_pair(
-    models: Models, name: str, source: str, target: str, selected: str
-) -> None:
-    assert models.select(name, source, target).manifest.name == selected
-
-
-@pytest.mark.parametrize(
-    ("name", "source", "target", "field", "problem"),
-    [
-        ("beta", "en", "de", "target_language_code", "model 'beta' serves en-fr, got 'de'"),
-        ("", "xx", "fr", "source_language_code", "the language pairs served here are en-de, en-fr, got 'xx'"),
-        ("", "en", "xx", "target_language_code", "the language pairs served here are en-de, en-fr, got 'xx'"),
-        ("", "fr", "en", "source_language_code", "the language pairs served here are en-de, en-fr, got 'fr'"),
-        *(
-            (
-                "",
-                code,
-                "fr",
-                "source_language_code",
-                f"a code such as en or pt-BR expected; the language pairs served here are en-de, en-fr, got {code!r}",
-            )
-            for code in ["english", "e n", "!!", "en-", " en"]
-        ),
-        (
-            "beta",
-            "",
-            "French",
-            "target_language_code",
-            "a code such as en or pt-BR expected; model 'beta' serves en-fr, got 'French'",
-        ),
-    ],
-)
-def test_a_language_pair_that_is_not_served_is_named_with_those_that_are(
-    models: Models, name: str, source: str, target: str, field: str, problem: str
-) -> None:
-    with pytest.raises(InvalidRequest) as raised:
-        models.select(name, source, target)
-    assert (raised.value.field, raised.value.problem) == (field, problem)
-
-
-@pytest.mark.parametrize(
-    ("source", "target", "selected"),
-    [
-        ("en", "pt", "a"),
-        ("en", "pt-BR", "b"),
-        ("en-GB", "pt-BR", "b"),
-        ("en-GB", "pt", "a"),
-        ("en-US", "pt-PT", "a"),
-        ("en", "zh-TW", "d"),
-        ("en", "zh-Hans-CN", "c"),
-        ("en", "zh", "c"),
-        ("our english", "de", "e"),
-        ("en", "de", "f"),
-    ],
-)
-def test_the_model_of_the_nearest_languages_is_selected_the_target_before_the_source(
-    load_models: LoadModels, source: str, target: str, selected: str
-) -> None:
-    pairs = {
-        "a": "en pt",
-        "b": "en-GB pt-BR",
-        "c": "en zh-Hans",
-        "d": "en zh-Hant",
-        "e": "our english de",
-        "f": "en de",
-    }
-    models = load_models("a", pairs)
-    assert models.select("", source, target).manifest.name == selected
-
-
-def test_an_unknown_name_is_answered_with_those_that_are_served(models: Models) -> None:
-    with pytest.raises(UnknownModel, match="no model 'delta' is served here; served: gamma, alpha, beta"):
-        models.select("delta", "", "")
+def test_a_default_that_is_not_there_is_refused_with_what_each_repository_has() -> None:
+    bundles = [
+        Bundle(Path(repository, name, "1"), dataclasses.replace(MANIFEST, name=name))
+        for repository, name in (("ours", "a"), ("ours", "b"), ("theirs", "c"))
+    ]
+    check_default(bundles, ["c", "a"])
+    with pytest.raises(BundleError, match=r"^default_model: no model 'x' is served; ours has a, b; theirs has c$"):
+        check_default(bundles, ["a", "x"])
+    with pytest.raises(BundleError, match=r"^engines: no model 'y' is served; ours has a, b; theirs has c$"):
+        check_engines(bundles, ["c", "y"])

@@ -53,7 +53,7 @@ def tokenizer(small_tokenizer: Path) -> CountingTokenizer:
 def models(tokenizer: CountingTokenizer) -> Models:
     manifest = dataclasses.replace(MANIFEST, max_source_tokens=40, max_output_tokens=60)
     model = ServedModel(manifest, tokenizer, Running().engine, Backlog(1.0), {"kept": Glossary([("roof", "le roof")])})
-    return Models([Bundle(Path("fake"), manifest)], "fake", lambda _: model)
+    return Models([Bundle(Path("fake"), manifest)], ["fake"], lambda _: model)
 
 
 def parse(

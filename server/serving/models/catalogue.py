@@ -1,6 +1,6 @@
 """The models that are served, and which of them answers a request."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -32,23 +32,29 @@ class ServedModel:
 
 
 class Models:
-    """The served models, the default one first."""
+    """The served models: the default one, those that are preferred after it, and all others by name."""
 
-    def __init__(self, bundles: list[Bundle], default: str, load: Callable[[Bundle], ServedModel]) -> None:
-        """`default`: the name of the default model, which is one of the bundles'."""
-        self.default = default
-        bundles = sorted(bundles, key=lambda bundle: (bundle.manifest.name != default, bundle.manifest.name))
-        self._by_name = {bundle.manifest.name: load(bundle) for bundle in bundles}
+    def __init__(self, bundles: list[Bundle], defaults: Sequence[str], load: Callable[[Bundle], ServedModel]) -> None:
+        """`defaults`: names of bundles' models; the first is the default model, and of several that serve a language
+        pair the first answers for it."""
+        self.default = defaults[0]
+        names = sorted(bundle.manifest.name for bundle in bundles)
+        by_name = {bundle.manifest.name: bundle for bundle in bundles}
+        self._by_name = {name: load(by_name[name]) for name in dict.fromkeys([*defaults, *names])}
         self._languages = {name: _languages(model.manifest) for name, model in self._by_name.items()}
         """Source and target language of each model."""
 
     def __iter__(self) -> Iterator[ServedModel]:
         return iter(self._by_name.values())
 
+    def __getitem__(self, name: str) -> ServedModel:
+        """Raises KeyError."""
+        return self._by_name[name]
+
     def select(self, name: str, source_language: str, target_language: str) -> ServedModel:
         """The model of that name; without a name, the one whose language pair is nearest to what is wanted, first by
         the target language, then by the source language (`server.text.language_codes.distance`); of several that
-        are equally near, the default model, or the first by name. An empty language stands for any.
+        are equally near, the first in the models' order. An empty language stands for any.
 
         Raises UnknownModel, or InvalidRequest for a language pair that is not served.
         """
@@ -63,10 +69,13 @@ class Models:
         field, code = (
             ("target_language_code", target_language) if by_source else ("source_language_code", source_language)
         )
+        got = shown(code)
+        if by_source and by_target:  # each language is served, but not together
+            got = f"{shown(source_language)} to {shown(target_language)}"
         pairs = sorted({"-".join(language.code for language in self._languages[model]) for model in candidates})
         served_by = f"model {shown(name)} serves" if name else "the language pairs served here are"
         form = "" if _is_language_code(code) else "a code such as en or pt-BR expected; "
-        raise InvalidRequest(field, f"{form}{served_by} {', '.join(pairs)}, got {shown(code)}")
+        raise InvalidRequest(field, f"{form}{served_by} {', '.join(pairs)}, got {got}")
 
     def _distances(self, side: int, code: str, candidates: list[str]) -> dict[str, int]:
         """Distance of each model whose source (0) or target (1) language serves a code, by name."""
