@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from sentencepiece import SentencePieceProcessor
+from sentencepiece import SentencePieceProcessor, SentencePieceTrainer
 from torch import nn
 
 from export.__main__ import alignment_spec, state_specs
@@ -143,4 +143,22 @@ def small_manifest(name: str, model: Seq2SeqModel, cache_scales: dict[str, float
 
 def train_small_tokenizer(path: Path) -> SentencePieceProcessor:
     train_tokenizer(SENTENCES, path, VOCABULARY_SIZE)
+    return load_tokenizer(path)
+
+
+def train_span_tokenizer(path: Path) -> SentencePieceProcessor:
+    """The same with pieces for the span characters of three spans."""
+    SentencePieceTrainer.train(
+        sentence_iterator=iter(SENTENCES),
+        model_prefix=str(path.with_suffix("")),
+        vocab_size=VOCABULARY_SIZE,
+        model_type="bpe",
+        character_coverage=1.0,
+        pad_id=PAD,
+        unk_id=UNKNOWN,
+        bos_id=BOS,
+        eos_id=EOS,
+        user_defined_symbols=["\ue000", "\ue001", "\ue002"],
+        minloglevel=1,
+    )
     return load_tokenizer(path)
