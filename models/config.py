@@ -8,6 +8,7 @@ from typing import Any
 
 from models.data.augment import Shares
 from models.data.corpora import LANGUAGES, Direction, all_sources
+from models.data.made import MADE
 from models.registry import ARCHITECTURES, architecture
 
 
@@ -37,8 +38,8 @@ class DataConfig:
             raise ValueError(f"source_language, target_language: {' and '.join(LANGUAGES)} expected, got {languages}")
         domains = {source.domain for source in all_sources().values()}
         for name, share in self.mix.items():
-            if name not in domains and name not in all_sources():
-                expected = ", ".join([*sorted(domains), *all_sources()])
+            if name not in domains and name not in all_sources() and name not in MADE:
+                expected = ", ".join([*sorted(domains), *MADE, *all_sources()])
                 raise ValueError(f"mix.{name}: one of {expected} expected")
             if type(share) not in (int, float) or share <= 0:
                 raise ValueError(f"mix.{name}: a number above 0 expected, got {share!r}")

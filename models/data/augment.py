@@ -13,6 +13,7 @@ SPAN_CHARACTERS = "\ue000\ue001\ue002\ue003"
 """Private-use characters that stand for the first, second ... protected span of a source sentence."""
 
 _WORD = re.compile(r"[^\W_]+(?:[-.][^\W_]+)*")
+_PLACEHOLDER = re.compile(r"\{\d\}")
 _ELIDED = re.compile(r"['’]$")
 _LIST_MARKERS = ("- ", "* ", "• ", "– ", "1. ", "2. ", "3) ", "a) ", "(b) ")
 _FINAL_MARK = re.compile(r" ?[.!?…]+$")
@@ -67,6 +68,13 @@ def augment(source: str, target: str, direction: tuple[str, str], shares: Shares
         draw -= getattr(shares, field.name)
         if draw < 0:
             return WAYS[field.name](source, target, direction, random) or (source, target)
+    return source, target
+
+
+def number_spans(source: str, target: str) -> tuple[str, str]:
+    """Reserved characters in place of `{1}`, `{2}` ..., numbered in the order of the source."""
+    for character, placeholder in zip(SPAN_CHARACTERS, dict.fromkeys(_PLACEHOLDER.findall(source)), strict=False):
+        source, target = source.replace(placeholder, character), target.replace(placeholder, character)
     return source, target
 
 

@@ -13,10 +13,11 @@ import numpy as np
 from sentencepiece import SentencePieceProcessor, set_random_generator_seed
 
 from models.config import DataConfig
-from models.data.augment import augment
+from models.data.augment import augment, number_spans
 from models.data.batches import Batch, Pair, batches_of
 from models.data.corpora import LANGUAGES, Corpus, CorpusError, Direction, Source, all_sources, read_corpus, read_lines
 from models.data.held_out import hashes, is_short, read_test_hashes, sentence_hash
+from models.data.made import MADE
 from models.seq2seq import EOS, UNKNOWN
 
 CHUNK_PAIRS = 8192
@@ -114,14 +115,24 @@ def read_training_text(data: Path, settings: DataConfig, seed: int) -> tuple[Tra
     for key in settings.mix:
         pairs = [
             TextPair(source, target, teacher.get(source))
-            for name in _training_sources(key)
-            for source, target, _ in zip(*read_corpus(data, name, "train", direction), strict=True)
+            for source, target in _read_pairs(data, key, direction)
             if sentence_hash(source) not in held_out and sentence_hash(target) not in held_out
         ]
         if not pairs:
             raise CorpusError(f"data.mix.{key}: no training pair in {data}; corpora and domains are in sources.toml")
         domains[key] = pairs
     return TrainingText(domains, settings, seed), validation
+
+
+def _read_pairs(data: Path, key: str, direction: Direction) -> Iterator[tuple[str, str]]:
+    """All pairs of one entry of a mix."""
+    if key in MADE:
+        for english, french in MADE[key]():
+            source, target = (english, french) if direction.source == LANGUAGES[0] else (french, english)
+            yield number_spans(source, target)
+    for name in _training_sources(key):
+        corpus = read_corpus(data, name, "train", direction)
+        yield from zip(corpus.sources, corpus.targets, strict=True)
 
 
 def sources_of(settings: DataConfig) -> dict[str, Source]:

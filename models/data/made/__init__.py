@@ -6,6 +6,25 @@ to family and friends. Its typography is that of corpora: a plain space before `
 apostrophes.
 """
 
-from models.data.made.pairs import SPAN_FRAMES, made_pairs
+from collections.abc import Callable, Sequence
+from itertools import islice
 
-__all__ = ["SPAN_FRAMES", "made_pairs"]
+from models.data.made.pairs import SPAN_FRAMES, made_pairs, phrase_pairs
+
+__all__ = ["MADE", "SPAN_FRAMES", "made_pairs"]
+
+_NUM_FRAMES = 60_000
+
+
+def _filled_frames() -> Sequence[tuple[str, str]]:
+    num_phrases = len(phrase_pairs())
+    return list(islice(made_pairs(seed=1, num_pairs=num_phrases + _NUM_FRAMES), num_phrases, None))
+
+
+MADE: dict[str, Callable[[], Sequence[tuple[str, str]]]] = {
+    "phrases": phrase_pairs,
+    "frames": _filled_frames,
+    "span_frames": lambda: SPAN_FRAMES,
+}
+"""What a mix may name beside corpora and domains, always the same pairs; those of `span_frames` have `{1}`, `{2}` ... in
+place of spans."""

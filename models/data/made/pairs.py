@@ -27,7 +27,7 @@ def made_pairs(seed: int, num_pairs: int) -> Iterator[tuple[str, str]]:
     nothing new.
     """
     random = Random(seed)
-    phrases = list(dict.fromkeys(each for pair in read_pairs("phrases") for each in punctuation_variants(*pair)))
+    phrases = phrase_pairs()
     random.shuffle(phrases)
     yield from phrases[:num_pairs]
     frames = [Frame(*pair) for pair in read_pairs("frames")]
@@ -42,6 +42,11 @@ def made_pairs(seed: int, num_pairs: int) -> Iterator[tuple[str, str]]:
         seen.add(english)
         num_made, misses = num_made + 1, 0
         yield english, french
+
+
+def phrase_pairs() -> list[tuple[str, str]]:
+    """Every fixed phrase with its variants of punctuation, each pair once."""
+    return list(dict.fromkeys(each for pair in read_pairs("phrases") for each in punctuation_variants(*pair)))
 
 
 def punctuation_variants(english: str, french: str) -> Iterator[tuple[str, str]]:
