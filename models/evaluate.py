@@ -20,6 +20,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
 
+import torch
 from tqdm import tqdm
 
 from models.beam_search import BeamOptions, beam_search
@@ -81,6 +82,8 @@ def open_system(argument: str, beam_size: int = 1) -> tuple[str, Translator]:
     if equals:
         return name, lambda sources: pipe(shlex.split(command), sources)
     _, model, tokenizer = load_checkpoint(Path(argument))
+    on_gpu = torch.cuda.is_available()
+    model.to("cuda" if on_gpu else "cpu")
     options = BeamOptions(beam_size=beam_size)
 
     def decode(sources: Sequence[Sequence[int]]) -> list[list[int]]:
@@ -88,7 +91,7 @@ def open_system(argument: str, beam_size: int = 1) -> tuple[str, Translator]:
             return greedy_decode(model, sources)
         return [beam_search(model, source, options)[0].ids for source in sources]
 
-    return argument.rstrip("/"), lambda sources: translate(decode, tokenizer, sources)
+    return argument.rstrip("/"), lambda sources: translate(decode, tokenizer, sources, 1024 if on_gpu else 128)
 
 
 def pipe(command: list[str], sources: Sequence[str]) -> list[str]:

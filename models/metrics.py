@@ -6,7 +6,6 @@ from typing import cast
 
 import sacrebleu
 from sacrebleu.metrics.base import Metric
-from sacremoses import MosesPunctNormalizer, MosesTokenizer
 
 References = Sequence[Sequence[str]]
 """All known translations of each sentence."""
@@ -38,6 +37,8 @@ def score_all(translations: Sequence[str], references: References, language: str
 
     language: the code of the translations' language, e.g. `fr`, by whose rules Moses tokenises.
     """
+    from sacremoses import MosesPunctNormalizer, MosesTokenizer  # which a training does not need
+
     normalizer, tokenizer = MosesPunctNormalizer(language), MosesTokenizer(language)
 
     def moses(text: str) -> str:
