@@ -15,7 +15,8 @@ FIRST, LAST = "\ue000", "\uf8ff"
 
 RESERVED = re.compile(f"[{FIRST}-{LAST}]")
 
-_REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
+_NEVER_A_PIECE = "\U000f0000"
+"""Private use as well, and of another plane."""
 
 
 def is_reserved(character: str) -> bool:
@@ -30,4 +31,4 @@ def span_pieces(vocabulary: Iterable[str]) -> tuple[str, ...]:
 
 def without_reserved(text: str) -> str:
     """A user's text as it may be given to a tokenizer: with what no vocabulary has in place of reserved characters."""
-    return RESERVED.sub(_REPLACEMENT, text)
+    return RESERVED.sub(_NEVER_A_PIECE, text)

@@ -123,7 +123,8 @@ def find_carriers(written: str, carried: Sequence[Carried], start: int = 0) -> F
     """The reserved characters in what a model wrote; those before `start` are not the model's.
 
     A carrier counts where it is first. All other reserved characters carry nothing, and are left out, with a blank if
-    there would be two, or one at the text's beginning: what is known of a text's beginning stays so as it grows.
+    there would be two, or one at an end of the text. Blanks at its end aside, what is known of a text's beginning stays
+    so as it grows.
     """
     by_carrier = {one.carrier: one for one in carried}
     places: list[tuple[int, Carried]] = []
@@ -150,7 +151,11 @@ def find_carriers(written: str, carried: Sequence[Carried], start: int = 0) -> F
         return Found(written, range(len(written) + 1), tuple(places), lost, not lost)
     kept.append(written[end:])
     offsets += range(length, length + len(written) - end + 1)
-    return Found("".join(kept), offsets, tuple(places), lost, is_intact=False)
+    text = "".join(kept)
+    if end == len(written) and start < length and text[-1] == " ":
+        text = text[:-1]
+        offsets = [min(offset, len(text)) for offset in offsets]
+    return Found(text, offsets, tuple(places), lost, is_intact=False)
 
 
 def write_spans(text: str, places: Sequence[tuple[int, int, Carried]]) -> WithSpans:
