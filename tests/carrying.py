@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,17 @@ PIECES = ("\ue000", "\ue001", "\ue002", "\ue003")
 
 Translate = Callable[[str], str]
 """From what a model reads to what it writes."""
+
+
+class Script:
+    """What a carrying model writes, which a test may change between two requests, and what it has read since."""
+
+    def __init__(self) -> None:
+        self.begin(lambda text: text)
+
+    def begin(self, translate: Translate) -> None:
+        self.translate = cache(translate)
+        self.read: list[str] = []
 
 
 def train_carrying_tokenizer(path: Path) -> None:
@@ -84,24 +96,21 @@ class CarryingBackend(Backend):
     """Writes the translation of each source; every token attends to the first that is as it in the source, or else to
     the one at the same share of it. The second best token is always the full stop, so that beams have hypotheses."""
 
-    def __init__(self, bundle: Bundle, options: BackendOptions, translate: Translate) -> None:
+    def __init__(self, bundle: Bundle, options: BackendOptions, script: Script) -> None:
         manifest = bundle.manifest
         sizes = options.max_rows, manifest.max_source_tokens, manifest.max_output_tokens
         self.state = StateBuffers(manifest.state, *sizes)
         self.previous_ids = np.zeros(options.max_rows, np.int64)
         self.positions = np.zeros(options.max_rows, np.int32)
         self.log_probs = np.zeros((options.max_rows, manifest.vocabulary_size), np.float32)
-        self.sources: list[str] = []
-        """What was read."""
         self._tokenizer = SentencePieceTokenizer(bundle.tokenizer, EOS)
         self._second = self._tokenizer.names.index(".")
-        self._translate = translate
-        self._translations: dict[tuple[int, ...], list[int]] = {}
+        self._script = script
 
     def encode(
         self, sources: Sequence[Sequence[int]], lists: Sequence[Int64 | None] = (), num_running: int = 0
     ) -> dict[str, Array]:
-        self.sources += [self._tokenizer.decode(list(source[:-1])) for source in sources]
+        self._script.read += [self._tokenizer.decode(list(source[:-1])) for source in sources]
         longest = max(map(len, sources))
         return {
             "source": np.array([[*source, *[PAD] * (longest - len(source))] for source in sources], np.int64),
@@ -135,9 +144,4 @@ class CarryingBackend(Backend):
         return source
 
     def _output(self, row: int) -> list[int]:
-        source = self._source(row)
-        key = tuple(source)
-        if key not in self._translations:
-            written = self._translate(self._tokenizer.decode(source[:-1]))
-            self._translations[key] = self._tokenizer.encode(written)[:-1]
-        return self._translations[key]
+        return self._tokenizer.encode(self._script.translate(self._tokenizer.decode(self._source(row)[:-1])))[:-1]
