@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import sentencepiece
 
 from models.seq2seq import BOS, EOS, PAD, UNKNOWN
 from server.bundle.manifest import (
@@ -29,9 +28,7 @@ from server.messages.hypothesis import Float32
 from server.text.sentencepieces import SentencePieceTokenizer
 from tests.fakes import MANIFEST
 from tests.integration.served import DEFAULT_MODEL
-from tests.small_models import MAX_OUTPUT_TOKENS, MAX_SOURCE_TOKENS, SENTENCES, VOCABULARY_SIZE
-
-PIECES = ("\ue000", "\ue001", "\ue002", "\ue003")
+from tests.small_models import MAX_OUTPUT_TOKENS, MAX_SOURCE_TOKENS, VOCABULARY_SIZE
 
 Translate = Callable[[str], str]
 """From what a model reads to what it writes."""
@@ -46,24 +43,6 @@ class Script:
     def begin(self, translate: Translate) -> None:
         self.translate = cache(translate)
         self.read: list[str] = []
-
-
-def train_carrying_tokenizer(path: Path) -> None:
-    """As large as the other small one, with the span pieces, and letters that the tests need beside the corpus'."""
-    with path.open("wb") as file:
-        sentencepiece.SentencePieceTrainer.train(
-            sentence_iterator=iter(SENTENCES),
-            model_writer=file,
-            vocab_size=VOCABULARY_SIZE,
-            model_type="bpe",
-            character_coverage=1.0,
-            pad_id=PAD,
-            unk_id=UNKNOWN,
-            bos_id=BOS,
-            eos_id=EOS,
-            user_defined_symbols=list(PIECES),
-            minloglevel=2,
-        )
 
 
 def write_carrying_bundle(repository: Path, tokenizer: Path, *, has_alignment: bool = True, **fields: Any) -> Bundle:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from sentencepiece import SentencePieceProcessor
+from sentencepiece import SentencePieceProcessor, SentencePieceTrainer
 from torch import nn
 
 from export.__main__ import alignment_spec, state_specs
@@ -34,11 +34,15 @@ from server.bundle.manifest import (
     write_manifest,
 )
 from server.bundle.shortlist import write_shortlist
+from server.bundle.span_pieces import span_pieces
 
 SENTENCES = (Path(__file__).parent / "sentences.txt").read_text(encoding="utf-8").splitlines()
 """What the small tokenizer is trained on, and what the graphs are calibrated with."""
 
 VOCABULARY_SIZE = 300
+SPAN_PIECES = ("\ue000", "\ue001", "\ue002", "\ue003")
+"""Of the carrying tokenizer."""
+
 MAX_SOURCE_TOKENS = 48
 MAX_OUTPUT_TOKENS = 96
 
@@ -96,7 +100,9 @@ def export_small_model(name: str, tokenizer: Path, repository: Path) -> SmallMod
     quantize(folder / ENCODER, calibration.encoder, calibration.cache_scales)
     quantize(folder / STEP, calibration.step, calibration.cache_scales)
     has_shortlist = add_small_shortlist(folder, sources)
-    write_manifest(folder, small_manifest(name, model, calibration.cache_scales, has_shortlist))
+    manifest = small_manifest(name, model, calibration.cache_scales, has_shortlist)
+    pieces = map(load_tokenizer(tokenizer).id_to_piece, range(VOCABULARY_SIZE))
+    write_manifest(folder, dataclasses.replace(manifest, span_pieces=span_pieces(pieces)))
     return SmallModel(model, fp32, read_bundle(folder))
 
 
@@ -136,3 +142,21 @@ def small_manifest(name: str, model: Seq2SeqModel, cache_scales: dict[str, float
 def train_small_tokenizer(path: Path) -> SentencePieceProcessor:
     train_tokenizer(SENTENCES, path, VOCABULARY_SIZE)
     return load_tokenizer(path)
+
+
+def train_carrying_tokenizer(path: Path) -> None:
+    """As large as the other one, with span pieces."""
+    with path.open("wb") as file:
+        SentencePieceTrainer.train(
+            sentence_iterator=iter(SENTENCES),
+            model_writer=file,
+            vocab_size=VOCABULARY_SIZE,
+            model_type="bpe",
+            character_coverage=1.0,
+            pad_id=PAD,
+            unk_id=UNKNOWN,
+            bos_id=BOS,
+            eos_id=EOS,
+            user_defined_symbols=list(SPAN_PIECES),
+            minloglevel=2,
+        )

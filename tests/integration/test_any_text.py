@@ -3,6 +3,7 @@
 
 import asyncio
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from tests.fuzz.cases import HTML, PLAIN, Case, cases
 from tests.fuzz.checks import Readable
 from tests.fuzz.reduction import reduced
 from tests.integration.served import Served, serving
+from tests.small_models import export_small_model
 
 MODELS = ("transformer-en-fr", "lstm_attention-en-fr")
 
@@ -37,12 +39,28 @@ class Attempted:
 
 @pytest.fixture(scope="module")
 def attempted(model_repository: Path) -> Iterator[Attempted]:
+    with _attempted(model_repository) as attempted:
+        yield attempted
+
+
+@pytest.fixture(scope="module")
+def attempted_carrying(carrying_tokenizer: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Attempted]:
+    """Of models that carry spans as random weights do: they lose, double and invent them."""
+    repository = tmp_path_factory.mktemp("carrying") / "model_repository"
+    for name in ("rnn", "transformer"):
+        export_small_model(name, carrying_tokenizer, repository)
+    with _attempted(repository) as attempted:
+        yield attempted
+
+
+@contextmanager
+def _attempted(repository: Path) -> Iterator[Attempted]:
     """A server in an event loop of its own, which runs while a case is checked."""
     with asyncio.Runner() as runner:
-        context = serving(model_repository)
+        context = serving(repository)
         served: Served = runner.run(context.__aenter__())
         listed = runner.run(_list(served))
-        readable = {bundle.manifest.name: Readable(bundle) for bundle in read_repository(model_repository)}
+        readable = {bundle.manifest.name: Readable(bundle) for bundle in read_repository(repository)}
         yield Attempted(runner, Attempt(served.stub, readable), [each for each in listed if each.name in MODELS])
         runner.run(context.__aexit__(None, None, None))
 
@@ -60,3 +78,16 @@ def test_any_texts_are_translated_as_the_contract_says(
     case = data.draw(cases(attempted.models, 10, [mime_type]))
     if problem := attempted.problem(case):
         pytest.fail(f"{problem}\n{reduced(case, lambda smaller: attempted.problem(smaller) == problem).line()}")
+
+
+@pytest.mark.parametrize("mime_type", [PLAIN, HTML])
+@settings(max_examples=15, derandomize=True, phases=[Phase.generate], suppress_health_check=list(HealthCheck))
+@given(data=st.data())
+def test_no_span_is_lost_by_a_model_that_carries_spans_badly(
+    attempted_carrying: Attempted, mime_type: str, data: st.DataObject
+) -> None:
+    case = data.draw(cases(attempted_carrying.models, 10, [mime_type]))
+    if problem := attempted_carrying.problem(case):
+        pytest.fail(
+            f"{problem}\n{reduced(case, lambda smaller: attempted_carrying.problem(smaller) == problem).line()}"
+        )

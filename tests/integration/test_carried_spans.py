@@ -14,13 +14,13 @@ import pytest_asyncio
 from seq2serve.pb import translation_pb2 as pb
 from server.bundle.manifest import BundleError
 from server.bundle.span_pieces import RESERVED
-from tests.carrying import PIECES, CarryingBackend, Script, train_carrying_tokenizer, write_carrying_bundle
+from tests.carrying import CarryingBackend, Script, write_carrying_bundle
 from tests.integration.served import Served, serving
-from tests.small_models import MAX_SOURCE_TOKENS
+from tests.small_models import MAX_SOURCE_TOKENS, SPAN_PIECES
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-A, B, C, D = PIECES
+A, B, C, D = SPAN_PIECES
 HTML = "text/html"
 
 
@@ -51,13 +51,6 @@ async def serving_carrying(
     open_backend = partial(CarryingBackend, script=script)
     async with serving(repository, open_backend=open_backend, **settings) as served:
         yield Carrying(served, script)
-
-
-@pytest.fixture(scope="module")
-def carrying_tokenizer(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("tokenizer") / "tokenizer.model"
-    train_carrying_tokenizer(path)
-    return path
 
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
@@ -131,7 +124,7 @@ async def test_what_is_lost_doubled_or_invented_is_mended(
     carrying = with_attention if has_alignment else without_attention
     literals = ["{a}", "https://b.org/x", "10:45", "@dora"]
     content = source
-    for piece, literal in zip(PIECES, literals, strict=True):
+    for piece, literal in zip(SPAN_PIECES, literals, strict=True):
         content = content.replace(piece, literal)
     carrying.script.begin(lambda _: written)
     [text] = await carrying(content)
