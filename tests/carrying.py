@@ -1,9 +1,11 @@
 """A model that carries protected spans, or loses them, as a test says: a translation is a function of its source."""
 
 import dataclasses
+import re
 from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import numpy as np
@@ -28,7 +30,7 @@ from server.messages.hypothesis import Float32
 from server.text.sentencepieces import SentencePieceTokenizer
 from tests.fakes import MANIFEST
 from tests.integration.served import DEFAULT_MODEL
-from tests.small_models import MAX_OUTPUT_TOKENS, MAX_SOURCE_TOKENS, VOCABULARY_SIZE
+from tests.small_models import MAX_OUTPUT_TOKENS, MAX_SOURCE_TOKENS, SPAN_PIECES, VOCABULARY_SIZE
 
 Translate = Callable[[str], str]
 """From what a model reads to what it writes."""
@@ -43,6 +45,22 @@ class Script:
     def begin(self, translate: Translate) -> None:
         self.translate = cache(translate)
         self.read: list[str] = []
+
+
+def carried_badly(text: str) -> str:
+    """The words of a text in a similar order, with span pieces lost, doubled and invented; always the same ones."""
+    drawn = Random(text)
+    items = re.findall(r"\s+|[^\s\ue000-\uf8ff]+|.", text)
+    for _ in range(drawn.randrange(4)):
+        at = drawn.randrange(len(items) + 1)
+        change = drawn.randrange(3)
+        if change == 0:
+            items[at:at] = drawn.choice((" {}", "{} ", " {} ", "{}")).format(drawn.choice(SPAN_PIECES))
+        elif change == 1:
+            items[at : at + 4] = drawn.sample(items[at : at + 4], len(items[at : at + 4]))
+        else:
+            items = [item for item in items if item != drawn.choice(SPAN_PIECES)]
+    return "".join(items)
 
 
 def write_carrying_bundle(repository: Path, tokenizer: Path, *, has_alignment: bool = True, **fields: Any) -> Bundle:

@@ -2,9 +2,11 @@
 `make fuzz` has new ones each time, for the shipped models."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
@@ -12,12 +14,12 @@ from hypothesis import strategies as st
 
 from seq2serve.pb import translation_pb2 as pb
 from server.serving.models.repository import read_repository
+from tests.carrying import CarryingBackend, Script, carried_badly, write_carrying_bundle
 from tests.fuzz.attempt import Attempt
 from tests.fuzz.cases import HTML, PLAIN, Case, cases
 from tests.fuzz.checks import Readable
 from tests.fuzz.reduction import reduced
-from tests.integration.served import Served, serving
-from tests.small_models import export_small_model
+from tests.integration.served import DEFAULT_MODEL, Served, serving
 
 MODELS = ("transformer-en-fr", "lstm_attention-en-fr")
 
@@ -39,29 +41,31 @@ class Attempted:
 
 @pytest.fixture(scope="module")
 def attempted(model_repository: Path) -> Iterator[Attempted]:
-    with _attempted(model_repository) as attempted:
+    with _attempted(model_repository, MODELS) as attempted:
         yield attempted
 
 
 @pytest.fixture(scope="module")
 def attempted_carrying(carrying_tokenizer: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Attempted]:
-    """Of models that carry spans as random weights do: they lose, double and invent them."""
-    repository = tmp_path_factory.mktemp("carrying") / "model_repository"
-    for name in ("rnn", "transformer"):
-        export_small_model(name, carrying_tokenizer, repository)
-    with _attempted(repository) as attempted:
+    """Of a model that loses, doubles and invents spans."""
+    repository = tmp_path_factory.mktemp("carrying")
+    write_carrying_bundle(repository, carrying_tokenizer)
+    script = Script()
+    script.begin(carried_badly)
+    open_backend = partial(CarryingBackend, script=script)
+    with _attempted(repository, [DEFAULT_MODEL], open_backend=open_backend) as attempted:
         yield attempted
 
 
 @contextmanager
-def _attempted(repository: Path) -> Iterator[Attempted]:
+def _attempted(repository: Path, names: Sequence[str], **settings: Any) -> Iterator[Attempted]:
     """A server in an event loop of its own, which runs while a case is checked."""
     with asyncio.Runner() as runner:
-        context = serving(repository)
+        context = serving(repository, **settings)
         served: Served = runner.run(context.__aenter__())
         listed = runner.run(_list(served))
         readable = {bundle.manifest.name: Readable(bundle) for bundle in read_repository(repository)}
-        yield Attempted(runner, Attempt(served.stub, readable), [each for each in listed if each.name in MODELS])
+        yield Attempted(runner, Attempt(served.stub, readable), [each for each in listed if each.name in names])
         runner.run(context.__aexit__(None, None, None))
 
 
