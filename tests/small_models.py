@@ -34,7 +34,6 @@ from server.bundle.manifest import (
     write_manifest,
 )
 from server.bundle.shortlist import write_shortlist
-from server.bundle.span_pieces import span_pieces
 
 SENTENCES = (Path(__file__).parent / "sentences.txt").read_text(encoding="utf-8").splitlines()
 """What the small tokenizer is trained on, and what the graphs are calibrated with."""
@@ -100,9 +99,7 @@ def export_small_model(name: str, tokenizer: Path, repository: Path) -> SmallMod
     quantize(folder / ENCODER, calibration.encoder, calibration.cache_scales)
     quantize(folder / STEP, calibration.step, calibration.cache_scales)
     has_shortlist = add_small_shortlist(folder, sources)
-    manifest = small_manifest(name, model, calibration.cache_scales, has_shortlist)
-    pieces = map(load_tokenizer(tokenizer).id_to_piece, range(VOCABULARY_SIZE))
-    write_manifest(folder, dataclasses.replace(manifest, span_pieces=span_pieces(pieces)))
+    write_manifest(folder, small_manifest(name, model, calibration.cache_scales, has_shortlist))
     return SmallModel(model, fp32, read_bundle(folder))
 
 

@@ -143,7 +143,8 @@ class _Builder:
     def lower(self, source: str, alphabet: Alphabet) -> bool:
         """Write in small letters what is in capitals in the segment's text. Returns whether it is."""
         pairs = zip(self.characters, self.origins, strict=False)
-        if not is_in_capitals("".join(" " if is_reserved(form) else source[origin] for form, origin in pairs)):
+        without_carriers = "".join("" if is_reserved(form) else source[origin] for form, origin in pairs)
+        if not is_in_capitals(without_carriers.strip()):
             return False
         self.characters = lower("".join(self.characters), alphabet)
         return True

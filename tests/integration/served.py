@@ -123,6 +123,7 @@ async def serving(
     gated: bool = False,
     open_backend: OpenBackend | None = None,
     timing: Timing = PATIENT,
+    default_model: str = DEFAULT_MODEL,
     **settings: Any,
 ) -> AsyncIterator[Served]:
     """A server on free ports, whose engines are in this process; `gated`: no decode loop takes a step but through the
@@ -134,7 +135,7 @@ async def serving(
         model_repository=repository,
         listen="127.0.0.1:0",
         metrics_listen="127.0.0.1:0",
-        default_model=DEFAULT_MODEL,
+        default_model=default_model,
         **settings,
     )
     launch = launched_here(open_backend or (lambda bundle, options: GatedBackend(bundle, options, gate)))

@@ -2,21 +2,25 @@
 where it loses them."""
 
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from shutil import copyfile, copytree
 from typing import Any
 
 import pytest
 import pytest_asyncio
 
 from seq2serve.pb import translation_pb2 as pb
-from server.bundle.manifest import BundleError
+from server.bundle.manifest import TOKENIZER, BundleError, write_manifest
 from server.bundle.span_pieces import RESERVED
+from server.text.protected import find_protected
 from tests.carrying import CarryingBackend, Script, write_carrying_bundle
+from tests.fakes import all_at_once
 from tests.integration.served import Served, serving
-from tests.small_models import MAX_SOURCE_TOKENS, SPAN_PIECES
+from tests.small_models import MAX_SOURCE_TOKENS, SPAN_PIECES, SmallModel
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -276,6 +280,26 @@ async def test_an_output_limit_loses_no_span(carrying: Carrying) -> None:
     for limit in range(1, 12):
         [text] = await carrying("The man and {a} and {b} are late.", max_output_tokens=limit)
         assert text.count("{a}") == text.count("{b}") == 1
+
+
+async def test_random_weights_lose_no_span(
+    carrying_tokenizer: Path, small_model: Callable[[str], SmallModel], tmp_path: Path
+) -> None:
+    bundle = small_model("transformer").bundle
+    folder = tmp_path / bundle.manifest.name / bundle.manifest.version
+    copytree(bundle.folder, folder)
+    copyfile(carrying_tokenizer, folder / TOKENIZER)
+    write_manifest(folder, replace(bundle.manifest, span_pieces=SPAN_PIECES))
+    ways: list[dict[str, Any]] = [{}, {"beam_size": 4, "num_hypotheses": 3}, {"use_shortlist": True}]
+    ways += [{"return_alignment": True}, {"temperature": 2.0, "num_hypotheses": 4}]
+    async with serving(tmp_path, default_model=bundle.manifest.name) as served:
+        for decoding in ways:
+            answer = await served.translate(*CARRIED, decoding=decoding)
+            for text, translation in zip(CARRIED, answer.translations, strict=True):
+                for hypothesis in translation.hypotheses:
+                    assert not RESERVED.search(hypothesis.translated_text)
+                    for span in all_at_once(find_protected(text, ())):
+                        assert hypothesis.translated_text.count(span.literal) == 1
 
 
 async def test_a_tokenizer_without_the_pieces_is_refused(small_tokenizer: Path, tmp_path: Path) -> None:
