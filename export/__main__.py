@@ -52,6 +52,7 @@ from server.bundle.manifest import (
     write_manifest,
 )
 from server.bundle.shortlist import Shortlist, write_shortlist
+from server.bundle.span_pieces import span_pieces
 
 MAX_BLEU_LOSS = 0.5
 """BLEU that int8 may cost on each validation set."""
@@ -148,6 +149,7 @@ def export(
                 quality=tuple(quality),
                 provenance=provenance(checkpoint, config),
                 sha256={},
+                span_pieces=span_pieces(map(tokenizer.id_to_piece, range(tokenizer.get_piece_size()))),
             ),
         )
         if bundle.exists():

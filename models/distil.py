@@ -7,6 +7,7 @@ names is what a training reads.
 """
 
 import argparse
+import dataclasses
 import gzip
 import sys
 from pathlib import Path
@@ -36,7 +37,8 @@ def distil(config: Path, teacher: Translator, data: Path, output: Path) -> None:
     """Write the teacher's translation of every source sentence of a training, once each: gzip, in each line a sentence,
     a tab and its translation. Raises ConfigError, CorpusError or TranslatorError."""
     settings = load_config(config)
-    text, _ = read_training_text(data, settings.data, settings.training.seed)
+    own_text = dataclasses.replace(settings.data, distilled="")
+    text, _ = read_training_text(data, own_text, settings.training.seed)
     sources = list(dict.fromkeys(pair.source for pairs in text.domains.values() for pair in pairs))
     translations = teacher(sources)
     output.parent.mkdir(parents=True, exist_ok=True)

@@ -12,7 +12,7 @@ from models.registry import ARCHITECTURES
 from models.seq2seq import EOS
 from server.text.sentencepieces import SentencePieceTokenizer
 from server.text.tokenizer import Tokenizer
-from tests.small_models import SmallModel, export_small_model, train_small_tokenizer
+from tests.small_models import SmallModel, export_small_model, train_carrying_tokenizer, train_small_tokenizer
 
 # How fast an example runs says nothing on a machine that does other things beside.
 # Examples are the same in every run, so that what has passed passes again; `make fuzz` draws new ones.
@@ -26,6 +26,14 @@ SmallModels = Callable[[str], SmallModel]
 def small_tokenizer(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("tokenizer") / "tokenizer.model"
     train_small_tokenizer(path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def carrying_tokenizer(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tokenizer with span pieces."""
+    path = tmp_path_factory.mktemp("carrying_tokenizer") / "tokenizer.model"
+    train_carrying_tokenizer(path)
     return path
 
 

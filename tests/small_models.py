@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from sentencepiece import SentencePieceProcessor, SentencePieceTrainer
+from sentencepiece import SentencePieceProcessor
 from torch import nn
 
 from export.__main__ import alignment_spec, state_specs
@@ -16,6 +16,7 @@ from export.calibrate import calibrate
 from export.graphs import export_encoder, export_step
 from export.quantize import quantize
 from export.shortlist import build_shortlist, split_output
+from models.data.augment import SPAN_CHARACTERS
 from models.registry import architecture
 from models.seq2seq import BOS, EOS, PAD, UNKNOWN, Seq2SeqModel
 from models.tokenizer import load_tokenizer, train_tokenizer
@@ -40,6 +41,9 @@ SENTENCES = (Path(__file__).parent / "sentences.txt").read_text(encoding="utf-8"
 """What the small tokenizer is trained on, and what the graphs are calibrated with."""
 
 VOCABULARY_SIZE = 300
+SPAN_PIECES = ("\ue000", "\ue001", "\ue002", "\ue003")
+"""Of the carrying tokenizer."""
+
 MAX_SOURCE_TOKENS = 48
 MAX_OUTPUT_TOKENS = 96
 
@@ -142,23 +146,11 @@ def small_manifest(name: str, model: Seq2SeqModel, cache_scales: dict[str, float
 
 
 def train_small_tokenizer(path: Path) -> SentencePieceProcessor:
-    train_tokenizer(SENTENCES, path, VOCABULARY_SIZE)
+    train_tokenizer(SENTENCES, path, VOCABULARY_SIZE, spans="")
     return load_tokenizer(path)
 
 
-def train_span_tokenizer(path: Path) -> SentencePieceProcessor:
-    """The same with pieces for the span characters of three spans."""
-    SentencePieceTrainer.train(
-        sentence_iterator=iter(SENTENCES),
-        model_prefix=str(path.with_suffix("")),
-        vocab_size=VOCABULARY_SIZE,
-        model_type="bpe",
-        character_coverage=1.0,
-        pad_id=PAD,
-        unk_id=UNKNOWN,
-        bos_id=BOS,
-        eos_id=EOS,
-        user_defined_symbols=["\ue000", "\ue001", "\ue002"],
-        minloglevel=1,
-    )
+def train_carrying_tokenizer(path: Path) -> SentencePieceProcessor:
+    """As large as the other one, with span pieces."""
+    train_tokenizer(SENTENCES, path, VOCABULARY_SIZE, SPAN_CHARACTERS)
     return load_tokenizer(path)

@@ -23,6 +23,8 @@ from pathlib import Path
 from types import UnionType
 from typing import Any, Literal, cast
 
+from server.bundle.span_pieces import is_reserved
+
 FORMAT_VERSION = 3
 MANIFEST = "model.json"
 ENCODER = "encoder.onnx"
@@ -117,6 +119,9 @@ class Manifest:
     """Training data, licences, recipe, seed, and the code that made the bundle."""
     sha256: dict[str, str]
     """SHA-256 of every other file of the bundle, by name."""
+    span_pieces: tuple[str, ...] = ()
+    """Reserved characters that the model carries from the source into its translation, each a piece of the tokenizer:
+    the first stands for the first protected span of a sentence, and so on. Empty for a model that has not learnt it."""
 
 
 @dataclass(frozen=True)
@@ -183,8 +188,9 @@ def _parse(kind: Any, value: Any, field: str) -> Any:
     origin, arguments = typing.get_origin(kind), typing.get_args(kind)
     if dataclasses.is_dataclass(kind) and isinstance(value, dict):
         kinds, prefix = typing.get_type_hints(kind), f"{field}." if field else ""
-        if value.keys() != kinds.keys():
-            names = ", ".join(sorted(prefix + name for name in value.keys() ^ kinds.keys()))
+        required = {item.name for item in dataclasses.fields(kind) if item.default is dataclasses.MISSING}
+        if wrong := (value.keys() - kinds.keys()) | (required - value.keys()):
+            names = ", ".join(sorted(prefix + name for name in wrong))
             raise ValueError(f"missing or unknown fields: {names}")
         parsed = {name: _parse(kinds[name], item, prefix + name) for name, item in value.items()}
         return cast(Any, kind)(**parsed)
@@ -216,6 +222,10 @@ def _check(manifest: Manifest) -> None:
     for name, id_ in dataclasses.asdict(manifest.special_ids).items():
         if not 0 <= id_ < manifest.vocabulary_size:
             raise ValueError(f"special_ids.{name}: 0 to {manifest.vocabulary_size - 1} expected, got {id_}")
+    for index, piece in enumerate(manifest.span_pieces):
+        if len(piece) != 1 or not is_reserved(piece) or piece in manifest.span_pieces[:index]:
+            problem = f"a private-use character that is there once expected, got {piece!r}"
+            raise ValueError(f"span_pieces[{index}]: {problem}")
     if manifest.alignment:
         _check_alignment_keys(manifest.alignment.keys, manifest.state)
     for index, spec in enumerate(manifest.state):

@@ -24,6 +24,7 @@ class RunningBatch:
     def __init__(self, manifest: Manifest, backend: Backend, pieces: Pieces) -> None:
         self._backend = backend
         self._bos = manifest.special_ids.bos
+        self._carriers = {pieces.texts.index(piece) for piece in manifest.span_pieces if piece in pieces.texts}
         rows = self._rows = RunningRows(backend)
         # Searches first: the others may change the log-probabilities in place.
         self._holders: tuple[RowHolder, ...] = (
@@ -50,7 +51,8 @@ class RunningBatch:
         sentence = joining.sentence
         if not sentence.options.use_shortlist:
             return None
-        return self._backend.shortlist(sentence.source_ids, sentence.options.demanded_ids)
+        carriers = self._carriers.intersection(sentence.source_ids)
+        return self._backend.shortlist(sentence.source_ids, [*sentence.options.demanded_ids, *carriers])
 
     def join(self, joining: OpenSentence) -> None:
         """Give an encoded sentence its rows: one, or, to a plain beam, all that it will have. If that raises, the

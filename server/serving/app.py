@@ -223,6 +223,9 @@ def _open_tokenizer(bundle: Bundle) -> Tokenizer:
             f"{bundle.tokenizer}: {tokenizer.vocabulary_size} pieces, "
             f"the manifest's vocabulary_size is {bundle.manifest.vocabulary_size}"
         )
+    lacking = [f"U+{ord(piece):04X}" for piece in bundle.manifest.span_pieces if piece not in tokenizer.names]
+    if lacking:
+        raise BundleError(f"{bundle.tokenizer}: no piece for {', '.join(lacking)}, of the manifest's span_pieces")
     return tokenizer
 
 

@@ -12,6 +12,7 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 
+from server.bundle.span_pieces import is_reserved
 from server.text.steps import Steps
 
 Float32 = npt.NDArray[np.float32]
@@ -247,6 +248,8 @@ def _joins(text: str, at: int, character: str) -> bool:
 @lru_cache(maxsize=4096)
 def _class_of(character: str) -> str:
     category = unicodedata.category(character)
+    if is_reserved(character):
+        return _MARK  # of a kind of its own, so that it is aligned with itself
     if category[0] == "M" or category == "Cf":
         return _EXTENDING
     if character.isspace() or category[0] in "CZ":

@@ -5,6 +5,7 @@ import unicodedata
 from collections import Counter
 from functools import cached_property, lru_cache
 
+from server.bundle.span_pieces import is_reserved
 from server.text.pieces import WORD_START
 from server.text.tokenizer import Tokenizer
 
@@ -49,7 +50,8 @@ class Alphabet:
     A character counts if the vocabulary has it, or what the tokenizer makes of it when it normalises. Some that the
     vocabulary has do not count, since they are there by accident of the training text: letters of a script that has
     fewer than ten of them; invisible characters that only stand alone; quotation marks, apostrophes and dashes of
-    which the plain form is the more frequent one. (SentencePiece numbers single characters by frequency.)
+    which the plain form is the more frequent one. (SentencePiece numbers single characters by frequency.) Private-use
+    characters never count: where a vocabulary has them, they are reserved for protected spans.
     """
 
     def __init__(self, tokenizer: Tokenizer) -> None:
@@ -57,6 +59,7 @@ class Alphabet:
         texts = [text.replace(WORD_START, "") for text in tokenizer.texts if not _BYTE_PIECE.fullmatch(text)]
         characters = set().union(*texts)
         self._accidental = _strays(characters) | _lone_invisibles(characters, texts) | _rarer_forms(texts)
+        self._accidental |= set(filter(is_reserved, characters))
         self._characters = frozenset(characters - self._accidental | {" "})
         self._lacks = lru_cache(_MAX_CACHED)(self._find_out)
         self.is_name = lru_cache(_MAX_CACHED)(self._is_name)

@@ -2,6 +2,7 @@
 
 import re
 
+from server.bundle.span_pieces import is_reserved
 from server.text.alphabet import Alphabet
 
 _MIN_CASED = 2
@@ -40,7 +41,7 @@ def lower(text: str, alphabet: Alphabet) -> list[str]:
     # The whole text is lowered at once, since a sigma at a word's end is another one.
     lowered = list(small) if len(small) == len(text) else [character.lower() for character in text]
     lowered = [character if alphabet.lacks(form) else form for character, form in zip(text, lowered, strict=True)]
-    first = next(at for at, character in enumerate(text) if character.isalnum())
+    first = next(at for at, character in enumerate(text) if character.isalnum() or is_reserved(character))
     lowered[first] = text[first]
     for match in _WORD.finditer(text):
         word = "".join(lowered[match.start() : match.end()])

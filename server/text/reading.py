@@ -1,14 +1,17 @@
 """What a model reads of a segment: its text without what no model may touch and without what the vocabulary lacks.
 
-The answer says where everything was, so that `placing.py` can put it back; nothing here knows of translations.
+Where the model has carriers for such spans (`carriers.py`), they are in the text instead. The answer says where
+everything else was, so that `placing.py` can put it back; nothing here knows of translations.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from server.bundle.span_pieces import is_reserved
 from server.text.alphabet import Alphabet
 from server.text.capitals import is_in_capitals, lower
+from server.text.carriers import Carried, CarriersOf, no_carriers
 from server.text.segment import Protected, Segment
 from server.text.steps import Steps
 from server.text.unreadable import Atom, find_unreadable, take_atoms, take_together, with_enclosing
@@ -27,18 +30,22 @@ class Reading:
     A range where the text is the segment's as it is."""
     protected: tuple[tuple[int, Protected], ...]
     """In order: where in the text each stood, from 0 to its length, and what is written there: what the segment
-    protects and what the alphabet lacks, in coordinates of the segment's text. Empty if the text is."""
+    protects and what the alphabet lacks, in coordinates of the segment's text, unless it is carried. Empty if the text
+    is."""
     is_upper: bool
     """Whether it is translated in small letters, and to be answered in capitals."""
     num_unreadable: int
     """Code points of the segment that the alphabet lacks in every form, without those that the segment protects."""
+    carried: tuple[Carried, ...] = ()
+    """In order: the spans whose carriers are in the text, each once."""
 
 
-def read(segment: Segment, alphabet: Alphabet) -> Steps[Reading]:
+def read(segment: Segment, alphabet: Alphabet, carriers_of: CarriersOf = no_carriers) -> Steps[Reading]:
     """What a model reads of a segment.
 
-    Protected parts and what cannot be read are taken out, with brackets or quotation marks that enclose nothing else,
-    and the blanks around them become one. A text of which no letter is left has nothing to translate.
+    Protected parts and what cannot be read, with brackets or quotation marks that enclose nothing else, have their
+    carriers in their places, or are taken out, and the blanks around them become one. A text of which no letter is left
+    has nothing to translate.
     """
     text = segment.text
     if not segment.protected and alphabet.has_all(text) and not text.isupper():
@@ -52,13 +59,20 @@ def read(segment: Segment, alphabet: Alphabet) -> Steps[Reading]:
     spans = yield from take_together(segment, unreadable)
     spans = yield from with_enclosing(segment, spans)
     builder = _Builder()
-    yield from builder.build(atoms, spans)
+    yield from builder.build(atoms, spans, (yield from carriers_of(segment, spans)))
     if not _LETTER.search("".join(builder.characters)):
         return Reading("", range(1), (), False, num_unreadable)
     yield
     is_upper = builder.lower(text, alphabet)
     yield
-    return Reading("".join(builder.characters), builder.origins, tuple(builder.protected), is_upper, num_unreadable)
+    return Reading(
+        "".join(builder.characters),
+        builder.origins,
+        tuple(builder.protected),
+        is_upper,
+        num_unreadable,
+        tuple(builder.carried),
+    )
 
 
 class _Builder:
@@ -68,11 +82,13 @@ class _Builder:
         self.characters: list[str] = []
         self.origins: list[int] = []
         self.protected: list[tuple[int, Protected]] = []
+        self.carried: list[Carried] = []
         self._end = 0
         """Of what the last character was made of, in the segment's text."""
 
-    def build(self, atoms: list[Atom], spans: list[Protected]) -> Steps[None]:
-        """Put together what is outside spans, in which atoms lie whole."""
+    def build(self, atoms: list[Atom], spans: list[Protected], carriers: Mapping[int, str]) -> Steps[None]:
+        """Put together what is outside spans, in which atoms lie whole, and carriers in place of spans, by their
+        number."""
         at = 0
         for number, span in enumerate((*spans, None)):
             if number % _ATOMS_PER_STEP == 0:
@@ -85,7 +101,11 @@ class _Builder:
             if span is not None:
                 while at < len(atoms) and atoms[at].start < span.end:
                     at += 1
-                self.protected.append((len(self.characters), span))
+                if number in carriers:
+                    self.carried.append(Carried(carriers[number], span))
+                    self._extend(carriers[number], span.start, span.end - span.start)
+                else:
+                    self.protected.append((len(self.characters), span))
         while self.characters and self.characters[-1] == " ":
             self._remove_blank()
         self.origins.append(self._end)
@@ -122,7 +142,9 @@ class _Builder:
 
     def lower(self, source: str, alphabet: Alphabet) -> bool:
         """Write in small letters what is in capitals in the segment's text. Returns whether it is."""
-        if not is_in_capitals("".join(map(source.__getitem__, self.origins[:-1]))):
+        pairs = zip(self.characters, self.origins, strict=False)
+        without_carriers = "".join("" if is_reserved(form) else source[origin] for form, origin in pairs)
+        if not is_in_capitals(without_carriers.strip()):
             return False
         self.characters = lower("".join(self.characters), alphabet)
         return True

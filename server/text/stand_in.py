@@ -1,18 +1,16 @@
-"""Names that stand in for protected spans, so that a model reads a whole sentence.
+"""Names as carriers of protected spans (`carriers.py`), for models that have no span pieces.
 
-A span that is taken out may be the subject of its sentence, or its object; a model translates what is left as if nobody
-were there. With a common name in its place the model reads a sentence like those that it was trained on, and mostly
-copies the name; then the span is written where the name was.
+With a common name in a span's place such a model reads a sentence like those that it was trained on, and mostly copies
+the name.
 """
 
 import re
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import NamedTuple
 
 from server.text.alphabet import Alphabet
+from server.text.carriers import Carried, Found
 from server.text.reading import Reading
-from server.text.segment import Protected
 
 _OPENING = "([{\"'“‘«¿¡"
 
@@ -20,19 +18,13 @@ _MAX_SPANS = 3
 """More names than that in one sentence are hardly ever all copied."""
 
 
-class StandIn(NamedTuple):
-    name: str
-    span: Protected
-    """What is written in the name's place."""
-
-
-def with_stand_ins(reading: Reading, alphabet: Alphabet) -> tuple[Reading, tuple[StandIn, ...]] | None:
+def with_stand_ins(reading: Reading, alphabet: Alphabet) -> Reading | None:
     """What a model reads with a name in place of each span that was taken out. None where one of them is no word of the
     sentence (a tag, what is glued to words, or has neither letters nor digits, as an emoji), or there are too many."""
     names = [name for name in alphabet.names if name not in reading.text]
     if not 1 <= len(reading.protected) <= min(_MAX_SPANS, len(names)) or reading.is_upper:
         return None
-    stand_ins: list[StandIn] = []
+    stand_ins: list[Carried] = []
     text: list[str] = []
     origins: list[int] = []
     done = 0
@@ -42,7 +34,7 @@ def with_stand_ins(reading: Reading, alphabet: Alphabet) -> tuple[Reading, tuple
         is_glued = before.isalnum() and behind.isalnum()
         if is_tag or is_glued or not any(map(str.isalnum, span.literal)) or (stand_ins and at == done):
             return None
-        stand_ins.append(StandIn(name, span))
+        stand_ins.append(Carried(name, span))
         blank = " " if before and not before.isspace() and before not in _OPENING else ""
         inserted = f"{blank}{name}{' ' if behind.isalnum() else ''}"
         text += [reading.text[done:at], inserted]
@@ -51,16 +43,18 @@ def with_stand_ins(reading: Reading, alphabet: Alphabet) -> tuple[Reading, tuple
     last = stand_ins[-1].span.start
     origins += (max(origin, last) for origin in reading.origins[done:])
     whole = "".join([*text, reading.text[done:]])
-    return Reading(whole, origins, (), is_upper=False, num_unreadable=reading.num_unreadable), tuple(stand_ins)
+    return Reading(whole, origins, (), False, reading.num_unreadable, tuple(stand_ins))
 
 
-def find_names(stand_ins: Sequence[StandIn], output: str) -> list[int] | None:
-    """Where the names are in what a model wrote; None where one of them is not there exactly once, as a word, or they
-    are in another order."""
-    positions = []
+def find_names(stand_ins: Sequence[Carried], output: str) -> Found | None:
+    """The names in what a model wrote; None where one of them is not there exactly once, as a word, or they are in
+    another order."""
+    positions: list[int] = []
     for name, _ in stand_ins:
         matches = [match.start() for match in re.finditer(rf"(?<!\w){name}(?!\w)", output)]
         if len(matches) != 1:
             return None
         positions += matches
-    return positions if all(first < second for first, second in pairwise(positions)) else None
+    if not all(first < second for first, second in pairwise(positions)):
+        return None
+    return Found(output, range(len(output) + 1), tuple(zip(positions, stand_ins, strict=True)))

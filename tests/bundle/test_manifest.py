@@ -77,6 +77,37 @@ def test_a_format_of_another_version_is_named_before_anything_else(folder: Path)
         read_bundle(folder)
 
 
+def test_a_bundle_without_span_pieces_is_of_a_model_that_carries_no_spans(folder: Path) -> None:
+    path = folder / MANIFEST
+    fields = json.loads(path.read_text())
+    assert fields.pop("span_pieces") == []
+    path.write_text(json.dumps(fields))
+    assert read_bundle(folder).manifest.span_pieces == ()
+
+
+def test_span_pieces_are_written_and_read(folder: Path) -> None:
+    manifest = dataclasses.replace(read_bundle(folder).manifest, span_pieces=("\ue000", "\ue001"))
+    write_manifest(folder, manifest)
+    assert read_bundle(folder).manifest == manifest
+
+
+@pytest.mark.parametrize(
+    ("pieces", "message"),
+    [
+        (["a"], r"span_pieces\[0\]: a private-use character that is there once expected, got 'a'"),
+        (["\ue000", "\ue000"], r"span_pieces\[1\]: .* got '\\ue000'"),
+        (["\ue000", "\ue001\ue002"], r"span_pieces\[1\]: .* got '\\ue001\\ue002'"),
+        ([""], r"span_pieces\[0\]: .* got ''"),
+        ([3], r"span_pieces\[0\]: text expected, got 3"),
+        ("\ue000", r"span_pieces: list expected"),
+    ],
+)
+def test_span_pieces_are_different_private_use_characters(folder: Path, pieces: Any, message: str) -> None:
+    change(folder, span_pieces=pieces)
+    with pytest.raises(BundleError, match=message):
+        read_bundle(folder)
+
+
 def test_unknown_and_missing_fields_are_all_named(folder: Path) -> None:
     path = folder / MANIFEST
     fields = json.loads(path.read_text())

@@ -11,7 +11,7 @@ from models.span_sentences import span_sentences
 from server.bundle.manifest import TOKENIZER, Bundle, read_bundle, write_manifest
 from server.bundle.shortlist import Shortlist
 from tests.conftest import SmallModels
-from tests.small_models import train_span_tokenizer
+from tests.small_models import train_carrying_tokenizer
 
 SENTENCES = span_sentences()[::50]
 
@@ -22,7 +22,7 @@ def with_span_pieces(small_model: SmallModels, tmp_path: Path) -> Bundle:
     bundle = small_model("transformer").bundle
     folder = tmp_path / "1"
     shutil.copytree(bundle.folder, folder)
-    train_span_tokenizer(folder / TOKENIZER)
+    train_carrying_tokenizer(folder / TOKENIZER)
     write_manifest(folder, dataclasses.replace(bundle.manifest, sha256={}))
     return read_bundle(folder)
 

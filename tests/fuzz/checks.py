@@ -27,6 +27,8 @@ class Readable:
     """What a model can read."""
 
     def __init__(self, bundle: Bundle) -> None:
+        self.reorders = bool(bundle.manifest.span_pieces)
+        """Whether the model carries protected spans, which it may write in another order."""
         self._alphabet = Alphabet(SentencePieceTokenizer(bundle.tokenizer, bundle.manifest.special_ids.eos))
 
     def unreadable(self, text: str) -> str:
@@ -124,7 +126,11 @@ def _protected_in_html(request: pb.TranslateRequest, content: str) -> Iterator[s
                 yield span.literal
 
 
-def _are_in_order(literals: Iterable[str], text: str) -> None:
+def _are_in(literals: Iterable[str], text: str, readable: Readable) -> None:
+    if readable.reorders:
+        for literal, number in Counter(literals).items():
+            assert text.count(literal) >= number, f"protected, and not in the translation: {literal!r}"
+        return
     at = 0
     for literal in literals:
         at = text.find(literal, at)
@@ -139,11 +145,11 @@ def _protected_is_in_it(
     if request.mime_type == HTML:
         if not html_checks.is_well_nested(content):
             return
-        _are_in_order(_protected_in_html(request, content), html_checks.visible_text(text))
+        _are_in(_protected_in_html(request, content), html_checks.visible_text(text), readable)
         return
     given = _given(request)
     literals = [literal for literal in _protected(request, content) if not _is_of_a_term(request, literal)]
-    _are_in_order(literals, text)
+    _are_in(literals, text, readable)
     for literal in set(literals):
         if readable.unreadable(literal) and literal not in given:
             num_in_text = text.count(literal)  # it may also be a part of a word that is translated
@@ -165,6 +171,8 @@ def _unreadable_is_in_it(
     output = [character for character in readable.unreadable(text) if character not in given]
     if any(_is_of_a_term(request, character) for character in source):
         return
+    if readable.reorders:
+        source, output = sorted(source), sorted(output)
     if request.decoding.temperature:  # letters are drawn that the vocabulary has by accident
         drawn = iter(output)
         assert all(character in drawn for character in source), "what cannot be read is lost"

@@ -8,7 +8,7 @@ from sentencepiece import SentencePieceProcessor
 from models.evaluate_spans import NoSpanPieces, count_carried, main, report, span_ids, translate_spans
 from models.span_sentences import SpanSentence, find_spans, span_sentences
 from models.tokenizer import load_tokenizer
-from tests.small_models import train_span_tokenizer
+from tests.small_models import train_carrying_tokenizer
 
 ONE = SpanSentence("subject", "%s is new.", "\ue000 is new.", ("%s",), ("format",))
 TWO = SpanSentence("three", "%s and %d are new.", "\ue000 and \ue001 are new.", ("%s", "%d"), ("format", "format"))
@@ -17,7 +17,7 @@ TWO = SpanSentence("three", "%s and %d are new.", "\ue000 and \ue001 are new.", 
 @pytest.fixture(scope="module")
 def span_tokenizer(tmp_path_factory: pytest.TempPathFactory) -> SentencePieceProcessor:
     path = tmp_path_factory.mktemp("spans") / "tokenizer.model"
-    train_span_tokenizer(path)
+    train_carrying_tokenizer(path)
     return load_tokenizer(path)
 
 

@@ -25,10 +25,10 @@ from server.serving.models.catalogue import ServedModel
 from server.serving.requests.content_result import ContentResult
 from server.serving.requests.open_request import OpenRequest
 from server.serving.requests.parsed import KeptSegment, ParsedContent, ParsedSegment, TranslationRequest
+from server.text.carriers import Carried
 from server.text.reading import Reading
 from server.text.segment import Protected, Segment
 from server.text.sentencepieces import SentencePieceTokenizer
-from server.text.stand_in import StandIn
 from server.text.tokenizer import Tokenizer
 from tests.fakes import EOS, MANIFEST, NO_PIECES, PATIENCE, FakeBackend, all_at_once, greedy, post
 from tests.text.step_times import longest_step
@@ -174,7 +174,8 @@ def with_alternatives(num_segments: int) -> ContentResult:
     items = []
     for number in range(num_segments):
         segment = parsed([4, EOS], greedy(9), number)
-        alternative = replace(segment, source_ids=[4, 9, EOS], stand_ins=(StandIn("9", Protected(0, 1, "{x}")),))
+        reading = replace(segment.reading, carried=(Carried("9", Protected(0, 1, "{x}")),))
+        alternative = replace(segment, source_ids=[4, 9, EOS], reading=reading)
         items.append(replace(segment, alternative=alternative))
     return ContentResult(ParsedContent("a" * num_segments, tuple(items)), 1, Words())
 

@@ -9,7 +9,7 @@ from server.text.protected import find_protected
 from server.text.reading import Reading, read
 from server.text.segment import Segment
 from server.text.sentencepieces import SentencePieceTokenizer
-from server.text.stand_in import StandIn, find_names, with_stand_ins
+from server.text.stand_in import find_names, with_stand_ins
 from tests.fakes import all_at_once
 
 TOKENIZER = Path(__file__).parents[2] / "model_repository" / "transformer-en-fr" / "1" / "tokenizer.model"
@@ -20,7 +20,7 @@ def alphabet() -> Alphabet:
     return Alphabet(SentencePieceTokenizer(TOKENIZER, eos=2))
 
 
-def whole(text: str, alphabet: Alphabet, *kept: str) -> tuple[Reading, tuple[StandIn, ...]] | None:
+def whole(text: str, alphabet: Alphabet, *kept: str) -> Reading | None:
     protected = all_at_once(find_protected(text, kept))
     segment = Segment(text, range(len(text) + 1), tuple(protected))
     return with_stand_ins(all_at_once(read(segment, alphabet)), alphabet)
@@ -40,11 +40,11 @@ def whole(text: str, alphabet: Alphabet, *kept: str) -> tuple[Reading, tuple[Sta
     ],
 )
 def test_a_name_stands_where_the_span_stood(text: str, read_text: str, alphabet: Alphabet) -> None:
-    found = whole(text, alphabet)
-    assert found
-    reading, [stand_in] = found
+    reading = whole(text, alphabet)
+    assert reading
+    [stand_in] = reading.carried
     assert reading.text == read_text
-    assert stand_in.name == "Tom"
+    assert stand_in.carrier == "Tom"
     assert len(reading.origins) == len(reading.text) + 1
     assert list(reading.origins) == sorted(reading.origins)
     at = reading.text.index("Tom")
@@ -52,10 +52,10 @@ def test_a_name_stands_where_the_span_stood(text: str, read_text: str, alphabet:
 
 
 def test_several_spans_have_names_of_their_own(alphabet: Alphabet) -> None:
-    found = whole("{a} says {b} to {c}.", alphabet)
-    assert found
-    reading, stand_ins = found
-    first, second, third = (stand_in.name for stand_in in stand_ins)
+    reading = whole("{a} says {b} to {c}.", alphabet)
+    assert reading
+    stand_ins = reading.carried
+    first, second, third = (stand_in.carrier for stand_in in stand_ins)
     assert reading.text == f"{first} says {second} to {third}."
     assert len({first, second, third}) == 3
     assert list(reading.origins) == sorted(reading.origins)
@@ -85,7 +85,8 @@ def test_what_is_no_word_of_the_sentence_has_no_name_in_its_place(text: str, alp
     ("output", "position"), [("Tom dort.", 0), ("L'ami de Tom dort.", 9), ("Tomate.", None), ("Il dort.", None)]
 )
 def test_a_name_counts_where_it_is_copied_once(output: str, position: int | None, alphabet: Alphabet) -> None:
-    found = whole("{name} is sleeping.", alphabet)
-    assert found
-    assert find_names(found[1], output) == (None if position is None else [position])
-    assert find_names(found[1], f"{output} Tom et Tom.") is None
+    reading = whole("{name} is sleeping.", alphabet)
+    assert reading
+    found = find_names(reading.carried, output)
+    assert (found.places if found else None) == (None if position is None else ((position, *reading.carried),))
+    assert find_names(reading.carried, f"{output} Tom et Tom.") is None

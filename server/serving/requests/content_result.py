@@ -104,16 +104,19 @@ class ContentResult:
         self._parts[number] = yield from self._texts(segment, hypotheses)
 
     def _texts(self, segment: ParsedSegment, hypotheses: list[Hypothesis]) -> Steps[list[Part]]:
-        """As many as are to be answered, the best first, no text twice."""
-        by_text: dict[str, Part] = {}
+        """As many as are to be answered, the best first, no text twice: only those that have carried all spans where
+        there are such, unless they are samples."""
+        intact: dict[str, Part] = {}
+        mended: dict[str, Part] = {}
         for hypothesis in hypotheses:
             part = yield from finished_part(segment, hypothesis, self._tokenizer)
             if part:
-                by_text.setdefault(part.text, part)
-            if len(by_text) == self._num_hypotheses:
+                is_mended = not part.is_intact and not segment.options.num_samples
+                (mended if is_mended else intact).setdefault(part.text, part)
+            if len(intact) == self._num_hypotheses:
                 break
             yield
-        return list(by_text.values())
+        return list((intact or mended).values())[: self._num_hypotheses]
 
     @property
     def is_finished(self) -> bool:

@@ -7,6 +7,7 @@ from server.errors import InvalidRequest
 from server.serving.requests.options import RequestedOptions
 from server.serving.requests.parsed import KeptSegment, ParsedContent, ParsedSegment
 from server.serving.requests.required_terms import FoundTerms
+from server.text.carriers import carriers_of
 from server.text.markup import lay_out_html, write_untranslated
 from server.text.protected import find_protected, in_every_form
 from server.text.reading import Reading, read
@@ -29,6 +30,7 @@ class ContentParser:
         self._splitting = splitting
         self._is_html = is_html
         self._do_not_translate = in_every_form(do_not_translate)
+        self._carriers_of = carriers_of(options.model.manifest.span_pieces)
 
     def parse(self, text: str, field: str, max_segments: int) -> Steps[ParsedContent]:
         """`max_segments`: where it has more to decode, the rest is not parsed, for the request will be refused.
@@ -91,11 +93,14 @@ class ContentParser:
         found = (yield from options.terms.find(segment)) if options.terms else None
         if found:
             segment = dataclasses.replace(segment, protected=found.protected)
-        reading = yield from read(segment, self._model.alphabet)
+        reading = yield from read(segment, self._model.alphabet, self._carriers_of)
+        source_ids = self._model.tokenizer.encode(reading.text)
+        if reading.carried and len(source_ids) > self._max_source_tokens:
+            reading = yield from read(segment, self._model.alphabet)
+            source_ids = self._model.tokenizer.encode(reading.text)
         if not reading.text:
             text = (yield from write_untranslated(segment)) if found else content[segment.start : segment.end]
             return KeptSegment(segment, text, reading.num_unreadable)
-        source_ids = self._model.tokenizer.encode(reading.text)
         own = options.for_segment(
             source_ids,
             options.terms.required(found, reading) if options.terms and found else (),
@@ -110,26 +115,27 @@ class ContentParser:
     def _alternative(
         self, parsed: ParsedSegment, found: FoundTerms | None, is_first: bool, field: str
     ) -> ParsedSegment | None:
-        """The segment with names in place of its protected spans, where these may be words of the sentence. Samples
-        have none, as the better of two is no sample."""
+        """The segment with names in place of its protected spans, where these may be words of the sentence, and the
+        model has no span pieces. Samples have none, as the better of two is no sample."""
         options, segment = self._options, parsed.segment
-        if segment.elements or options.common.num_samples:
+        if self._model.manifest.span_pieces or segment.elements or options.common.num_samples:
             return None
-        whole = with_stand_ins(parsed.reading, self._model.alphabet)
-        if whole is None:
+        reading = with_stand_ins(parsed.reading, self._model.alphabet)
+        if reading is None:
             return None
-        reading, stand_ins = whole
         source_ids = self._model.tokenizer.encode(reading.text)
         if len(source_ids) > self._max_source_tokens:
             return None
         required = options.terms.required(found, reading) if options.terms and found else ()
         own = options.for_segment(source_ids, required, is_first, needs_alignment=False, field=field)
-        return ParsedSegment(segment, reading, source_ids, own, parsed.prefix, stand_ins=stand_ins)
+        return ParsedSegment(segment, reading, source_ids, own, parsed.prefix)
 
 
 def needs_alignment(segment: Segment, reading: Reading) -> bool:
-    """Whether something has to be put back amid words: at the ends it is clear where it belongs."""
+    """Whether something has to be put back amid words, or has if the model loses it: at the ends it is clear where it
+    belongs."""
     if segment.elements:
         return True
     text = reading.text
-    return any(any(map(str.isalnum, text[:at])) and any(map(str.isalnum, text[at:])) for at, _ in reading.protected)
+    places = [*(at for at, _ in reading.protected), *(text.index(one.carrier) for one in reading.carried)]
+    return any(any(map(str.isalnum, text[:at])) and any(map(str.isalnum, text[at:])) for at in places)

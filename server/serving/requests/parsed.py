@@ -8,7 +8,6 @@ from server.messages.options import DecodingOptions
 from server.serving.models.catalogue import ServedModel
 from server.text.reading import Reading
 from server.text.segment import Segment
-from server.text.stand_in import StandIn
 
 
 @dataclass(frozen=True)
@@ -45,8 +44,6 @@ class ParsedSegment:
     """Text that the translation begins with, as it was given; `options.prefix` is what the model is made to write."""
     given: GivenTranslation | None = None
     """Set where a translation is scored."""
-    stand_ins: tuple[StandIn, ...] = ()
-    """The names that the source has in place of protected spans."""
     alternative: "ParsedSegment | None" = None
     """The same segment with names in place of its protected spans. Both are decoded, and one of them is answered."""
 

@@ -2,15 +2,17 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import accumulate
 
 import numpy as np
 
 from server.messages.hypothesis import Hypothesis
 from server.serving.requests.parsed import ParsedSegment
+from server.text.carriers import Found, carries_by_pieces, find_carriers, write_spans
 from server.text.html_tokens import escape
 from server.text.placing import Placed, Translated, place
-from server.text.stand_in import StandIn, find_names
+from server.text.reading import Reading
+from server.text.segment import Protected
+from server.text.stand_in import find_names
 from server.text.steps import Steps
 from server.text.tokenizer import Tokenizer
 
@@ -24,15 +26,20 @@ Spans = list[tuple[int, int]]
 class Part:
     text: str
     hypothesis: Hypothesis
-    placed: Placed | None = None
-    """Where the characters that the model wrote, and the protected spans, are in the text; None where the text is as
-    the model wrote it."""
+    offsets: Sequence[int] | None = None
+    """For each code point that the model wrote, and for its end, where it is in the text; None where the text is as the
+    model wrote it."""
+    spans: Sequence[tuple[Protected, int]] = ()
+    """The protected spans, and where each begins in the text."""
+    is_intact: bool = True
+    """Whether the model has carried every span that it was to carry; one that it lost has been put back."""
 
 
 def streams(segment: ParsedSegment) -> bool:
     """Whether the text of a segment's first tokens is what its translation begins with. Where something has to be put
     back, only the whole translation shows where it belongs."""
-    return not (segment.reading.protected or segment.segment.elements or segment.reading.is_upper)
+    reading = segment.reading
+    return not (reading.protected or reading.carried or segment.segment.elements or reading.is_upper)
 
 
 def beginning(segment: ParsedSegment, output_ids: Sequence[int], tokenizer: Tokenizer) -> str:
@@ -40,7 +47,8 @@ def beginning(segment: ParsedSegment, output_ids: Sequence[int], tokenizer: Toke
     the next word."""
     if segment.prefix and len(output_ids) <= len(segment.options.prefix):
         return ""
-    text = _written(segment, list(output_ids), tokenizer).rstrip(" " + _UNFINISHED)
+    written = _written(segment, list(output_ids), tokenizer)
+    text = find_carriers(written, (), len(segment.prefix)).text.rstrip(" " + _UNFINISHED)
     return escape(text) if segment.segment.is_html else text
 
 
@@ -49,53 +57,80 @@ def finished_part(segment: ParsedSegment, hypothesis: Hypothesis, tokenizer: Tok
     names that stand in for spans."""
     if segment.given:
         return Part("", hypothesis)
-    text = _written(segment, hypothesis.output_ids, tokenizer)
-    if segment.stand_ins:
-        return _with_spans(text, segment.stand_ins, segment.segment.is_html, hypothesis)
+    written = _written(segment, hypothesis.output_ids, tokenizer)
+    carried = segment.reading.carried
+    if carries_by_pieces(carried):
+        found: Found | None = find_carriers(written, carried, len(segment.prefix))
+    else:
+        found = find_names(carried, written)
+    if not found:
+        return None
     if streams(segment) and not segment.segment.is_html:
-        return Part(text, hypothesis)
+        return Part(found.text, hypothesis, None if found.is_intact else found.offsets)
+    yield
+    taken_out = _taken_out(segment.reading, found)
+    placed = yield from _place(segment, hypothesis, found, taken_out, tokenizer)
+    yield
+    places = [(placed.offsets[at], placed.offsets[at + len(one.carrier) - 1] + 1, one) for at, one in found.places]
+    text, offsets = write_spans(placed.text, places)
+    spans = [(span, offsets[start]) for (_, span), (start, _) in zip(taken_out, placed.spans, strict=True)]
+    spans += [(one.span, offsets[start]) for start, _, one in places]
+    yield
+    whole_offsets = list(map(offsets.__getitem__, map(placed.offsets.__getitem__, found.offsets)))
+    return Part(text, hypothesis, whole_offsets, spans, found.is_intact)
+
+
+def _taken_out(reading: Reading, found: Found) -> list[tuple[int, Protected]]:
+    """The spans that a translation lacks, in order, and where each stood in what the model read: those that were taken
+    out, and those that the model has lost."""
+    if not found.lost:
+        return list(reading.protected)
+    lost = [(reading.text.index(one.carrier), one.span) for one in found.lost]
+    return sorted([*reading.protected, *lost], key=lambda placed: placed[1][:2])
+
+
+def _place(
+    segment: ParsedSegment,
+    hypothesis: Hypothesis,
+    found: Found,
+    taken_out: Sequence[tuple[int, Protected]],
+    tokenizer: Tokenizer,
+) -> Steps[Placed]:
+    """What the model wrote, carriers included, with everything put back that it lacks."""
+    reading = segment.reading
+    source = reading.text
+    for one in found.lost:  # it is no word that the model has translated
+        source = source.replace(one.carrier, " ")
     source_spans: Spans = []
     output_spans: Spans = []
     attention = None
-    if hypothesis.attention and hypothesis.output_ids:
-        _, source_spans = tokenizer.encode_spans(segment.reading.text)
-        output_spans = written_spans(segment, hypothesis.output_ids, tokenizer)
+    if (taken_out or segment.segment.elements) and hypothesis.attention and hypothesis.output_ids:
+        _, source_spans = tokenizer.encode_spans(reading.text)
+        yield
+        offsets = found.offsets
+        written = written_spans(segment, hypothesis.output_ids, tokenizer)
+        output_spans = [(offsets[start], offsets[end]) for start, end in written]
         # Without what the end attends to, and what is attended to it: neither is a word.
         attention = np.stack(hypothesis.attention[: len(output_spans)])[:, : len(source_spans)]
         yield
-    reading = segment.reading
-    placed = yield from place(
-        Translated(
-            segment.segment,
-            reading.text,
-            reading.origins,
-            reading.protected,
-            segment.segment.elements,
-            text,
-            source_spans,
-            output_spans,
-            attention,
-            reading.is_upper,
-            num_given=len(segment.prefix),
-            terms=(yield from _find_terms(segment, text, tokenizer)),
+    return (
+        yield from place(
+            Translated(
+                segment.segment,
+                source,
+                reading.origins,
+                taken_out,
+                segment.segment.elements,
+                found.text,
+                source_spans,
+                output_spans,
+                attention,
+                reading.is_upper,
+                num_given=len(segment.prefix),
+                terms=(yield from _find_terms(segment, found.text, tokenizer)),
+            )
         )
     )
-    return Part(placed.text, hypothesis, placed)
-
-
-def _with_spans(text: str, stand_ins: Sequence[StandIn], is_html: bool, hypothesis: Hypothesis) -> Part | None:
-    """What the model wrote, the spans in place of the names."""
-    starts = find_names(stand_ins, text)
-    if starts is None:
-        return None
-    pieces = [escape(character) if is_html else character for character in text]
-    ends = [start + len(one.name) for start, one in zip(starts, stand_ins, strict=True)]
-    for start, end, one in zip(starts, ends, stand_ins, strict=True):
-        pieces[start:end] = [*[""] * (end - start - 1), one.span.literal]
-    offsets = [0, *accumulate(map(len, pieces))]
-    spans = tuple((offsets[start], offsets[end]) for start, end in zip(starts, ends, strict=True))
-    whole = "".join(pieces)
-    return Part(whole, hypothesis, Placed(whole, offsets, spans))
 
 
 def written_spans(segment: ParsedSegment, output_ids: list[int], tokenizer: Tokenizer) -> Spans:

@@ -65,10 +65,9 @@ class WordAligner:
         source_words = self._words_of_source(segment)
         of_output = np.array(_words_of_output(segment, part, start, output_words, self._tokenizer), int)
         pairs = []
-        for number, (_, span) in enumerate(segment.reading.protected if part.placed else ()):
-            assert part.placed
+        for span, at in part.spans:
             source = self._source_words.at(segment.segment.origins[span.start])
-            output = output_words.at(start + part.placed.spans[number][0])
+            output = output_words.at(start + at)
             if span.end > span.start and _NONE not in (source, output):
                 pairs.append((source, output))
         ids = part.hypothesis.output_ids
@@ -107,5 +106,5 @@ def _words_of_output(
     words = []
     for first, end in written_spans(segment, part.hypothesis.output_ids, tokenizer):
         last = max(end - 1, first)
-        words.append(output_words.at(start + (part.placed.offsets[last] if part.placed else last)))
+        words.append(output_words.at(start + (part.offsets[last] if part.offsets else last)))
     return words
