@@ -26,7 +26,14 @@ from torch.multiprocessing.spawn import ProcessException
 from tqdm import tqdm
 
 from models.batches import Batch, Pair, encode_pairs, epoch_batches, epoch_passes
-from models.checkpoint import CheckpointError, average_weights, build_model, load_weights, save_weights
+from models.checkpoint import (
+    CheckpointError,
+    average_weights,
+    build_model,
+    load_weights,
+    save_model,
+    save_weights,
+)
 from models.config import Config, ConfigError, TrainingConfig, load_config
 from models.corpora import Corpus, CorpusError, data_folder, read_corpus
 from models.greedy import greedy_decode, translate
@@ -305,7 +312,7 @@ class Training:
             load_weights(self.model, self.folder.snapshot(self.progress.best_step))
             scores = self.validation_bleu()
         if self.team.leads:
-            save_weights(self.model.state_dict(), self.folder.model)
+            save_model(self.model.state_dict(), self.folder.path)
             print(f"finished: {self.folder.model}, validation BLEU {scores}")
 
 
