@@ -75,7 +75,7 @@ release: $(VENV)/everything ## make the shipped checkpoints of the finished trai
 
 export: $(VENV)/everything ## make the shipped bundles from the shipped checkpoints
 	$(foreach name,$(ARCHITECTURES),$(BIN)/python -m export checkpoints/$(name) \
-		model_repository/$(subst _,-,$(name))-en-fr/1 &&) true
+		model_repository/$(subst _,-,$(name))-en-fr/1 --replace &&) true
 
 evaluate: $(VENV)/everything ## score every model on every test set, as a running server translates
 	$(BIN)/python -m models.evaluate $(foreach name,$(ARCHITECTURES),\

@@ -12,6 +12,7 @@ import dataclasses
 import shutil
 import signal
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -64,7 +65,7 @@ class ExportOptions:
     """Export a model that translates next to nothing, or far worse than its training recorded."""
 
 
-def main() -> None:
+def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m export", description="Export a checkpoint to a bundle.")
     parser.add_argument("checkpoint", type=Path, help="a finished model's folder, e.g. checkpoints/transformer")
     parser.add_argument("bundle", type=Path, help="<model repository>/<model name>/<version>")
@@ -77,7 +78,7 @@ def main() -> None:
         action="store_true",
         help="export a model that has just begun, or is far worse than its training recorded",
     )
-    arguments = parser.parse_args()
+    arguments = parser.parse_args(argv)
     bundle: Path = arguments.bundle.resolve()
     if not bundle.name.isdecimal():
         parser.error(f"bundle: <model repository>/<model name>/<version number> expected, got {arguments.bundle}")
@@ -115,12 +116,12 @@ def export(checkpoint: Path, bundle: Path, options: ExportOptions) -> None:
     manifest = describe_bundle(bundle, checkpoint, config, model, tokenizer.get_piece_size(), options.precision)
     if not options.replace:
         check_place(bundle, manifest)
+    validation = read_validation_for(options, config)
     with new_bundle(bundle) as folder:
         export_encoder(model, folder / ENCODER)
         export_step(model, folder / STEP)
         shutil.copyfile(checkpoint / CHECKPOINT_TOKENIZER, folder / TOKENIZER)
         check_parity(model, folder, tokenizer.get_piece_size())
-        validation = read_validation_for(options, config)
         full = validation_bleu(model, folder, tokenizer, validation)
         if full and not options.allow_low_bleu:
             check_bleu(full, recorded_bleu(checkpoint))
