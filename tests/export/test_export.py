@@ -116,7 +116,7 @@ def test_another_model_s_bundle_is_replaced_by_a_flag(
     workplace: Workplace, bundle: Path, without_data: ExportOptions
 ) -> None:
     write_manifest(bundle, dataclasses.replace(read_bundle(bundle).manifest, architecture="lstm"))
-    with pytest.raises(ExportError, match="architecture lstm is there, lstm_attention would replace it.* --replace"):
+    with pytest.raises(ExportError, match=r"architecture lstm is there, lstm_attention would replace it.* --replace"):
         export(workplace.run, bundle, without_data)
     assert read_bundle(bundle).manifest.architecture == "lstm"
     export(workplace.run, bundle, dataclasses.replace(without_data, replace=True))
