@@ -123,6 +123,8 @@ def export(checkpoint: Path, bundle: Path, options: ExportOptions) -> None:
         shutil.copyfile(checkpoint / CHECKPOINT_TOKENIZER, folder / TOKENIZER)
         check_parity(model, folder, tokenizer.get_piece_size())
         full = validation_bleu(model, folder, tokenizer, validation)
+        for corpus, score in full.items():
+            print(f"{corpus}/val: BLEU {score:.2f} at fp32")
         if full and not options.allow_low_bleu:
             check_bleu(full, recorded_bleu(checkpoint))
         if options.precision == "int8":

@@ -97,8 +97,8 @@ def quantize_and_check(
     quantize(folder / ENCODER, calibration.encoder, calibration.cache_scales)
     quantize(folder / STEP, calibration.step, calibration.cache_scales)
     quantized = validation_bleu(model, folder, tokenizer, validation)
-    for corpus, score in full.items():
-        print(f"{corpus}/val: BLEU {score:.2f} at fp32, {quantized[corpus]:.2f} at int8")
+    for corpus, score in quantized.items():
+        print(f"{corpus}/val: BLEU {score:.2f} at int8")
     lost = {corpus: score - quantized[corpus] for corpus, score in full.items()}
     problems = [f"{loss:.2f} BLEU on {corpus}" for corpus, loss in lost.items() if loss > MAX_BLEU_LOSS]
     if problems:

@@ -259,13 +259,13 @@ def test_nothing_is_traced_before_the_declaration_is_checked(
 
 
 @pytest.mark.filterwarnings("ignore")
-def test_a_branch_on_a_value_is_refused_with_its_line_and_where_to_read() -> None:
+def test_a_branch_on_a_value_is_refused_with_its_line_and_where_to_read(tmp_path: Path) -> None:
     def change(state: State) -> None:
         if state["hidden"].max() > 0:
             state["cell"] = state["cell"] + 1
 
     with pytest.raises(ExportError) as raised:
-        export_step(small(changed_step=change), Path("step.onnx"))
+        export_step(small(changed_step=change), tmp_path / "step.onnx")
     message = str(raised.value)
     assert message.startswith("step.onnx cannot be traced: ")
     assert 'if state["hidden"].max() > 0:' in message
@@ -274,7 +274,7 @@ def test_a_branch_on_a_value_is_refused_with_its_line_and_where_to_read() -> Non
     assert "\n" not in message
 
 
-def test_a_loop_over_positions_that_fixes_the_length_of_sources_is_refused() -> None:
+def test_a_loop_over_positions_that_fixes_the_length_of_sources_is_refused(tmp_path: Path) -> None:
     def change(state: State) -> None:
         for position in range(state["keys"].shape[2]):
             state["hidden"] = state["hidden"] + state["keys"][:, 0, position]
@@ -282,4 +282,4 @@ def test_a_loop_over_positions_that_fixes_the_length_of_sources_is_refused() -> 
     with pytest.raises(
         ExportError, match=r"encoder\.onnx computes the size of .* \(source_ids: source = 5\): a Python"
     ):
-        export_encoder(small(changed_encode=change), Path("encoder.onnx"))
+        export_encoder(small(changed_encode=change), tmp_path / "encoder.onnx")
