@@ -78,7 +78,7 @@ release: $(VENV)/everything ## make the shipped checkpoints of the finished trai
 	$(foreach name,$(MODELS),$(BIN)/python -m models.release runs/$(name) checkpoints/$(name) &&) true
 
 export: $(VENV)/everything ## make the shipped bundles from the shipped checkpoints
-	$(foreach name,$(MODELS),$(BIN)/python -m export checkpoints/$(name) model_repository/$(name)/1 &&) true
+	$(foreach name,$(MODELS),$(BIN)/python -m export checkpoints/$(name) model_repository/$(name)/1 --replace &&) true
 
 evaluate: $(VENV)/everything ## score every model on every test set, as a running server translates
 	$(BIN)/python -m models.evaluate $(foreach name,$(MODELS),\

@@ -62,7 +62,7 @@ def opus_size_paths(folder: Path) -> OpusSize:
 def _exported(repository: Path, *flags: str) -> Path:
     bundle = repository / "transformer-en-fr" / "1"
     if not _is_fresh(bundle / "model.json"):
-        _run("export", "checkpoints/transformer-en-fr", str(bundle), "--precision", "fp32", *flags)
+        _run("export", "checkpoints/transformer-en-fr", str(bundle), "--precision", "fp32", "--replace", *flags)
     return repository
 
 

@@ -20,9 +20,9 @@ from bench.ctranslate2_system import CTranslate2
 from bench.made import OPUS_SIZE, opus_size_paths
 from bench.plan import TEST_SETS
 from bench.widened import widen
-from export.__main__ import MAX_OUTPUT_TOKENS, MAX_SOURCE_TOKENS, alignment_spec, state_specs
 from export.calibrate import calibrate
 from export.graphs import export_encoder, export_step
+from export.manifest import MAX_OUTPUT_TOKENS, MAX_SOURCE_TOKENS, alignment_spec, state_specs
 from export.parity import TOLERANCE, largest_difference
 from export.quantize import quantize
 from export.session import GraphSession

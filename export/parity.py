@@ -1,18 +1,32 @@
 """Whether the graphs compute what the model computes, step by step."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import torch
 
+from export.errors import ExportError
 from export.session import GraphSession
 from models.data.batches import pad_sources
 from models.greedy import max_output
-from models.seq2seq import BOS, Seq2SeqModel
+from models.seq2seq import BOS, EOS, PAD, UNKNOWN, Seq2SeqModel
+from server.bundle.manifest import ENCODER, STEP
 
 TOLERANCE = 1e-4
 """Largest difference of a log-probability that passes, in nats, at fp32: room for another order of summation, no
 more."""
+
+
+def check_parity(model: Seq2SeqModel, folder: Path, vocabulary_size: int) -> None:
+    """Raises ExportError unless the fp32 graphs agree with PyTorch on sources of several lengths."""
+    generator = np.random.default_rng(0)
+    first = max(PAD, UNKNOWN, BOS, EOS) + 1
+    sources = [[*generator.integers(first, vocabulary_size, length).tolist(), EOS] for length in (1, 4, 9, 30, 128)]
+    difference = largest_difference(model, GraphSession(folder / ENCODER, folder / STEP, model.state), sources)
+    print(f"fp32: largest difference of a log-probability between PyTorch and ONNX Runtime: {difference:.1e} nats")
+    if not difference <= TOLERANCE:
+        raise ExportError(f"PyTorch and ONNX Runtime differ by {difference:.3g} nats, at most {TOLERANCE} is allowed")
 
 
 @torch.inference_mode()

@@ -6,7 +6,6 @@ The card's figures are read from the run, and measured on the test sets.
 """
 
 import argparse
-import json
 import shutil
 import sys
 import tempfile
@@ -15,7 +14,7 @@ from typing import Any
 
 import torch
 
-from models.checkpoint import CheckpointError, load_checkpoint, save_weights
+from models.checkpoint import CheckpointError, load_checkpoint, read_metrics, save_model
 from models.config import Config, ConfigError
 from models.data.corpora import CorpusError, data_folder, read_tests
 from models.data.training_text import sources_of
@@ -79,7 +78,7 @@ def release(run: Path, checkpoint: Path, data: Path) -> None:
         for pattern in ("config*.toml", "tokenizer.model", "metrics.jsonl", "curves.png"):
             for path in run.glob(pattern):
                 shutil.copyfile(path, folder / path.name)
-        save_weights(model.state_dict(), folder / "model.safetensors", torch.float16)
+        save_model(model.state_dict(), folder, torch.float16)
         _, translator = open_system(str(folder))
         quality = markdown(evaluate({checkpoint.name: translator}, tests, config.data.target_language))
         facts = {
@@ -95,7 +94,7 @@ def release(run: Path, checkpoint: Path, data: Path) -> None:
 
 
 def model_card(folder: Path, config: Config, facts: dict[str, Any]) -> str:
-    last = json.loads((folder / "metrics.jsonl").read_text(encoding="utf-8").splitlines()[-1])
+    last = read_metrics(folder)[-1]
     phases = sorted(folder.glob("config.until-*.toml"), key=lambda path: int(path.stem.rpartition("-")[2]))
     recipe = ", ".join(f"`{path.name}`" for path in (*phases, folder / "config.toml"))
     return CARD.format(

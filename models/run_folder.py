@@ -1,6 +1,7 @@
 """The folder of a training: what it writes there, and what it resumes from.
 
 config.toml  tokenizer.model  model.safetensors      the finished model, which `models.checkpoint` loads
+SHA256SUMS                                           of these three, when the model is finished
 config.until-<step>.toml                             where the run was gone on with by another recipe: the one before
 metrics.jsonl  curves.png                            how it was trained
 resume.pt  snapshots/<step>.safetensors              where training goes on; a release does not have them
@@ -13,7 +14,7 @@ from typing import Any, TextIO
 
 import torch
 
-from models.checkpoint import CheckpointError
+from models.checkpoint import CHECKSUMS, CheckpointError
 from models.config import Config, load_config
 from models.curves import plot_curves
 
@@ -57,6 +58,8 @@ class RunFolder:
         phase = self.path / f"config.until-{step}.toml"
         if step and own.exists() and own.read_bytes() != text and not phase.exists():  # else `own` was never trained by
             own.rename(phase)
+        if not own.exists() or own.read_bytes() != text:
+            (self.path / CHECKSUMS).unlink(missing_ok=True)  # of a model that was finished with the earlier recipe
         own.write_bytes(text)
         (self.path / "tokenizer.model").write_bytes(tokenizer.read_bytes())
 

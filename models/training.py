@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from sentencepiece import SentencePieceProcessor
 from tqdm import tqdm
 
-from models.checkpoint import CheckpointError, average_weights, build_model, load_weights, save_weights
+from models.checkpoint import CheckpointError, average_weights, build_model, load_weights, save_model, save_weights
 from models.config import Config, TrainingConfig, load_config
 from models.data.batches import Batch
 from models.data.chunks import read_ahead
@@ -259,7 +259,7 @@ class Training:
             load_weights(self.model, self.folder.snapshot(self.progress.best_step))
             scores = self.validation_bleu()
         if self.team.leads:
-            save_weights(self.model.state_dict(), self.folder.model)
+            save_model(self.model.state_dict(), self.folder.path)
             print(f"finished: {self.folder.model}, validation BLEU {scores}")
 
 

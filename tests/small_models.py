@@ -11,9 +11,9 @@ import torch
 from sentencepiece import SentencePieceProcessor
 from torch import nn
 
-from export.__main__ import alignment_spec, state_specs
 from export.calibrate import calibrate
 from export.graphs import export_encoder, export_step
+from export.manifest import alignment_spec, state_specs
 from export.quantize import quantize
 from export.shortlist import build_shortlist, split_output
 from models.data.augment import SPAN_CHARACTERS

@@ -159,7 +159,10 @@ def read_distilled(path: Path) -> dict[str, str]:
 
 
 def read_validation(data: Path, direction: Direction) -> dict[str, Corpus]:
-    """The validation parts of the corpora that are there, and, by domain, what is kept of those that have none."""
+    """The validation parts of the corpora that are there, and, by domain, what is kept of those that have none.
+
+    Raises CorpusError where there is none at all, or one is damaged.
+    """
     sets: dict[str, Corpus] = {}
     for name, source in all_sources().items():
         if not (data / source.folder).is_dir():
@@ -175,4 +178,10 @@ def read_validation(data: Path, direction: Direction) -> dict[str, Corpus]:
                     kept.sources.append(every.sources[row])
                     kept.targets.append(every.targets[row])
                     kept.references.append(every.references[row])
-    return {name: corpus for name, corpus in sets.items() if corpus.sources}
+    sets = {name: corpus for name, corpus in sets.items() if corpus.sources}
+    if not sets:
+        raise CorpusError(
+            f"every validation set is missing in {data}: give the corpora's folder with --data or SEQ2SERVE_DATA, "
+            "or download them with: python -m models.download"
+        )
+    return sets

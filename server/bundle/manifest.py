@@ -1,6 +1,6 @@
 """The bundle: the contract between export and server, one folder a model version.
 
-    model_repository/<model>/<version>/model.json  encoder.onnx  step.onnx  tokenizer.model
+    model_repository/<model>/<version>/model.json  encoder.onnx  step.onnx  tokenizer.model  model.json.sha256
 
 `encoder.onnx`: source_ids int64 [batch, source], source_lengths int64 [batch] -> the constant state, and the first
 value of the replaced state, by name.
@@ -12,11 +12,16 @@ came in, written in place, and has to be bound to it.
 A bundle with a shortlist has three files more, and `step.onnx` has one output more: features uint8 [rows, features],
 what the last product is made from. `features.onnx` is `step.onnx` without log_probs; `output.onnx` makes them for a
 part of the vocabulary (`export/shortlist.py` gives its inputs); `server/bundle/shortlist.py` specifies `shortlist.npz`.
+
+`model.json` has the SHA-256 of every other file, and `model.json.sha256` has that of `model.json`, as `sha256sum`
+writes it: a manifest that was edited is refused until `sha256sum model.json > model.json.sha256` says that the edit is
+meant.
 """
 
 import dataclasses
 import hashlib
 import json
+import shlex
 import typing
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +32,7 @@ from server.bundle.span_pieces import is_reserved
 
 FORMAT_VERSION = 3
 MANIFEST = "model.json"
+MANIFEST_SEAL = "model.json.sha256"
 ENCODER = "encoder.onnx"
 STEP = "step.onnx"
 TOKENIZER = "tokenizer.model"
@@ -146,16 +152,9 @@ class Bundle:
 
 
 def read_bundle(folder: Path) -> Bundle:
-    """Read and check a bundle. Raises BundleError for a damaged file, an unknown format, or a field that is wrong."""
-    path = folder / MANIFEST
-    try:
-        fields = json.loads(path.read_text(encoding="utf-8"))
-        if isinstance(fields, dict) and fields.get("format_version") != FORMAT_VERSION:
-            raise ValueError(f"format_version: {FORMAT_VERSION} expected, got {fields.get('format_version')!r}")
-        manifest: Manifest = _parse(Manifest, fields, "")
-        _check(manifest)
-    except (OSError, ValueError) as error:  # JSON's and Unicode's errors are ValueErrors
-        raise BundleError(f"{path}: {error}") from error
+    """Read and check a bundle. Raises BundleError for a damaged or edited file, an unknown format, or a field that is
+    wrong."""
+    manifest = read_manifest(folder)
     for name in _files(manifest):
         try:
             actual = file_sha256(folder / name)
@@ -166,11 +165,51 @@ def read_bundle(folder: Path) -> Bundle:
     return Bundle(folder, manifest)
 
 
+def read_manifest(folder: Path) -> Manifest:
+    """Read and check a bundle's `model.json`, without a look at the other files. Raises BundleError."""
+    path = folder / MANIFEST
+    try:
+        content = path.read_bytes()
+        fields = json.loads(content.decode("utf-8"))
+        if isinstance(fields, dict) and fields.get("format_version") != FORMAT_VERSION:
+            raise ValueError(f"format_version: {FORMAT_VERSION} expected, got {fields.get('format_version')!r}")
+        _check_seal(folder, content)
+        manifest: Manifest = _parse(Manifest, fields, "")
+        _check(manifest)
+    except FileNotFoundError as error:
+        raise BundleError(
+            f"{path}: {error.strerror}: no finished bundle is in this folder; export it again, or remove the folder"
+        ) from error
+    except (OSError, ValueError) as error:  # JSON's and Unicode's errors are ValueErrors
+        raise BundleError(f"{path}: {error}") from error
+    return manifest
+
+
 def write_manifest(folder: Path, manifest: Manifest) -> None:
-    """Write `model.json` beside the finished files, with the SHA-256 of each."""
+    """Write `model.json` beside the finished files, with the SHA-256 of each, and its own beside it."""
     hashes = {name: file_sha256(folder / name) for name in _files(manifest)}
     fields = dataclasses.asdict(dataclasses.replace(manifest, sha256=hashes))
     (folder / MANIFEST).write_text(json.dumps(fields, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    seal_manifest(folder)
+
+
+def seal_manifest(folder: Path) -> None:
+    """Write `model.json.sha256`, as `sha256sum model.json` does: `model.json` is then what it is meant to be."""
+    (folder / MANIFEST_SEAL).write_text(f"{file_sha256(folder / MANIFEST)}  {MANIFEST}\n", encoding="utf-8")
+
+
+def _check_seal(folder: Path, content: bytes) -> None:
+    """Raises ValueError where `content`, that of `model.json`, is not what `model.json.sha256` was written for."""
+    actual = hashlib.sha256(content).hexdigest()
+    try:
+        sealed = " ".join((folder / MANIFEST_SEAL).read_text(encoding="utf-8").split()[:1])
+        problem = f"{MANIFEST_SEAL} says {sealed!r}: it was changed after it was written"
+    except FileNotFoundError:
+        sealed = ""
+        problem = f"there is no {MANIFEST_SEAL} to say whether it was changed"
+    if sealed.lower() != actual:
+        accept = f"(cd {shlex.quote(str(folder))} && sha256sum {MANIFEST} > {MANIFEST_SEAL})"
+        raise ValueError(f"SHA-256 is {actual}, {problem}; if all in it is meant, accept it with: {accept}")
 
 
 def _files(manifest: Manifest) -> list[str]:

@@ -1,5 +1,8 @@
 import dataclasses
 import json
+import shutil
+import subprocess
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -8,15 +11,20 @@ import pytest
 from server.bundle.manifest import (
     ENCODER,
     MANIFEST,
+    MANIFEST_SEAL,
     STEP,
     TOKENIZER,
     Bundle,
     BundleError,
     Quality,
     read_bundle,
+    read_manifest,
+    seal_manifest,
     write_manifest,
 )
 from tests.fakes import MANIFEST as FAKE_MANIFEST
+
+SHIPPED = Path(__file__).parents[2] / "model_repository"
 
 
 @pytest.fixture
@@ -30,9 +38,10 @@ def folder(tmp_path: Path) -> Path:
 
 
 def change(folder: Path, **fields: Any) -> None:
-    """Write fields over those of the manifest."""
+    """Write fields over those of the manifest, deliberately."""
     path = folder / MANIFEST
     path.write_text(json.dumps(json.loads(path.read_text()) | fields))
+    seal_manifest(folder)
 
 
 def test_what_is_written_is_read(folder: Path) -> None:
@@ -62,6 +71,83 @@ def test_a_file_that_is_missing_is_refused_by_name(folder: Path, name: str) -> N
     (folder / name).unlink()
     with pytest.raises(BundleError, match=rf"{name}: .*No such file"):
         read_bundle(folder)
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        lambda text: text.replace('"max_output_tokens": ', '"max_output_tokens": 1'),
+        lambda text: text.replace("33.5", "43.5"),
+        lambda text: text.replace('"seed": "1"', '"seed": "2"'),
+        lambda text: text + " ",
+        lambda text: text.replace("  ", "\t"),
+    ],
+)
+def test_a_manifest_that_was_edited_is_refused(folder: Path, edit: Callable[[str], str]) -> None:
+    path = folder / MANIFEST
+    text = path.read_text()
+    assert edit(text) != text
+    path.write_text(edit(text))
+    with pytest.raises(
+        BundleError, match=rf"{MANIFEST}: SHA-256 is [0-9a-f]{{64}}, {MANIFEST_SEAL} says '[0-9a-f]{{64}}'"
+    ):
+        read_bundle(folder)
+    with pytest.raises(BundleError, match="it was changed after it was written"):
+        read_manifest(folder)
+
+
+@pytest.mark.skipif(not shutil.which("sha256sum"), reason="coreutils only")
+@pytest.mark.parametrize("sealed", [True, False])
+def test_an_edit_is_accepted_by_the_command_that_the_error_names(folder: Path, sealed: bool) -> None:
+    folder = shutil.copytree(folder, folder / "a model's folder")
+    path = folder / MANIFEST
+    path.write_text(path.read_text().replace("33.5", "43.5"))
+    if not sealed:
+        (folder / MANIFEST_SEAL).unlink()
+    with pytest.raises(BundleError) as raised:
+        read_bundle(folder)
+    assert ("was changed after" if sealed else f"there is no {MANIFEST_SEAL}") in str(raised.value)
+    assert "\n" not in str(raised.value)
+    subprocess.run(str(raised.value).partition("accept it with: ")[2], shell=True, check=True)
+    assert read_bundle(folder).manifest.quality[0].value == 43.5
+
+
+@pytest.mark.skipif(not shutil.which("sha256sum"), reason="coreutils only")
+def test_the_seal_is_what_sha256sum_writes(folder: Path) -> None:
+    written = subprocess.run(["sha256sum", MANIFEST], cwd=folder, capture_output=True, check=True).stdout
+    assert (folder / MANIFEST_SEAL).read_bytes() == written
+
+
+@pytest.mark.parametrize("seal", [b"", b"\n", b"0" * 64, b"\xff\xfe", b"model.json"])
+def test_a_damaged_seal_is_refused(folder: Path, seal: bytes) -> None:
+    (folder / MANIFEST_SEAL).write_bytes(seal)
+    with pytest.raises(BundleError, match=MANIFEST):
+        read_bundle(folder)
+
+
+def test_a_format_of_another_version_is_named_though_the_seal_is_broken(folder: Path) -> None:
+    path = folder / MANIFEST
+    path.write_text(path.read_text().replace('"format_version": 3', '"format_version": 4'))
+    with pytest.raises(BundleError, match="format_version: 3 expected, got 4"):
+        read_bundle(folder)
+
+
+def test_the_manifest_alone_can_be_read_where_a_graph_is_damaged(folder: Path) -> None:
+    (folder / STEP).write_bytes(b"something else")
+    assert read_manifest(folder).name == FAKE_MANIFEST.name
+
+
+def test_an_empty_folder_is_told_to_be_an_unfinished_bundle(tmp_path: Path) -> None:
+    with pytest.raises(
+        BundleError, match=r"no finished bundle is in this folder; export it again, or remove the folder"
+    ):
+        read_bundle(tmp_path)
+
+
+@pytest.mark.parametrize("name", sorted(path.parent.parent.name for path in SHIPPED.glob("*/*/model.json")))
+def test_what_is_shipped_is_sealed(name: str) -> None:
+    for version in (SHIPPED / name).glob("[0-9]*"):
+        read_bundle(version)
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "3", "null", "\N{LATIN SMALL LETTER E WITH ACUTE}"])
@@ -113,6 +199,7 @@ def test_unknown_and_missing_fields_are_all_named(folder: Path) -> None:
     fields = json.loads(path.read_text())
     del fields["precision"]
     path.write_text(json.dumps(fields | {"colour": "red"}))
+    seal_manifest(folder)
     with pytest.raises(BundleError, match="colour, precision"):
         read_bundle(folder)
 

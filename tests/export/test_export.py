@@ -1,8 +1,8 @@
 """`python -m export` from a trained checkpoint: what it writes, and what it refuses to write."""
 
+import dataclasses
 import math
 import shutil
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +12,18 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from export import quantize
-from export.__main__ import ExportError, check_parity, commit, export, main, quantize_and_check
+from export.__main__ import ExportOptions, export, main, read_validation_for
+from export.errors import ExportError
 from export.graphs import export_encoder, export_step
-from models.checkpoint import load_checkpoint
+from export.manifest import WEIGHTS_SHA256, commit
+from export.parity import check_parity
+from export.quality import quantize_and_check, validation_bleu
+from models.checkpoint import CHECKSUMS, CheckpointError, file_sha256, load_checkpoint
 from models.data.corpora import CorpusError
-from server.bundle.manifest import ENCODER, STEP, read_bundle
-from tests.models.test_train import Workplace
+from models.data.training_text import read_validation
+from models.tokenizer import train_tokenizer
+from server.bundle.manifest import ENCODER, STEP, read_bundle, write_manifest
+from tests.models.test_train import PAIRS, Workplace
 
 
 @pytest.fixture(scope="module")
@@ -29,51 +35,150 @@ def workplace(tmp_path_factory: pytest.TempPathFactory) -> Workplace:
     return workplace
 
 
-def test_an_fp32_bundle_needs_no_corpus(workplace: Workplace, tmp_path: Path) -> None:
-    config, model, tokenizer = load_checkpoint(workplace.run)
-    folder = tmp_path / "tiny-en-fr" / "3"
-    export(workplace.run, config, model, tokenizer, folder, "fp32", tmp_path / "nothing")
-    manifest = read_bundle(folder).manifest
-    assert (manifest.name, manifest.version, manifest.precision) == ("tiny-en-fr", "3", "fp32")
+@pytest.fixture(scope="module")
+def exported(workplace: Workplace) -> Path:
+    """A bundle of that model, exported where there is no corpus."""
+    folder = workplace.folder / "exported" / "tiny-en-fr" / "1"
+    export(workplace.run, folder, ExportOptions(data=workplace.folder / "nothing", precision="fp32"))
+    return folder
+
+
+@pytest.fixture
+def bundle(exported: Path, tmp_path: Path) -> Path:
+    """A copy that may be changed."""
+    return shutil.copytree(exported, tmp_path / "tiny-en-fr" / "1")
+
+
+@pytest.fixture
+def checkpoint(workplace: Workplace, tmp_path: Path) -> Path:
+    """A copy that may be damaged; as from before there were checksums."""
+    folder = tmp_path / "checkpoint"
+    shutil.copytree(workplace.run, folder)
+    (folder / CHECKSUMS).unlink()
+    return folder
+
+
+@pytest.fixture
+def without_data(tmp_path: Path) -> ExportOptions:
+    return ExportOptions(data=tmp_path / "nothing", precision="fp32")
+
+
+@pytest.fixture
+def with_data(workplace: Workplace) -> ExportOptions:
+    return ExportOptions(data=workplace.folder / "data", precision="fp32")
+
+
+def test_an_fp32_bundle_needs_no_corpus(workplace: Workplace, exported: Path) -> None:
+    _, model, _ = load_checkpoint(workplace.run)
+    manifest = read_bundle(exported).manifest
+    assert (manifest.name, manifest.version, manifest.precision) == ("tiny-en-fr", "1", "fp32")
     assert [spec.name for spec in manifest.state] == [tensor.name for tensor in model.state]
-    assert {"corpora", "licences", "recipe", "seed", "training", "commit"} <= manifest.provenance.keys()
+    assert {"mix", "licences", "recipe", "seed", "training", "commit"} <= manifest.provenance.keys()
+    assert manifest.provenance[WEIGHTS_SHA256] == file_sha256(workplace.run / "model.safetensors")
 
 
-def test_int8_without_validation_text_is_refused_and_leaves_nothing(workplace: Workplace, tmp_path: Path) -> None:
-    config, model, tokenizer = load_checkpoint(workplace.run)
+def test_an_fp32_export_without_validation_text_says_that_nobody_has_looked(
+    workplace: Workplace, without_data: ExportOptions, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config, _, _ = load_checkpoint(workplace.run)
+    assert read_validation_for(without_data, config) == {}
+    assert "warning: nobody has looked whether the graphs translate well: " in capsys.readouterr().err
+
+
+def test_int8_without_validation_text_is_refused_and_leaves_nothing(
+    workplace: Workplace, tmp_path: Path, without_data: ExportOptions
+) -> None:
+    folder = tmp_path / "model_repository" / "tiny-en-fr" / "1"
     with pytest.raises(CorpusError, match="is missing"):
-        export(workplace.run, config, model, tokenizer, tmp_path / "tiny-en-fr" / "1", "int8", tmp_path / "nothing")
-    assert list((tmp_path / "tiny-en-fr").iterdir()) == []
+        export(workplace.run, folder, dataclasses.replace(without_data, precision="int8"))
+    assert list(tmp_path.iterdir()) == []
 
 
-def test_a_failed_export_keeps_the_earlier_bundle(workplace: Workplace, tmp_path: Path) -> None:
-    config, model, tokenizer = load_checkpoint(workplace.run)
-    folder = tmp_path / "tiny-en-fr" / "3"
-    export(workplace.run, config, model, tokenizer, folder, "fp32", tmp_path / "nothing")
-    before = read_bundle(folder).manifest
+def test_the_same_model_is_exported_over_its_own_bundle(
+    workplace: Workplace, bundle: Path, with_data: ExportOptions
+) -> None:
+    write_manifest(bundle, dataclasses.replace(read_bundle(bundle).manifest, precision="int8", max_output_tokens=7))
+    export(workplace.run, bundle, with_data)
+    assert read_bundle(bundle).manifest.max_output_tokens == 256
+    assert [path.name for path in bundle.parent.iterdir()] == ["1"], "replaced, and nothing left beside it"
+
+
+def test_a_failed_export_keeps_the_earlier_bundle(
+    workplace: Workplace, bundle: Path, without_data: ExportOptions
+) -> None:
+    before = read_bundle(bundle).manifest
     with pytest.raises(CorpusError):
-        export(workplace.run, config, model, tokenizer, folder, "int8", tmp_path / "nothing")
-    assert read_bundle(folder).manifest == before
-    export(workplace.run, config, model, tokenizer, folder, "fp32", tmp_path / "nothing")
-    assert [path.name for path in folder.parent.iterdir()] == ["3"], "replaced, and nothing left beside it"
+        export(workplace.run, bundle, dataclasses.replace(without_data, precision="int8"))
+    assert read_bundle(bundle).manifest == before
+    assert [path.name for path in bundle.parent.iterdir()] == ["1"]
+
+
+def test_another_model_s_bundle_is_replaced_by_a_flag(
+    workplace: Workplace, bundle: Path, without_data: ExportOptions
+) -> None:
+    write_manifest(bundle, dataclasses.replace(read_bundle(bundle).manifest, architecture="lstm"))
+    with pytest.raises(ExportError, match=r"architecture lstm is there, lstm_attention would replace it.* --replace"):
+        export(workplace.run, bundle, without_data)
+    assert read_bundle(bundle).manifest.architecture == "lstm"
+    export(workplace.run, bundle, dataclasses.replace(without_data, replace=True))
+    assert read_bundle(bundle).manifest.architecture == "lstm_attention"
+
+
+def test_a_wrong_tokenizer_of_the_same_size_is_refused_and_leaves_nothing(
+    checkpoint: Path, tmp_path: Path, with_data: ExportOptions
+) -> None:
+    backwards = [sentence[::-1] for pair in PAIRS for sentence in pair]
+    train_tokenizer(backwards, checkpoint / "tokenizer.model", 60)
+    with pytest.raises(ExportError, match=r"far below what training recorded \(tatoeba/val: \d+\.\d\d, metrics\.jsonl"):
+        export(checkpoint, tmp_path / "model_repository" / "tiny-en-fr" / "1", with_data)
+    assert list(tmp_path.iterdir()) == [checkpoint]
+
+
+def test_weights_that_were_damaged_are_refused(checkpoint: Path, tmp_path: Path, with_data: ExportOptions) -> None:
+    """As a byte does that says how large a number is, where no checksums tell."""
+    weights = load_file(checkpoint / "model.safetensors")
+    weights["combine.weight"].view(-1)[::7] *= 1e6
+    save_file(weights, checkpoint / "model.safetensors")
+    with pytest.raises(ExportError, match=r"far below what training recorded .* damaged"):
+        export(checkpoint, tmp_path / "tiny-en-fr" / "1", with_data)
+
+
+def test_a_changed_byte_is_refused_by_the_checksums(workplace: Workplace, tmp_path: Path) -> None:
+    spoilt, bundle = tmp_path / "spoilt", tmp_path / "repository" / "tiny-en-fr" / "1"
+    shutil.copytree(workplace.run, spoilt)
+    content = bytearray((spoilt / "model.safetensors").read_bytes())
+    content[-3] ^= 1
+    (spoilt / "model.safetensors").write_bytes(content)
+    with pytest.raises(CheckpointError, match=r"model\.safetensors: SHA-256 is"):
+        export(spoilt, bundle, ExportOptions(data=workplace.folder / "data", allow_low_bleu=True))
+    assert not bundle.parent.parent.exists()
+
+
+def test_a_model_that_has_just_begun_is_exported_by_a_flag(
+    checkpoint: Path, tmp_path: Path, with_data: ExportOptions
+) -> None:
+    weights = {name: torch.zeros_like(tensor) for name, tensor in load_file(checkpoint / "model.safetensors").items()}
+    save_file(weights, checkpoint / "model.safetensors")
+    folder = tmp_path / "tiny-en-fr" / "1"
+    main([str(checkpoint), str(folder), "--data", str(with_data.data), "--precision", "fp32", "--allow-low-bleu"])
+    assert read_bundle(folder)
 
 
 @pytest.mark.parametrize(
-    ("bundle", "problem"),
+    ("path", "problem"),
     [
         ("tiny-en-fr", "<model repository>/<model name>/<version number> expected, got"),
         ("tiny-en-fr/2", "exists, and is no bundle that could be replaced"),
     ],
 )
 def test_a_folder_that_is_no_bundle_is_never_replaced(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], bundle: str, problem: str
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], path: str, problem: str
 ) -> None:
     kept = tmp_path / "tiny-en-fr" / "2" / "kept"
     kept.parent.mkdir(parents=True)
     kept.write_text("of value")
-    monkeypatch.setattr(sys, "argv", ["export", str(tmp_path / "no checkpoint"), str(tmp_path / bundle)])
     with pytest.raises(SystemExit):
-        main()
+        main([str(tmp_path / "no checkpoint"), str(tmp_path / path)])
     assert problem in capsys.readouterr().err
     assert kept.read_text() == "of value"
 
@@ -83,13 +188,10 @@ def test_without_git_the_commit_is_unknown(monkeypatch: pytest.MonkeyPatch, tmp_
     assert commit() == "unknown"
 
 
-def test_a_model_that_has_no_cache_cannot_be_exported_without_it(
-    workplace: Workplace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_model_that_has_no_cache_cannot_be_exported_without_it(workplace: Workplace, tmp_path: Path) -> None:
     folder = tmp_path / "tiny-en-fr" / "1"
-    monkeypatch.setattr(sys, "argv", ["export", str(workplace.run), str(folder), "--without-cache"])
     with pytest.raises(SystemExit, match="error: LstmAttention has no cache to leave out"):
-        main()
+        main([str(workplace.run), str(folder), "--without-cache"])
     assert not folder.exists()
 
 
@@ -105,18 +207,16 @@ def test_graphs_of_other_weights_are_refused(workplace: Workplace, tmp_path: Pat
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
 def test_a_checkpoint_whose_weights_are_not_finite_is_refused_in_one_line(
-    workplace: Workplace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, value: float
+    checkpoint: Path, tmp_path: Path, value: float
 ) -> None:
-    spoilt, bundle = tmp_path / "spoilt", tmp_path / "tiny-en-fr" / "1"
-    shutil.copytree(workplace.run, spoilt)
-    weights = load_file(spoilt / "model.safetensors")
+    bundle = tmp_path / "tiny-en-fr" / "1"
+    weights = load_file(checkpoint / "model.safetensors")
     name = next(iter(weights))
     weights[name].view(-1)[-1] = value
-    save_file(weights, spoilt / "model.safetensors")
-    monkeypatch.setattr(sys, "argv", ["export", str(spoilt), str(bundle), "--precision", "fp32"])
+    save_file(weights, checkpoint / "model.safetensors")
     with pytest.raises(SystemExit) as ended:
-        main()
-    assert ended.value.code == f"error: {spoilt / 'model.safetensors'}: weights that are not finite: {name}"
+        main([str(checkpoint), str(bundle), "--precision", "fp32"])
+    assert ended.value.code == f"error: {checkpoint / 'model.safetensors'}: weights that are not finite: {name}"
     assert not bundle.exists()
 
 
@@ -146,7 +246,7 @@ def test_graphs_that_compute_nan_are_refused(
         check_parity(model, tmp_path, tokenizer.get_piece_size())
 
 
-def test_int8_that_loses_too_much_is_refused(
+def test_int8_that_loses_too_much_is_refused_with_a_way_out(
     workplace: Workplace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     config, model, tokenizer = load_checkpoint(workplace.run)
@@ -155,7 +255,11 @@ def test_int8_that_loses_too_much_is_refused(
     export_encoder(model, whole / ENCODER)
     export_step(model, whole / STEP)
     shutil.copytree(whole, coarse)
-    quantize_and_check(model, whole, tokenizer, workplace.folder / "data", config)
+    validation = read_validation(workplace.folder / "data", config.data.direction)
+    full = validation_bleu(model, whole, tokenizer, validation)
+    quantize_and_check(model, whole, tokenizer, validation, full)
     monkeypatch.setattr(quantize, "WEIGHT_LEVELS", 1)  # weights of -1, 0 and 1
-    with pytest.raises(ExportError, match=r"int8 loses .* BLEU on tatoeba, 0.5 is allowed"):
-        quantize_and_check(model, coarse, tokenizer, workplace.folder / "data", config)
+    with pytest.raises(
+        ExportError, match=r"int8 loses .* BLEU on tatoeba, 0.5 is allowed: export it with --precision fp32, .* longer"
+    ):
+        quantize_and_check(model, coarse, tokenizer, validation, full)

@@ -13,7 +13,7 @@ from models.release import release
 from tests.models.test_train import PAIRS, TINY, Workplace
 
 
-def test_a_release_has_weights_recipes_and_a_card(tmp_path: Path) -> None:
+def test_a_release_has_weights_recipes_checksums_and_a_card(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     workplace = Workplace(tmp_path)
     for max_steps in (40, 80):
         with workplace.prepare(max_steps=max_steps, model=TINY) as training:
@@ -37,6 +37,7 @@ def test_a_release_has_weights_recipes_and_a_card(tmp_path: Path) -> None:
     release(workplace.run, checkpoint, workplace.folder / "data")
     assert {path.name for path in checkpoint.iterdir()} == {
         "MODEL_CARD.md",
+        "SHA256SUMS",
         "config.toml",
         "config.until-40.toml",
         "curves.png",
@@ -46,6 +47,7 @@ def test_a_release_has_weights_recipes_and_a_card(tmp_path: Path) -> None:
     }
     assert {tensor.dtype for tensor in load_file(checkpoint / "model.safetensors").values()} == {torch.float16}
     load_checkpoint(checkpoint)
+    assert caplog.records == [], "its checksums are looked at"
     card = (checkpoint / "MODEL_CARD.md").read_text()
     for fact in ("# tiny, en to fr", "| training | 80 steps", "config.until-40.toml", "CC BY 2.0 FR", "tatoeba/test"):
         assert fact in card

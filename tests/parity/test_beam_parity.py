@@ -6,7 +6,7 @@ import itertools
 import numpy as np
 import pytest
 
-from export.__main__ import alignment_spec, state_specs
+from export.manifest import alignment_spec, state_specs
 from models.beam_search import BeamOptions, beam_search
 from models.greedy import max_output
 from models.registry import ARCHITECTURES

@@ -26,5 +26,5 @@ MADE: dict[str, Callable[[], Sequence[tuple[str, str]]]] = {
     "frames": _filled_frames,
     "span_frames": lambda: SPAN_FRAMES,
 }
-"""What a mix may name beside corpora and domains, always the same pairs; those of `span_frames` have `{1}`, `{2}` ... in
+"""What a mix may name beside corpora and domains, always the same pairs; those of `span_frames` have `{1}`, `{2}` in
 place of spans."""
