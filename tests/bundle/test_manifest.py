@@ -168,6 +168,7 @@ def test_a_bundle_without_span_pieces_is_of_a_model_that_carries_no_spans(folder
     fields = json.loads(path.read_text())
     assert fields.pop("span_pieces") == []
     path.write_text(json.dumps(fields))
+    seal_manifest(folder)
     assert read_bundle(folder).manifest.span_pieces == ()
 
 
