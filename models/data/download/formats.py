@@ -10,27 +10,27 @@ from models.data.download.line_files import (
     read_tabs,
 )
 from models.data.download.markdown_files import read_markdown, read_markdown_by_key
-from models.data.download.pair import Reader
+from models.data.download.pair import Format
 from models.data.download.renpy_files import read_renpy
 from models.data.download.stories import read_diabla, read_risawoz, read_stories
 from models.data.download.xml_files import read_docbook, read_laws, read_tmx
 
-FORMATS: dict[str, Reader] = {
-    "lines": read_lines,
-    "tabs": read_tabs,
-    "tatoeba-pivot": read_pivot,
-    "old-testament": read_old_testament,
-    "new-testament": read_new_testament,
-    "po-xml": read_po_with_xml,
-    "po-rst": read_po_with_restructured_text,
-    "fluent": read_fluent,
-    "markdown": read_markdown,
-    "markdown-by-key": read_markdown_by_key,
-    "renpy": read_renpy,
-    "tmx": read_tmx,
-    "laws": read_laws,
-    "docbook": read_docbook,
-    "stories": read_stories,
-    "diabla": read_diabla,
-    "risawoz": read_risawoz,
+FORMATS: dict[str, Format] = {
+    "lines": Format(read_lines, of_blocks=False),
+    "tabs": Format(read_tabs, of_blocks=False),
+    "tatoeba-pivot": Format(read_pivot, of_blocks=False),
+    "old-testament": Format(read_old_testament, of_blocks=False),
+    "new-testament": Format(read_new_testament, of_blocks=False),
+    "po-xml": Format(read_po_with_xml, of_blocks=True),
+    "po-rst": Format(read_po_with_restructured_text, of_blocks=True),
+    "fluent": Format(read_fluent, of_blocks=True),
+    "markdown": Format(read_markdown, of_blocks=True),
+    "markdown-by-key": Format(read_markdown_by_key, of_blocks=True),
+    "renpy": Format(read_renpy, of_blocks=True),
+    "tmx": Format(read_tmx, of_blocks=False),
+    "laws": Format(read_laws, of_blocks=True),
+    "docbook": Format(read_docbook, of_blocks=True),
+    "stories": Format(read_stories, of_blocks=True),
+    "diabla": Format(read_diabla, of_blocks=False),
+    "risawoz": Format(read_risawoz, of_blocks=False),
 }

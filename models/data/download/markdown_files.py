@@ -1,4 +1,4 @@
-"""Sources of paired Markdown documents: blocks of equal kind, in sections under equal headings, and their sentences.
+"""Sources of paired Markdown documents: blocks of equal kind, in sections under equal headings.
 
 A section whose blocks are not the same kinds in the same order is left out: translators add notes and fall behind.
 """
@@ -12,7 +12,7 @@ from typing import NamedTuple
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
-from models.data.download.pair import Pair, split_sentences
+from models.data.download.pair import Pair
 
 _FRONT_MATTER = re.compile(r"\A---\n(.*?)\n---\n", re.DOTALL)
 _KEY = re.compile(r"^translationKey:\s*[\"']?([^\"'\n]+)", re.MULTILINE)
@@ -59,7 +59,7 @@ def _by_key(folder: Path) -> dict[str, str]:
 
 
 def align(english: str, french: str) -> Iterator[Pair]:
-    """Sentences of two documents, section by section; nothing if their headings are not of the same levels."""
+    """Blocks of two documents, section by section; nothing if their headings are not of the same levels."""
     sections = [_sections(_blocks(document)) for document in (english, french)]
     headings = [[section[0].kind for section in side[1:]] for side in sections]
     if headings[0] != headings[1]:
@@ -68,7 +68,7 @@ def align(english: str, french: str) -> Iterator[Pair]:
         if [block.kind for block in ours] == [block.kind for block in theirs]:
             for block, other in zip(ours, theirs, strict=True):
                 if block.text and other.text:
-                    yield from split_sentences(Pair(block.text, other.text))
+                    yield Pair(block.text, other.text)
 
 
 def _sections(blocks: list[Block]) -> list[list[Block]]:

@@ -11,21 +11,23 @@ class Pair(NamedTuple):
     english: str
     french: str
 
+    def sentences(self) -> tuple[list[str], list[str]]:
+        """The sentences of both sides; they may be of different number."""
+        return _sentences("en", self.english), _sentences("fr", self.french)
 
-Reader = Callable[[Sequence[Path], Sequence[Path]], Iterator[Pair]]
+
+Read = Callable[[Sequence[Path], Sequence[Path]], Iterator[Pair]]
 """Reads a source: (English files or folders, French files or folders) -> pairs, with the markup taken out.
 
 Formats that hold both languages in one file take these files as French ones.
 """
 
 
-def split_sentences(pair: Pair) -> Iterator[Pair]:
-    """Pairs of sentences, where both sides have equally many; the pair as it is, where they have not."""
-    english, french = (
-        [sentence.strip() for sentence in sentencex.segment(language, side) if sentence.strip()]
-        for language, side in (("en", pair.english), ("fr", pair.french))
-    )
-    if len(english) == len(french):
-        yield from map(Pair, english, french)
-    else:
-        yield pair
+class Format(NamedTuple):
+    read: Read
+    of_blocks: bool
+    """Whether pairs are paragraphs and the like, worth splitting into sentences."""
+
+
+def _sentences(language: str, text: str) -> list[str]:
+    return [sentence.strip() for sentence in sentencex.segment(language, text) if sentence.strip()]

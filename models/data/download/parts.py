@@ -30,34 +30,55 @@ def pair_hash(pair: Pair) -> PairHash:
     return sentence_hash(pair.english), sentence_hash(pair.french)
 
 
-def split(found: Iterable[Pair], held_out: Collection[int], known: Collection[PairHash]) -> Parts:
+def split(found: Iterable[Pair], held_out: Collection[int], known: Collection[PairHash], *, of_blocks: bool) -> Parts:
     """Clean pairs, each once. Those with both sides held out are the test, those with neither the training text.
 
-    `known`: pairs that other sources have. A sentence of up to three words is not held out, nor does it keep its pair
-    out of the test.
+    `known`: pairs that other sources have. `of_blocks`: whether pairs are blocks, to be split into sentences.
     """
     parts = Parts()
     seen: set[PairHash] = set()
     for each in found:
-        pair = Pair(normalise(each.english), normalise(each.french))
-        fault = find_fault(*pair)
-        if fault:
-            parts.left_out[fault] += 1
-            continue
-        hashes = pair_hash(pair)
-        if hashes in seen or hashes in known:
-            parts.left_out["double"] += 1
-            continue
-        seen.add(hashes)
-        short = [is_short(side) for side in pair]
-        held = [digest in held_out and not brief for digest, brief in zip(hashes, short, strict=True)]
-        if not any(held):
-            parts.train.append(pair)
-        elif all(map(or_, held, short)):
-            parts.test.append(pair)
-        else:
+        block = Pair(normalise(each.english), normalise(each.french))
+        pieces = split_block(block, held_out) if of_blocks else [block]
+        if not pieces:
             parts.left_out["held out"] += 1
+        for pair in pieces:
+            fault = find_fault(*pair)
+            hashes = pair_hash(pair)
+            if fault:
+                parts.left_out[fault] += 1
+            elif hashes in seen or hashes in known:
+                parts.left_out["double"] += 1
+            else:
+                seen.add(hashes)
+                _put(pair, held_out, parts)
     return parts
+
+
+def split_block(block: Pair, held_out: Collection[int]) -> list[Pair]:
+    """A block's sentences with their translations. The block as it is, if one side has more sentences than the other,
+    or if it is a pair of a test as it is; nothing, if it is not split and some sentence in it is held out."""
+    if any(is_held_out(side, held_out) for side in block):
+        return [block]
+    english, french = block.sentences()
+    if len(english) == len(french):
+        return [*map(Pair, english, french)]
+    return [] if any(is_held_out(sentence, held_out) for sentence in english + french) else [block]
+
+
+def _put(pair: Pair, held_out: Collection[int], parts: Parts) -> None:
+    """A sentence of up to three words is not held out, nor does it keep its pair out of the test."""
+    held = [is_held_out(side, held_out) for side in pair]
+    if not any(held):
+        parts.train.append(pair)
+    elif all(map(or_, held, map(is_short, pair))):
+        parts.test.append(pair)
+    else:
+        parts.left_out["held out"] += 1
+
+
+def is_held_out(sentence: str, held_out: Collection[int]) -> bool:
+    return not is_short(sentence) and sentence_hash(sentence) in held_out
 
 
 def keep_all(found: Iterable[Pair]) -> Parts:

@@ -73,13 +73,14 @@ def _download(data: Path, name: str, sources: dict[str, Source], archives: Archi
         [_place(archives.unpacked(commit), path, commit) for path in paths]
         for commit, paths in ((english, source.origin.english), (french, source.origin.french))
     ]
-    found = FORMATS[source.origin.format](*places)
-    if "train" not in source.parts:
-        parts = keep_all(found)
-        write_parts(data / source.folder, {"test": parts.test})
+    read, of_blocks = FORMATS[source.origin.format]
+    found = read(*places)
+    if "train" in source.parts:
+        known = set(_known_pairs(data, name, sources))
+        parts = split(found, read_test_hashes(), known, of_blocks=of_blocks)
     else:
-        parts = split(found, read_test_hashes(), set(_known_pairs(data, name, sources)))
-        write_parts(data / source.folder, {part: getattr(parts, part) for part in source.parts})
+        parts = keep_all(found)
+    write_parts(data / source.folder, {part: getattr(parts, part) for part in source.parts})
     print(f"{name}: {describe(parts)}")
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from models.data.corpora import CorpusError
-from models.data.download.pair import Pair, split_sentences
+from models.data.download.pair import Pair
 
 _FREE = re.compile(r"^\* License: \[CC-BY\]", re.MULTILINE)
 _PAGE = re.compile(r"^##.*$", re.MULTILINE)
@@ -20,8 +20,7 @@ def read_stories(english: Sequence[Path], french: Sequence[Path]) -> Iterator[Pa
         stories = _stories(ours)
         for number, pages in _stories(theirs).items():
             if number in stories and len(stories[number]) == len(pages):
-                for pair in map(Pair, stories[number], pages):
-                    yield from split_sentences(pair)
+                yield from map(Pair, stories[number], pages)
 
 
 def _stories(folder: Path) -> dict[str, list[str]]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from models.data.corpora import CorpusError
-from models.data.download.pair import Pair, split_sentences
+from models.data.download.pair import Pair
 
 _XML_LANGUAGE = "{http://www.w3.org/XML/1998/namespace}lang"
 
@@ -46,7 +46,7 @@ def read_laws(english: Sequence[Path], french: Sequence[Path]) -> Iterator[Pair]
                 law, translations = _parse(path), _places(_parse(beside))
                 for place, text in _places(law).items():
                     if translations.get(place) and text:
-                        yield from split_sentences(Pair(text, translations[place]))
+                        yield Pair(text, translations[place])
                 yield from _defined_terms(law)
 
 
@@ -93,7 +93,7 @@ def read_docbook(english: Sequence[Path], french: Sequence[Path]) -> Iterator[Pa
                 if [kind for kind, _ in sides[0]] == [kind for kind, _ in sides[1]]:
                     for (_, text), (_, translation) in zip(*sides, strict=True):
                         if _UNKNOWN not in text + translation:
-                            yield from split_sentences(Pair(text, translation))
+                            yield Pair(text, translation)
 
 
 def _docbook_blocks(path: Path) -> list[tuple[str, str]]:

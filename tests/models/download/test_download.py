@@ -16,7 +16,7 @@ from models.data.corpora import CorpusError, Origin, Source, all_sources, read_c
 from models.data.download.archives import Archives, Commit
 from models.data.download.formats import FORMATS
 from models.data.download.pair import Pair
-from models.data.download.parts import pair_hash, split
+from models.data.download.parts import pair_hash, split, split_block
 from models.data.download.run import WITHOUT_ARCHIVE, describe, download
 from models.data.held_out import sentence_hash
 
@@ -159,7 +159,7 @@ def test_pairs_are_cleaned_and_each_is_kept_once() -> None:
         Pair("Go on.", "Allez !"),
         Pair("It is 3.", "Il est 4."),
     ]
-    parts = split(found, held_out=(), known={pair_hash(Pair("Go on!", "Allez."))})
+    parts = split(found, (), {pair_hash(Pair("Go on!", "Allez."))}, of_blocks=False)
     assert parts.train == [("Go on.", "Va !")]
     assert describe(parts) == "train 1; left out: 2 double, 1 other numbers"
 
@@ -174,13 +174,46 @@ def test_no_pair_with_a_held_out_side_is_trained_on() -> None:
         Pair("Thank you.", "Merci."),
         Pair("He stayed in there.", "Il y resta."),
     ]
-    parts = split(found, held_out, known=())
+    parts = split(found, held_out, (), of_blocks=False)
     assert parts.test == [
         ("He went out, at once.", "Il sortit tout de suite !"),
         ("He went out at once!", "Il sortit aussitôt."),
     ]
     assert parts.train == [("Thank you.", "Merci."), ("He stayed in there.", "Il y resta.")]
     assert parts.left_out == {"held out": 2}
+
+
+BLOCK = Pair("He went out at once. She stayed in there.", "Il sortit tout de suite. Elle resta là-dedans.")
+
+
+def held(*sentences: str) -> set[int]:
+    return {sentence_hash(sentence) for sentence in sentences}
+
+
+def test_blocks_are_split_where_both_sides_have_as_many_sentences() -> None:
+    assert split_block(BLOCK, ()) == [
+        ("He went out at once.", "Il sortit tout de suite."),
+        ("She stayed in there.", "Elle resta là-dedans."),
+    ]
+    joined = Pair(BLOCK.english, "Il sortit tout de suite, elle resta là-dedans.")
+    assert split_block(joined, ()) == [joined]
+
+
+def test_a_block_of_a_test_is_not_trained_on_sentence_by_sentence() -> None:
+    for side in BLOCK:
+        parts = split([BLOCK], held(side), (), of_blocks=True)
+        assert not parts.train
+        assert parts.left_out == {"held out": 1}
+    assert split([BLOCK], held(*BLOCK), (), of_blocks=True).test == [BLOCK]
+
+
+def test_a_sentence_of_a_test_is_not_trained_on_within_a_block() -> None:
+    held_out = held("He went out at once", "Il sortit tout de suite")
+    assert split([BLOCK], held_out, (), of_blocks=True).train == [("She stayed in there.", "Elle resta là-dedans.")]
+    joined = Pair(BLOCK.english, "Il sortit tout de suite, elle resta là-dedans.")
+    parts = split([joined], held_out, (), of_blocks=True)
+    assert not parts.train + parts.test
+    assert parts.left_out == {"held out": 1}
 
 
 # Whole runs

@@ -27,8 +27,7 @@ def test_pages_of_stories_are_joined_by_number_if_both_are_free(tmp_path: Path) 
     )
     assert [*read_stories([tmp_path / "en"], [tmp_path / "fr"])] == [
         ("A tall man", "Un homme"),
-        ("He was tall.", "Il était grand."),
-        ("He laughed.", "Il riait."),
+        ("He was tall. He laughed.", "Il était grand. Il riait."),
         ("The end.", "Fin."),
     ]
 

@@ -61,8 +61,7 @@ def test_laws_are_joined_by_their_labels(tmp_path: Path) -> None:
     assert sorted(read_laws([tmp_path / "eng" / "acts"], [tmp_path / "fra" / "lois"])) == [
         ("An Act on fish", "Loi sur le poisson"),
         ("Definitions", "Définitions"),
-        ("It is here.", "Il est ici."),
-        ("It stays.", "Il reste."),
+        ("It is here. It stays.", "Il est ici. Il reste."),
         ("Minister", "ministre"),
         ("These definitions apply.", "Ces définitions s\u2019appliquent."),
         ("fish", "poisson"),
