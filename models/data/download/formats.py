@@ -3,6 +3,7 @@
 from models.data.download.fluent_files import read_fluent
 from models.data.download.gettext_files import read_po_with_restructured_text, read_po_with_xml
 from models.data.download.line_files import (
+    read_books,
     read_lines,
     read_new_testament,
     read_old_testament,
@@ -18,6 +19,7 @@ from models.data.download.xml_files import read_docbook, read_laws, read_tmx
 FORMATS: dict[str, Format] = {
     "lines": Format(read_lines, of_blocks=False),
     "tabs": Format(read_tabs, of_blocks=False),
+    "books": Format(read_books, of_blocks=True),
     "tatoeba-pivot": Format(read_pivot, of_blocks=False),
     "old-testament": Format(read_old_testament, of_blocks=False),
     "new-testament": Format(read_new_testament, of_blocks=False),

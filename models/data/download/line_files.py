@@ -1,12 +1,17 @@
 """Sources with a sentence, a pair or a verse in each line."""
 
 import csv
+import re
 import zipfile
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 
 from models.data.corpora import CorpusError
 from models.data.download.pair import Pair
+
+_TAG = re.compile(r"</?\w+>")
+_LINES_OF_TITLE = 2
 
 PIVOT_LANGUAGES = ("eng", "fra")
 
@@ -21,6 +26,17 @@ def read_lines(english: Sequence[Path], french: Sequence[Path]) -> Iterator[Pair
         if len(lines[0]) != len(lines[1]):
             raise CorpusError(f"{ours}: {len(lines[0])} lines, and {len(lines[1])} in {theirs}")
         yield from map(Pair, *lines)
+
+
+def read_books(english: Sequence[Path], french: Sequence[Path]) -> Iterator[Pair]:
+    """Paragraph n of an English text with paragraph n of the French one, as bilinguator's aligned texts have them: a
+    paragraph a line, with tags, below a line for the author and one for the title.
+
+    Raises CorpusError where two texts have not equally many paragraphs.
+    """
+    for ours, theirs in zip(english, french, strict=True):
+        for pair in islice(read_lines([ours], [theirs]), _LINES_OF_TITLE, None):
+            yield Pair(*(_TAG.sub("", side.replace("<delimiter>", " ")) for side in pair))
 
 
 def read_tabs(english: Sequence[Path], french: Sequence[Path]) -> Iterator[Pair]:

@@ -7,6 +7,7 @@ import pytest
 
 from models.data.corpora import CorpusError
 from models.data.download.line_files import (
+    read_books,
     read_lines,
     read_new_testament,
     read_old_testament,
@@ -31,6 +32,22 @@ def test_files_of_different_length_are_refused(tmp_path: Path) -> None:
     lay(tmp_path, {"a.en": "One\nTwo\n", "a.fr": "Un\n"})
     with pytest.raises(CorpusError, match="2 lines, and 1 in"):
         list(read_lines([tmp_path / "a.en"], [tmp_path / "a.fr"]))
+
+
+def test_paragraphs_of_books_are_read_without_tags_and_titles(tmp_path: Path) -> None:
+    lay(
+        tmp_path,
+        {
+            "a.en": "Somebody\n<h1>A Tale</h1><delimiter>Told.\nOnce <i>upon</i> a time.\n<img1>\n<h1>Two</h1>\nGone!<delimiter>She left.",
+            "a.fr": "Quelqu'un\n<h1>Conte</h1><delimiter>Dit.\nIl y avait <b>une</b> fois.\n<img1>\n<h1>Deux</h1>\nEnfui !<delimiter>Elle part.",
+        },
+    )
+    assert [*read_books([tmp_path / "a.en"], [tmp_path / "a.fr"])] == [
+        ("Once upon a time.", "Il y avait une fois."),
+        ("", ""),
+        ("Two", "Deux"),
+        ("Gone! She left.", "Enfui ! Elle part."),
+    ]
 
 
 def zipped(path: Path, files: Mapping[str, str]) -> Path:
