@@ -86,6 +86,11 @@ def keep_all(found: Iterable[Pair]) -> Parts:
     return Parts(test=[Pair(plain(each.english), plain(each.french)) for each in found])
 
 
+def count_trainable(pairs: Iterable[Pair], held_out: Collection[int]) -> int:
+    """The number of pairs of a test that nothing keeps out of another corpus's training text."""
+    return sum(not all(is_short(side) or is_held_out(side, held_out) for side in pair) for pair in pairs)
+
+
 def write_parts(folder: Path, parts: dict[str, list[Pair]]) -> None:
     """Write `<part>.<language>.gz`, one sentence a line. Raises CorpusError for a part without pairs."""
     empty = next((part for part, pairs in parts.items() if not pairs), None)

@@ -9,7 +9,7 @@ from models.data.download.archives import ARCHIVES_URL, Archives, Commit
 from models.data.download.formats import FORMATS
 from models.data.download.multi30k import download_multi30k
 from models.data.download.pair import Pair
-from models.data.download.parts import PairHash, Parts, keep_all, pair_hash, split, write_parts
+from models.data.download.parts import PairHash, Parts, count_trainable, keep_all, pair_hash, split, write_parts
 from models.data.download.tatoeba import download_tatoeba
 from models.data.held_out import read_test_hashes
 
@@ -75,13 +75,15 @@ def _download(data: Path, name: str, sources: dict[str, Source], archives: Archi
     ]
     read, of_blocks = FORMATS[source.origin.format]
     found = read(*places)
+    held_out = read_test_hashes()
     if "train" in source.parts:
-        known = set(_known_pairs(data, name, sources))
-        parts = split(found, read_test_hashes(), known, of_blocks=of_blocks)
+        parts = split(found, held_out, set(_known_pairs(data, name, sources)), of_blocks=of_blocks)
     else:
         parts = keep_all(found)
     write_parts(data / source.folder, {part: getattr(parts, part) for part in source.parts})
     print(f"{name}: {describe(parts)}")
+    if num_trainable := count_trainable(parts.test, held_out):
+        print(f"{name}: {num_trainable:,} pairs of the test are not held out yet: run python -m models.data.held_out")
 
 
 def _place(folder: Path, path: str, commit: Commit) -> Path:

@@ -241,10 +241,13 @@ def test_what_is_there_is_not_fetched_again(site: Site, tmp_path: Path) -> None:
     assert len(site.requests) == 1
 
 
-def test_a_benchmark_keeps_every_line_in_its_order(site: Site, tmp_path: Path) -> None:
-    site.add(LINES)
+def test_a_benchmark_keeps_every_line_in_its_order(
+    site: Site, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    site.add({"a.en": LINES["a.en"] + "Nobody has held this out.\n", "a.fr": LINES["a.fr"] + "Rien.\n"})
     assert download(tmp_path / "data", ["flores"], {"flores": source("more/flores", ("test",))}, site.url) == []
-    assert read_corpus(tmp_path / "data", "flores", "test").targets == ["Continue !", "Viens ici.", "continue"]
+    assert read_corpus(tmp_path / "data", "flores", "test").targets == ["Continue !", "Viens ici.", "continue", "Rien."]
+    assert "flores: 1 pairs of the test are not held out yet" in capsys.readouterr().out
 
 
 def test_pairs_of_an_earlier_source_are_not_taken_again(site: Site, tmp_path: Path) -> None:

@@ -38,8 +38,10 @@ def test_paragraphs_of_books_are_read_without_tags_and_titles(tmp_path: Path) ->
     lay(
         tmp_path,
         {
-            "a.en": "Somebody\n<h1>A Tale</h1><delimiter>Told.\nOnce <i>upon</i> a time.\n<img1>\n<h1>Two</h1>\nGone!<delimiter>She left.",
-            "a.fr": "Quelqu'un\n<h1>Conte</h1><delimiter>Dit.\nIl y avait <b>une</b> fois.\n<img1>\n<h1>Deux</h1>\nEnfui !<delimiter>Elle part.",
+            "a.en": "Somebody\n<h1>A Tale</h1><delimiter>Told.\nOnce <i>upon</i> a time.\n"
+            "<img1>\n<h1>Two</h1>\nGone!<delimiter>She left.",
+            "a.fr": "Quelqu'un\n<h1>Conte</h1><delimiter>Dit.\nIl y avait <b>une</b> fois.\n"
+            "<img1>\n<h1>Deux</h1>\nEnfui !<delimiter>Elle part.",
         },
     )
     assert [*read_books([tmp_path / "a.en"], [tmp_path / "a.fr"])] == [
