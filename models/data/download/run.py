@@ -31,9 +31,15 @@ def download(
             try:
                 _download(data, name, sources, archives)
             except CorpusError as error:
-                files = ", ".join(f"{part}.en.gz and {part}.fr.gz" for part in source.parts)
-                failures.append(f"{name}: {error}. If you have it: {files} go into {data / source.folder}")
+                failures.append(f"{name}: {error}. {_advise(data, source)}")
+            except (OSError, ValueError, LookupError) as error:
+                failures.append(f"{name}: its files are not as expected: {error!r}. {_advise(data, source)}")
     return failures
+
+
+def _advise(data: Path, source: Source) -> str:
+    files = ", ".join(f"{part}.en.gz and {part}.fr.gz" for part in source.parts)
+    return f"If you have it: {files} go into {data / source.folder}"
 
 
 def is_there(data: Path, source: Source) -> bool:

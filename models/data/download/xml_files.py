@@ -18,6 +18,7 @@ _NAMES_OF_REGULATIONS = (("SOR-", "DORS-"), ("SI-", "TR-"), (",_c._", ",_ch._"))
 _DOCBOOK_BLOCKS = frozenset(("para", "simpara", "title", "refpurpose", "entry", "term", "member"))
 _DOCBOOK_SKIPPED = frozenset(("programlisting", "screen", "methodsynopsis", "classsynopsis", "indexterm", "synopsis"))
 _ENTITY = re.compile(r"&(?!(?:amp|lt|gt|quot|apos|#\d+|#x[0-9a-fA-F]+);)([\w.-]+);")
+_DECLARATION = re.compile(r"\A\s*<\?xml.*?\?>")
 _PRODUCT_NAMES = {"php": "PHP", "true": "true", "false": "false", "null": "null", "zend": "Zend", "link": ""}
 _UNKNOWN = "\ufffd"
 """In place of an entity whose text is elsewhere; blocks with it are left out."""
@@ -98,10 +99,10 @@ def read_docbook(english: Sequence[Path], french: Sequence[Path]) -> Iterator[Pa
 
 def _docbook_blocks(path: Path) -> list[tuple[str, str]]:
     """(Kind, text) of the innermost blocks; no block for a file that is no XML once its entities are taken out."""
-    text = _ENTITY.sub(lambda entity: _PRODUCT_NAMES.get(entity.group(1), _UNKNOWN), path.read_text(encoding="utf-8"))
     try:
-        root = ET.fromstring(re.sub(r"\A\s*<\?xml.*?\?>", "", text))
-    except ET.ParseError:
+        text = _DECLARATION.sub("", path.read_text(encoding="utf-8"), count=1)
+        root = ET.fromstring(_ENTITY.sub(lambda entity: _PRODUCT_NAMES.get(entity.group(1), _UNKNOWN), text))
+    except (ET.ParseError, UnicodeDecodeError):
         return []
     blocks: list[tuple[str, str]] = []
     waiting = [root]

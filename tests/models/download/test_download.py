@@ -289,6 +289,18 @@ def test_what_fails_is_told_with_its_url_and_folder_and_the_rest_is_kept(site: S
     assert sorted(path.name for path in (data / "more").iterdir()) == ["renpy"]
 
 
+def test_files_that_are_not_as_expected_stop_no_other_corpus(site: Site, tmp_path: Path) -> None:
+    site.add(LINES | {"a.json": '[{"dialogue": [{"user_utterance": "Hi."}]}]'})
+    sources = {
+        "risawoz": source("more/risawoz", ("test",), format="risawoz", english=("a.json",), french=("a.json",)),
+        "renpy": source("more/renpy", format="lines"),
+    }
+    failures = download(tmp_path / "data", [*sources], sources, site.url)
+    assert len(failures) == 1
+    assert failures[0].startswith("risawoz: its files are not as expected: KeyError('dialogue_id')")
+    assert (tmp_path / "data" / "more" / "renpy" / "train.fr.gz").exists()
+
+
 def test_a_corpus_that_cannot_be_downloaded_says_why(tmp_path: Path) -> None:
     sources = all_sources()
     local = [name for name, each in sources.items() if each.origin is None]
