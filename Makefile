@@ -65,7 +65,7 @@ bench-quick: $(VENV)/everything ## a part of the benchmark, in five minutes
 ARCHITECTURES := rnn lstm lstm_attention transformer
 
 download: $(VENV)/everything ## fetch the corpora into data/
-	$(BIN)/python -m models.download
+	$(BIN)/python -m models.download $(ARGS)
 
 train: $(VENV)/everything ## train every architecture (hours on a CPU), from the corpora's folder
 	$(foreach name,$(ARCHITECTURES),$(BIN)/python -m models.train models/configs/$(name).toml &&) true

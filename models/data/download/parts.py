@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from operator import or_
 from pathlib import Path
+from typing import Literal
 
 from models.data.corpora import CorpusError
 from models.data.download.archives import write_whole
@@ -31,7 +32,7 @@ def pair_hash(pair: Pair) -> PairHash:
 
 
 def split(found: Iterable[Pair], held_out: Collection[int], known: Collection[PairHash], *, of_blocks: bool) -> Parts:
-    """Clean pairs, each once. Those with both sides held out are the test, those with neither the training text.
+    """Pairs, each once. Those with both sides held out are the test, those with neither, if clean, the training text.
 
     `known`: pairs that other sources have. `of_blocks`: whether pairs are blocks, to be split into sentences.
     """
@@ -43,15 +44,16 @@ def split(found: Iterable[Pair], held_out: Collection[int], known: Collection[Pa
         if not pieces:
             parts.left_out["held out"] += 1
         for pair in pieces:
-            fault = find_fault(*pair)
+            use = _use_of(pair, held_out)
+            reason = find_fault(*pair) if use == "train" else "held out" if use is None else None
             hashes = pair_hash(pair)
-            if fault:
-                parts.left_out[fault] += 1
-            elif hashes in seen or hashes in known:
-                parts.left_out["double"] += 1
+            if not reason and (hashes in seen or hashes in known):
+                reason = "double"
+            if reason:
+                parts.left_out[reason] += 1
             else:
                 seen.add(hashes)
-                _put(pair, held_out, parts)
+                (parts.test if use == "test" else parts.train).append(pair)
     return parts
 
 
@@ -66,15 +68,12 @@ def split_block(block: Pair, held_out: Collection[int]) -> list[Pair]:
     return [] if any(is_held_out(sentence, held_out) for sentence in english + french) else [block]
 
 
-def _put(pair: Pair, held_out: Collection[int], parts: Parts) -> None:
+def _use_of(pair: Pair, held_out: Collection[int]) -> Literal["train", "test"] | None:
     """A sentence of up to three words is not held out, nor does it keep its pair out of the test."""
     held = [is_held_out(side, held_out) for side in pair]
     if not any(held):
-        parts.train.append(pair)
-    elif all(map(or_, held, map(is_short, pair))):
-        parts.test.append(pair)
-    else:
-        parts.left_out["held out"] += 1
+        return "train"
+    return "test" if all(map(or_, held, map(is_short, pair))) else None
 
 
 def is_held_out(sentence: str, held_out: Collection[int]) -> bool:

@@ -169,6 +169,7 @@ def test_no_pair_with_a_held_out_side_is_trained_on() -> None:
     found = [
         Pair("He went out, at once.", "Il sortit tout de suite !"),
         Pair("He went out at once!", "Il sortit aussitôt."),
+        Pair("HE WENT OUT at once", "il sortit tout de suite"),
         Pair("He went out at once!", "Il est parti tout de suite."),
         Pair("He left right then.", "Il sortit tout de suite."),
         Pair("Thank you.", "Merci."),
@@ -180,7 +181,7 @@ def test_no_pair_with_a_held_out_side_is_trained_on() -> None:
         ("He went out at once!", "Il sortit aussitôt."),
     ]
     assert parts.train == [("Thank you.", "Merci."), ("He stayed in there.", "Il y resta.")]
-    assert parts.left_out == {"held out": 2}
+    assert parts.left_out == {"held out": 2, "double": 1}
 
 
 BLOCK = Pair("He went out at once. She stayed in there.", "Il sortit tout de suite. Elle resta là-dedans.")
