@@ -69,7 +69,7 @@ export: MODELS = $(patsubst checkpoints/%/config.toml,%,$(wildcard checkpoints/*
 evaluate: MODELS = $(notdir $(wildcard model_repository/*))
 
 download: $(VENV)/everything ## fetch the corpora into data/
-	$(BIN)/python -m models.download
+	$(BIN)/python -m models.download $(ARGS)
 
 train: $(VENV)/everything ## train every model that has a config (hours on a CPU), from the corpora's folder
 	$(foreach name,$(MODELS),$(BIN)/python -m models.train models/configs/$(name).toml &&) true

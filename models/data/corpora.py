@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 LANGUAGES = ("en", "fr")
 
@@ -31,11 +31,31 @@ REPORTED = ("multi30k", "tatoeba")
 
 FORWARDS = Direction(*LANGUAGES)
 
+TERMS = ("attribution", "share-alike", "research-only", "test-only")
+
 DEFAULT_FOLDER = "data"
 
 
 class CorpusError(ValueError):
     """A corpus that is missing or damaged; the message names the file and what to do."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Origin:
+    """Where a corpus can be downloaded from, and how it is read: `models.data.download`."""
+
+    format: str
+    url: str
+    """Of the repository, or of a file where there is no commit."""
+    commit: str = ""
+    english: tuple[str, ...] = ()
+    """Files and folders in the repository; none where the French files hold both languages."""
+    french: tuple[str, ...] = ()
+    links: tuple[str, ...] = ()
+    """Folders in the repository to which some of these files are symbolic links."""
+    english_url: str = ""
+    """Of the repository with the English side, where it is another one."""
+    english_commit: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,6 +67,14 @@ class Source:
     """Below the data folder."""
     parts: tuple[str, ...]
     licence: str
+    title: str
+    attribution: str = ""
+    """Who is to be named."""
+    terms: tuple[str, ...]
+    """What the licence asks for, of TERMS."""
+    origin: Origin | None = None
+    local_only: str = ""
+    """Why there is no origin, and the corpus has to be given as a folder."""
 
 
 class Corpus(NamedTuple):
@@ -58,9 +86,22 @@ class Corpus(NamedTuple):
 
 @cache
 def all_sources() -> dict[str, Source]:
-    """Every corpus by its name."""
+    """Every corpus by its name. An entry with `terms` other than TERMS is a ValueError."""
     table = tomllib.loads(SOURCES.read_text(encoding="utf-8"))
-    return {name: Source(**{**entry, "parts": tuple(entry["parts"])}) for name, entry in table.items()}
+    return {name: _source(name, entry) for name, entry in table.items()}
+
+
+def _source(name: str, entry: dict[str, Any]) -> Source:
+    origin = entry.pop("origin", None)
+    source = Source(**_with_tuples(entry), origin=Origin(**_with_tuples(origin)) if origin else None)
+    unknown = set(source.terms) - set(TERMS)
+    if unknown:
+        raise ValueError(f"{SOURCES}: terms of {name}: some of {', '.join(TERMS)} expected, got {', '.join(unknown)}")
+    return source
+
+
+def _with_tuples(entry: dict[str, Any]) -> dict[str, Any]:
+    return {key: tuple(value) if isinstance(value, list) else value for key, value in entry.items()}
 
 
 def data_folder(given: Path | None) -> Path:

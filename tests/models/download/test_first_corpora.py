@@ -1,4 +1,4 @@
-"""Downloads from a real HTTP server on this machine."""
+"""Multi30k and Tatoeba, from a real HTTP server on this machine."""
 
 import gzip
 import hashlib
@@ -12,9 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from models import download
 from models.data.corpora import CorpusError, read_corpus
-from models.download import download_multi30k, download_tatoeba, sentence_hash, split_tatoeba
+from models.data.download import multi30k, tatoeba
+from models.data.download.multi30k import download_multi30k
+from models.data.download.tatoeba import download_tatoeba, sentence_hash, split_tatoeba
 
 PAIRS = [
     ("Go.", "Va !"),
@@ -38,7 +39,7 @@ def site(tmp_path: Path) -> Iterator[tuple[Path, str]]:
     folder = tmp_path / "site"
     folder.mkdir()
     with ThreadingHTTPServer(("127.0.0.1", 0), partial(QuietHandler, directory=folder)) as server:
-        threading.Thread(target=server.serve_forever).start()
+        threading.Thread(target=server.serve_forever, args=(0.01,)).start()
         yield folder, f"http://127.0.0.1:{server.server_port}"
         server.shutdown()
 
@@ -56,10 +57,10 @@ def test_files_are_checked_against_their_pinned_text(
     folder, url = site
     text = b"Go.\n"
     (folder / "val.en.gz").write_bytes(gzip.compress(text))
-    monkeypatch.setattr(download, "MULTI30K_SHA256", {"val.en": hashlib.sha256(text).hexdigest()})
+    monkeypatch.setattr(multi30k, "SHA256", {"val.en": hashlib.sha256(text).hexdigest()})
     download_multi30k(tmp_path / "data", url)
     assert gzip.decompress((tmp_path / "data" / "val.en.gz").read_bytes()) == text
-    monkeypatch.setattr(download, "MULTI30K_SHA256", {"val.en": "0" * 64})
+    monkeypatch.setattr(multi30k, "SHA256", {"val.en": "0" * 64})
     with pytest.raises(CorpusError, match="SHA-256"):
         download_multi30k(tmp_path / "other", url)
     assert not (tmp_path / "other").exists()
@@ -76,7 +77,7 @@ def test_the_archive_is_unpacked_split_and_readable(
     folder, url = site
     archive(folder, PAIRS)
     (tmp_path / "split.tsv").write_text(SPLIT)
-    monkeypatch.setattr(download, "TATOEBA_SPLIT", tmp_path / "split.tsv")
+    monkeypatch.setattr(tatoeba, "SPLIT", tmp_path / "split.tsv")
     download_tatoeba(tmp_path / "data" / "tatoeba", f"{url}/fra-eng.zip")
     assert read_corpus(tmp_path / "data", "tatoeba", "test").references == [["Va !", "Marche."]]
     assert read_corpus(tmp_path / "data", "tatoeba", "train").sources == ["Run.", "Stop."]
@@ -101,7 +102,7 @@ def test_a_line_separator_inside_a_sentence_is_no_line_end(
 ) -> None:
     archive(site[0], [*PAIRS[:-1], ("Stop.", "Arr\u2028ête !")])
     (tmp_path / "split.tsv").write_text(SPLIT)
-    monkeypatch.setattr(download, "TATOEBA_SPLIT", tmp_path / "split.tsv")
+    monkeypatch.setattr(tatoeba, "SPLIT", tmp_path / "split.tsv")
     download_tatoeba(tmp_path / "data" / "tatoeba", f"{site[1]}/fra-eng.zip")
     assert read_corpus(tmp_path / "data", "tatoeba", "train").targets == ["Cours !", "Arr\u2028ête !"]
 
