@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 from anyascii import anyascii
 
+from server.bundle.span_pieces import without_reserved
 from server.text.alphabet import MAX_CLUSTER, PLAIN_FORMS, Alphabet, changes_meaning, is_invisible
 
 _READ_ALIKE = frozenset(" .,;:!?'\"()[]-/~&")
@@ -27,6 +28,13 @@ def fold(cluster: str, alphabet: Alphabet) -> str | None:
     if visible != cluster and (not visible or not alphabet.lacks(visible)):
         return visible
     return next((form for form in _forms(visible) if form and not _lacks_any(form, alphabet)), None)
+
+
+def plain(text: str) -> str:
+    """A text that is given to be written, as pieces may write it: composed characters (NFC), white space as spaces,
+    nothing invisible, what no vocabulary has for reserved characters. Not every tokenizer normalises."""
+    composed = unicodedata.normalize("NFC", without_reserved(text))
+    return "".join(" " if character.isspace() else character for character in composed if not is_invisible(character))
 
 
 def _forms(cluster: str) -> Iterator[str]:

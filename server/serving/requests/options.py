@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 from seq2serve.glossary_file import MAX_TERM_CHARACTERS
 from seq2serve.pb import translation_pb2 as pb
-from server.bundle.span_pieces import without_reserved
 from server.errors import InvalidRequest, shown
 from server.messages.options import DecodingOptions, RequiredTerm
 from server.serving.models.catalogue import ServedModel
 from server.serving.requests.required_terms import TermFinder, check_allowed
+from server.text.folding import plain
 from server.text.glossary import Glossary, words
 from server.text.pieces import WORD_START
 from server.text.steps import Steps
@@ -193,7 +193,7 @@ def _prefix(message: pb.DecodingOptions, model: ServedModel, most: int) -> tuple
     most = message.max_output_tokens or most
     if len(text) > most * _CHARACTERS_PER_TOKEN:
         raise InvalidRequest(field, f"at most {most * _CHARACTERS_PER_TOKEN} characters expected, got {len(text)}")
-    ids = tuple(id_ for id_ in model.tokenizer.encode(without_reserved(text))[:-1] if model.tokenizer.texts[id_])
+    ids = tuple(id_ for id_ in model.tokenizer.encode(plain(text))[:-1] if model.tokenizer.texts[id_])
     if len(ids) > most:
         raise InvalidRequest(field, f"at most {most} tokens, the output limit, expected, got {len(ids)}")
     return ids
@@ -209,7 +209,7 @@ def _forbidden_phrases(message: pb.DecodingOptions, model: ServedModel, limits: 
     for index, phrase in enumerate(phrases):
         field = f"decoding.forbidden_phrases[{index}]"
         _check_term(phrase, field)
-        forbidden.append(model.tokenizer.surface(without_reserved(phrase)).lstrip(WORD_START))
+        forbidden.append(model.tokenizer.surface(plain(phrase)).lstrip(WORD_START))
         if not forbidden[-1]:
             raise InvalidRequest(field, f"a text that has something to forbid expected, got {shown(phrase)}")
         yield

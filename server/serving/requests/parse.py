@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 from seq2serve.glossary_file import MAX_TERM_CHARACTERS
 from seq2serve.pb import translation_pb2 as pb
-from server.bundle.span_pieces import without_reserved
 from server.errors import InvalidRequest, shown
 from server.messages.options import DecodingOptions
 from server.serving.models.catalogue import Models, ServedModel
@@ -13,6 +12,7 @@ from server.serving.requests.contents import ContentParser
 from server.serving.requests.options import OptionLimits, no_alignment, parse_options
 from server.serving.requests.parsed import GivenTranslation, ParsedContent, ParsedSegment, TranslationRequest
 from server.text.carriers import carriers_of, same_carriers
+from server.text.folding import plain
 from server.text.protected import find_protected
 from server.text.reading import read
 from server.text.segment import Segment
@@ -126,9 +126,9 @@ def _parse_pair(
         given = GivenTranslation(target, (yield from read(target, model.alphabet, same_carriers(reading.carried))))
         if not reading.text and not given.reading.text:
             continue  # it is kept as it is
-        source_ids = model.tokenizer.encode(reading.text or without_reserved(source.text))
+        source_ids = model.tokenizer.encode(reading.text or plain(source.text))
         _check_tokens(len(source_ids), model.manifest.max_source_tokens, source.text, source_field)
-        forced_ids = model.tokenizer.encode(given.reading.text or without_reserved(target.text))[:-1]
+        forced_ids = model.tokenizer.encode(given.reading.text or plain(target.text))[:-1]
         most = model.manifest.max_output_tokens - 1  # a place for its end
         _check_tokens(len(forced_ids), most, target.text, target_field)
         options = DecodingOptions(

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from unicodedata import normalize
 
-from server.bundle.span_pieces import without_reserved
 from server.errors import InvalidRequest, shown
 from server.messages.options import RequiredTerm
+from server.text.folding import plain
 from server.text.glossary import Glossary
 from server.text.html_tokens import escape
 from server.text.pieces import contains
@@ -74,7 +74,7 @@ class TermFinder:
         return tuple(terms)
 
     def _checked_ids(self, target: str) -> Steps[tuple[int, ...]]:
-        ids = tuple(self._tokenizer.encode(without_reserved(target))[:-1])
+        ids = tuple(self._tokenizer.encode(plain(target))[:-1])
         if not all(self._tokenizer.texts[id_] for id_ in ids) or self._is_changed(target, ids):
             return ()
         yield from check_allowed(ids, "decoding.glossary", self._forbidden_phrases, self._tokenizer)
