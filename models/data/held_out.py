@@ -5,17 +5,22 @@ python -m models.data.held_out [--data FOLDER]      # writes the hashes of the t
 
 import argparse
 import hashlib
+import tomllib
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
 from models.data.corpora import all_sources, data_folder, read_corpus
+from models.span_sentences import span_sentences
+
+FIRST_SENTENCES = Path(__file__).parents[2] / "evaluation" / "first_sentences.toml"
+"""A test of its own, whose sentences and references are not trained on either."""
 
 HASHES = Path(__file__).with_name("held_out.npy")
-"""uint64, sorted: `sentence_hash` of both sides of all pairs of all test sets."""
+"""uint64, sorted: `sentence_hash` of both sides of all pairs of all test sets, and of the tests of our own."""
 
 MAX_SHORT = 3
 """Words up to which a sentence may be in a test set and in the training text: `Thank you.` belongs to nobody."""
@@ -50,9 +55,25 @@ def main() -> None:
             if part.startswith("test"):
                 corpus = read_corpus(data, name, part)
                 found |= hashes([*corpus.sources, *(line for every in corpus.references for line in every)])
+    tables = tomllib.loads(FIRST_SENTENCES.read_text(encoding="utf-8"))
+    found |= hashes(_texts_in(tables))
+    found |= hashes(sentence.carried for sentence in span_sentences())
     array: npt.NDArray[np.uint64] = np.array(sorted(found), dtype=np.uint64)
     np.save(HASHES, array)
     print(f"wrote {HASHES}: {len(array):,} sentences")
+
+
+def _texts_in(value: object) -> Iterator[str]:
+    """Every text in a TOML table, however deep."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        for key, inner in value.items():
+            yield key
+            yield from _texts_in(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _texts_in(inner)
 
 
 if __name__ == "__main__":
