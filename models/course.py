@@ -1,6 +1,6 @@
 """All models in one go, on one large GPU: teachers first, then every student on their translations.
 
-    python -m models.course models/configs/gpu --output FOLDER
+    python -m models.course models/configs/gpu --data data --output FOLDER
 
 Reads the configs of a folder: `teacher-*.toml` are trained side by side; then each translates the text of its direction
 into the file that the students' configs name as `data.distilled`; then all others are trained side by side. How long
