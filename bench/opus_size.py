@@ -17,7 +17,7 @@ from sentencepiece import SentencePieceProcessor, sentencepiece_model_pb2
 
 from bench.ctranslate2_model import convert
 from bench.ctranslate2_system import CTranslate2
-from bench.made import OPUS_SIZE, opus_size_paths
+from bench.made import opus_size_paths
 from bench.plan import TEST_SETS
 from bench.widened import widen
 from export.calibrate import calibrate
@@ -96,7 +96,7 @@ def make(folder: Path, data: Path) -> None:
     print(f"BLEU of {len(sources)} sentences: " + ", ".join(f"{name} {score:.2f}" for name, score in scores.items()))
     if scores["int8"] < scores["fp32"] - MAX_BLEU_LOSS:
         raise Different(f"int8 loses {scores['fp32'] - scores['int8']:.2f} BLEU, {MAX_BLEU_LOSS} is allowed")
-    _write_manifest(bundle, wide, cache_scales)
+    write_made_manifest(bundle, wide, cache_scales, VOCABULARY_SIZE)
 
 
 def extended_tokenizer(model: bytes, vocabulary_size: int) -> bytes:
@@ -159,26 +159,27 @@ def _export(
     return calibration.cache_scales
 
 
-def _write_manifest(bundle: Path, wide: Transformer, cache_scales: dict[str, float]) -> None:
+def write_made_manifest(bundle: Path, model: Transformer, cache_scales: dict[str, float], vocabulary_size: int) -> None:
+    """The manifest of a model that only a benchmark serves."""
     write_manifest(
         bundle,
         Manifest(
             format_version=FORMAT_VERSION,
-            name=OPUS_SIZE,
+            name=bundle.parent.name,
             version=bundle.name,
             architecture="transformer",
             source_language=LANGUAGES[0],
             target_language=LANGUAGES[1],
             precision="int8",
-            vocabulary_size=VOCABULARY_SIZE,
+            vocabulary_size=vocabulary_size,
             special_ids=SpecialIds(pad=PAD, unknown=UNKNOWN, bos=BOS, eos=EOS),
             max_source_tokens=MAX_SOURCE_TOKENS,
             max_output_tokens=MAX_OUTPUT_TOKENS,
-            state=state_specs(wide, cache_scales),
-            alignment=alignment_spec(wide, cache_scales),
+            state=state_specs(model, cache_scales),
+            alignment=alignment_spec(model, cache_scales),
             has_shortlist=False,
             quality=(),
-            provenance={"weights": f"{SHIPPED}, widened"},
+            provenance={"weights": "made for a benchmark"},
             sha256={},
         ),
     )
