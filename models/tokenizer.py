@@ -18,10 +18,10 @@ from pathlib import Path
 import sentencepiece
 
 from models.config import ConfigError, load_config
-from models.data.augment import SPAN_CHARACTERS
 from models.data.corpora import CorpusError, data_folder
 from models.data.training_text import read_training_text
 from models.seq2seq import BOS, EOS, PAD, UNKNOWN
+from models.span_characters import SPAN_CHARACTERS
 
 TYPOGRAPHY = (
     string.digits
@@ -35,6 +35,7 @@ _MIN_OCCURRENCES = 20
 _COVERAGE = 0.9998
 """Share of the training text's characters that have a piece even if they are not of `TYPOGRAPHY`."""
 _NUM_CHUNKS = 40
+"""Of the training text, from the first on, that are read."""
 
 
 def train_tokenizer(sentences: Sequence[str], path: Path, vocabulary_size: int, spans: str = SPAN_CHARACTERS) -> None:
@@ -72,7 +73,9 @@ def load_tokenizer(path: Path) -> sentencepiece.SentencePieceProcessor:
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m models.tokenizer", description="Train the shared tokenizer.")
-    parser.add_argument("config", type=Path, help="whose mix of domains is read, e.g. models/configs/transformer.toml")
+    parser.add_argument(
+        "config", type=Path, help="whose mix of domains is read, e.g. models/configs/transformer-en-fr.toml"
+    )
     parser.add_argument("path", type=Path, help="e.g. checkpoints/tokenizer.model")
     parser.add_argument("--data", type=Path, help="the corpora's folder (default: $SEQ2SERVE_DATA, else data)")
     parser.add_argument("--vocabulary-size", type=int, default=8000)

@@ -9,8 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from random import Random
 
-SPAN_CHARACTERS = "\ue000\ue001\ue002\ue003"
-"""Private-use characters that stand for the first, second ... protected span of a source sentence."""
+from models.span_characters import SPAN_CHARACTERS
 
 _WORD = re.compile(r"[^\W_]+(?:[-.][^\W_]+)*")
 _PLACEHOLDER = re.compile(r"\{\d\}")

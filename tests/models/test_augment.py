@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.data.augment import SPAN_CHARACTERS, WAYS, Shares, augment
+from models.data.augment import WAYS, Shares, augment
+from models.span_characters import SPAN_CHARACTERS
 
 FRENCH = ("en", "fr")
 FIRST, SECOND = SPAN_CHARACTERS[0], SPAN_CHARACTERS[1]
