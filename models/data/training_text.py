@@ -102,8 +102,8 @@ class TrainingText:
         ]
         if not pairs:
             raise CorpusError(
-                f"no pair of chunk {number} can be trained on: all have characters that the tokenizer lacks, or more than "
-                f"data.max_length ({settings.max_length}) tokens; is the tokenizer of these languages?"
+                f"no pair of chunk {number} can be trained on: all have characters that the tokenizer lacks, or more "
+                f"than data.max_length ({settings.max_length}) tokens; is the tokenizer of these languages?"
             )
         return batches_of(pairs, batch_tokens, np.random.default_rng([self._seed, number]))
 
@@ -148,14 +148,15 @@ def _read_pairs(data: Path, key: str, direction: Direction) -> Iterator[tuple[st
     """All pairs of one entry of a mix."""
     if key in MADE:
         for english, french in MADE[key]():
-            source, target = (english, french) if direction.source == LANGUAGES[0] else (french, english)
-            yield number_spans(source, target)
-    for name, source in _training_sources(key).items():
-        if source.domain == key and not (data / source.folder).is_dir():
-            _logger.warning("data.mix.%s: %s is left out: there is no %s", key, name, data / source.folder)
-            continue
-        corpus = read_corpus(data, name, "train", direction)
-        yield from zip(corpus.sources, corpus.targets, strict=True)
+            yield number_spans(*((english, french) if direction.source == LANGUAGES[0] else (french, english)))
+    corpora = _training_sources(key)
+    missing = [name for name, source in corpora.items() if source.domain == key and not (data / source.folder).is_dir()]
+    if 0 < len(missing) < len(corpora):
+        _logger.warning("data.mix.%s: left out, as %s has them not: %s", key, data, ", ".join(missing))
+    for name in corpora:
+        if name not in missing:
+            corpus = read_corpus(data, name, "train", direction)
+            yield from zip(corpus.sources, corpus.targets, strict=True)
 
 
 def sources_of(settings: DataConfig) -> dict[str, Source]:

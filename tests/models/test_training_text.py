@@ -120,7 +120,7 @@ def test_what_cannot_be_read_is_left_out(data: Path, small_tokenizer: Path) -> N
 def test_a_domain_lacks_corpora_with_a_warning(data: Path, caplog: pytest.LogCaptureFixture) -> None:
     text = text_of(data, DataConfig(mix={"everyday": 1.0}))
     assert {pair.source for pair in text.domains["everyday"]} == {source for source, _ in pairs_of(100)}
-    assert f"tatoeba2019 is left out: there is no {data / 'more' / 'tatoeba2019'}" in caplog.text
+    assert f"data.mix.everyday: left out, as {data} has them not: tatoeba2019, tatoeba2021" in caplog.text
 
 
 def test_a_domain_that_nobody_can_download_is_left_out_and_the_others_take_its_share(
