@@ -12,9 +12,11 @@ import functools
 import os
 import signal
 import sys
+import threading
 from pathlib import Path
 
 import torch
+from tqdm import tqdm
 
 from models.checkpoint import CheckpointError
 from models.config import ConfigError, load_config
@@ -33,7 +35,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, help="the corpora's folder (default: $SEQ2SERVE_DATA, else data)")
     parser.add_argument("--run", type=Path, help="the run's folder (default: runs/<name of the config>)")
     parser.add_argument("--tokenizer", type=Path, default=Path("checkpoints/tokenizer.model"))
-    default = 1 if torch.cuda.is_available() else os.cpu_count() or 1
+    default = 1 if torch.cuda.is_available() else len(os.sched_getaffinity(0))
     parser.add_argument("--processes", type=int, default=default, help=f"that train together (default: {default})")
     arguments = parser.parse_args()
     if arguments.processes < 1:
@@ -58,6 +60,7 @@ def main() -> None:
 def train(arguments: argparse.Namespace, folder: Path, team: Team) -> None:
     """The whole run of one process of the team. Raises ConfigError, CorpusError or CheckpointError."""
     keep_freed_memory()
+    tqdm.set_lock(threading.RLock())  # its own, for processes, has a semaphore, which one that is ended leaves behind
     data = data_folder(arguments.data)
     with Training.prepare(arguments.config, data, arguments.tokenizer, folder, team) as training:
         training.run()

@@ -38,7 +38,7 @@ class Progress:
 
     step: int = 0
     chunk: int = 0
-    """Chunks of the training text that were begun."""
+    """Chunks of the training text before this one were begun, by this process; in a resume point, by any."""
     target_tokens: int = 0
     seconds: float = 0.0
     best_bleu: float = -1.0
@@ -139,7 +139,9 @@ class Training:
                     group["peak_lr"] = peak  # the config's, which may be another now
             self.progress = Progress(**point["progress"])
         except (KeyError, TypeError, RuntimeError, ValueError) as error:
-            raise CheckpointError(f"{self.folder.resume_point} does not fit this model: {error}") from error
+            problem = " ".join(str(error).split())  # PyTorch writes a line for each tensor
+            raise CheckpointError(f"{self.folder.resume_point} does not fit this model: {problem}") from error
+        self.folder.check_snapshots(self.progress.snapshots)
 
     def run(self) -> None:
         settings, progress = self.config.training, self.progress
@@ -164,7 +166,7 @@ class Training:
     def batches(self) -> Iterator[Batch]:
         """This process's share of the text, without end; a resumed run begins with a chunk that was not begun."""
         batch_tokens = self.config.training.batch_tokens // self.team.size
-        first = max(self.team.gather(self.progress.chunk))
+        first = self.progress.chunk
         make = functools.partial(self.text.batches, self.tokenizer, batch_tokens=batch_tokens)
         for number, batch in read_ahead(make, first + self.team.rank, self.team.size, self.device):
             self.progress.chunk = max(self.progress.chunk, number + 1)
@@ -201,6 +203,7 @@ class Training:
         tokens = sum(self.team.gather(seen.tokens))
         progress.seconds = time.monotonic() - self.began
         progress.target_tokens += tokens
+        progress.chunk = max(self.team.gather(progress.chunk))
         scores = self.validation_bleu()
         mean = sum(scores.values()) / len(scores)
         if mean > progress.best_bleu:
@@ -247,7 +250,7 @@ class Training:
     def is_stale(self) -> bool:
         """Early stopping: too many validations since the best one."""
         since = self.progress.step - self.progress.best_step
-        return since > self.config.training.patience * self.config.training.validation_steps
+        return since >= self.config.training.patience * self.config.training.validation_steps
 
     def finish(self) -> None:
         """The final model: the last snapshots' average, if it is better than the best single one."""

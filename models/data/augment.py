@@ -57,7 +57,8 @@ class Shares:
     def __post_init__(self) -> None:
         total = sum(getattr(self, field.name) for field in fields(self))
         if total > 1:
-            raise ValueError(f"augment: shares of 1 in all at most expected, got {total:g}")
+            given = ", ".join(field.name for field in fields(self) if getattr(self, field.name))
+            raise ValueError(f"{given}: shares of 1 in all at most expected, got {total:g}")
 
 
 def augment(source: str, target: str, direction: tuple[str, str], shares: Shares, random: Random) -> tuple[str, str]:

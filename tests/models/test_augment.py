@@ -100,5 +100,5 @@ def test_shares_decide_how_often() -> None:
 
 
 def test_shares_of_more_than_all_are_refused() -> None:
-    with pytest.raises(ValueError, match=r"augment: shares of 1 in all at most expected, got 1\.1"):
+    with pytest.raises(ValueError, match=r"shares of 1 in all at most expected, got 1\.1"):
         Shares(capitals=0.6, list_line=0.5)
