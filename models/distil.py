@@ -1,9 +1,9 @@
 """Translate the training text by a teacher, for students to learn from (Kim and Rush 2016, sequence-level).
 
-    python -m models.distil models/configs/lstm-en-fr.toml checkpoints/transformer-en-fr build/distilled-en-fr.tsv.gz
+    python -m models.distil models/configs/lstm-en-fr.toml runs/transformer-en-fr runs/distilled-en-fr.tsv.gz
 
-The teacher is a checkpoint's folder, or `NAME=COMMAND` as for `models.evaluate`. What the config's `data.distilled`
-names is what a training reads.
+The teacher is a finished model's folder, or `NAME=COMMAND` as for `models.evaluate`. A training reads the file that its
+config's `data.distilled` names.
 """
 
 import argparse
@@ -22,12 +22,12 @@ from models.evaluate import Translator, TranslatorError, open_system
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m models.distil", description="Translate a training's text.")
     parser.add_argument("config", type=Path, help="whose training text is translated")
-    parser.add_argument("teacher", help="a checkpoint's folder, or NAME=COMMAND")
-    parser.add_argument("output", type=Path, help="e.g. build/distilled-en-fr.tsv.gz")
+    parser.add_argument("teacher", help="a finished model's folder, or NAME=COMMAND")
+    parser.add_argument("output", type=Path, help="e.g. runs/distilled-en-fr.tsv.gz")
     parser.add_argument("--data", type=Path, help="the corpora's folder (default: $SEQ2SERVE_DATA, else data)")
     arguments = parser.parse_args()
     try:
-        _, teacher = open_system(arguments.teacher)
+        _, teacher = open_system(arguments.teacher, direction=load_config(arguments.config).data.direction)
         distil(arguments.config, teacher, data_folder(arguments.data), arguments.output)
     except (CheckpointError, ConfigError, CorpusError, TranslatorError) as error:
         sys.exit(f"error: {error}")
@@ -42,10 +42,12 @@ def distil(config: Path, teacher: Translator, data: Path, output: Path) -> None:
     sources = list(dict.fromkeys(pair.source for pairs in text.domains.values() for pair in pairs))
     translations = teacher(sources)
     output.parent.mkdir(parents=True, exist_ok=True)
-    with gzip.open(output, "wt", encoding="utf-8", newline="\n") as file:
+    unfinished = output.with_suffix(".part")
+    with gzip.open(unfinished, "wt", encoding="utf-8", newline="\n") as file:
         for source, translation in zip(sources, translations, strict=True):
             if translation.strip() and "\t" not in source + translation:
                 file.write(f"{source}\t{translation}\n")
+    unfinished.replace(output)
     print(f"wrote {output}: {len(sources):,} sentences")
 
 

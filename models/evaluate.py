@@ -52,7 +52,9 @@ def main() -> None:
     parser.add_argument("systems", nargs="+", help="checkpoint folders, or NAME=COMMAND")
     parser.add_argument("--data", type=Path, help="the corpora's folder (default: $SEQ2SERVE_DATA, else data)")
     parser.add_argument("--by-length", action="store_true", help="score sources of like length together")
-    parser.add_argument("--direction", default="-".join(LANGUAGES), choices=("en-fr", "fr-en"))
+    parser.add_argument(
+        "--direction", default="-".join(LANGUAGES), choices=("en-fr", "fr-en"), help="(default: %(default)s)"
+    )
     parser.add_argument("--corpora", nargs="+", default=REPORTED, help="whose sets are scored, of sources.toml")
     parser.add_argument("--validation", action="store_true", help="the validation sets instead of the test sets")
     parser.add_argument("--beam-size", type=int, default=1, help="of checkpoints; 1, the default, is greedy")
@@ -61,11 +63,11 @@ def main() -> None:
     if arguments.beam_size < 1:
         parser.error(f"--beam-size: at least 1 expected, got {arguments.beam_size}")
     try:
-        systems = [open_system(system, arguments.beam_size) for system in arguments.systems]
+        direction = Direction(*arguments.direction.split("-"))
+        systems = [open_system(system, arguments.beam_size, direction) for system in arguments.systems]
         translators = dict(systems)
         if len(translators) < len(systems):
             parser.error(f"systems: names that differ expected, got {', '.join(name for name, _ in systems)}")
-        direction = Direction(*arguments.direction.split("-"))
         part: Literal["val", "test"] = "val" if arguments.validation else "test"
         tests = read_tests(data_folder(arguments.data), part, direction, arguments.corpora)
         results = evaluate(translators, by_length(tests) if arguments.by_length else tests, direction.target)
@@ -76,12 +78,15 @@ def main() -> None:
     print(markdown(results))
 
 
-def open_system(argument: str, beam_size: int = 1) -> tuple[str, Translator]:
-    """Name and translator of one system. Raises CheckpointError or ConfigError."""
+def open_system(argument: str, beam_size: int = 1, direction: Direction | None = None) -> tuple[str, Translator]:
+    """Name and translator of one system. Raises CheckpointError or ConfigError, also for a checkpoint that does not
+    translate in the `direction`, if one is given."""
     name, equals, command = argument.partition("=")
     if equals:
         return name, lambda sources: pipe(shlex.split(command), sources)
-    _, model, tokenizer = load_checkpoint(Path(argument))
+    config, model, tokenizer = load_checkpoint(Path(argument))
+    if direction not in (None, config.data.direction):
+        raise ConfigError(f"{argument} translates {'-'.join(config.data.direction)}, {'-'.join(direction)} expected")
     on_gpu = torch.cuda.is_available()
     model.to("cuda" if on_gpu else "cpu")
     options = BeamOptions(beam_size=beam_size)

@@ -150,7 +150,13 @@ def read_tests(
     direction: Direction = FORWARDS,
     corpora: Sequence[str] = REPORTED,
 ) -> dict[str, Corpus]:
-    """Every test set, or every validation set, of some corpora, as `<corpus>/<part>`. Raises CorpusError."""
+    """Every test set, or every validation set, of some corpora, as `<corpus>/<part>`. Raises CorpusError, also for a
+    corpus that is unknown or has none."""
+    for name in corpora:
+        if name not in all_sources():
+            raise CorpusError(f"corpus: one of {', '.join(all_sources())} expected, got {name!r}")
+        if not any(part.startswith(kind) for part in all_sources()[name].parts):
+            raise CorpusError(f"corpus: {name} has no {kind} set, only: {', '.join(all_sources()[name].parts)}")
     return {
         f"{name}/{part}": read_corpus(data, name, part, direction)
         for name in corpora

@@ -1,9 +1,10 @@
 import gzip
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
-from models.data.corpora import REPORTED, CorpusError, Direction, all_sources, data_folder, read_corpus
+from models.data.corpora import REPORTED, CorpusError, Direction, all_sources, data_folder, read_corpus, read_tests
 
 
 def write(path: Path, lines: list[str]) -> None:
@@ -86,3 +87,17 @@ def test_every_corpus_has_a_licence_and_a_folder_of_its_own() -> None:
     assert all(source.licence and source.domain and source.parts for source in sources.values())
     assert len({source.folder for source in sources.values()}) == len(sources)
     assert set(REPORTED) <= sources.keys()
+
+
+@pytest.mark.parametrize(
+    ("corpora", "kind", "problem"),
+    [
+        (["tatoeba", "tatoba"], "test", r"one of multi30k, tatoeba, .* expected, got 'tatoba'"),
+        (["osguide"], "val", "osguide has no val set, only: train, test"),
+    ],
+)
+def test_test_sets_that_are_not_are_refused(
+    folder: Path, corpora: list[str], kind: Literal["test", "val"], problem: str
+) -> None:
+    with pytest.raises(CorpusError, match=problem):
+        read_tests(folder, kind, corpora=corpora)
