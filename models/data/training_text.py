@@ -89,6 +89,7 @@ class TrainingText:
                 enable_sampling=settings.bpe_dropout > 0,
                 alpha=settings.bpe_dropout,
                 nbest_size=-1,
+                num_threads=1,  # several draw what is left out in an order of their own every time
             )
             for side in zip(*self.chunk(number), strict=True)
         ]
