@@ -140,7 +140,7 @@ def small_manifest(name: str, model: Seq2SeqModel, cache_scales: dict[str, float
         alignment=alignment_spec(model, cache_scales),
         quality=(Quality(test_set="none/test", metric="BLEU", value=12.5),),
         has_shortlist=has_shortlist,
-        provenance={"corpora": "none: random weights"},
+        provenance={"licence": "CC0-1.0", "licences": '{"dice": "public domain"}'},
         sha256={},
     )
 

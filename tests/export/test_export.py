@@ -22,6 +22,7 @@ from models.checkpoint import CHECKSUMS, CheckpointError, file_sha256, load_chec
 from models.data.corpora import CorpusError
 from models.data.training_text import read_validation
 from models.tokenizer import train_tokenizer
+from server.bundle.licences import training_licences
 from server.bundle.manifest import ENCODER, STEP, read_bundle, write_manifest
 from tests.models.test_train import PAIRS, Workplace
 
@@ -73,7 +74,9 @@ def test_an_fp32_bundle_needs_no_corpus(workplace: Workplace, exported: Path) ->
     manifest = read_bundle(exported).manifest
     assert (manifest.name, manifest.version, manifest.precision) == ("tiny-en-fr", "1", "fp32")
     assert [spec.name for spec in manifest.state] == [tensor.name for tensor in model.state]
-    assert {"mix", "licences", "recipe", "seed", "training", "commit"} <= manifest.provenance.keys()
+    assert manifest.provenance["licence"] == "attribution"
+    assert training_licences(manifest.provenance).keys() == {"tatoeba"}
+    assert {"mix", "recipe", "seed", "training", "commit"} <= manifest.provenance.keys()
     assert manifest.provenance[WEIGHTS_SHA256] == file_sha256(workplace.run / "model.safetensors")
 
 

@@ -1,4 +1,4 @@
-"""A teacher's translations, and the course of trainings that makes them and learns from them."""
+"""A teacher's translations, and who learns from them."""
 
 import gzip
 import sys
@@ -8,10 +8,10 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from models import course, distil
+from models import distil
 from models.checkpoint import load_checkpoint
 from models.config import load_config
-from models.course import CourseError, distilled_files, pack, side_by_side
+from models.course import distilled_files, pack
 from models.data.training_text import read_distilled
 from tests.models.test_train import TINY, TRAINED, Workplace
 
@@ -76,12 +76,3 @@ def test_what_is_packed_is_a_finished_model_of_half_the_size(workplace: Workplac
     assert (workplace.folder / "packed" / "SHA256SUMS").exists()
     weights = load_file(workplace.folder / "packed" / "model.safetensors")
     assert {tensor.dtype for tensor in weights.values()} == {torch.float16}
-
-
-def test_a_command_that_fails_is_reported_with_the_end_of_its_words(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(course, "RUNS", tmp_path)
-    with pytest.raises(CourseError, match=r"models\.train .*gone\.toml.*No such file"):
-        side_by_side([["models.train", str(tmp_path / "gone.toml")]])
-    assert (tmp_path / "models.train-gone.log").exists()
