@@ -158,11 +158,12 @@ def read_validation_for(options: ExportOptions, config: Config) -> Validation:
 
 
 def add_shortlist(folder: Path, tokenizer: SentencePieceProcessor, data: Path, config: Config) -> Shortlist | None:
-    """Make a vocabulary shortlist from the training corpora; None for a model whose output layer cannot be cut off."""
+    """Make a vocabulary shortlist from the training corpora, for which a teacher's translations are not needed; None for
+    a model whose output layer cannot be cut off."""
     output_layer = split_output(folder / STEP, folder / FEATURES_STEP, folder / OUTPUT_STEP)
     if output_layer is None:
         return None
-    text, _ = read_training_text(data, config.data, config.training.seed)
+    text, _ = read_training_text(data, dataclasses.replace(config.data, distilled=""), config.training.seed)
     pairs = [pair for every in text.domains.values() for pair in every]
     sources = tokenizer.encode([pair.source for pair in pairs])
     targets = tokenizer.encode([pair.target for pair in pairs])

@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from export import quantize
-from export.__main__ import ExportOptions, export, main, read_validation_for
+from export.__main__ import ExportOptions, add_shortlist, export, main, read_validation_for
 from export.errors import ExportError
 from export.graphs import export_encoder, export_step
 from export.manifest import WEIGHTS_SHA256, commit
@@ -184,6 +184,12 @@ def test_a_folder_that_is_no_bundle_is_never_replaced(
         main([str(tmp_path / "no checkpoint"), str(tmp_path / path)])
     assert problem in capsys.readouterr().err
     assert kept.read_text() == "of value"
+
+
+def test_a_student_is_exported_where_its_teacher_s_file_is_not(workplace: Workplace, bundle: Path) -> None:
+    config, _, tokenizer = load_checkpoint(workplace.run)
+    student = dataclasses.replace(config, data=dataclasses.replace(config.data, distilled="runs/gone.tsv.gz"))
+    assert add_shortlist(bundle, tokenizer, workplace.folder / "data", student) is not None
 
 
 def test_without_git_the_commit_is_unknown(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
