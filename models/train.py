@@ -6,8 +6,6 @@ An interrupted run goes on where it stopped when the same command is given again
 """
 
 import argparse
-import contextlib
-import ctypes
 import functools
 import os
 import signal
@@ -18,15 +16,13 @@ from pathlib import Path
 import torch
 from tqdm import tqdm
 
+from models.allocator import keep_freed_memory
 from models.checkpoint import CheckpointError
 from models.config import ConfigError, load_config
 from models.data.corpora import CorpusError, data_folder
 from models.parallel import Team, TeamError, run_team
 from models.run_folder import RunFolder
 from models.training import Training, open_tokenizer
-
-_M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4
-"""Of glibc's mallopt(3)."""
 
 
 def main() -> None:
@@ -64,15 +60,6 @@ def train(arguments: argparse.Namespace, folder: Path, team: Team) -> None:
     data = data_folder(arguments.data)
     with Training.prepare(arguments.config, data, arguments.tokenizer, folder, team) as training:
         training.run()
-
-
-def keep_freed_memory() -> None:
-    """Tell glibc to keep what is freed. Every step frees and takes again the same megabytes, of which the kernel would
-    clear each page anew: a quarter of a step's time."""
-    with contextlib.suppress(AttributeError, OSError):  # another C library
-        library = ctypes.CDLL(None)
-        library.mallopt(_M_MMAP_MAX, 0)
-        library.mallopt(_M_TRIM_THRESHOLD, 2**31 - 1)
 
 
 if __name__ == "__main__":

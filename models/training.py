@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from sentencepiece import SentencePieceProcessor
 from tqdm import tqdm
 
+from models.allocator import give_freed_memory_back
 from models.checkpoint import CheckpointError, average_weights, build_model, load_weights, save_model, save_weights
 from models.config import Config, TrainingConfig, load_config
 from models.data.batches import Batch
@@ -205,6 +206,7 @@ class Training:
         progress.target_tokens += tokens
         progress.chunk = max(self.team.gather(progress.chunk))
         scores = self.validation_bleu()
+        give_freed_memory_back()
         mean = sum(scores.values()) / len(scores)
         if mean > progress.best_bleu:
             progress.best_bleu, progress.best_step = mean, progress.step
