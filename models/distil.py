@@ -17,6 +17,7 @@ from models.config import ConfigError, load_config
 from models.data.corpora import CorpusError, data_folder
 from models.data.training_text import read_training_text
 from models.evaluate import Translator, TranslatorError, open_system
+from models.span_characters import find_spans
 
 
 def main() -> None:
@@ -35,20 +36,24 @@ def main() -> None:
 
 def distil(config: Path, teacher: Translator, data: Path, output: Path) -> None:
     """Write the teacher's translation of every source sentence of a training, once each: gzip, in each line a sentence,
-    a tab and its translation. Raises ConfigError, CorpusError or TranslatorError."""
+    a tab and its translation. Left out are those that do not have each protected span of their source once. Raises
+    ConfigError, CorpusError or TranslatorError."""
     settings = load_config(config)
     own_text = dataclasses.replace(settings.data, distilled="")
     text, _ = read_training_text(data, own_text, settings.training.seed)
     sources = list(dict.fromkeys(pair.source for pairs in text.domains.values() for pair in pairs))
     translations = teacher(sources)
     output.parent.mkdir(parents=True, exist_ok=True)
+    num_written = 0
     unfinished = output.with_suffix(".part")
     with gzip.open(unfinished, "wt", encoding="utf-8", newline="\n") as file:
         for source, translation in zip(sources, translations, strict=True):
-            if translation.strip() and "\t" not in source + translation:
+            carried = sorted(find_spans(source)) == sorted(find_spans(translation))
+            if carried and translation.strip() and "\t" not in source + translation:
+                num_written += 1
                 file.write(f"{source}\t{translation}\n")
     unfinished.replace(output)
-    print(f"wrote {output}: {len(sources):,} sentences")
+    print(f"wrote {output}: translations of {num_written:,} of {len(sources):,} sentences")
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from models.checkpoint import load_checkpoint
 from models.config import load_config
 from models.course import distilled_files, pack
 from models.data.training_text import read_distilled
+from models.span_characters import find_spans
 from tests.models.test_train import TINY, TRAINED, Workplace
 
 
@@ -36,6 +37,16 @@ def test_a_teacher_translates_each_sentence_of_the_training_text_once(
     run_distil(monkeypatch, workplace, shout, workplace.folder / "new" / "distilled.tsv.gz")
     made = read_distilled(workplace.folder / "new" / "distilled.tsv.gz")
     assert made == {source: source.upper() for source, _ in TRAINED}
+
+
+def test_what_a_teacher_loses_of_the_spans_is_no_example(workplace: Workplace) -> None:
+    workplace.write_config()
+    workplace.config.write_text(workplace.config.read_text().replace("tatoeba = 1", "span_frames = 1"))
+    output = workplace.folder / "distilled.tsv.gz"
+    distil.distil(workplace.config, lambda sources: ["Voici \ue000."] * len(sources), workplace.folder / "data", output)
+    found = [find_spans(source) for source in read_distilled(output)]
+    assert found
+    assert all(spans == [0] for spans in found)
 
 
 def test_a_teacher_that_fails_leaves_the_earlier_file(workplace: Workplace, monkeypatch: pytest.MonkeyPatch) -> None:
