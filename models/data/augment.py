@@ -62,8 +62,8 @@ class Shares:
 
 
 def augment(source: str, target: str, direction: tuple[str, str], shares: Shares, random: Random) -> tuple[str, str]:
-    """The pair, or the pair changed in one way. Where the chosen way does not fit the pair, it is left as it is; so is a
-    pair that has spans already, if more of them would be put in."""
+    """The pair, or the pair changed in one way. Where the chosen way does not fit the pair, it is left as it is; so is
+    a pair that has spans already, if more of them would be put in."""
     draw = random.random()
     for field in fields(shares):
         draw -= getattr(shares, field.name)
