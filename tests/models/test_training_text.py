@@ -6,10 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from evaluation.first_sentences import DIRECTIONS, read_first_sentences
 from models.config import DataConfig
 from models.data.corpora import CorpusError, Direction
-from models.data.held_out import is_short, read_test_hashes, sentence_hash
+from models.data.held_out import hashes, is_short, read_test_hashes, sentence_hash
 from models.data.training_text import CHUNK_PAIRS, TextPair, TrainingText, read_training_text, read_validation
+from models.span_sentences import span_sentences
 from models.tokenizer import load_tokenizer, train_tokenizer
 
 PLAIN = DataConfig(mix={"tatoeba": 1.0})
@@ -52,6 +54,15 @@ def test_no_pair_with_a_side_of_a_test_or_validation_set_is_trained_on(data: Pat
     assert sentence_hash("We hurried in the direction of the fire.") in read_test_hashes()
     write(data, "tatoeba", "train", [*pairs_of(10), leak])
     assert len(text_of(data).domains["tatoeba"]) == 10
+
+
+def test_the_tests_of_our_own_are_held_out() -> None:
+    """If one has changed: python -m models.data.held_out."""
+    first = [sentence for direction in DIRECTIONS for sentence in read_first_sentences(direction)]
+    texts = [text for sentence in first for text in (sentence.source, *sentence.references)]
+    texts += [sentence.carried for sentence in span_sentences()]
+    assert len(texts) > 1000
+    assert hashes(texts) <= read_test_hashes()
 
 
 def test_short_sentences_belong_to_nobody(data: Path) -> None:
