@@ -64,15 +64,31 @@ bench-quick: $(VENV)/everything ## a part of the benchmark, in five minutes
 
 # A model has one name: models/configs/<name>.toml, runs/<name>, checkpoints/<name>, model_repository/<name>/1. Each of
 # these four commands takes all whose files are there, or those of MODELS='name ...'.
-train release: MODELS = $(patsubst models/configs/%.toml,%,$(wildcard models/configs/*.toml))
+CONFIGURED := $(patsubst models/configs/%.toml,%,$(wildcard models/configs/*.toml))
+release: MODELS = $(CONFIGURED)
 export: MODELS = $(patsubst checkpoints/%/config.toml,%,$(wildcard checkpoints/*/config.toml))
 evaluate: MODELS = $(notdir $(wildcard model_repository/*))
 
 download: $(VENV)/everything ## fetch the corpora into data/
 	$(BIN)/python -m models.download $(ARGS)
 
-train: $(VENV)/everything ## train every model that has a config (hours on a CPU), from the corpora's folder
-	$(foreach name,$(MODELS),$(BIN)/python -m models.train models/configs/$(name).toml &&) true
+train: $(patsubst %,runs/%/model.safetensors,$(or $(MODELS),$(CONFIGURED))) ## train every model that has a config (hours on a CPU), and its teacher before it
+
+# A finished training. What was interrupted goes on when it is made again; nothing is made again because its teacher or
+# the tokenizer were.
+.PRECIOUS: runs/%/model.safetensors
+runs/%/model.safetensors: models/configs/%.toml | $(VENV)/everything checkpoints/tokenizer.model
+	$(BIN)/python -m models.train $<
+
+checkpoints/tokenizer.model: | $(VENV)/everything
+	$(BIN)/python -m models.tokenizer models/configs/transformer-en-fr.toml $@
+
+# What the Transformer of a direction makes of the training text, for the students of that direction.
+runs/distilled-%.tsv.gz: | runs/transformer-%/model.safetensors
+	$(BIN)/python -m models.distil models/configs/transformer-$*.toml runs/transformer-$* $@
+
+needs_teacher = runs/$(1)/model.safetensors: | $(shell sed -n 's/^distilled = "\(.*\)"$$/\1/p' models/configs/$(1).toml)
+$(foreach name,$(CONFIGURED),$(eval $(call needs_teacher,$(name))))
 
 release: $(VENV)/everything ## make the shipped checkpoints of the finished trainings
 	$(foreach name,$(MODELS),$(BIN)/python -m models.release runs/$(name) checkpoints/$(name) &&) true
@@ -80,9 +96,11 @@ release: $(VENV)/everything ## make the shipped checkpoints of the finished trai
 export: $(VENV)/everything ## make the shipped bundles from the shipped checkpoints
 	$(foreach name,$(MODELS),$(BIN)/python -m export checkpoints/$(name) model_repository/$(name)/1 --replace &&) true
 
-evaluate: $(VENV)/everything ## score every model on every test set, as a running server translates
-	$(BIN)/python -m models.evaluate $(foreach name,$(MODELS),\
-		$(name)="$(BIN)/python -m seq2serve --model $(name) $(DECODING)")
+evaluate: $(VENV)/everything ## score every model on every test set of its direction, as a running server translates
+	$(call evaluate_direction,en-fr,$(filter-out %-fr-en,$(MODELS)))
+	$(call evaluate_direction,fr-en,$(filter %-fr-en,$(MODELS)))
+evaluate_direction = $(if $(2),$(BIN)/python -m models.evaluate --direction $(1) --output build/quality-$(1).json \
+	$(foreach name,$(2),$(name)="$(BIN)/python -m seq2serve --model $(name) $(DECODING)"))
 
 evaluate-texts: $(VENV)/everything ## measure what a running server makes of whole texts, HTML, emoji, capitals
 	$(BIN)/python -m evaluation $(ARGS)

@@ -27,7 +27,7 @@ from export.parity import TOLERANCE, largest_difference
 from export.quantize import quantize
 from export.session import GraphSession
 from models.checkpoint import load_checkpoint
-from models.data.corpora import LANGUAGES, CorpusError, data_folder, read_tests
+from models.data.corpora import LANGUAGES, REPORTED, CorpusError, data_folder, read_corpus, read_tests
 from models.greedy import greedy_decode
 from models.metrics import bleu
 from models.seq2seq import BOS, EOS, PAD, UNKNOWN
@@ -64,10 +64,10 @@ def make(folder: Path, data: Path) -> None:
     _, small, tokenizer = load_checkpoint(SHIPPED)
     assert isinstance(small, Transformer)
     wide = widen(small, CONFIG, VOCABULARY_SIZE)
-    tests, validation = read_tests(data), read_tests(data, "val")
+    tests, validation = read_tests(data), [read_corpus(data, name, "val") for name in REPORTED]
     checked = [text for name in TEST_SETS for text in tests[name].sources[:NUM_CHECKED]]
     references = [every for name in TEST_SETS for every in tests[name].references[:NUM_CHECKED]]
-    calibrated = [text for part in validation.values() for text in part.sources[:NUM_CALIBRATED]]
+    calibrated = [text for part in validation for text in part.sources[:NUM_CALIBRATED]]
     sources, calibration_sources = ([[*ids, EOS] for ids in tokenizer.encode(texts)] for texts in (checked, calibrated))
     difference = logit_difference(small, wide, sources[:: len(sources) // 10])
     print(f"fp32: largest difference of a logit from the shipped model: {difference:.1e}")

@@ -38,7 +38,7 @@ from models.checkpoint import TOKENIZER as CHECKPOINT_TOKENIZER
 from models.checkpoint import CheckpointError, load_checkpoint
 from models.config import Config, ConfigError
 from models.data.corpora import CorpusError, data_folder, read_tests
-from models.data.training_text import read_training_text, read_validation
+from models.data.training_text import TextPair, read_training_text, read_validation
 from server.bundle.manifest import (
     ENCODER,
     FEATURES_STEP,
@@ -162,13 +162,20 @@ def add_shortlist(folder: Path, tokenizer: SentencePieceProcessor, data: Path, c
     output_layer = split_output(folder / STEP, folder / FEATURES_STEP, folder / OUTPUT_STEP)
     if output_layer is None:
         return None
-    text, _ = read_training_text(data, config.data, config.training.seed)
-    pairs = [pair for every in text.domains.values() for pair in every]
+    pairs = read_pairs(data, config)
     sources = tokenizer.encode([pair.source for pair in pairs])
     targets = tokenizer.encode([pair.target for pair in pairs])
     shortlist = build_shortlist(sources, targets, *output_layer)
     write_shortlist(folder / SHORTLIST, shortlist)
     return shortlist
+
+
+def read_pairs(data: Path, config: Config) -> list[TextPair]:
+    """The corpora that a model was trained on; a teacher's translations of them need not be there. Raises
+    CorpusError."""
+    without_teacher = dataclasses.replace(config.data, distilled="")
+    text, _ = read_training_text(data, without_teacher, config.training.seed)
+    return [pair for pairs in text.domains.values() for pair in pairs]
 
 
 if __name__ == "__main__":

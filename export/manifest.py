@@ -12,8 +12,10 @@ import torch
 from export.declaration import DTYPES
 from models.checkpoint import CONFIG, WEIGHTS, file_sha256, read_metrics
 from models.config import Config
+from models.data.licences import licence_of_weights
 from models.data.training_text import sources_of
 from models.seq2seq import BOS, EOS, PAD, UNKNOWN, Seq2SeqModel
+from server.bundle.licences import LICENCE, TRAINING_LICENCES
 from server.bundle.manifest import FORMAT_VERSION, AlignmentSpec, Manifest, SpecialIds, StateSpec
 
 MAX_SOURCE_TOKENS = 128
@@ -83,7 +85,8 @@ def provenance(checkpoint: Path, config: Config) -> dict[str, str]:
     facts = {
         WEIGHTS_SHA256: file_sha256(checkpoint / WEIGHTS),
         "mix": json.dumps(config.data.mix),
-        "licences": json.dumps({name: source.licence for name, source in sources_of(config.data).items()}),
+        LICENCE: licence_of_weights(sources_of(config.data)),
+        TRAINING_LICENCES: json.dumps({name: source.licence for name, source in sources_of(config.data).items()}),
         "recipe": json.dumps(tomllib.loads((checkpoint / CONFIG).read_text(encoding="utf-8"))),
         "seed": str(config.training.seed),
         "commit": commit(),

@@ -67,11 +67,15 @@ def load_weights(model: Seq2SeqModel, path: Path) -> None:
 
 
 def average_weights(paths: Sequence[Path]) -> dict[str, Tensor]:
-    """The mean of several snapshots (Vaswani et al. 2017, section 6.1)."""
-    total = load_file(paths[0])
-    for path in paths[1:]:
-        for name, tensor in load_file(path).items():
-            total[name] += tensor
+    """The mean of several snapshots (Vaswani et al. 2017, section 6.1). Raises CheckpointError for a damaged one."""
+    total: dict[str, Tensor] = {}
+    for path in paths:
+        try:
+            weights = load_file(path)
+        except (OSError, SafetensorError) as error:
+            raise CheckpointError(f"{path}: {error}") from error
+        for name, tensor in weights.items():
+            total[name] = total[name] + tensor if name in total else tensor
     return {name: tensor / len(paths) for name, tensor in total.items()}
 
 
@@ -139,9 +143,15 @@ def read_metrics(folder: Path) -> list[dict[str, Any]]:
     if not path.exists():
         return []
     try:
-        records = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+        lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, ValueError) as error:
         raise CheckpointError(f"{path}: {error}") from error
-    if not all(isinstance(record, dict) for record in records):
-        raise CheckpointError(f"{path}: an object a line expected")
+    records = []
+    for number, line in enumerate(lines, 1):
+        try:
+            records.append(json.loads(line))
+        except ValueError as error:
+            raise CheckpointError(f"{path}: line {number}: {error}; remove the line if it was cut off") from error
+        if not isinstance(records[-1], dict):
+            raise CheckpointError(f"{path}: line {number}: an object a line expected")
     return records

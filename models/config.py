@@ -1,6 +1,7 @@
 """One TOML file describes one model: its architecture, its settings, its data, its training."""
 
 import dataclasses
+import math
 import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -39,9 +40,9 @@ class DataConfig:
         domains = {source.domain for source in all_sources().values()}
         for name, share in self.mix.items():
             if name not in domains and name not in all_sources() and name not in MADE:
-                expected = ", ".join([*sorted(domains), *MADE, *all_sources()])
+                expected = ", ".join(dict.fromkeys([*sorted(domains), *MADE, *all_sources()]))
                 raise ValueError(f"mix.{name}: one of {expected} expected")
-            if type(share) not in (int, float) or share <= 0:
+            if type(share) not in (int, float) or not 0 < share < math.inf:
                 raise ValueError(f"mix.{name}: a number above 0 expected, got {share!r}")
         if not self.mix:
             raise ValueError("mix: at least one domain or corpus expected, got none")
@@ -139,8 +140,8 @@ def _section(settings: type[Any], name: str, table: dict[str, Any], problems: li
             value = float(value)
         if type(value) is not expected:
             problems.append(f"{name}.{key}: {expected.__name__} expected, got {value!r}")
-        elif isinstance(value, int | float) and not isinstance(value, bool) and value < 0:
-            problems.append(f"{name}.{key}: at least 0 expected, got {value!r}")
+        elif isinstance(value, int | float) and not isinstance(value, bool) and not 0 <= value < math.inf:
+            problems.append(f"{name}.{key}: a finite number, at least 0, expected, got {value!r}")
         else:
             accepted[key] = value
     try:

@@ -6,11 +6,13 @@ Reads the configs of a folder: `teacher-*.toml` are trained side by side; then e
 into the file that the students' configs name as `data.distilled`; then all others are trained side by side. How long
 each takes is in its config (`max_minutes`). The small models leave most of such a card idle when trained alone.
 
-FOLDER gets a folder for each student, its weights in fp16, ready for `models.release`.
+FOLDER gets a folder for each student, its weights in fp16, ready for `models.release`. Interrupted, the same command
+goes on: finished trainings end at once, others go on from their last validation.
 """
 
 import argparse
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Iterable, Sequence
@@ -18,7 +20,7 @@ from pathlib import Path
 
 import torch
 
-from models.checkpoint import load_checkpoint, save_weights
+from models.checkpoint import CheckpointError, load_checkpoint, save_model
 from models.config import Config, ConfigError, load_config
 
 RUNS = Path("runs")
@@ -36,14 +38,17 @@ def main() -> None:
     parser.add_argument("--tokenizer", type=Path, default=Path("checkpoints/tokenizer.model"))
     parser.add_argument("--output", type=Path, required=True, help="where the students' folders are written")
     arguments = parser.parse_args()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         run_course(arguments.configs, arguments.data, arguments.tokenizer, arguments.output)
-    except (ConfigError, CourseError) as error:
+    except (CheckpointError, ConfigError, CourseError) as error:
         sys.exit(f"error: {error}")
+    except KeyboardInterrupt:
+        sys.exit("interrupted: the same command goes on")
 
 
 def run_course(configs: Path, data: Path, tokenizer: Path, output: Path) -> None:
-    """Raises ConfigError or CourseError."""
+    """Raises CheckpointError, ConfigError or CourseError."""
     every = {path: load_config(path) for path in sorted(configs.glob("*.toml"))}
     teachers = {path: config for path, config in every.items() if path.stem.startswith("teacher-")}
     students = {path: config for path, config in every.items() if path not in teachers}
@@ -52,7 +57,7 @@ def run_course(configs: Path, data: Path, tokenizer: Path, output: Path) -> None
     train = ["models.train", "--data", str(data), "--tokenizer", str(tokenizer), "--processes", "1"]
     side_by_side([*train, str(path)] for path in teachers)
     side_by_side(
-        ["models.distil", str(student), str(RUNS / teacher.stem), distilled, "--data", str(data)]
+        ["models.distil", "--data", str(data), str(student), str(RUNS / teacher.stem), distilled]
         for teacher, config in teachers.items()
         for distilled, student in distilled_files(students, config).items()
     )
@@ -72,14 +77,20 @@ def distilled_files(students: dict[Path, Config], teacher: Config) -> dict[str, 
 
 def side_by_side(commands: Iterable[Sequence[str]]) -> None:
     """Run modules at the same time, and wait for all. Raises CourseError if one failed."""
-    started = []
+    started: list[tuple[Sequence[str], Path, subprocess.Popen[bytes]]] = []
     RUNS.mkdir(exist_ok=True)
-    for number, command in enumerate(commands):
-        log = RUNS / f"{command[0]}-{number}.log"
+    for command in commands:
+        log = RUNS / f"{command[0]}-{Path(command[-1]).stem}.log"
         with log.open("w") as file:
             process = subprocess.Popen([sys.executable, "-m", *command], stdout=file, stderr=subprocess.STDOUT)
         started.append((command, log, process))
-    failed = [(command, log) for command, log, process in started if process.wait()]
+    try:
+        failed = [(command, log) for command, log, process in started if process.wait()]
+    except KeyboardInterrupt:
+        for _, _, process in started:
+            process.terminate()
+            process.wait()
+        raise
     if failed:
         raise CourseError("; ".join(f"{' '.join(command)}: {log.read_text()[-2000:]}" for command, log in failed))
 
@@ -90,7 +101,7 @@ def pack(run: Path, folder: Path) -> None:
     for name in _SHIPPED:
         shutil.copyfile(run / name, folder / name)
     _, model, _ = load_checkpoint(run)
-    save_weights(model.state_dict(), folder / "model.safetensors", torch.float16)
+    save_model(model.state_dict(), folder, torch.float16)
 
 
 if __name__ == "__main__":

@@ -18,7 +18,6 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Literal
 
 import torch
 from tqdm import tqdm
@@ -27,6 +26,7 @@ from models.beam_search import BeamOptions, beam_search
 from models.checkpoint import CheckpointError, load_checkpoint
 from models.config import ConfigError
 from models.data.corpora import LANGUAGES, REPORTED, Corpus, CorpusError, Direction, data_folder, read_tests
+from models.data.training_text import read_validation
 from models.greedy import greedy_decode, translate
 from models.metrics import Score, score_all
 
@@ -52,22 +52,29 @@ def main() -> None:
     parser.add_argument("systems", nargs="+", help="checkpoint folders, or NAME=COMMAND")
     parser.add_argument("--data", type=Path, help="the corpora's folder (default: $SEQ2SERVE_DATA, else data)")
     parser.add_argument("--by-length", action="store_true", help="score sources of like length together")
-    parser.add_argument("--direction", default="-".join(LANGUAGES), choices=("en-fr", "fr-en"))
-    parser.add_argument("--corpora", nargs="+", default=REPORTED, help="whose sets are scored, of sources.toml")
-    parser.add_argument("--validation", action="store_true", help="the validation sets instead of the test sets")
+    parser.add_argument(
+        "--direction", default="-".join(LANGUAGES), choices=("en-fr", "fr-en"), help="(default: %(default)s)"
+    )
+    parser.add_argument(
+        "--corpora", nargs="+", help=f"whose test sets are scored, of sources.toml (default: {' '.join(REPORTED)})"
+    )
+    parser.add_argument("--validation", action="store_true", help="the validation sets, of training's names, instead")
     parser.add_argument("--beam-size", type=int, default=1, help="of checkpoints; 1, the default, is greedy")
     parser.add_argument("--output", type=Path, default=Path("build/quality.json"))
     arguments = parser.parse_args()
     if arguments.beam_size < 1:
         parser.error(f"--beam-size: at least 1 expected, got {arguments.beam_size}")
     try:
-        systems = [open_system(system, arguments.beam_size) for system in arguments.systems]
+        direction = Direction(*arguments.direction.split("-"))
+        systems = [open_system(system, arguments.beam_size, direction) for system in arguments.systems]
         translators = dict(systems)
         if len(translators) < len(systems):
             parser.error(f"systems: names that differ expected, got {', '.join(name for name, _ in systems)}")
-        direction = Direction(*arguments.direction.split("-"))
-        part: Literal["val", "test"] = "val" if arguments.validation else "test"
-        tests = read_tests(data_folder(arguments.data), part, direction, arguments.corpora)
+        data = data_folder(arguments.data)
+        if arguments.validation:
+            tests = choose_validation(read_validation(data, direction), arguments.corpora)
+        else:
+            tests = read_tests(data, direction, arguments.corpora or REPORTED)
         results = evaluate(translators, by_length(tests) if arguments.by_length else tests, direction.target)
     except (CheckpointError, ConfigError, CorpusError, TranslatorError) as error:
         sys.exit(f"error: {error}")
@@ -76,12 +83,15 @@ def main() -> None:
     print(markdown(results))
 
 
-def open_system(argument: str, beam_size: int = 1) -> tuple[str, Translator]:
-    """Name and translator of one system. Raises CheckpointError or ConfigError."""
+def open_system(argument: str, beam_size: int = 1, direction: Direction | None = None) -> tuple[str, Translator]:
+    """Name and translator of one system. Raises CheckpointError or ConfigError, also for a checkpoint that does not
+    translate in the `direction`, if one is given."""
     name, equals, command = argument.partition("=")
     if equals:
         return name, lambda sources: pipe(shlex.split(command), sources)
-    _, model, tokenizer = load_checkpoint(Path(argument))
+    config, model, tokenizer = load_checkpoint(Path(argument))
+    if direction not in (None, config.data.direction):
+        raise ConfigError(f"{argument} translates {'-'.join(config.data.direction)}, {'-'.join(direction)} expected")
     on_gpu = torch.cuda.is_available()
     model.to("cuda" if on_gpu else "cpu")
     options = BeamOptions(beam_size=beam_size)
@@ -92,6 +102,14 @@ def open_system(argument: str, beam_size: int = 1) -> tuple[str, Translator]:
         return [beam_search(model, source, options)[0].ids for source in sources]
 
     return argument.rstrip("/"), lambda sources: translate(decode, tokenizer, sources, 1024 if on_gpu else 128)
+
+
+def choose_validation(sets: dict[str, Corpus], names: Sequence[str] | None) -> dict[str, Corpus]:
+    """Those of the validation sets that are named, or all. Raises CorpusError."""
+    for name in names or ():
+        if name not in sets:
+            raise CorpusError(f"validation set: one of {', '.join(sets)} expected, got {name!r}")
+    return {name: sets[name] for name in names or sets}
 
 
 def pipe(command: list[str], sources: Sequence[str]) -> list[str]:

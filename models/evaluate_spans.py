@@ -19,7 +19,8 @@ from sentencepiece import SentencePieceProcessor
 from models.checkpoint import CheckpointError, load_checkpoint
 from models.config import ConfigError
 from models.greedy import greedy_decode, translate
-from models.span_sentences import FIRST_SPAN_CHARACTER, NUM_SENTENCES, SpanSentence, find_spans, span_sentences
+from models.span_characters import find_spans, span_character
+from models.span_sentences import NUM_SENTENCES, SpanSentence, span_sentences
 
 
 class NoSpanPieces(ValueError):
@@ -69,7 +70,7 @@ def span_ids(tokenizer: SentencePieceProcessor) -> list[int]:
     """The pieces that are the span characters of these sentences. Raises NoSpanPieces."""
     ids = []
     for number in range(max(NUM_SENTENCES)):
-        character = chr(ord(FIRST_SPAN_CHARACTER) + number)
+        character = span_character(number)
         ids.append(tokenizer.piece_to_id(character))
         if ids[-1] == tokenizer.unk_id():
             raise NoSpanPieces(f"the tokenizer has no piece for the span character U+{ord(character):04X}")
@@ -114,7 +115,7 @@ def _rows(counts: Mapping[str, Carried]) -> list[str]:
 def _readable(translation: str) -> str:
     """A translation with the number of a span, from 1, for each span character, which few terminals show."""
     for number in set(find_spans(translation)):
-        translation = translation.replace(chr(ord(FIRST_SPAN_CHARACTER) + number), f"⟨{number + 1}⟩")
+        translation = translation.replace(span_character(number), f"⟨{number + 1}⟩")
     return translation
 
 

@@ -96,6 +96,8 @@ def _last_words(report: str) -> str:
 
 def _join_team(rank: int, size: int, meeting: str, work: Callable[[Team], None]) -> None:
     torch.set_num_threads(1)
+    if rank:
+        logging.disable(logging.WARNING)  # all would say the same
     dist.init_process_group("gloo", init_method=meeting, rank=rank, world_size=size)
     try:
         work(Team(rank, size))

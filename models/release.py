@@ -14,9 +14,11 @@ from typing import Any
 
 import torch
 
-from models.checkpoint import CheckpointError, load_checkpoint, read_metrics, save_model
-from models.config import Config, ConfigError
+from models.checkpoint import CHECKSUMS, METRICS, CheckpointError, load_checkpoint, read_metrics, save_model
+from models.config import Config, ConfigError, DataConfig
 from models.data.corpora import CorpusError, data_folder, read_tests
+from models.data.licences import licence_notes, licence_of_weights
+from models.data.made import MADE
 from models.data.training_text import sources_of
 from models.evaluate import evaluate, markdown, open_system
 
@@ -33,11 +35,13 @@ Architecture `{architecture}`.
 | training | {steps:,} steps, {tokens:,} target tokens, {hours:.1f} hours of wall time |
 | recipe | {recipe}; curves in `curves.png` |
 
-## Data
+## Data and licence
 
 {data}
 
-How often each is read in an epoch is in the recipe. No sentence of a test set is trained on.
+The weights are not under the licence of the code: {licence}, which is what the licences of these corpora ask for.
+
+{notes}
 
 ## Quality
 
@@ -49,7 +53,7 @@ Of these weights, greedy, in PyTorch; docs/quality.md has what the int8 graphs o
 
 Short everyday sentences and image captions, and comparing architectures. Not for documents, names, numbers that matter,
 or any text whose mistranslation does harm: the training data are small, and whatever they lack comes out wrong with the
-same confidence. Multi30k's licence limits the weights to research.
+same confidence.
 """
 
 
@@ -69,7 +73,11 @@ def main() -> None:
 def release(run: Path, checkpoint: Path, data: Path) -> None:
     """Make a checkpoint of a finished training. Raises CheckpointError, ConfigError or CorpusError, before the earlier
     checkpoint is touched."""
+    if not (run / CHECKSUMS).exists():
+        raise CheckpointError(f"{run} has no {CHECKSUMS}: the training is not finished with its config, give it again")
     config, model, tokenizer = load_checkpoint(run)
+    if not read_metrics(run):
+        raise CheckpointError(f"{run / METRICS} is missing: the card tells how the model was trained")
     tests = read_tests(data, direction=config.data.direction)
     checkpoint.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=checkpoint.parent, prefix=".release-") as name:
@@ -94,6 +102,7 @@ def release(run: Path, checkpoint: Path, data: Path) -> None:
 
 
 def model_card(folder: Path, config: Config, facts: dict[str, Any]) -> str:
+    sources = sources_of(config.data)
     last = read_metrics(folder)[-1]
     phases = sorted(folder.glob("config.until-*.toml"), key=lambda path: int(path.stem.rpartition("-")[2]))
     recipe = ", ".join(f"`{path.name}`" for path in (*phases, folder / "config.toml"))
@@ -106,11 +115,28 @@ def model_card(folder: Path, config: Config, facts: dict[str, Any]) -> str:
         tokens=last["target_tokens"],
         hours=last["seconds"] / 3600,
         recipe=f"{recipe}, one after the other" if phases else recipe,
-        data="\n".join(
-            f"- {name} ({source.domain}): {source.licence}" for name, source in sources_of(config.data).items()
-        ),
+        data=training_data(config.data),
+        licence=licence_of_weights(sources),
+        notes=licence_notes(sources),
         **facts,
     )
+
+
+def training_data(settings: DataConfig) -> str:
+    """In words: what is trained on in which shares."""
+    total = sum(settings.mix.values())
+    shares = ", ".join(f"{name} {share / total:.0%}" for name, share in settings.mix.items())
+    said = [f"Shares of the training text: {shares}."]
+    made = [name for name in settings.mix if name in MADE]
+    if made:
+        said.append(f"What is called {', '.join(made)} is this project's own (CC0).")
+    if settings.distilled:
+        said.append(
+            f"Of the pairs, {settings.distilled_share:.0%} have a teacher's translation for a target (sequence-level "
+            "distillation, Kim and Rush 2016)."
+        )
+    said.append("No sentence of a test set is trained on.")
+    return " ".join(said)
 
 
 if __name__ == "__main__":

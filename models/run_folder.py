@@ -14,7 +14,7 @@ from typing import Any, TextIO
 
 import torch
 
-from models.checkpoint import CHECKSUMS, CheckpointError
+from models.checkpoint import CHECKSUMS, METRICS, CheckpointError, read_metrics
 from models.config import Config, load_config
 from models.curves import plot_curves
 
@@ -36,6 +36,10 @@ class RunFolder:
             raise CheckpointError(f"{own} is not {tokenizer}: choose another --run")
         if self.model.exists() and not self.resume_point.exists():
             raise CheckpointError(f"{self.path} holds a finished model, and no resume point: choose another --run")
+        if read_metrics(self.path) and not self.resume_point.exists():
+            raise CheckpointError(
+                f"{self.path} holds a training's {METRICS}, and no resume point: choose another --run, or remove it"
+            )
 
     def open(self) -> None:
         """Make the folder, and keep others out: two trainings would mix their results. Raises CheckpointError."""
@@ -85,9 +89,22 @@ class RunFolder:
             return None
         try:
             point: dict[str, Any] = torch.load(self.resume_point, map_location="cpu", weights_only=True)
-        except Exception as error:  # torch.load raises whatever the damaged pickle provokes
+        except OSError as error:
             raise CheckpointError(f"{self.resume_point}: {error}") from error
+        except Exception as error:  # torch.load raises whatever the damaged pickle provokes, with advice on other cases
+            raise CheckpointError(
+                f"{self.resume_point} is damaged, and the training cannot go on from it: remove {self.path} to begin "
+                "anew, or choose another --run"
+            ) from error
         return point
+
+    def check_snapshots(self, steps: list[int]) -> None:
+        """Raises CheckpointError where a snapshot is missing, from which the final model would be made."""
+        missing = [str(self.snapshot(step)) for step in steps if not self.snapshot(step).is_file()]
+        if missing:
+            raise CheckpointError(
+                f"{self.resume_point} needs {', '.join(missing)}: put it back, or choose another --run"
+            )
 
     def keep_snapshots(self, steps: list[int]) -> None:
         """Delete every snapshot but those of the given steps."""

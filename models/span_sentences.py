@@ -15,16 +15,13 @@ from pathlib import Path
 from random import Random
 from typing import NamedTuple
 
-FIRST_SPAN_CHARACTER = "\ue000"
-"""What is written for a sentence's first span; the character behind it is written for the second, and so on. They are
-the first ones of Unicode's private use area, by which no text means anything."""
+from models.span_characters import span_character
 
 NUM_SENTENCES = {1: 300, 2: 140, 3: 60}
 """Number of spans -> sentences with so many."""
 
 _FILE = Path(__file__).with_name("span_frames.toml")
 _BLANK = re.compile(r"\{(?P<slot>\w+)\}|\[(?P<filler>\w+)\]")
-_SPAN_CHARACTER = re.compile("[\ue000-\uf8ff]")
 
 
 class SpanSentence(NamedTuple):
@@ -60,11 +57,6 @@ def span_sentences() -> list[SpanSentence]:
     return list(found.values())
 
 
-def find_spans(text: str) -> list[int]:
-    """The numbers of a text's span characters, from 0, in the order in which they are there."""
-    return [ord(character) - ord(FIRST_SPAN_CHARACTER) for character in _SPAN_CHARACTER.findall(text)]
-
-
 class _Composer:
     """Fills frames in. Spans are drawn by turns, so that every kind comes about as often as the frames allow."""
 
@@ -93,7 +85,7 @@ class _Composer:
                 self._num_drawn[kind] += 1
                 spans.append(next(span for span in self._spans[kind] if span not in spans))
                 kinds.append(kind)
-                written, read = spans[-1], chr(ord(FIRST_SPAN_CHARACTER) + len(spans) - 1)
+                written, read = spans[-1], span_character(len(spans) - 1)
             else:
                 word = self._random.choice(self._fillers[match["filler"]])
                 written = read = word if match.start() else word[0].upper() + word[1:]

@@ -9,6 +9,7 @@ lacks, where the server takes such characters out of a sentence and puts them ba
 """
 
 import argparse
+import io
 import string
 import sys
 from collections import Counter
@@ -18,10 +19,10 @@ from pathlib import Path
 import sentencepiece
 
 from models.config import ConfigError, load_config
-from models.data.augment import SPAN_CHARACTERS
 from models.data.corpora import CorpusError, data_folder
 from models.data.training_text import read_training_text
 from models.seq2seq import BOS, EOS, PAD, UNKNOWN
+from models.span_characters import SPAN_CHARACTERS
 
 TYPOGRAPHY = (
     string.digits
@@ -35,33 +36,37 @@ _MIN_OCCURRENCES = 20
 _COVERAGE = 0.9998
 """Share of the training text's characters that have a piece even if they are not of `TYPOGRAPHY`."""
 _NUM_CHUNKS = 40
+"""Of the training text, from the first on, that are read."""
 
 
 def train_tokenizer(sentences: Sequence[str], path: Path, vocabulary_size: int, spans: str = SPAN_CHARACTERS) -> None:
     """Write a SentencePiece model of `vocabulary_size` pieces to `path`, replacing what was there only at the end.
 
+    Raises RuntimeError where the sentences do not have so many pieces, or more characters.
+
     spans: characters that stand for protected spans, each a piece of its own wherever it stands.
     """
     occurrences = Counter(character for sentence in sentences for character in sentence)
     required = "".join(character for character in TYPOGRAPHY if occurrences[character] >= _MIN_OCCURRENCES)
+    written = io.BytesIO()
+    sentencepiece.SentencePieceTrainer.train(
+        sentence_iterator=iter(sentences),
+        model_writer=written,
+        vocab_size=vocabulary_size,
+        model_type="bpe",
+        character_coverage=_COVERAGE,
+        required_chars=required,
+        user_defined_symbols=list(spans),
+        split_digits=True,
+        normalization_rule_name="identity",
+        pad_id=PAD,
+        unk_id=UNKNOWN,
+        bos_id=BOS,
+        eos_id=EOS,
+        minloglevel=1,
+    )
     unfinished = path.with_suffix(".part")
-    with unfinished.open("wb") as file:
-        sentencepiece.SentencePieceTrainer.train(
-            sentence_iterator=iter(sentences),
-            model_writer=file,
-            vocab_size=vocabulary_size,
-            model_type="bpe",
-            character_coverage=_COVERAGE,
-            required_chars=required,
-            user_defined_symbols=list(spans),
-            split_digits=True,
-            normalization_rule_name="identity",
-            pad_id=PAD,
-            unk_id=UNKNOWN,
-            bos_id=BOS,
-            eos_id=EOS,
-            minloglevel=1,
-        )
+    unfinished.write_bytes(written.getvalue())
     unfinished.replace(path)
 
 
@@ -72,7 +77,9 @@ def load_tokenizer(path: Path) -> sentencepiece.SentencePieceProcessor:
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m models.tokenizer", description="Train the shared tokenizer.")
-    parser.add_argument("config", type=Path, help="whose mix of domains is read, e.g. models/configs/transformer.toml")
+    parser.add_argument(
+        "config", type=Path, help="whose mix of domains is read, e.g. models/configs/transformer-en-fr.toml"
+    )
     parser.add_argument("path", type=Path, help="e.g. checkpoints/tokenizer.model")
     parser.add_argument("--data", type=Path, help="the corpora's folder (default: $SEQ2SERVE_DATA, else data)")
     parser.add_argument("--vocabulary-size", type=int, default=8000)
@@ -83,7 +90,7 @@ def main() -> None:
         sentences = [side for number in range(_NUM_CHUNKS) for pair in text.chunk(number) for side in pair]
         arguments.path.parent.mkdir(parents=True, exist_ok=True)
         train_tokenizer(sentences, arguments.path, arguments.vocabulary_size)
-    except (ConfigError, CorpusError, RuntimeError) as error:
+    except (ConfigError, CorpusError, RuntimeError, OSError) as error:
         sys.exit(f"error: {error}")
 
 

@@ -6,25 +6,23 @@ An interrupted run goes on where it stopped when the same command is given again
 """
 
 import argparse
-import contextlib
-import ctypes
 import functools
 import os
 import signal
 import sys
+import threading
 from pathlib import Path
 
 import torch
+from tqdm import tqdm
 
+from models.allocator import keep_freed_memory
 from models.checkpoint import CheckpointError
 from models.config import ConfigError, load_config
 from models.data.corpora import CorpusError, data_folder
 from models.parallel import Team, TeamError, run_team
 from models.run_folder import RunFolder
 from models.training import Training, open_tokenizer
-
-_M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4
-"""Of glibc's mallopt(3)."""
 
 
 def main() -> None:
@@ -33,7 +31,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, help="the corpora's folder (default: $SEQ2SERVE_DATA, else data)")
     parser.add_argument("--run", type=Path, help="the run's folder (default: runs/<name of the config>)")
     parser.add_argument("--tokenizer", type=Path, default=Path("checkpoints/tokenizer.model"))
-    default = 1 if torch.cuda.is_available() else os.cpu_count() or 1
+    default = 1 if torch.cuda.is_available() else len(os.sched_getaffinity(0))
     parser.add_argument("--processes", type=int, default=default, help=f"that train together (default: {default})")
     arguments = parser.parse_args()
     if arguments.processes < 1:
@@ -58,18 +56,10 @@ def main() -> None:
 def train(arguments: argparse.Namespace, folder: Path, team: Team) -> None:
     """The whole run of one process of the team. Raises ConfigError, CorpusError or CheckpointError."""
     keep_freed_memory()
+    tqdm.set_lock(threading.RLock())  # its own, for processes, has a semaphore, which one that is ended leaves behind
     data = data_folder(arguments.data)
     with Training.prepare(arguments.config, data, arguments.tokenizer, folder, team) as training:
         training.run()
-
-
-def keep_freed_memory() -> None:
-    """Tell glibc to keep what is freed. Every step frees and takes again the same megabytes, of which the kernel would
-    clear each page anew: a quarter of a step's time."""
-    with contextlib.suppress(AttributeError, OSError):  # another C library
-        library = ctypes.CDLL(None)
-        library.mallopt(_M_MMAP_MAX, 0)
-        library.mallopt(_M_TRIM_THRESHOLD, 2**31 - 1)
 
 
 if __name__ == "__main__":

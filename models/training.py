@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from sentencepiece import SentencePieceProcessor
 from tqdm import tqdm
 
+from models.allocator import give_freed_memory_back
 from models.checkpoint import CheckpointError, average_weights, build_model, load_weights, save_model, save_weights
 from models.config import Config, TrainingConfig, load_config
 from models.data.batches import Batch
@@ -38,7 +39,7 @@ class Progress:
 
     step: int = 0
     chunk: int = 0
-    """Chunks of the training text that were begun."""
+    """Chunks of the training text before this one were begun, by this process; in a resume point, by any."""
     target_tokens: int = 0
     seconds: float = 0.0
     best_bleu: float = -1.0
@@ -139,7 +140,9 @@ class Training:
                     group["peak_lr"] = peak  # the config's, which may be another now
             self.progress = Progress(**point["progress"])
         except (KeyError, TypeError, RuntimeError, ValueError) as error:
-            raise CheckpointError(f"{self.folder.resume_point} does not fit this model: {error}") from error
+            problem = " ".join(str(error).split())  # PyTorch writes a line for each tensor
+            raise CheckpointError(f"{self.folder.resume_point} does not fit this model: {problem}") from error
+        self.folder.check_snapshots(self.progress.snapshots)
 
     def run(self) -> None:
         settings, progress = self.config.training, self.progress
@@ -164,7 +167,7 @@ class Training:
     def batches(self) -> Iterator[Batch]:
         """This process's share of the text, without end; a resumed run begins with a chunk that was not begun."""
         batch_tokens = self.config.training.batch_tokens // self.team.size
-        first = max(self.team.gather(self.progress.chunk))
+        first = self.progress.chunk
         make = functools.partial(self.text.batches, self.tokenizer, batch_tokens=batch_tokens)
         for number, batch in read_ahead(make, first + self.team.rank, self.team.size, self.device):
             self.progress.chunk = max(self.progress.chunk, number + 1)
@@ -201,7 +204,9 @@ class Training:
         tokens = sum(self.team.gather(seen.tokens))
         progress.seconds = time.monotonic() - self.began
         progress.target_tokens += tokens
+        progress.chunk = max(self.team.gather(progress.chunk))
         scores = self.validation_bleu()
+        give_freed_memory_back()
         mean = sum(scores.values()) / len(scores)
         if mean > progress.best_bleu:
             progress.best_bleu, progress.best_step = mean, progress.step
@@ -247,7 +252,7 @@ class Training:
     def is_stale(self) -> bool:
         """Early stopping: too many validations since the best one."""
         since = self.progress.step - self.progress.best_step
-        return since > self.config.training.patience * self.config.training.validation_steps
+        return since >= self.config.training.patience * self.config.training.validation_steps
 
     def finish(self) -> None:
         """The final model: the last snapshots' average, if it is better than the best single one."""

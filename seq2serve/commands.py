@@ -97,7 +97,8 @@ def compare_models(calls: Calls, batches: Iterable[Batch], output: Output) -> No
 
 
 def print_models(client: Client, output: Output) -> None:
-    """Write what the server serves: a line for each model, and one for each of its quality scores."""
+    """Write what the server serves: a line for each model, for each of its quality scores, for the licence of its
+    weights, and for what they were trained on."""
     for model in client.list_models():
         pairs = ", ".join(f"{pair.source_language_code}-{pair.target_language_code}" for pair in model.language_pairs)
         facts = [f"version {model.versions[-1]}", model.architecture, pairs, model.precision]
@@ -107,6 +108,10 @@ def print_models(client: Client, output: Output) -> None:
         output.write(f"{model.name}  {', '.join(facts)}\n")
         for score in model.quality_scores:
             output.write(f"  {score.test_set}: {score.value:.1f} ({score.metric})\n")
+        if model.licence:
+            output.write(f"  licence of the weights: {model.licence}\n")
+        for text in model.training_texts:
+            output.write(f"  trained on {text.name}: {text.licence}\n")
     output.flush()
 
 

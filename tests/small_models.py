@@ -16,9 +16,9 @@ from export.graphs import export_encoder, export_step
 from export.manifest import alignment_spec, state_specs
 from export.quantize import quantize
 from export.shortlist import build_shortlist, split_output
-from models.data.augment import SPAN_CHARACTERS
 from models.registry import architecture
 from models.seq2seq import BOS, EOS, PAD, UNKNOWN, Seq2SeqModel
+from models.span_characters import SPAN_CHARACTERS
 from models.tokenizer import load_tokenizer, train_tokenizer
 from server.bundle.manifest import (
     ENCODER,
@@ -140,7 +140,7 @@ def small_manifest(name: str, model: Seq2SeqModel, cache_scales: dict[str, float
         alignment=alignment_spec(model, cache_scales),
         quality=(Quality(test_set="none/test", metric="BLEU", value=12.5),),
         has_shortlist=has_shortlist,
-        provenance={"corpora": "none: random weights"},
+        provenance={"licence": "CC0-1.0", "licences": '{"dice": "public domain"}'},
         sha256={},
     )
 

@@ -9,8 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from random import Random
 
-SPAN_CHARACTERS = "\ue000\ue001\ue002\ue003"
-"""Private-use characters that stand for the first, second ... protected span of a source sentence."""
+from models.span_characters import SPAN_CHARACTERS, find_spans
 
 _WORD = re.compile(r"[^\W_]+(?:[-.][^\W_]+)*")
 _PLACEHOLDER = re.compile(r"\{\d\}")
@@ -58,16 +57,20 @@ class Shares:
     def __post_init__(self) -> None:
         total = sum(getattr(self, field.name) for field in fields(self))
         if total > 1:
-            raise ValueError(f"augment: shares of 1 in all at most expected, got {total:g}")
+            given = ", ".join(field.name for field in fields(self) if getattr(self, field.name))
+            raise ValueError(f"{given}: shares of 1 in all at most expected, got {total:g}")
 
 
 def augment(source: str, target: str, direction: tuple[str, str], shares: Shares, random: Random) -> tuple[str, str]:
-    """The pair, or the pair changed in one way. Where the chosen way does not fit the pair, it is left as it is."""
+    """The pair, or the pair changed in one way. Where the chosen way does not fit the pair, it is left as it is; so is
+    a pair that has spans already, if more of them would be put in."""
     draw = random.random()
     for field in fields(shares):
         draw -= getattr(shares, field.name)
         if draw < 0:
-            return WAYS[field.name](source, target, direction, random) or (source, target)
+            changed = WAYS[field.name](source, target, direction, random) or (source, target)
+            has_spans = bool(find_spans(source))
+            return (source, target) if has_spans and field.name in _ADD_SPANS else changed
     return source, target
 
 
@@ -158,3 +161,6 @@ WAYS: dict[str, Callable[[str, str, Sequence[str], Random], tuple[str, str] | No
     "typographic": _typographic,
 }
 """The field of `Shares` -> what it does; None where it does not fit the pair."""
+
+_ADD_SPANS = ("span_for_word", "span_beside")
+"""Ways that would give a character to a second span, in a pair that has some."""

@@ -35,5 +35,7 @@ def read_ahead(
 
     make: a chunk's number -> its batches. For a CPU they are made by this process, between two training steps.
     """
-    num_workers = max(1, (os.cpu_count() or 1) - _SPARED_CORES) if device.type == "cuda" else 0
-    return iter(DataLoader(_Chunks(make, first, step), batch_size=None, num_workers=num_workers))
+    num_workers = max(1, len(os.sched_getaffinity(0)) - _SPARED_CORES) if device.type == "cuda" else 0
+    context = "fork" if num_workers else None  # any other would copy the whole text to each of them
+    chunks = _Chunks(make, first, step)
+    return iter(DataLoader(chunks, batch_size=None, num_workers=num_workers, multiprocessing_context=context))

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 LANGUAGES = ("en", "fr")
 
@@ -144,18 +144,19 @@ def _read_references(path: Path, *, backwards: bool) -> dict[str, list[str]]:
     return references
 
 
-def read_tests(
-    data: Path,
-    kind: Literal["test", "val"] = "test",
-    direction: Direction = FORWARDS,
-    corpora: Sequence[str] = REPORTED,
-) -> dict[str, Corpus]:
-    """Every test set, or every validation set, of some corpora, as `<corpus>/<part>`. Raises CorpusError."""
+def read_tests(data: Path, direction: Direction = FORWARDS, corpora: Sequence[str] = REPORTED) -> dict[str, Corpus]:
+    """Every test set of some corpora, as `<corpus>/<part>`. Raises CorpusError, also for a corpus that has none or is
+    unknown."""
+    for name in corpora:
+        if name not in all_sources():
+            raise CorpusError(f"corpus: one of {', '.join(all_sources())} expected, got {name!r}")
+        if not any(part.startswith("test") for part in all_sources()[name].parts):
+            raise CorpusError(f"corpus: {name} has no test set, only: {', '.join(all_sources()[name].parts)}")
     return {
         f"{name}/{part}": read_corpus(data, name, part, direction)
         for name in corpora
         for part in all_sources()[name].parts
-        if part.startswith(kind)
+        if part.startswith("test")
     }
 
 

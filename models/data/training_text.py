@@ -4,6 +4,7 @@ Text is drawn in chunks, each known by its number alone, so that processes and a
 of their own without telling each other what they have read.
 """
 
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from random import Random
@@ -19,6 +20,8 @@ from models.data.corpora import LANGUAGES, Corpus, CorpusError, Direction, Sourc
 from models.data.held_out import hashes, is_short, read_test_hashes, sentence_hash
 from models.data.made import MADE
 from models.seq2seq import EOS, UNKNOWN
+
+_logger = logging.getLogger(__name__)
 
 CHUNK_PAIRS = 8192
 
@@ -42,7 +45,7 @@ class TrainingText:
         self.domains = domains
         self._settings = settings
         self._seed = seed
-        total = sum(settings.mix.values())
+        total = sum(settings.mix[name] for name in domains)
         self._counts = {name: max(1, round(CHUNK_PAIRS * settings.mix[name] / total)) for name in domains}
 
     def chunk(self, number: int) -> list[tuple[str, str]]:
@@ -75,7 +78,8 @@ class TrainingText:
     def batches(self, tokenizer: SentencePieceProcessor, number: int, *, batch_tokens: int) -> Iterator[Batch]:
         """Every pair of a chunk, encoded, in batches of at most `batch_tokens` padded tokens on the longer side.
 
-        Pairs with an empty or overlong side, or with a character that the tokenizer has not, are left out.
+        Pairs with an empty or overlong side, or with a character that the tokenizer has not, are left out. Raises
+        CorpusError where none is left.
         """
         settings = self._settings
         set_random_generator_seed((self._seed * 1_000_003 + number) % 2**32)
@@ -85,6 +89,7 @@ class TrainingText:
                 enable_sampling=settings.bpe_dropout > 0,
                 alpha=settings.bpe_dropout,
                 nbest_size=-1,
+                num_threads=1,  # several draw what is left out in an order of their own every time
             )
             for side in zip(*self.chunk(number), strict=True)
         ]
@@ -96,13 +101,19 @@ class TrainingText:
             and UNKNOWN not in source
             and UNKNOWN not in target
         ]
+        if not pairs:
+            raise CorpusError(
+                f"no pair of chunk {number} can be trained on: all have characters that the tokenizer lacks, or more "
+                f"than data.max_length ({settings.max_length}) tokens; is the tokenizer of these languages?"
+            )
         return batches_of(pairs, batch_tokens, np.random.default_rng([self._seed, number]))
 
 
 def read_training_text(data: Path, settings: DataConfig, seed: int) -> tuple[TrainingText, dict[str, Corpus]]:
     """The training text, and the validation sets by name. No pair has a side that is in a test or validation set.
 
-    Raises CorpusError.
+    What a domain lacks of its corpora is left out with a warning; so is a domain whose corpora cannot be downloaded, if
+    none is there. Raises CorpusError for any other that is missing, and for one that is damaged.
     """
     direction = settings.direction
     validation = read_validation(data, direction)
@@ -118,9 +129,19 @@ def read_training_text(data: Path, settings: DataConfig, seed: int) -> tuple[Tra
             for source, target in _read_pairs(data, key, direction)
             if sentence_hash(source) not in held_out and sentence_hash(target) not in held_out
         ]
-        if not pairs:
-            raise CorpusError(f"data.mix.{key}: no training pair in {data}; corpora and domains are in sources.toml")
-        domains[key] = pairs
+        if pairs:
+            domains[key] = pairs
+        elif _is_local_only(data, key):
+            _logger.warning(
+                "data.mix.%s is left out: none of its corpora is in %s, and none can be downloaded", key, data
+            )
+        else:
+            raise CorpusError(
+                f"data.mix.{key}: no training pair in {data}; what belongs to it is in docs/data.md, and what can be "
+                "downloaded is, with: python -m models.download"
+            )
+    if not domains:
+        raise CorpusError(f"data.mix: no training pair in {data}")
     return TrainingText(domains, settings, seed), validation
 
 
@@ -128,11 +149,15 @@ def _read_pairs(data: Path, key: str, direction: Direction) -> Iterator[tuple[st
     """All pairs of one entry of a mix."""
     if key in MADE:
         for english, french in MADE[key]():
-            source, target = (english, french) if direction.source == LANGUAGES[0] else (french, english)
-            yield number_spans(source, target)
-    for name in _training_sources(key):
-        corpus = read_corpus(data, name, "train", direction)
-        yield from zip(corpus.sources, corpus.targets, strict=True)
+            yield number_spans(*((english, french) if direction.source == LANGUAGES[0] else (french, english)))
+    corpora = _training_sources(key)
+    missing = [name for name, source in corpora.items() if source.domain == key and not (data / source.folder).is_dir()]
+    if 0 < len(missing) < len(corpora):
+        _logger.warning("data.mix.%s: left out, as %s has them not: %s", key, data, ", ".join(missing))
+    for name in corpora:
+        if name not in missing:
+            corpus = read_corpus(data, name, "train", direction)
+            yield from zip(corpus.sources, corpus.targets, strict=True)
 
 
 def sources_of(settings: DataConfig) -> dict[str, Source]:
@@ -149,8 +174,19 @@ def _training_sources(key: str) -> dict[str, Source]:
     }
 
 
+def _is_local_only(data: Path, key: str) -> bool:
+    """Whether an entry of a mix has nothing that is there or could be downloaded."""
+    sources = _training_sources(key)
+    return bool(sources) and not any(source.origin or (data / source.folder).is_dir() for source in sources.values())
+
+
 def read_distilled(path: Path) -> dict[str, str]:
     """Sentence -> its translation by a teacher. Raises CorpusError."""
+    if not path.is_file():
+        raise CorpusError(
+            f"{path} is missing (data.distilled): a finished teacher writes it with: "
+            f"python -m models.distil CONFIG TEACHER {path}"
+        )
     pairs = [line.split("\t") for line in read_lines(path)]
     wrong = next((number for number, pair in enumerate(pairs, 1) if len(pair) != 2), None)
     if wrong:

@@ -111,11 +111,13 @@ def test_all_models_translate_side_by_side_with_their_times(server: ServerProces
     assert float(milliseconds) > 0
 
 
-def test_models_are_listed_with_languages_precision_and_quality(server: ServerProcess) -> None:
-    first, second, *rest = lines(server.client("--list-models"))
+def test_models_are_listed_with_languages_precision_quality_and_licences(server: ServerProcess) -> None:
+    first, second, third, fourth, *rest = lines(server.client("--list-models"))
     assert first == f"{DEFAULT_MODEL}  version 1, rnn, en-fr, int8, the default"
     assert second == "  none/test: 12.5 (BLEU)"
-    assert len(rest) == 2 * (len(ARCHITECTURES) - 1)
+    assert third == "  licence of the weights: CC0-1.0"
+    assert fourth == "  trained on dice: public domain"
+    assert len(rest) == 4 * (len(ARCHITECTURES) - 1)
     assert not [line for line in rest if "the default" in line]
 
 

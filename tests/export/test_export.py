@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from export import quantize
-from export.__main__ import ExportOptions, export, main, read_validation_for
+from export.__main__ import ExportOptions, export, main, read_pairs, read_validation_for
 from export.errors import ExportError
 from export.graphs import export_encoder, export_step
 from export.manifest import WEIGHTS_SHA256, commit
@@ -22,8 +22,9 @@ from models.checkpoint import CHECKSUMS, CheckpointError, file_sha256, load_chec
 from models.data.corpora import CorpusError
 from models.data.training_text import read_validation
 from models.tokenizer import train_tokenizer
+from server.bundle.licences import training_licences
 from server.bundle.manifest import ENCODER, STEP, read_bundle, write_manifest
-from tests.models.test_train import PAIRS, Workplace
+from tests.models.test_train import PAIRS, TRAINED, Workplace
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +74,9 @@ def test_an_fp32_bundle_needs_no_corpus(workplace: Workplace, exported: Path) ->
     manifest = read_bundle(exported).manifest
     assert (manifest.name, manifest.version, manifest.precision) == ("tiny-en-fr", "1", "fp32")
     assert [spec.name for spec in manifest.state] == [tensor.name for tensor in model.state]
-    assert {"mix", "licences", "recipe", "seed", "training", "commit"} <= manifest.provenance.keys()
+    assert manifest.provenance["licence"] == "attribution"
+    assert training_licences(manifest.provenance).keys() == {"tatoeba"}
+    assert {"mix", "recipe", "seed", "training", "commit"} <= manifest.provenance.keys()
     assert manifest.provenance[WEIGHTS_SHA256] == file_sha256(workplace.run / "model.safetensors")
 
 
@@ -181,6 +184,13 @@ def test_a_folder_that_is_no_bundle_is_never_replaced(
         main([str(tmp_path / "no checkpoint"), str(tmp_path / path)])
     assert problem in capsys.readouterr().err
     assert kept.read_text() == "of value"
+
+
+def test_a_student_is_exported_where_its_teacher_s_file_is_not(workplace: Workplace) -> None:
+    config, _, _ = load_checkpoint(workplace.run)
+    student = dataclasses.replace(config, data=dataclasses.replace(config.data, distilled="runs/gone.tsv.gz"))
+    pairs = read_pairs(workplace.folder / "data", student)
+    assert [(pair.source, pair.target) for pair in pairs] == TRAINED
 
 
 def test_without_git_the_commit_is_unknown(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -172,6 +172,8 @@ async def test_models_are_listed_with_what_a_client_has_to_know(served: Served) 
         ),
         quality_scores=[pb.QualityScore(test_set="none/test", metric="BLEU", value=12.5)],
         is_default=True,
+        licence="CC0-1.0",
+        training_texts=[pb.TrainingText(name="dice", licence="public domain")],
     )
 
 

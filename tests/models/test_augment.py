@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.data.augment import SPAN_CHARACTERS, WAYS, Shares, augment
+from models.data.augment import WAYS, Shares, augment
+from models.span_characters import SPAN_CHARACTERS
 
 FRENCH = ("en", "fr")
 FIRST, SECOND = SPAN_CHARACTERS[0], SPAN_CHARACTERS[1]
@@ -99,5 +100,12 @@ def test_shares_decide_how_often() -> None:
 
 
 def test_shares_of_more_than_all_are_refused() -> None:
-    with pytest.raises(ValueError, match=r"augment: shares of 1 in all at most expected, got 1\.1"):
+    with pytest.raises(ValueError, match=r"shares of 1 in all at most expected, got 1\.1"):
         Shares(capitals=0.6, list_line=0.5)
+
+
+@pytest.mark.parametrize("way", ["span_for_word", "span_beside"])
+def test_no_span_is_put_into_a_pair_that_has_some(way: str) -> None:
+    """Its character may be taken."""
+    pair = (f"Anna sees {FIRST} in Paris.", f"Anna voit {FIRST} à Paris.")
+    assert all(augment(*pair, FRENCH, Shares(**{way: 1.0}), Random(seed)) == pair for seed in range(20))

@@ -10,7 +10,7 @@ ROOT = Path(__file__).parents[2]
 CONFIGS = sorted((ROOT / "models" / "configs").glob("*.toml"))
 
 
-@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", [*CONFIGS, *sorted(CONFIGS[0].parent.glob("*/*.toml"))], ids=lambda path: path.stem)
 def test_every_config_loads(path: Path) -> None:
     load_config(path)
 
@@ -40,7 +40,7 @@ def test_all_problems_are_reported_at_once(tmp_path: Path) -> None:
         "unknown key: colour",
         "unknown key: model.d_hiden",
         "model.reverse_source: bool expected, got 1",
-        "training.max_steps: at least 0 expected, got -1",
+        "training.max_steps: a finite number, at least 0, expected, got -1",
         "training.seed: int expected, got 'a'",
     ):
         assert problem in str(raised.value)
@@ -52,6 +52,14 @@ def test_all_problems_are_reported_at_once(tmp_path: Path) -> None:
         ('architecture = "abacus"', f"one of {', '.join(ARCHITECTURES)} expected, got 'abacus'"),
         ("architecture = ", "config.toml"),
         ('architecture = "rnn"\nmodel = 3', "model: a table expected, got 3"),
+        ('architecture = "rnn"\n[data.mix]\nlaw = nan', r"data\.mix\.law: a number above 0 expected, got nan"),
+        ('architecture = "rnn"\n[data.mix]\nlaw = inf', r"data\.mix\.law: a number above 0 expected, got inf"),
+        ('architecture = "rnn"\n[training]\nlearning_rate = inf', r"learning_rate: a finite number, .* got inf"),
+        ('architecture = "rnn"\n[training]\nmax_minutes = nan', r"max_minutes: a finite number, .* got nan"),
+        (
+            'architecture = "rnn"\n[data.augment]\ncapitals = 0.9\nlist_line = 0.2',
+            r"data\.augment\.capitals, list_line: shares of 1 in all at most expected, got 1\.1",
+        ),
     ],
 )
 def test_a_config_that_cannot_be_read_is_refused(tmp_path: Path, text: str, problem: str) -> None:

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from models.data.corpora import REPORTED, CorpusError, Direction, all_sources, data_folder, read_corpus
+from models.data.corpora import REPORTED, CorpusError, Direction, all_sources, data_folder, read_corpus, read_tests
 
 
 def write(path: Path, lines: list[str]) -> None:
@@ -86,3 +86,15 @@ def test_every_corpus_has_a_licence_and_a_folder_of_its_own() -> None:
     assert all(source.licence and source.domain and source.parts for source in sources.values())
     assert len({source.folder for source in sources.values()}) == len(sources)
     assert set(REPORTED) <= sources.keys()
+
+
+@pytest.mark.parametrize(
+    ("corpora", "problem"),
+    [
+        (["tatoeba", "tatoba"], r"one of multi30k, tatoeba, .* expected, got 'tatoba'"),
+        (["synthetic"], "synthetic has no test set, only: train"),
+    ],
+)
+def test_test_sets_that_are_not_are_refused(folder: Path, corpora: list[str], problem: str) -> None:
+    with pytest.raises(CorpusError, match=problem):
+        read_tests(folder, corpora=corpora)

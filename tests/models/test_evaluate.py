@@ -2,8 +2,8 @@ import sys
 
 import pytest
 
-from models.data.corpora import Corpus
-from models.evaluate import Result, TranslatorError, by_length, main, markdown, pipe
+from models.data.corpora import Corpus, CorpusError
+from models.evaluate import Result, TranslatorError, by_length, choose_validation, main, markdown, pipe
 from models.metrics import bleu, score_all
 
 
@@ -90,3 +90,11 @@ def test_sources_are_grouped_by_their_number_of_words_within_a_corpus() -> None:
     for group in groups.values():
         assert group.targets == [f"to {source}" for source in group.sources]
         assert group.references == [[target] for target in group.targets]
+
+
+def test_validation_sets_have_the_names_that_training_records() -> None:
+    sets = {name: Corpus([name], [name], [[name]]) for name in ("tatoeba", "prose")}
+    assert choose_validation(sets, None) == sets
+    assert choose_validation(sets, ["prose"]) == {"prose": sets["prose"]}
+    with pytest.raises(CorpusError, match="one of tatoeba, prose expected, got 'test'"):
+        choose_validation(sets, ["test"])

@@ -6,7 +6,8 @@ import pytest
 from sentencepiece import SentencePieceProcessor
 
 from models.evaluate_spans import NoSpanPieces, count_carried, main, report, span_ids, translate_spans
-from models.span_sentences import SpanSentence, find_spans, span_sentences
+from models.span_characters import find_spans
+from models.span_sentences import SpanSentence, span_sentences
 from models.tokenizer import load_tokenizer
 from tests.small_models import train_carrying_tokenizer
 

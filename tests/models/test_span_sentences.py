@@ -1,7 +1,8 @@
 import re
 from collections import Counter
 
-from models.span_sentences import NUM_SENTENCES, find_spans, span_sentences
+from models.span_characters import find_spans
+from models.span_sentences import NUM_SENTENCES, span_sentences
 from server.text.protected import find_protected
 from tests.fakes import all_at_once
 

@@ -6,6 +6,8 @@ import itertools
 import json
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +66,7 @@ class Workplace:
         self.tokenizer = folder / "tokenizer.model"
         train_tokenizer([sentence for pair in PAIRS for sentence in pair], self.tokenizer, 60)
         self.run = folder / "run"
+        self.resume_point = self.run / "resume.pt"
         self.config = folder / "config.toml"
 
     def prepare(
@@ -173,7 +176,7 @@ def test_two_trainings_do_not_share_a_folder(workplace: Workplace) -> None:
         ("model", "holds another model"),
         ("tokenizer", r"tokenizer\.model is not .*choose another --run"),
         ("no tokenizer", r"tokenizer\.model: .*train one with"),
-        ("resume point", r"resume\.pt: "),
+        ("resume point", r"resume\.pt is damaged"),
         ("no resume point", "holds a finished model, and no resume point"),
     ],
 )
@@ -275,3 +278,67 @@ def test_a_damaged_checkpoint_is_named(workplace: Workplace) -> None:
     weights.write_bytes(weights.read_bytes()[:100])
     with pytest.raises(CheckpointError, match=r"model\.safetensors"):
         load_checkpoint(workplace.run)
+
+
+@pytest.mark.parametrize(
+    ("damage", "problem"),
+    [
+        (
+            lambda run: (run / "snapshots" / "40.safetensors").unlink(),
+            r"resume\.pt needs .*40\.safetensors: put it back",
+        ),
+        (lambda run: (run / "metrics.jsonl").write_text('{"step": 40}\n{"st'), r"metrics\.jsonl: line 2: .*remove the"),
+        (lambda run: (run / "resume.pt").write_bytes(b"PK"), r"is damaged.*remove .* to begin anew, or choose another"),
+        (lambda run: torch.save({"model": {}}, run / "resume.pt"), r"resume\.pt does not fit this model: [^\n]*$"),
+    ],
+)
+def test_what_a_training_cannot_go_on_from_is_said_before_it_begins(
+    workplace: Workplace, damage: Callable[[Path], object], problem: str
+) -> None:
+    with workplace.prepare(max_steps=40, model=TINY) as training:
+        training.run()
+    damage(workplace.run)
+    with pytest.raises(CheckpointError, match=problem):
+        workplace.prepare(max_steps=80, model=TINY)
+
+
+def test_a_folder_whose_resume_point_was_removed_is_not_begun_anew(workplace: Workplace) -> None:
+    with workplace.prepare(max_steps=40, model=TINY) as training:
+        training.run()
+    for name in ("resume.pt", "model.safetensors"):
+        (workplace.run / name).unlink()
+    with pytest.raises(CheckpointError, match=r"metrics\.jsonl, and no resume point"):
+        workplace.prepare(max_steps=80, model=TINY)
+
+
+def test_a_damaged_snapshot_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "40.safetensors"
+    path.write_bytes(b"nonsense")
+    with pytest.raises(CheckpointError, match=r"40\.safetensors: "):
+        average_weights([path])
+
+
+def test_a_training_that_stopped_early_stops_at_once_when_it_is_given_again(workplace: Workplace) -> None:
+    with workplace.prepare(max_steps=10_000, patience=1, model="d_hidden = 2\nd_embedding = 2") as training:
+        training.run()
+    stopped = training.progress.step
+    assert stopped == training.progress.best_step + 40
+    with workplace.prepare(max_steps=10_000, patience=1, model="d_hidden = 2\nd_embedding = 2") as again:
+        again.run()
+    assert again.progress.step == stopped
+
+
+def test_a_team_interrupted_goes_on_with_chunks_that_none_of_it_has_begun(workplace: Workplace) -> None:
+    """Stopped with its processes by SIGTERM, as service managers do."""
+    workplace.write_config(max_steps=100_000, model=TINY)
+    command = [sys.executable, "-m", "models.train", str(workplace.config), "--processes", "2"]
+    command += ["--data", str(workplace.folder / "data"), "--tokenizer", str(workplace.tokenizer)]
+    with subprocess.Popen([*command, "--run", str(workplace.run)], stderr=subprocess.PIPE, text=True) as team:
+        while not workplace.resume_point.exists():
+            assert team.poll() is None
+            time.sleep(0.05)
+        team.terminate()
+        _, said = team.communicate()
+    assert team.returncode == 1
+    assert said.rstrip().endswith("interrupted: the same command goes on from the last validation")
+    assert torch.load(workplace.resume_point, weights_only=True)["progress"]["chunk"] == 2

@@ -6,11 +6,13 @@ from pathlib import Path
 
 import pytest
 
+from evaluation.first_sentences import DIRECTIONS, read_first_sentences
 from models.config import DataConfig
 from models.data.corpora import CorpusError, Direction
-from models.data.held_out import is_short, read_test_hashes, sentence_hash
+from models.data.held_out import hashes, is_short, read_test_hashes, sentence_hash
 from models.data.training_text import CHUNK_PAIRS, TextPair, TrainingText, read_training_text, read_validation
-from models.tokenizer import load_tokenizer
+from models.span_sentences import span_sentences
+from models.tokenizer import load_tokenizer, train_tokenizer
 
 PLAIN = DataConfig(mix={"tatoeba": 1.0})
 
@@ -52,6 +54,15 @@ def test_no_pair_with_a_side_of_a_test_or_validation_set_is_trained_on(data: Pat
     assert sentence_hash("We hurried in the direction of the fire.") in read_test_hashes()
     write(data, "tatoeba", "train", [*pairs_of(10), leak])
     assert len(text_of(data).domains["tatoeba"]) == 10
+
+
+def test_the_tests_of_our_own_are_held_out() -> None:
+    """If one has changed: python -m models.data.held_out."""
+    first = [sentence for direction in DIRECTIONS for sentence in read_first_sentences(direction)]
+    texts = [text for sentence in first for text in (sentence.source, *sentence.references)]
+    texts += [sentence.carried for sentence in span_sentences()]
+    assert len(texts) > 1000
+    assert hashes(texts) <= read_test_hashes()
 
 
 def test_short_sentences_belong_to_nobody(data: Path) -> None:
@@ -115,3 +126,37 @@ def test_what_cannot_be_read_is_left_out(data: Path, small_tokenizer: Path) -> N
     batches = list(text.batches(tokenizer, 0, batch_tokens=1000))
     rows = {tuple(row) for batch in batches for row in batch.source_ids.tolist()}
     assert len(rows) == 1
+
+
+def test_a_domain_lacks_corpora_with_a_warning(data: Path, caplog: pytest.LogCaptureFixture) -> None:
+    text = text_of(data, DataConfig(mix={"everyday": 1.0}))
+    assert {pair.source for pair in text.domains["everyday"]} == {source for source, _ in pairs_of(100)}
+    assert f"data.mix.everyday: left out, as {data} has them not: tatoeba2019, tatoeba2021" in caplog.text
+
+
+def test_a_domain_that_nobody_can_download_is_left_out_and_the_others_take_its_share(
+    data: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    text = text_of(data, DataConfig(mix={"tatoeba": 1.0, "synthetic": 1.0}))
+    assert text.domains.keys() == {"tatoeba"}
+    assert len(text.chunk(0)) == CHUNK_PAIRS
+    assert "data.mix.synthetic is left out" in caplog.text
+
+
+@pytest.mark.parametrize("key", ["law", "canadalaws", "captions", "synthetic"])
+def test_a_mix_of_what_is_not_there_is_refused(data: Path, key: str) -> None:
+    with pytest.raises(CorpusError):
+        text_of(data, DataConfig(mix={key: 1.0}))
+
+
+def test_a_missing_teacher_s_file_is_no_corpus_to_be_downloaded(data: Path) -> None:
+    with pytest.raises(CorpusError, match=r"gone\.tsv\.gz is missing \(data\.distilled\).*models\.distil") as error:
+        text_of(data, DataConfig(mix={"tatoeba": 1.0}, distilled=str(data / "gone.tsv.gz")))
+    assert "download" not in str(error.value)
+
+
+def test_a_tokenizer_of_other_languages_is_told_of(data: Path, tmp_path: Path) -> None:
+    train_tokenizer(["собака кошка лошадь корова", "мама мыла раму"], tmp_path / "russian.model", 40)
+    text = text_of(data)
+    with pytest.raises(CorpusError, match="is the tokenizer of these languages"):
+        text.batches(load_tokenizer(tmp_path / "russian.model"), 0, batch_tokens=1000)

@@ -8,6 +8,7 @@ from prometheus_client import Histogram
 
 from seq2serve.pb import translation_pb2 as pb
 from seq2serve.pb import translation_pb2_grpc as pb_grpc
+from server.bundle.licences import LICENCE, training_licences
 from server.serving.models.catalogue import Models, ServedModel
 from server.serving.requests.cache import TranslationCache
 from server.serving.requests.content_result import ContentResult
@@ -126,6 +127,11 @@ class TranslationService(pb_grpc.TranslationServiceServicer):
             has_alignment=manifest.alignment is not None,
             has_shortlist=manifest.has_shortlist,
             glossaries=model.glossaries,
+            licence=manifest.provenance.get(LICENCE, ""),
+            training_texts=[
+                pb.TrainingText(name=name, licence=licence)
+                for name, licence in training_licences(manifest.provenance).items()
+            ],
         )
 
 
