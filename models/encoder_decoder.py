@@ -27,7 +27,7 @@ from models.transformer import look_up, sinusoids
 
 @dataclass(frozen=True, kw_only=True)
 class EncoderDecoderConfig:
-    """What a checkpoint's layers are; the defaults are a small Marian model's."""
+    """What a checkpoint's layers are; the defaults are those of no checkpoint, but of a small model to be trained."""
 
     source_vocabulary: int = 32_000
     target_vocabulary: int = 32_000
@@ -38,9 +38,9 @@ class EncoderDecoderConfig:
     num_decoder_heads: int = 4
     d_encoder_ffn: int = 1024
     d_decoder_ffn: int = 1024
-    norm: Literal["pre", "post"] = "post"
+    norm: Literal["pre", "post"] = "pre"
     """Whether a sublayer's input is normalised, or its output together with the residual connection."""
-    final_norm: bool = False
+    final_norm: bool = True
     """Whether the last layer's output is normalised, of encoder and decoder."""
     embedding_norm: bool = False
     """Whether the sum of token and position is normalised, in encoder and decoder."""

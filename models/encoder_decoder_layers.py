@@ -1,6 +1,6 @@
 """The layers of `models.encoder_decoder`: normalised before each sublayer or behind it, of any activation."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -15,7 +15,7 @@ from models.ssru import Ssru
 Activation = Literal["relu", "swish", "gelu"]
 Decoder = Literal["self-attention", "ssru"]
 
-_ACTIVATIONS = {"relu": F.relu, "swish": F.silu, "gelu": F.gelu}
+_ACTIVATIONS: dict[Activation, Callable[[Tensor], Tensor]] = {"relu": F.relu, "swish": F.silu, "gelu": F.gelu}
 
 
 @dataclass(frozen=True, kw_only=True)
