@@ -166,7 +166,7 @@ def add_shortlist(folder: Path, tokenizer: SentencePieceProcessor, data: Path, c
     pairs = [pair for every in text.domains.values() for pair in every]
     sources = tokenizer.encode([pair.source for pair in pairs])
     targets = tokenizer.encode([pair.target for pair in pairs])
-    shortlist = build_shortlist(sources, targets, *output_layer)
+    shortlist = build_shortlist(sources, targets, output_layer)
     write_shortlist(folder / SHORTLIST, shortlist)
     return shortlist
 

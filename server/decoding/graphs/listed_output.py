@@ -31,6 +31,9 @@ class ListedOutput:
         vocabulary_size, num_features = self.shortlist.weights.shape
         if vocabulary_size != bundle.manifest.vocabulary_size:
             raise BundleError(f"{bundle.path(SHORTLIST)}: of {vocabulary_size} tokens, not of the model's vocabulary")
+        biases = self.shortlist.biases
+        self._biases = np.zeros(vocabulary_size, np.float32) if biases is None else biases.copy()
+        self._biases[self._pad] = -np.inf  # behind a list's end
         self._columns = OutputColumns(self.shortlist, self._pad)
         self.features = np.zeros((max_rows, num_features), np.uint8)
         """What the output layer reads of the last step, by row."""
@@ -66,7 +69,7 @@ class ListedOutput:
                 "weights": self._columns.weights,
                 "scales": self._columns.scales,
                 "indices": self._columns.of(ids),
-                "bias": np.where(ids == self._pad, np.float32(-np.inf), np.float32(0)),
+                "bias": self._biases[ids],
             },
         )[0]
         every = np.full((len(ids), log_probs.shape[1]), -np.inf, np.float32)
