@@ -31,13 +31,13 @@ class ListedOutput:
         vocabulary_size, num_features = self.shortlist.weights.shape
         if vocabulary_size != bundle.manifest.vocabulary_size:
             raise BundleError(f"{bundle.path(SHORTLIST)}: of {vocabulary_size} tokens, not of the model's vocabulary")
-        biases = self.shortlist.biases
-        self._biases = np.zeros(vocabulary_size, np.float32) if biases is None else biases.copy()
-        self._biases[self._pad] = -np.inf  # behind a list's end
         self._columns = OutputColumns(self.shortlist, self._pad)
         self.features = np.zeros((max_rows, num_features), np.uint8)
         """What the output layer reads of the last step, by row."""
         self._max_width = padded(vocabulary_size)
+        biases = self.shortlist.biases
+        self._biases = np.zeros(vocabulary_size, np.float32) if biases is None else biases.copy()
+        self._biases[self._pad] = -np.inf  # behind a list's end
         self.state = (
             StateSpec(name=LISTED_IDS, kind="constant", shape=(self._max_width,), dtype="int32"),
             StateSpec(name=LIST_WIDTH, kind="constant", shape=(), dtype="int64"),
