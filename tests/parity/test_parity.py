@@ -117,6 +117,26 @@ def test_a_step_of_the_server_writes_one_position_of_each_cache_and_nothing_of_w
             assert (buffer[:2] != before[spec.name][:2]).any()
 
 
+@pytest.mark.parametrize("name", ["transformer", "encoder_decoder"])
+def test_listed_tokens_have_the_log_probabilities_that_they_have_without_a_list(
+    small_model: SmallModels, name: str
+) -> None:
+    """Less what the others would have had; with and without a bias of the output layer."""
+    bundle = small_model(name).bundle
+    assert bundle.manifest.has_shortlist
+    backend = Backend(bundle, BackendOptions(max_rows=3, num_threads=1))
+    [source] = random_sources(7)
+    lists = [None, np.arange(1, VOCABULARY_SIZE), np.array([3, 8, 40, 77, 299])]
+    for row, listed in enumerate(lists):
+        backend.state.write(row, backend.encode([source], [listed], row), 0, len(source))
+    backend.previous_ids[:] = BOS
+    backend.step(3)
+    for row in (1, 2):
+        expected = backend.log_probs[0, lists[row]].astype(np.float64)
+        expected -= np.logaddexp.reduce(expected)
+        np.testing.assert_allclose(backend.log_probs[row, lists[row]], expected, atol=1e-4)
+
+
 def test_weights_of_the_int8_bundle_are_int8(exported: SmallModel) -> None:
     """All matrices that are multiplied with; what is gathered from a table so small stays as it is."""
     for path in (exported.bundle.encoder, exported.bundle.step):
