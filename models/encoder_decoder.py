@@ -4,8 +4,9 @@ Firefox, whose decoder is an SSRU.
 Where they differ is a setting here, and their tables of positions, computed or learned, are weights.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Literal, cast
 
 import torch
@@ -121,7 +122,15 @@ class EncoderDecoder(Seq2SeqModel):
         self.target_positions: Tensor
         self.register_buffer("source_positions", sinusoids(config.max_source_positions, config.d_model))
         self.register_buffer("target_positions", sinusoids(config.max_target_positions, config.d_model))
-        encoder, decoder = layer_settings(config)
+        encoder = LayerSettings(
+            d_model=config.d_model,
+            num_heads=config.num_encoder_heads,
+            d_ffn=config.d_encoder_ffn,
+            activation=config.activation,
+            norm=config.norm,
+            layer_norm_epsilon=config.layer_norm_epsilon,
+        )
+        decoder = replace(encoder, num_heads=config.num_decoder_heads, d_ffn=config.d_decoder_ffn)
         encoder_layers = nn.ModuleList(EncoderLayer(encoder) for _ in range(config.num_encoder_layers))
         self.encoder_layers = cast(Sequence[EncoderLayer], encoder_layers)
         decoder_layers = nn.ModuleList(DecoderLayer(decoder, config.decoder) for _ in range(config.num_decoder_layers))
@@ -132,9 +141,10 @@ class EncoderDecoder(Seq2SeqModel):
         self.decoder_norm = _norm(config, config.final_norm)
         if not config.ties_output:
             self.output = nn.Linear(config.d_model, config.target_vocabulary, bias=False)
-        bound = config.d_model**-0.5  # as that of nn.Linear
-        bias = nn.Parameter(torch.empty(config.target_vocabulary).uniform_(-bound, bound))
-        self.output_bias = bias if config.output_bias else None
+        self.output_bias = None
+        if config.output_bias:
+            bound = config.d_model**-0.5  # as nn.Linear's
+            self.output_bias = nn.Parameter(torch.empty(config.target_vocabulary).uniform_(-bound, bound))
         self.state = (
             StateTensor("source_last", "constant", (), torch.int32),
             *(
@@ -146,8 +156,8 @@ class EncoderDecoder(Seq2SeqModel):
 
     def embed_source(self, ids: Tensor) -> Tensor:
         """Tokens and positions: [batch, source] -> [batch, source, d_model]."""
-        table = self.embedding if self.config.shares_embeddings else self.source_embedding
-        tokens = F.embedding(ids, table.weight * self.config.embedding_scale)
+        table = (self.embedding if self.config.shares_embeddings else self.source_embedding).weight
+        tokens = scaled_rows(partial(F.embedding, ids), table, self.config.embedding_scale)
         return self.encoder_embedding_norm(tokens + self.source_positions[: ids.shape[1]])
 
     def target_table(self) -> Tensor:
@@ -164,7 +174,7 @@ class EncoderDecoder(Seq2SeqModel):
     def forward(self, source_ids: Tensor, source_lengths: Tensor, previous_ids: Tensor) -> Tensor:
         memory = self.encode_source(source_ids, source_lengths)
         real = padding_mask(source_lengths, memory.shape[1])[:, None, None]
-        tokens = F.embedding(previous_ids, self.target_table() * self.config.embedding_scale)
+        tokens = F.embedding(previous_ids, self.target_table()) * self.config.embedding_scale
         x = self.decoder_embedding_norm(tokens + self.target_positions[: previous_ids.shape[1]])
         for layer in self.decoder_layers:
             x = layer(x, memory, real)
@@ -192,7 +202,7 @@ class EncoderDecoder(Seq2SeqModel):
         return state
 
     def step(self, previous_ids: Tensor, positions: Tensor, state: Mapping[str, Tensor]) -> tuple[Tensor, State]:
-        tokens = look_up(self.target_table() * self.config.embedding_scale, previous_ids)
+        tokens = scaled_rows(partial(look_up, index=previous_ids), self.target_table(), self.config.embedding_scale)
         x = self.decoder_embedding_norm(tokens + look_up(self.target_positions, positions))
         nothing = no_positions(x)
         next_state: State = {}
@@ -204,26 +214,10 @@ class EncoderDecoder(Seq2SeqModel):
         return self.logits(self.decoder_norm(x.squeeze(1))), next_state
 
 
-def layer_settings(config: EncoderDecoderConfig) -> tuple[LayerSettings, LayerSettings]:
-    """Settings of the encoder's layers, and of the decoder's."""
-    return (
-        LayerSettings(
-            d_model=config.d_model,
-            num_heads=config.num_encoder_heads,
-            d_ffn=config.d_encoder_ffn,
-            activation=config.activation,
-            norm=config.norm,
-            layer_norm_epsilon=config.layer_norm_epsilon,
-        ),
-        LayerSettings(
-            d_model=config.d_model,
-            num_heads=config.num_decoder_heads,
-            d_ffn=config.d_decoder_ffn,
-            activation=config.activation,
-            norm=config.norm,
-            layer_norm_epsilon=config.layer_norm_epsilon,
-        ),
-    )
+def scaled_rows(find: Callable[[Tensor], Tensor], table: Tensor, scale: float) -> Tensor:
+    """Scaled rows that `find` finds in a table. An exported graph holds the scaled table; PyTorch scales the rows, as the
+    table may be large."""
+    return find(table * scale) if torch.onnx.is_in_onnx_export() else find(table) * scale
 
 
 def _embedding(vocabulary_size: int, d_model: int) -> nn.Embedding:
