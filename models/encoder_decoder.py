@@ -215,8 +215,8 @@ class EncoderDecoder(Seq2SeqModel):
 
 
 def scaled_rows(find: Callable[[Tensor], Tensor], table: Tensor, scale: float) -> Tensor:
-    """Scaled rows that `find` finds in a table. An exported graph holds the scaled table; PyTorch scales the rows, as the
-    table may be large."""
+    """The rows that `find` finds in a table, scaled. An exported graph holds the scaled table; PyTorch scales the rows,
+    as the table may be large."""
     return find(table * scale) if torch.onnx.is_in_onnx_export() else find(table) * scale
 
 
