@@ -165,7 +165,7 @@ def add_shortlist(folder: Path, tokenizer: SentencePieceProcessor, data: Path, c
     pairs = read_pairs(data, config)
     sources = tokenizer.encode([pair.source for pair in pairs])
     targets = tokenizer.encode([pair.target for pair in pairs])
-    shortlist = build_shortlist(sources, targets, *output_layer)
+    shortlist = build_shortlist(sources, targets, output_layer)
     write_shortlist(folder / SHORTLIST, shortlist)
     return shortlist
 

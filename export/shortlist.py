@@ -2,14 +2,16 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 import onnx
 from onnx import GraphProto, ModelProto, NodeProto, helper, numpy_helper
 
 from export.lexicon import train_lexicon
 from export.quantize import copy_node, drop_unused, rename
-from models.seq2seq import EOS
+from models.seq2seq import OUR_IDS
 from server.bundle.manifest import FEATURES
 from server.bundle.shortlist import Shortlist
 
@@ -19,17 +21,30 @@ NUM_FREQUENT = 200
 NUM_CANDIDATES = 30
 """Likely translations that each source token puts on the list."""
 
+_WEIGHTS, _SCALES, _BIAS = 1, 3, 6
+"""Inputs of MatMulIntegerToFloat."""
 
-def split_output(step: Path, features_step: Path, output_step: Path) -> tuple[np.ndarray, np.ndarray] | None:
+
+class OutputLayer(NamedTuple):
+    """The last product of an int8 step graph, by target token."""
+
+    weights: npt.NDArray[np.int8]
+    """[vocabulary, features]"""
+    scales: npt.NDArray[np.float32]
+    """[vocabulary]: what 1 stands for in each token's weights."""
+    biases: npt.NDArray[np.float32] | None
+    """[vocabulary]; None for a layer that has none."""
+
+
+def split_output(step: Path, features_step: Path, output_step: Path) -> OutputLayer | None:
     """Cut an int8 step graph before its last product, so that the product can be made for a part of the vocabulary.
 
     step: gets one output more, `features`, uint8 [rows, features]. features_step is written: as step, without
     `log_probs`. output_step is written: features, weights int8 [features, columns], scales float32 [columns], indices
     int64 [rows, width], bias float32 [rows, width] -> log_probs [rows, width] of the columns that `indices` names,
-    normalised over them; a bias of minus infinity takes one out.
+    normalised over them. `bias` is the layer's own, of those columns; minus infinity takes one out.
 
-    Returns weights int8 [vocabulary, features] and scales float32 [vocabulary]; None, with nothing written, for a graph
-    that does not end in a product without bias and its normalisation.
+    Returns None, with nothing written, for a graph that does not end in a product and its normalisation.
     """
     model = onnx.load(step)
     found = _last_product(model.graph)
@@ -37,7 +52,7 @@ def split_output(step: Path, features_step: Path, output_step: Path) -> tuple[np
         return None
     product, normalisation = found
     constants = {tensor.name: tensor for tensor in model.graph.initializer}
-    size = constants[product.input[1]].dims[0]
+    size = constants[product.input[_WEIGHTS]].dims[0]
     rename(model.graph, product.input[0], FEATURES)
     model.graph.output.append(helper.make_tensor_value_info(FEATURES, onnx.TensorProto.UINT8, ["rows", size]))
     onnx.save(model, step)
@@ -47,17 +62,23 @@ def split_output(step: Path, features_step: Path, output_step: Path) -> tuple[np
     _remove(body.graph, [product, normalisation])
     onnx.save(body, features_step)
     onnx.save(_output_graph(model, product, constants, size), output_step)
-    weights = numpy_helper.to_array(constants[product.input[1]])
-    return np.ascontiguousarray(weights.T), numpy_helper.to_array(constants[product.input[3]])
+    weights, scales = (numpy_helper.to_array(constants[product.input[index]]) for index in (_WEIGHTS, _SCALES))
+    biases = _bias(product)
+    return OutputLayer(
+        np.ascontiguousarray(weights.T), scales, numpy_helper.to_array(constants[biases]) if biases else None
+    )
 
 
 def _last_product(graph: GraphProto) -> tuple[NodeProto, NodeProto] | None:
     by_output = {output: node for node in graph.node for output in node.output}
     normalisation = by_output["log_probs"]
     product = by_output.get(normalisation.input[0]) if normalisation.op_type == "LogSoftmax" else None
-    if product is None or product.op_type != "MatMulIntegerToFloat" or (len(product.input) > 6 and product.input[6]):
-        return None
-    return product, normalisation
+    return (product, normalisation) if product is not None and product.op_type == "MatMulIntegerToFloat" else None
+
+
+def _bias(product: NodeProto) -> str:
+    """Name of the constant that a product adds; empty where there is none."""
+    return product.input[_BIAS] if len(product.input) > _BIAS else ""
 
 
 def _remove(graph: GraphProto, nodes: Sequence[NodeProto]) -> None:
@@ -100,17 +121,22 @@ def _output_graph(
 
 
 def build_shortlist(
-    sources: Sequence[Sequence[int]], targets: Sequence[Sequence[int]], weights: np.ndarray, scales: np.ndarray
+    sources: Sequence[Sequence[int]],
+    targets: Sequence[Sequence[int]],
+    layer: OutputLayer,
+    eos: int = OUR_IDS.eos,
+    source_vocabulary: int | None = None,
 ) -> Shortlist:
-    """Make the shortlist of token ids of a corpus, without special ids, and of the weights that `split_output`
-    returned."""
-    vocabulary_size = len(scales)
+    """Make the shortlist of token ids of a corpus, without special ids. `source_vocabulary`: its size, where it is
+    another one than the target's."""
+    vocabulary_size = len(layer.scales)
     counts = np.bincount(np.concatenate([np.array(target, np.int64) for target in targets]), minlength=vocabulary_size)
     frequent = np.argsort(-counts, kind="stable")[:NUM_FREQUENT]
     lexicon = train_lexicon(sources, targets, vocabulary_size)
-    candidates = np.full((vocabulary_size, NUM_CANDIDATES + 1), -1)
-    for source_id in range(vocabulary_size):
+    candidates = np.full((source_vocabulary or vocabulary_size, NUM_CANDIDATES + 1), -1)
+    for source_id in range(len(candidates)):
         # A name, say, is often written as it is.
-        likely = np.array([source_id, *lexicon.best(source_id, NUM_CANDIDATES)])
+        same = [source_id] if source_vocabulary is None else []
+        likely = np.array([*same, *lexicon.best(source_id, NUM_CANDIDATES)], np.int64)
         candidates[source_id, : len(likely)] = likely
-    return Shortlist(np.unique(np.append(frequent, EOS)), candidates, weights, scales)
+    return Shortlist(np.unique(np.append(frequent, eos)), candidates, *layer)

@@ -117,7 +117,7 @@ def add_small_shortlist(folder: Path, sources: list[list[int]]) -> bool:
     output_layer = split_output(folder / STEP, folder / FEATURES_STEP, folder / OUTPUT_STEP)
     if output_layer:
         targets = [[1 + id_ for id_ in source[:-1] if id_ + 1 < VOCABULARY_SIZE] for source in sources]
-        shortlist = build_shortlist([source[:-1] for source in sources], targets, *output_layer)
+        shortlist = build_shortlist([source[:-1] for source in sources], targets, output_layer)
         small = dataclasses.replace(shortlist, frequent=shortlist.frequent[:40], candidates=shortlist.candidates[:, :4])
         write_shortlist(folder / SHORTLIST, small)
     return output_layer is not None

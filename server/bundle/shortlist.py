@@ -2,8 +2,9 @@
 
 It is the bundle's file `shortlist.npz`:
     frequent     int64 [frequent]: target ids that are on every list
-    candidates   int64 [vocabulary, candidates]: of each source id, likely target ids, -1 behind the last
-    weights      int8 [vocabulary, features], scales float32 [vocabulary]: the output layer, by token
+    candidates   int64 [source vocabulary, candidates]: of each source id, likely target ids, -1 behind the last
+    weights      int8 [vocabulary, features], scales float32 [vocabulary]: the output layer, by target token
+    biases       float32 [vocabulary]: the output layer's bias; absent where it has none
 
 A sentence's list is the union of those of its tokens. It depends on the sentence alone, and so do the log-probabilities
 that are normalised over it, whatever the lists of its neighbours are.
@@ -29,6 +30,7 @@ class Shortlist:
     candidates: Int64
     weights: npt.NDArray[np.int8]
     scales: npt.NDArray[np.float32]
+    biases: npt.NDArray[np.float32] | None = None
 
     def of(self, ids: Sequence[int], further: Sequence[int] = ()) -> Int64:
         """The list of a source, ordered: int64 [width]. `further`: ids that have to be on it."""
@@ -42,11 +44,14 @@ class Shortlist:
 def read_shortlist(path: Path) -> Shortlist:
     """Read `shortlist.npz`. Raises OSError, ValueError or KeyError for a damaged file."""
     with np.load(path, allow_pickle=False) as arrays:
-        return Shortlist(*(arrays[name] for name in ("frequent", "candidates", "weights", "scales")))
+        frequent, candidates, weights, scales = (
+            arrays[name] for name in ("frequent", "candidates", "weights", "scales")
+        )
+        return Shortlist(frequent, candidates, weights, scales, arrays.get("biases"))
 
 
 def write_shortlist(path: Path, shortlist: Shortlist) -> None:
-    np.savez_compressed(path, **vars(shortlist))
+    np.savez_compressed(path, **{name: array for name, array in vars(shortlist).items() if array is not None})
 
 
 def padded(width: int) -> int:

@@ -92,7 +92,7 @@ def test_all_hypotheses_and_their_scores_are_the_reference_s(exported: SmallMode
         actual = {tuple(h.output_ids): h for h in finished.hypotheses}
         assert actual.keys() == expected.keys()
         for ids, hypothesis in actual.items():
-            assert hypothesis.score == pytest.approx(expected[ids].score, abs=NEAR)
+            assert hypothesis.score == pytest.approx(expected[ids].score, abs=NEAR, rel=3e-6)
             assert hypothesis.log_prob == pytest.approx(expected[ids].log_prob, abs=10 * NEAR)
             assert (hypothesis.ending is Ending.LIMIT) == expected[ids].reached_limit
         scores = [hypothesis.score for hypothesis in finished.hypotheses]

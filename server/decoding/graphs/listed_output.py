@@ -35,6 +35,9 @@ class ListedOutput:
         self.features = np.zeros((max_rows, num_features), np.uint8)
         """What the output layer reads of the last step, by row."""
         self._max_width = padded(vocabulary_size)
+        biases = self.shortlist.biases
+        self._biases = np.zeros(vocabulary_size, np.float32) if biases is None else biases.copy()
+        self._biases[self._pad] = -np.inf  # behind a list's end
         self.state = (
             StateSpec(name=LISTED_IDS, kind="constant", shape=(self._max_width,), dtype="int32"),
             StateSpec(name=LIST_WIDTH, kind="constant", shape=(), dtype="int64"),
@@ -66,7 +69,7 @@ class ListedOutput:
                 "weights": self._columns.weights,
                 "scales": self._columns.scales,
                 "indices": self._columns.of(ids),
-                "bias": np.where(ids == self._pad, np.float32(-np.inf), np.float32(0)),
+                "bias": self._biases[ids],
             },
         )[0]
         every = np.full((len(ids), log_probs.shape[1]), -np.inf, np.float32)
