@@ -17,6 +17,7 @@ from torch.export import Dim
 
 from export.declaration import EXAMPLE_TARGET, NEXT, check_declaration, example_source, example_step
 from export.errors import ExportError
+from export.graph_files import save_graph
 from models.seq2seq import ALIGNMENT_QUERY, Seq2SeqModel
 
 OPSET = 24
@@ -142,7 +143,7 @@ def _export(
         del node.metadata_props[:]
         node.doc_string = ""
     _check_dimensions(model, input_names, dynamic_shapes, path.name)
-    onnx.save(model, path)
+    save_graph(model, path)
 
 
 def _cause(error: BaseException) -> str:

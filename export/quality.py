@@ -45,7 +45,7 @@ def validation_bleu(
     model: Seq2SeqModel, folder: Path, tokenizer: SentencePieceProcessor, validation: Validation
 ) -> dict[str, float]:
     """BLEU of the graphs in a folder, by corpus."""
-    session = GraphSession(folder / ENCODER, folder / STEP, model.state)
+    session = GraphSession(folder / ENCODER, folder / STEP, model.state, model.output_ids)
     return {
         corpus: bleu(translate(session.decode, tokenizer, part.sources), part.references)
         for corpus, part in validation.items()
@@ -93,7 +93,7 @@ def quantize_and_check(
     Raises ExportError if int8 costs more BLEU than it may."""
     texts = [text for part in validation.values() for text in part.sources[:CALIBRATION_SENTENCES]]
     sources = [[*ids, EOS] for ids in tokenizer.encode(texts)]
-    calibration = calibrate(folder / ENCODER, folder / STEP, model.state, sources)
+    calibration = calibrate(folder / ENCODER, folder / STEP, model.state, sources, ids=model.output_ids)
     quantize(folder / ENCODER, calibration.encoder, calibration.cache_scales)
     quantize(folder / STEP, calibration.step, calibration.cache_scales)
     quantized = validation_bleu(model, folder, tokenizer, validation)
@@ -116,7 +116,7 @@ def carried_span_pieces(model: Seq2SeqModel, folder: Path, tokenizer: SentencePi
     pieces = span_pieces(map(tokenizer.id_to_piece, range(tokenizer.get_piece_size())))
     sentences = span_sentences()
     try:
-        session = GraphSession(folder / ENCODER, folder / STEP, model.state)
+        session = GraphSession(folder / ENCODER, folder / STEP, model.state, model.output_ids)
         carried = count_carried(sentences, translate_spans(session.decode, tokenizer, sentences))["all"]
     except NoSpanPieces:
         return ()
@@ -134,7 +134,7 @@ def measure(
 ) -> list[Quality]:
     """BLEU of the finished graphs on every test set."""
     how = "greedy, shortlist" if shortlist else "greedy"
-    session = GraphSession(folder / ENCODER, folder / STEP, model.state)
+    session = GraphSession(folder / ENCODER, folder / STEP, model.state, model.output_ids)
     quality = []
     for name, test in tests.items():
         decode = partial(session.decode, shortlist=shortlist)

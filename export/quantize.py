@@ -17,6 +17,8 @@ import numpy.typing as npt
 import onnx
 from onnx import GraphProto, ModelProto, NodeProto, helper, numpy_helper
 
+from export.graph_files import constant, read_structure, save_graph
+
 WEIGHT_LEVELS = 63
 """Largest magnitude of a quantised weight: 255 * 63 * 2 still fits into 16 bits."""
 
@@ -44,8 +46,10 @@ class Product:
     nodes: tuple[NodeProto, ...]
     """The product, and the addition where it is a node of its own."""
     activation: str
-    weight: Float32
-    """[inputs, outputs]"""
+    weight: str
+    """Name of the constant, [inputs, outputs]."""
+    is_transposed: bool
+    """Whether the constant is [outputs, inputs] instead."""
     bias: str | None
     output: str
 
@@ -61,23 +65,23 @@ def find_products(graph: GraphProto) -> list[Product]:
     for node in graph.node:
         if node.op_type not in ("MatMul", "Gemm") or node.input[1] not in constants:
             continue
-        weight = numpy_helper.to_array(constants[node.input[1]])
-        if weight.ndim != 2:
+        dimensions = constants[node.input[1]].dims
+        if len(dimensions) != 2:
             continue
         nodes: tuple[NodeProto, ...] = (node,)
-        bias, output = None, node.output[0]
+        is_transposed, bias, output = False, None, node.output[0]
         if node.op_type == "Gemm":
             attributes = {attribute.name: helper.get_attribute_value(attribute) for attribute in node.attribute}
             if attributes.get("alpha", 1.0) != 1.0 or attributes.get("beta", 1.0) != 1.0 or attributes.get("transA"):
                 continue
-            weight = weight.T if attributes.get("transB") else weight
+            is_transposed = bool(attributes.get("transB"))
             bias = node.input[2] if len(node.input) > 2 else None
         elif len(consumers.get(output, [])) == 1 and consumers[output][0].op_type == "Add":
             add = consumers[output][0]
             other = next((name for name in add.input if name != output), output)
-            if other in constants and list(constants[other].dims) == [weight.shape[1]]:
+            if other in constants and list(constants[other].dims) == [dimensions[1]]:
                 nodes, bias, output = (node, add), other, add.output[0]
-        products.append(Product(nodes, node.input[0], np.ascontiguousarray(weight), bias, output))
+        products.append(Product(nodes, node.input[0], node.input[1], is_transposed, bias, output))
     return products
 
 
@@ -107,8 +111,9 @@ def find_caches(graph: GraphProto, min_growing_width: int) -> list[str]:
 def quantize(path: Path, ranges: dict[str, Range], cache_scales: dict[str, float]) -> None:
     """Rewrite an fp32 graph in int8. `ranges`: least and greatest value of each activation; `cache_scales`: of each
     state tensor that is to be int8, what 1 stands for there."""
-    model = onnx.load(path)
+    model = read_structure(path)
     graph = model.graph
+    constants = {tensor.name: tensor for tensor in graph.initializer}
     products = find_products(graph)
     replaced: dict[str, list[NodeProto]] = {}  # by the first output of the node that is replaced
     quantized: set[str] = set()
@@ -117,13 +122,14 @@ def quantize(path: Path, ranges: dict[str, Range], cache_scales: dict[str, float
         if product.activation not in quantized:
             quantized.add(product.activation)
             replacement.append(_quantize_activation(graph, product.activation, ranges[product.activation]))
-        replacement.append(_integer_product(graph, product))
+        weight = constant(constants[product.weight], path.parent)
+        replacement.append(_integer_product(graph, product, weight.T if product.is_transposed else weight))
         for node in product.nodes:
             replaced[node.output[0]] = []
         replaced[product.nodes[0].output[0]] = replacement
     for node in graph.node:
         if node.op_type == "Gather":
-            rewritten = _quantize_table(graph, node)
+            rewritten = _quantize_table(graph, node, path.parent)
             if rewritten:
                 replaced[node.output[0]] = rewritten
     nodes = [copy_node(new) for node in graph.node for new in replaced.get(node.output[0], [node])]
@@ -134,7 +140,7 @@ def quantize(path: Path, ranges: dict[str, Range], cache_scales: dict[str, float
     if not any(opset.domain == "com.microsoft" for opset in model.opset_import):
         model.opset_import.append(helper.make_opsetid("com.microsoft", 1))
     del graph.value_info[:]
-    onnx.save(model, path)
+    save_graph(model, path)
 
 
 def _quantize_activation(graph: GraphProto, name: str, bounds: Range) -> NodeProto:
@@ -147,9 +153,10 @@ def _quantize_activation(graph: GraphProto, name: str, bounds: Range) -> NodePro
     )
 
 
-def _integer_product(graph: GraphProto, product: Product) -> NodeProto:
-    name = product.nodes[0].input[1]
-    integers, scales = quantize_columns(product.weight)
+def _integer_product(graph: GraphProto, product: Product, weight: Float32) -> NodeProto:
+    """weight: [inputs, outputs]."""
+    name = product.weight
+    integers, scales = quantize_columns(weight)
     _constant(graph, f"{name}.int8", integers)
     _constant(graph, f"{name}.scales", scales)
     activation = product.activation
@@ -170,7 +177,7 @@ def _integer_product(graph: GraphProto, product: Product) -> NodeProto:
     )
 
 
-def _quantize_table(graph: GraphProto, node: NodeProto) -> list[NodeProto]:
+def _quantize_table(graph: GraphProto, node: NodeProto, folder: Path) -> list[NodeProto]:
     """Gather(table, ids), table [rows, ..., width] -> GatherBlockQuantized, with one scale for each vector of that
     width; nothing where it is not worth it."""
     table = next((tensor for tensor in graph.initializer if tensor.name == node.input[0]), None)
@@ -178,7 +185,7 @@ def _quantize_table(graph: GraphProto, node: NodeProto) -> list[NodeProto]:
     if table is None or len(table.dims) < 2 or table.dims[0] < MIN_TABLE_ROWS or axis != 0:
         return []
     name, width = table.name, table.dims[-1]
-    integers, scales = quantize_columns(numpy_helper.to_array(table).reshape(-1, width).T)
+    integers, scales = quantize_columns(constant(table, folder).reshape(-1, width).T)
     _constant(graph, f"{name}.uint8", (integers.T + np.int16(128)).astype(np.uint8).reshape(table.dims))
     _constant(graph, f"{name}.row_scales", scales.reshape(*table.dims[:-1], 1))
     block_size = max(16, 1 << (width - 1).bit_length())  # a power of two that the width fits into
@@ -228,7 +235,7 @@ def quantize_columns(weight: Float32) -> tuple[npt.NDArray[np.int8], Float32]:
     """Quantise symmetrically, with one scale a column: float32 [inputs, outputs] -> int8 of that shape, float32
     [outputs]."""
     scales = np.maximum(np.abs(weight).max(axis=0), 1e-8) / WEIGHT_LEVELS
-    return np.rint(weight / scales).astype(np.int8), scales.astype(np.float32)
+    return np.ascontiguousarray(np.rint(weight / scales), np.int8), scales.astype(np.float32)
 
 
 def copy_node(node: NodeProto) -> NodeProto:

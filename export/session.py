@@ -12,8 +12,8 @@ import onnxruntime as ort
 
 from export.graphs import MIN_POSITIONS
 from models.data.batches import pad_sources
-from models.greedy import max_output, not_written
-from models.seq2seq import BOS, EOS, PAD, StateTensor
+from models.greedy import max_output
+from models.seq2seq import OUR_IDS, PAD, OutputIds, StateTensor
 from server.bundle.shortlist import Shortlist
 
 Array = npt.NDArray[np.generic]
@@ -25,12 +25,13 @@ _DTYPES = {"tensor(float)": np.float32, "tensor(int8)": np.int8, "tensor(int64)"
 class GraphSession:
     """An encoder and a step graph, run together."""
 
-    def __init__(self, encoder: Path, step: Path, state: Sequence[StateTensor]) -> None:
+    def __init__(self, encoder: Path, step: Path, state: Sequence[StateTensor], ids: OutputIds = OUR_IDS) -> None:
         options = ort.SessionOptions()
         options.log_severity_level = 3
         self.encoder = ort.InferenceSession(encoder, options, providers=["CPUExecutionProvider"])
         self.stepper = ort.InferenceSession(step, options, providers=["CPUExecutionProvider"])
         self.state = state
+        self.ids = ids
         self._inputs = {value.name: value.type for value in self.stepper.get_inputs()}
 
     def encode(self, sources: Sequence[Sequence[int]], max_target: int) -> dict[str, Array]:
@@ -53,11 +54,12 @@ class GraphSession:
         return outputs
 
     def decode(self, sources: Sequence[Sequence[int]], shortlist: Shortlist | None = None) -> list[list[int]]:
-        """Decode greedily: sources ending with EOS -> output ids without EOS, from each source's list alone if there is
-        one."""
-        max_target = max(map(max_output, sources))
+        """Decode greedily: sources with their ends -> output ids without theirs, from each source's list alone if there
+        is one."""
+        ids = self.ids
+        num_given = len(ids.start) - 1
+        max_target = num_given + max(map(max_output, sources))
         state = self.encode(sources, max_target)
-        previous_ids = np.full(len(sources), BOS)
         outputs: list[list[int]] = [[] for _ in sources]
         running = set(range(len(sources)))
         if shortlist:
@@ -65,12 +67,19 @@ class GraphSession:
             for row, source in enumerate(sources):
                 listed[row, shortlist.of(source)] = True
         for position in range(max_target):
+            if position <= num_given:
+                previous_ids = np.full(len(sources), ids.start[position])
             log_probs = self.step(previous_ids, np.full(len(sources), position), state)["log_probs"]
-            log_probs[:, not_written(position)] = -np.inf
+            num_written = position - num_given
+            if num_written < 0:
+                continue
+            log_probs[:, ids.not_written(num_written)] = -np.inf
             if shortlist:
                 log_probs = np.where(listed, log_probs, -np.inf)
             previous_ids = log_probs.argmax(axis=1)
-            running = {row for row in running if previous_ids[row] != EOS and position < max_output(sources[row])}
+            running = {
+                row for row in running if previous_ids[row] != ids.eos and num_written < max_output(sources[row])
+            }
             if not running:
                 break
             for row in running:

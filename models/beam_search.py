@@ -20,8 +20,8 @@ import torch
 from torch import Tensor
 
 from models.data.batches import pad_sources
-from models.greedy import max_output, not_written
-from models.seq2seq import ALIGNMENT_QUERY, BOS, EOS, Seq2SeqModel
+from models.greedy import max_output
+from models.seq2seq import ALIGNMENT_QUERY, Seq2SeqModel
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,9 +36,9 @@ class BeamOptions:
 
 class Hypothesis(NamedTuple):
     ids: list[int]
-    """Without EOS."""
+    """Without the end."""
     log_prob: float
-    """Sum over the tokens, EOS included where it was written."""
+    """Sum over the tokens, the end included where it was written."""
     score: float
     """What the hypothesis is ranked by."""
     reached_limit: bool
@@ -48,28 +48,33 @@ class Hypothesis(NamedTuple):
 def beam_search(
     model: Seq2SeqModel, source: Sequence[int], options: BeamOptions, max_output_tokens: int | None = None
 ) -> list[Hypothesis]:
-    """Finished hypotheses of one source, which ends with EOS; the best first.
+    """Finished hypotheses of one source, with its end; the best first.
 
     max_output_tokens: `max_output` of the source where it is not given.
     """
     limit = max_output_tokens or max_output(source)
+    ids = model.output_ids
+    num_given = len(ids.start) - 1
     size = options.beam_size
     device = next(model.parameters()).device
     source_ids, source_lengths = (tensor.to(device) for tensor in pad_sources([source]))
-    state = model.start_state(source_ids, source_lengths, limit)
+    state = model.start_state(source_ids, source_lengths, num_given + limit)
     num_wanted = options.patience * size if size > 1 else 1
     written: list[list[int]] = [[]]
     attended = torch.zeros(1, len(source), device=device)  # [live, source]
     totals = torch.zeros(1, device=device, dtype=torch.float64)
     finished: list[Hypothesis] = []
+    for position, given in enumerate(ids.start[:-1]):
+        previous = torch.tensor([given], device=device)
+        state.update(model.step(previous, torch.full_like(previous, position), state)[1])
     for position in range(limit):
-        previous = torch.tensor([ids[-1] if ids else BOS for ids in written], device=device)
-        logits, next_state = model.step(previous, torch.full_like(previous, position), state)
+        previous = torch.tensor([tokens[-1] if tokens else ids.start[-1] for tokens in written], device=device)
+        logits, next_state = model.step(previous, torch.full_like(previous, num_given + position), state)
         state.update(next_state)
         if options.coverage_penalty:
             attended = attended + attention(model, state)
         log_probs = logits.log_softmax(dim=1)  # [live, vocabulary]
-        log_probs[:, not_written(position)] = float("-inf")
+        log_probs[:, ids.not_written(position)] = float("-inf")
         scores = totals.unsqueeze(1) + log_probs.double()
         totals, indices = scores.flatten().sort(descending=True, stable=True)  # of equals the first
         candidates = zip(totals[: 2 * size], indices[: 2 * size].tolist(), strict=True)
@@ -80,7 +85,7 @@ def beam_search(
             parent, token = divmod(index, scores.shape[1])
             if total == float("-inf"):
                 break
-            if token == EOS:
+            if token == ids.eos:
                 if rank < size:
                     finished.append(
                         _finish(written[parent], float(total), position + 1, attended[parent], options, False)
@@ -96,7 +101,7 @@ def beam_search(
         state = {name: tensor[parents] for name, tensor in state.items()}
     else:
         cut = zip(written, totals.tolist(), attended, strict=True)
-        finished += [_finish(ids, total, len(ids), mass, options, True) for ids, total, mass in cut]
+        finished += [_finish(tokens, total, len(tokens), mass, options, True) for tokens, total, mass in cut]
     return sorted(finished, key=lambda hypothesis: -hypothesis.score)
 
 

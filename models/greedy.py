@@ -6,16 +6,7 @@ import torch
 from sentencepiece import SentencePieceProcessor
 
 from models.data.batches import pad_sources
-from models.seq2seq import BOS, EOS, PAD, UNKNOWN, Seq2SeqModel
-
-NEVER_WRITTEN = [PAD, UNKNOWN, BOS]
-"""Ids that no translation contains."""
-
-
-def not_written(position: int) -> list[int]:
-    """Ids that no translation has at a position: at the first one, also its end, as a translation of something is not
-    empty."""
-    return NEVER_WRITTEN if position else [*NEVER_WRITTEN, EOS]
+from models.seq2seq import EOS, Seq2SeqModel
 
 
 def max_output(source: Sequence[int]) -> int:
@@ -26,27 +17,32 @@ def max_output(source: Sequence[int]) -> int:
 
 @torch.inference_mode()
 def greedy_decode(model: Seq2SeqModel, sources: Sequence[Sequence[int]]) -> list[list[int]]:
-    """One padded batch of sources, each ending with EOS -> output ids without EOS, at most `max_output` of each."""
-    max_target = max(map(max_output, sources))
+    """One padded batch of sources, each with its end -> output ids without theirs, at most `max_output` of each."""
+    ids = model.output_ids
+    num_given = len(ids.start) - 1
+    max_target = num_given + max(map(max_output, sources))
     device = next(model.parameters()).device
     source_ids, source_lengths = (tensor.to(device) for tensor in pad_sources(sources))
     state = model.start_state(source_ids, source_lengths, max_target)
     rows = len(sources)
-    previous_ids = torch.full((rows,), BOS, device=device)
     finished = torch.zeros(rows, dtype=torch.bool, device=device)
     outputs = []
     for position in range(max_target):
+        if position <= num_given:
+            previous_ids = torch.full((rows,), ids.start[position], device=device)
         logits, next_state = model.step(previous_ids, torch.full((rows,), position, device=device), state)
         state.update(next_state)
-        logits[:, not_written(position)] = float("-inf")
-        previous_ids = logits.argmax(dim=1).masked_fill(finished, EOS)
-        finished |= previous_ids == EOS
+        if position < num_given:
+            continue
+        logits[:, ids.not_written(position - num_given)] = float("-inf")
+        previous_ids = logits.argmax(dim=1).masked_fill(finished, ids.eos)
+        finished |= previous_ids == ids.eos
         if finished.all():
             break
         outputs.append(previous_ids)
     rows_ids: list[list[int]] = torch.stack(outputs, dim=1).tolist()
-    written = [ids[: ids.index(EOS)] if EOS in ids else ids for ids in rows_ids]
-    return [ids[: max_output(source)] for ids, source in zip(written, sources, strict=True)]
+    written = [row[: row.index(ids.eos)] if ids.eos in row else row for row in rows_ids]
+    return [row[: max_output(source)] for row, source in zip(written, sources, strict=True)]
 
 
 def translate(

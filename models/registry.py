@@ -12,6 +12,7 @@ ARCHITECTURES = {
     "lstm": "models.lstm:Lstm",
     "lstm_attention": "models.lstm_attention:LstmAttention",
     "transformer": "models.transformer:Transformer",
+    "encoder_decoder": "models.encoder_decoder:EncoderDecoder",
 }
 """name -> module:class; the settings of `Class` are the dataclass `ClassConfig` beside it."""
 

@@ -8,6 +8,7 @@ knowing the architecture.
 import dataclasses
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
 import torch
@@ -37,6 +38,25 @@ class StateTensor(NamedTuple):
     dtype: torch.dtype = torch.float32
 
 
+@dataclass(frozen=True, kw_only=True)
+class OutputIds:
+    """Ids that mean something to whoever decodes; the defaults are those of this project's own vocabularies."""
+
+    start: tuple[int, ...] = (BOS,)
+    """What the decoder reads before it writes, one id a position: its start token, and what every translation is made
+    to begin with, which is no part of it; the token of the target language, say."""
+    eos: int = EOS
+    never_written: tuple[int, ...] = (PAD, UNKNOWN, BOS)
+
+    def not_written(self, num_written: int) -> list[int]:
+        """Ids that no translation goes on with: as long as nothing is written also its end, as a translation of
+        something is not empty."""
+        return [*self.never_written] if num_written else [*self.never_written, self.eos]
+
+
+OUR_IDS = OutputIds()
+
+
 class Alignment(NamedTuple):
     """Where `step` looks at the source: softmax(scale * query . keys), averaged over heads.
 
@@ -50,7 +70,7 @@ class Alignment(NamedTuple):
 
 
 class Seq2SeqModel(nn.Module, ABC):
-    """An encoder and a decoder over one shared vocabulary.
+    """An encoder and a decoder.
 
     Shapes are written [batch, source, ...] in training and [rows, ...] in decoding: a row is one hypothesis of the
     running batch.
@@ -58,13 +78,14 @@ class Seq2SeqModel(nn.Module, ABC):
 
     state: tuple[StateTensor, ...]
     alignment: Alignment | None = None
+    output_ids: OutputIds = OUR_IDS
 
     @abstractmethod
     def forward(self, source_ids: Tensor, source_lengths: Tensor, previous_ids: Tensor) -> Tensor:
         """Decoder features of every target position under teacher forcing.
 
         source_ids: int64 [batch, source], padded with PAD; source_lengths: int64 [batch];
-        previous_ids: int64 [batch, target], the target shifted right, beginning with BOS.
+        previous_ids: int64 [batch, target], the target shifted right, beginning with the start token.
         Returns float32 [batch, target, features]; `logits` turns them into scores over the vocabulary, so that
         training can leave out the padding before the widest product of the model.
         """
@@ -84,9 +105,9 @@ class Seq2SeqModel(nn.Module, ABC):
     def step(self, previous_ids: Tensor, positions: Tensor, state: Mapping[str, Tensor]) -> tuple[Tensor, State]:
         """One token for every row: previous_ids, positions integers [rows] -> logits [rows, vocabulary], next state.
 
-        `positions` counts from 0 for BOS; rows may stand at different positions. The next state holds the replaced
-        tensors, and every buffer that the step writes in place: appended tensors, [rows, ..., target, ...], get
-        position `positions[row]`. Constant tensors may be left out; attention's keys and values, where they are
+        `positions` counts from 0 for the start token; rows may stand at different positions. The next state holds the
+        replaced tensors, and every buffer that the step writes in place: appended tensors, [rows, ..., target, ...],
+        get position `positions[row]`. Constant tensors may be left out; attention's keys and values, where they are
         returned, are not copied at every step. For a model with an alignment the next state also holds
         ALIGNMENT_QUERY, [rows, 1, heads * head_size], which is no state, but what the alignment of this position is
         computed from.

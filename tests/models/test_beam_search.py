@@ -7,9 +7,9 @@ import torch
 
 from models.beam_search import BeamOptions, beam_search
 from models.data.batches import pad_sources
-from models.greedy import NEVER_WRITTEN, greedy_decode
+from models.greedy import greedy_decode
 from models.registry import ARCHITECTURES
-from models.seq2seq import BOS, EOS, Seq2SeqModel
+from models.seq2seq import BOS, EOS, OUR_IDS, Seq2SeqModel
 from tests.small_models import VOCABULARY_SIZE, build_random_model
 
 SOURCE = [7, 8, 9, 10, EOS]
@@ -37,7 +37,7 @@ def test_a_beam_as_wide_as_the_vocabulary_finds_the_best_of_all_short_outputs(na
     model = build_random_model(name)
     options = BeamOptions(beam_size=VOCABULARY_SIZE, length_penalty=0.0, patience=1e9)
     found = beam_search(model, SOURCE, options, max_output_tokens=2)
-    words = [id_ for id_ in range(VOCABULARY_SIZE) if id_ not in (*NEVER_WRITTEN, EOS)]
+    words = [id_ for id_ in range(VOCABULARY_SIZE) if id_ not in OUR_IDS.not_written(0)]
     likely = sorted(words, key=lambda id_: -total_log_prob(model, [id_]))[:9]
     enumerated = [*([word, EOS] for word in likely), *map(list, itertools.product(likely, likely[:5]))]
     best = sorted(enumerated, key=lambda output: -total_log_prob(model, output))[:3]
@@ -96,7 +96,7 @@ def test_a_higher_length_penalty_prefers_longer_hypotheses() -> None:
 def test_no_hypothesis_is_empty_however_fond_of_ending_the_model_is(size: int) -> None:
     """They begin with the most probable other tokens, and then all end."""
     model = fond_of_ending(40.0)
-    words = [id_ for id_ in range(VOCABULARY_SIZE) if id_ not in (*NEVER_WRITTEN, EOS)]
+    words = [id_ for id_ in range(VOCABULARY_SIZE) if id_ not in OUR_IDS.not_written(0)]
     likely = sorted(words, key=lambda id_: -total_log_prob(model, [id_]))[:size]
     found = beam_search(model, SOURCE, BeamOptions(beam_size=size, length_penalty=0.0))
     assert [hypothesis.ids for hypothesis in found] == [[word] for word in likely]
