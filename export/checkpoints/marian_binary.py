@@ -1,12 +1,12 @@
 """Marian's binary models (`marian-conv`): what Firefox ships, `model.*.intgemm.alphas.bin`.
 
-All integers are little-endian. The file is: u64 version, u64 number of items; of every item u64 lengths of its name
-(with its NUL), u64 type, u64 number of dimensions, u64 bytes of data; all names; all dimensions, i32; u64 number of bytes
-to skip, and as many; all data.
+All integers are little-endian. The file is: u64 version, u64 number of items; of every item the length of its name with
+the NUL, its type, its number of dimensions and its bytes of data, each u64; all names; all dimensions, i32; u64 number
+of bytes to skip, and as many; all data.
 
-intgemm8 has two type codes, of browsermt's fork of Marian (Firefox) and of marian-dev. The data are int8, row by row, of
-the matrix transposed, whose dimensions are given untransposed; an embedding is not transposed. Behind them is a float32
-q, and the weights are the integers divided by q.
+intgemm8 has two type codes, of browsermt's fork of Marian (Firefox) and of marian-dev. The data are int8, row by row,
+of the transposed matrix, whose dimensions are given untransposed; an embedding is not transposed. Behind them is a
+float32 q, and the weights are the integers divided by q.
 """
 
 import math
@@ -14,6 +14,7 @@ import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -22,7 +23,7 @@ from export.checkpoints.imported import ImportProblem
 
 FLOAT32, FLOAT16, INT8 = 0x404, 0x402, 0x101
 INTGEMM8_BROWSERMT, INTGEMM8_MARIAN = 0x4101, 0x10001
-_DTYPES = {FLOAT32: np.dtype("<f4"), FLOAT16: np.dtype("<f2"), INT8: np.dtype("i1")}
+_DTYPES: dict[int, np.dtype[Any]] = {FLOAT32: np.dtype("<f4"), FLOAT16: np.dtype("<f2"), INT8: np.dtype("i1")}
 
 VERSION = 1
 
@@ -112,10 +113,10 @@ def _array(name: str, code: int, shape: tuple[int, ...], data: memoryview) -> np
     if code in (INTGEMM8_BROWSERMT, INTGEMM8_MARIAN):
         _check_length(name, data, size + 4)
         return _dequantise(name, shape, np.frombuffer(data, np.int8, size), *struct.unpack_from("<f", data, size))
-    if code not in _DTYPES:
+    dtype = _DTYPES.get(code)
+    if dtype is None:
         known = ", ".join(f"{known:#x}" for known in (*_DTYPES, INTGEMM8_BROWSERMT, INTGEMM8_MARIAN))
         raise _Damaged(f"{name}: type: one of {known} expected, got {code:#x}")
-    dtype = _DTYPES[code]
     _check_length(name, data, size * dtype.itemsize)
     array = np.frombuffer(data, dtype, size).reshape(shape)
     return array if code == INT8 else array.astype(np.float32)
@@ -131,8 +132,6 @@ def _dequantise(
 ) -> npt.NDArray[np.float32]:
     if not (math.isfinite(quotient) and quotient > 0):
         raise _Damaged(f"{name}: a positive divisor of its integers expected, got {quotient}")
-    if len(shape) == 2 and "Wemb" not in name:
-        matrix = integers.reshape(shape[::-1]).T
-    else:
-        matrix = integers.reshape(shape)
+    is_transposed = len(shape) == 2 and "Wemb" not in name
+    matrix = integers.reshape(shape[::-1]).T if is_transposed else integers.reshape(shape)
     return np.ascontiguousarray(matrix, np.float32) / np.float32(quotient)

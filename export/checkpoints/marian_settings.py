@@ -71,22 +71,50 @@ _NORMS = {
 """Operations in a row, each with Marian's default: d is dropout, a adds the residual connection, n normalises."""
 
 _WITHOUT_EFFECT = frozenset(
-    """
-    bert-train-type-embeddings bert-type-vocab-size char-highway char-stride char-conv-filters-num
-    char-conv-filters-widths dec-cell dec-cell-base-depth dec-cell-high-depth dim-rnn dim-vocabs enc-cell
-    enc-cell-depth enc-type factors-combine factors-dim-emb lemma-dependency original-type separator-symbol skip
-    special-vocab transformer-aan-activation transformer-aan-depth transformer-aan-nogate transformer-alibi-shift
-    transformer-alibi-trainable transformer-depth-scaling transformer-dim-aan transformer-guided-alignment-layer
-    transformer-train-position-embeddings transformer-train-positions ulr-dim-emb ulr-trainable-transformation version
-    """.split()
+    [
+        "bert-train-type-embeddings",
+        "bert-type-vocab-size",
+        "char-highway",
+        "char-stride",
+        "char-conv-filters-num",
+        "char-conv-filters-widths",
+        "dec-cell",
+        "dec-cell-base-depth",
+        "dec-cell-high-depth",
+        "dim-rnn",
+        "dim-vocabs",
+        "enc-cell",
+        "enc-cell-depth",
+        "enc-type",
+        "factors-combine",
+        "factors-dim-emb",
+        "lemma-dependency",
+        "original-type",
+        "separator-symbol",
+        "skip",
+        "special-vocab",
+        "transformer-aan-activation",
+        "transformer-aan-depth",
+        "transformer-aan-nogate",
+        "transformer-alibi-shift",
+        "transformer-alibi-trainable",
+        "transformer-depth-scaling",
+        "transformer-dim-aan",
+        "transformer-guided-alignment-layer",
+        "transformer-train-position-embeddings",
+        "transformer-train-positions",
+        "ulr-dim-emb",
+        "ulr-trainable-transformation",
+        "version",
+    ]
 )
 """Keys that are read below, or that change nothing in a model whose other keys are supported.
 `transformer-train-position-embeddings` is among them: Marian itself does not read it for this type, and whether there
 are learned positions, is seen by their tensor."""
 
 _VERSION = re.compile(r"v(\d+)\.(\d+)\.(\d+)")
-_EXACT_GELU = (1, 12, 1)
-"""First version whose gelu has the error function; before, it was x * sigmoid(1.702 x)."""
+_EXACT_GELU = (1, 12, 42)
+"""Oldest version whose gelu was seen to have the error function; in 1.12.0 it was x * sigmoid(1.702 x)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,7 +135,9 @@ def read_model_yaml(arrays: Mapping[str, npt.NDArray[np.generic]], file: str) ->
     """The options within a model; raises ImportProblem."""
     array = arrays.get(MODEL_YAML)
     if array is None:
-        raise ImportProblem(f"{file}: no {MODEL_YAML}, which says what the model is: no model of Marian, or an older one")
+        raise ImportProblem(
+            f"{file}: no {MODEL_YAML}, which says what the model is: no model of Marian, or an older one"
+        )
     try:
         return parse_flat_yaml(array.tobytes().rstrip(b"\0").decode())  # older versions write one NUL, newer ones many
     except (UnicodeDecodeError, NotFlatYaml) as error:
@@ -129,10 +159,14 @@ def read_settings(options: Settings, shapes: Mapping[str, Sequence[int]], file: 
     if sizes["dim-emb"] % 2 or sizes["dim-emb"] < 4:
         problems.append(_expected("dim-emb", "an even number of at least 4", sizes["dim-emb"]))
     if sizes["transformer-heads"] and sizes["dim-emb"] % sizes["transformer-heads"]:
-        problems.append(_expected("transformer-heads", f"a divisor of dim-emb={sizes['dim-emb']}", options["transformer-heads"]))
+        problems.append(
+            _expected("transformer-heads", f"a divisor of dim-emb={sizes['dim-emb']}", options["transformer-heads"])
+        )
     shares, ties = _ties(options)
     if shares and source != target:
-        problems.append(f"dim-vocabs: one size for both, whose embeddings are tied, expected, got {source} and {target}")
+        problems.append(
+            f"dim-vocabs: one size for both, whose embeddings are tied, expected, got {source} and {target}"
+        )
     if problems:
         raise ImportProblem(*(f"{file}: {MODEL_YAML}: {problem}" for problem in problems))
     learned = shapes.get("Wpos")
@@ -199,7 +233,11 @@ def _size(options: Settings, key: str, default: str, problems: list[str]) -> int
 
 def _vocabulary_sizes(options: Settings, problems: list[str]) -> tuple[int, int]:
     sizes = options.get("dim-vocabs", ())
-    if isinstance(sizes, tuple) and len(sizes) == 2 and all(s.isascii() and s.isdigit() and 1 <= int(s) <= 10**7 for s in sizes):
+    if (
+        isinstance(sizes, tuple)
+        and len(sizes) == 2
+        and all(s.isascii() and s.isdigit() and 1 <= int(s) <= 10**7 for s in sizes)
+    ):
         return int(sizes[0]), int(sizes[1])
     problems.append(_expected("dim-vocabs", "two sizes, of the source and of the target", sizes or None))
     return 0, 0
@@ -229,8 +267,8 @@ def _activation(options: Settings, version: str, problems: list[str]) -> Literal
         if match is None or tuple(map(int, match.groups())) < _EXACT_GELU:
             first = ".".join(map(str, _EXACT_GELU))
             problems.append(
-                f"transformer-ffn-activation=gelu of version {version}: of Marian v{first} or newer expected, older ones "
-                "approximate it by another function"
+                f"transformer-ffn-activation=gelu of version {version}: v{first} or newer expected, older ones compute "
+                "another function under that name"
             )
     return "relu" if name == "relu" else "gelu" if name == "gelu" else "swish"
 

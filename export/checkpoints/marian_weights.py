@@ -10,6 +10,7 @@ from torch import Tensor
 
 from export.checkpoints.imported import ImportProblem
 from export.checkpoints.marian_settings import MarianModel
+from export.checkpoints.positions import sinusoid_halves
 from models.encoder_decoder import EncoderDecoderConfig
 
 Arrays = Mapping[str, npt.NDArray[np.generic]]
@@ -26,6 +27,8 @@ class _Place(NamedTuple):
     theirs: str
     shape: tuple[int, ...]
     """In Marian's file."""
+    is_row: bool = False
+    """Whether it is a vector, which Marian writes as a matrix of one row."""
     is_transposed: bool = False
     """Marian multiplies from the left, so that its matrices are [inputs, outputs]."""
     has_start: bool = False
@@ -55,21 +58,9 @@ def marian_weights(model: MarianModel, arrays: Arrays, file: str) -> dict[str, T
         raise ImportProblem(*problems)
     if not model.learns_positions:
         settings = model.settings
-        weights["source_positions"] = marian_sinusoids(settings.max_source_positions, settings.d_model)
-        weights["target_positions"] = marian_sinusoids(settings.max_target_positions, settings.d_model)
+        for name, rows in (("source", settings.max_source_positions), ("target", settings.max_target_positions)):
+            weights[f"{name}_positions"] = sinusoid_halves(rows, settings.d_model, "i/(d/2-1)")
     return weights
-
-
-def marian_sinusoids(num_positions: int, d_model: int) -> Tensor:
-    """Marian's table of positions, float32 [num_positions, d_model]: sines, then cosines.
-
-    As Tensor2Tensor's, whose slowest wave is 10000 times as long as the fastest one, and not a step shorter as in the
-    paper (Vaswani et al. 2017, section 3.5).
-    """
-    half = d_model // 2
-    frequencies = 10_000.0 ** -(torch.arange(half, dtype=torch.float64) / (half - 1))
-    angles = torch.arange(num_positions, dtype=torch.float64)[:, None] * frequencies
-    return torch.cat([angles.sin(), angles.cos()], dim=1).float()
 
 
 def _problem(place: _Place, array: npt.NDArray[np.generic] | None) -> str | None:
@@ -86,8 +77,8 @@ def _problem(place: _Place, array: npt.NDArray[np.generic] | None) -> str | None
 
 def _tensor(place: _Place, array: npt.NDArray[np.generic]) -> Tensor:
     values = np.asarray(array, np.float32)
-    if values.shape[0] == 1 and len(values.shape) == 2 and not place.ours.endswith("positions"):
-        values = values[0]  # a bias or a norm
+    if place.is_row:
+        values = values[0]
     if place.is_transposed:
         values = values.T
     if place.has_start:
@@ -139,7 +130,7 @@ def _output(settings: EncoderDecoderConfig, arrays: Arrays) -> Iterator[_Place]:
     elif not settings.ties_output:
         yield _Place("output.weight", f"{_OUTPUT}_Wt", (size, d_model), has_start=True)
     if settings.output_bias:
-        yield _Place("output_bias", f"{_OUTPUT}_b", (1, size), has_start=True)
+        yield _Place("output_bias", f"{_OUTPUT}_b", (1, size), is_row=True, has_start=True)
 
 
 def _attention(ours: str, our_norm: str, theirs: str, settings: EncoderDecoderConfig) -> Iterator[_Place]:
@@ -165,7 +156,7 @@ def _recurrence(ours: str, theirs: str, settings: EncoderDecoderConfig) -> Itera
 
 def _linear(ours: str, weight: str, bias: str, num_inputs: int, num_outputs: int) -> Iterator[_Place]:
     yield _Place(f"{ours}.weight", weight, (num_inputs, num_outputs), is_transposed=True)
-    yield _Place(f"{ours}.bias", bias, (1, num_outputs))
+    yield _Place(f"{ours}.bias", bias, (1, num_outputs), is_row=True)
 
 
 def _sublayer_norm(ours: str, theirs: str, settings: EncoderDecoderConfig) -> Iterator[_Place]:
@@ -173,5 +164,5 @@ def _sublayer_norm(ours: str, theirs: str, settings: EncoderDecoderConfig) -> It
 
 
 def _norm(ours: str, theirs: str, settings: EncoderDecoderConfig, suffix: str) -> Iterator[_Place]:
-    yield _Place(f"{ours}.weight", f"{theirs}_ln_scale{suffix}", (1, settings.d_model))
-    yield _Place(f"{ours}.bias", f"{theirs}_ln_bias{suffix}", (1, settings.d_model))
+    yield _Place(f"{ours}.weight", f"{theirs}_ln_scale{suffix}", (1, settings.d_model), is_row=True)
+    yield _Place(f"{ours}.bias", f"{theirs}_ln_bias{suffix}", (1, settings.d_model), is_row=True)
