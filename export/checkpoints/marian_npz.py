@@ -33,7 +33,7 @@ def read(folder: Path, languages: tuple[str, str] | None, positions: Literal["ow
 def read_npz(path: Path) -> dict[str, npt.NDArray[np.generic]]:
     """Every array by its name; raises ImportProblem for what is no such archive, whatever it holds."""
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
             return {name: archive[name] for name in archive.files}
     except (OSError, ValueError, EOFError, KeyError, AttributeError, NotImplementedError, zipfile.BadZipFile) as error:
         raise ImportProblem(f"{path.name}: no archive of arrays that can be read: {error}") from None

@@ -156,11 +156,11 @@ def read_settings(options: Settings, shapes: Mapping[str, Sequence[int]], file: 
         problems.append(_expected("dec-cell", "ssru, beside transformer-decoder-autoreg: rnn", options.get("dec-cell")))
     version = _text(options.get("version", "not said"))
     activation = _activation(options, version, problems)
-    if sizes["dim-emb"] % 2 or sizes["dim-emb"] < 4:
+    if sizes["dim-emb"] and (sizes["dim-emb"] % 2 or sizes["dim-emb"] < 4):
         problems.append(_expected("dim-emb", "an even number of at least 4", sizes["dim-emb"]))
     if sizes["transformer-heads"] and sizes["dim-emb"] % sizes["transformer-heads"]:
         problems.append(
-            _expected("transformer-heads", f"a divisor of dim-emb={sizes['dim-emb']}", options["transformer-heads"])
+            _expected("transformer-heads", f"a divisor of dim-emb={sizes['dim-emb']}", sizes["transformer-heads"])
         )
     shares, ties = _ties(options)
     if shares and source != target:
@@ -248,10 +248,12 @@ def _norm(options: Settings, problems: list[str]) -> Literal["pre", "post"]:
     for key in ("transformer-postprocess-emb", "transformer-postprocess-top"):
         if _operations(options, key) not in ("", "n"):
             problems.append(_expected(key, "n for a norm, or nothing, beside d for dropout", options.get(key)))
-    before, after = _operations(options, "transformer-preprocess"), _operations(options, "transformer-postprocess")
+    keys = ("transformer-preprocess", "transformer-postprocess")
+    before, after = (_operations(options, key) for key in keys)
     if (before, after) not in (("", "an"), ("n", "a")):
-        expected = "expected are nothing and an (a norm behind), or n and a (before), beside d for dropout"
-        problems.append(f"transformer-preprocess={before!r}, transformer-postprocess={after!r}: {expected}")
+        given = ", ".join(f"{key}={_text(options.get(key, _NORMS[key]))!r}" for key in keys)
+        expected = "nothing and an (a norm behind), or n and a (before), beside d for dropout"
+        problems.append(f"{given}: {expected}, expected")
     return "pre" if before == "n" else "post"
 
 
