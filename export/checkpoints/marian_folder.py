@@ -114,7 +114,7 @@ def _vocabularies(
 def _pieces(folder: Path, vocabularies: tuple[Path, Path] | None, problems: list[str]) -> tuple[Path, Path] | None:
     if vocabularies is None:
         return None
-    only = sorted(folder.glob("*.spm"))
+    only = [path for path in folder.glob("*.spm") if not any(path.name in names for names in _PIECES)]
     found: list[Path] = []
     for vocabulary, names in zip(vocabularies, _PIECES, strict=True):
         path = vocabulary if vocabulary.suffix == ".spm" else _first(folder, names)

@@ -88,7 +88,7 @@ def _yaml_entries(text: str, problems: list[str]) -> list[tuple[str, int]]:
                 entries.append((unquote(match[1].strip(" \t")), int(match[2])))
             except ValueError as error:
                 problems.append(f"line {number}: {error}")
-        elif line.startswith("? "):
+        elif line.startswith("? ") and not is_answer:
             question = line[2:]
         elif is_answer or (line.strip() not in ("", "---", "...") and not line.startswith("#")):
             problems.append(f"line {number}: `piece: id` expected, got {line[:80]!r}")

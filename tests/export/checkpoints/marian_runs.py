@@ -20,6 +20,7 @@ def load_model(imported: Imported) -> EncoderDecoder:
 
 
 def text_ids(table: PieceTable, text: str, unknown_id: int | None) -> list[int]:
+    assert unknown_id is not None
     processor = SentencePieceProcessor(model_file=str(table.sentencepiece))
     assert table.names is not None
     ids = {name: index for index, name in enumerate(table.names)}
