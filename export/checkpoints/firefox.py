@@ -9,7 +9,8 @@ import re
 from pathlib import Path
 from typing import Literal
 
-from export.checkpoints.imported import Imported
+from export.checkpoints.imported import Imported, ImportProblem
+from export.checkpoints.lexical_shortlist import LexicalShortlist, read_lexical_shortlist
 from export.checkpoints.marian_binary import read_binary
 from export.checkpoints.marian_folder import MarianFiles
 from export.checkpoints.marian_model import import_marian
@@ -60,3 +61,14 @@ def _one(folder: Path, what: str, patterns: tuple[str, ...], problems: list[str]
     if problem not in problems:
         problems.append(problem)
     return None
+
+
+def read_shortlist(folder: Path, imported: Imported) -> LexicalShortlist | None:
+    """The shortlist `lex.*.bin` beside an imported model; None where there is none. Raises ImportProblem."""
+    found = _found(folder, "lex*.bin")
+    if not found:
+        return None
+    if len(found) > 1:
+        raise ImportProblem(f"lex*.bin: one expected, got {', '.join(path.name for path in found)}")
+    settings = imported.settings
+    return read_lexical_shortlist(found[0], settings.source_vocabulary - 1, settings.target_vocabulary - 1)

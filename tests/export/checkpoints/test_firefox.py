@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from export.checkpoints import marian_npz
-from export.checkpoints.firefox import read, recognises
+from export.checkpoints.firefox import read, read_shortlist, recognises
 from export.checkpoints.imported import ImportProblem, Language
 from export.checkpoints.marian_binary import INTGEMM8_BROWSERMT, INTGEMM8_MARIAN, read_binary
 from tests.export.checkpoints.marian_files import (
@@ -24,6 +24,7 @@ from tests.export.checkpoints.marian_files import (
     write_npz,
 )
 from tests.export.checkpoints.marian_runs import load_model, score
+from tests.export.checkpoints.test_lexical_shortlist import shortlist_bytes
 
 SSRU = {
     "transformer_decoder_autoreg": "rnn",
@@ -210,3 +211,18 @@ def test_integers_without_a_divisor_are_refused(quotient: float, tmp_path: Path)
     (tmp_path / "model.bin").write_bytes(content)
     with pytest.raises(ImportProblem, match="l1_W: a positive divisor of its integers expected"):
         read_binary(tmp_path / "model.bin")
+
+
+def test_the_shortlist_beside_the_model_is_of_its_vocabularies(tmp_path: Path) -> None:
+    folder = student_folder(tmp_path)
+    imported = read(folder, None, "own")
+    lexicon = folder / "lex.50.50.enfr.s2t.bin"
+    lexicon.write_bytes(shortlist_bytes([[5]] * len(NAMES)))
+    shortlist = read_shortlist(folder, imported)
+    assert shortlist is not None
+    assert shortlist.candidates.tolist() == [[5]] * len(NAMES)
+    lexicon.write_bytes(shortlist_bytes([[5]] * (len(NAMES) + 1)))
+    with pytest.raises(ImportProblem, match="source tokens expected"):
+        read_shortlist(folder, imported)
+    lexicon.unlink()
+    assert read_shortlist(folder, imported) is None
