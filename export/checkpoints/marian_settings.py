@@ -6,7 +6,7 @@ value, and a key that is not known here is a warning.
 
 import math
 import re
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from export.checkpoints.flat_yaml import NotFlatYaml, Settings, parse_flat_yaml
 from export.checkpoints.imported import ImportProblem
+from export.checkpoints.marian_options import KNOWN, NORMS, ONLY, SIZES
 from models.encoder_decoder import EncoderDecoderConfig
 
 MODEL_YAML = "special:model.yml"
@@ -25,96 +26,17 @@ LAYER_NORM_EPSILON = 1e-9
 NUM_POSITIONS = 512
 """Rows of the table of sinusoids; Marian itself has no limit. `max-length` of most trainings is below."""
 
-_ONLY: dict[str, tuple[str, ...]] = {
-    "type": ("transformer",),
-    "input-types": ("", "sequence", "weight", "alignment"),
-    "layer-normalization": ("false",),
-    "lemma-dim-emb": ("0",),
-    "output-omit-bias": ("false", "true"),
-    "right-left": ("false",),
-    "tied-embeddings": ("false", "true"),
-    "tied-embeddings-all": ("false", "true"),
-    "tied-embeddings-src": ("false", "true"),
-    "transformer-attention-mask": ("default",),
-    "transformer-decoder-autoreg": ("self-attention", "rnn"),
-    "transformer-decoder-ffn-depth": ("0", "2"),
-    "transformer-disable-position-embeddings": ("false",),
-    "transformer-ffn-activation": ("swish", "relu", "gelu"),
-    "transformer-ffn-depth": ("2",),
-    "transformer-no-affine": ("false",),
-    "transformer-no-bias": ("false",),
-    "transformer-no-projection": ("false",),
-    "transformer-pool": ("false",),
-    "transformer-rnn-projection": ("false",),
-    "transformer-tied-layers": ("",),
-    "ulr": ("false",),
-}
-"""Values that are supported; of a list, every item; "" stands for an empty one. A key that is absent is as Marian's
-default, which is the first value, or the second of `transformer-decoder-ffn-depth`."""
-
-_SIZES = {
-    "dim-emb": "512",
-    "enc-depth": "6",
-    "dec-depth": "6",
-    "transformer-heads": "8",
-    "transformer-dim-ffn": "2048",
-    "transformer-decoder-dim-ffn": "0",
-}
-"""Whole numbers, each with the value of a model that was saved before Marian had the option."""
-
-_NORMS = {
-    "transformer-preprocess": "",
-    "transformer-postprocess": "dan",
-    "transformer-postprocess-emb": "d",
-    "transformer-postprocess-top": "",
-}
-"""Operations in a row, each with Marian's default: d is dropout, a adds the residual connection, n normalises."""
-
-_WITHOUT_EFFECT = frozenset(
-    [
-        "bert-train-type-embeddings",
-        "bert-type-vocab-size",
-        "char-highway",
-        "char-stride",
-        "char-conv-filters-num",
-        "char-conv-filters-widths",
-        "dec-cell",
-        "dec-cell-base-depth",
-        "dec-cell-high-depth",
-        "dim-rnn",
-        "dim-vocabs",
-        "enc-cell",
-        "enc-cell-depth",
-        "enc-type",
-        "factors-combine",
-        "factors-dim-emb",
-        "lemma-dependency",
-        "original-type",
-        "separator-symbol",
-        "skip",
-        "special-vocab",
-        "transformer-aan-activation",
-        "transformer-aan-depth",
-        "transformer-aan-nogate",
-        "transformer-alibi-shift",
-        "transformer-alibi-trainable",
-        "transformer-depth-scaling",
-        "transformer-dim-aan",
-        "transformer-guided-alignment-layer",
-        "transformer-train-position-embeddings",
-        "transformer-train-positions",
-        "ulr-dim-emb",
-        "ulr-trainable-transformation",
-        "version",
-    ]
-)
-"""Keys that are read below, or that change nothing in a model whose other keys are supported.
-`transformer-train-position-embeddings` is among them: Marian itself does not read it for this type, and whether there
-are learned positions, is seen by their tensor."""
-
 _VERSION = re.compile(r"v(\d+)\.(\d+)\.(\d+)")
 _EXACT_GELU = (1, 12, 42)
 """Oldest version whose gelu was seen to have the error function; in 1.12.0 it was x * sigmoid(1.702 x)."""
+_PRE_NORM = (1, 10, 0)
+"""First version that normalises keys and values of self-attention where a norm is before it."""
+
+
+_DECODED_OTHERWISE = (
+    "{}: of a model with norms before its sublayers, `marian decode` (seen in v1.12.42) takes earlier target positions "
+    "unnormalised, other than in training and in `marian score`; here they are as in training"
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -147,14 +69,14 @@ def read_model_yaml(arrays: Mapping[str, npt.NDArray[np.generic]], file: str) ->
 def read_settings(options: Settings, shapes: Mapping[str, Sequence[int]], file: str) -> MarianModel:
     """Settings of a model with these options and tensors; raises ImportProblem with everything that is not
     supported."""
-    problems = [problem for key, values in _ONLY.items() for problem in _unsupported(options, key, values)]
-    sizes = {key: _size(options, key, default, problems) for key, default in _SIZES.items()}
+    problems = [problem for key, values in ONLY.items() for problem in _unsupported(options, key, values)]
+    sizes = {key: _size(options, key, default, problems) for key, default in SIZES.items()}
     source, target = _vocabulary_sizes(options, problems)
-    norm = _norm(options, problems)
+    version = _text(options.get("version", "not said"))
+    norm = _norm(options, version, problems)
     is_rnn = options.get("transformer-decoder-autoreg") == "rnn"
     if is_rnn and options.get("dec-cell") != "ssru":
         problems.append(_expected("dec-cell", "ssru, beside transformer-decoder-autoreg: rnn", options.get("dec-cell")))
-    version = _text(options.get("version", "not said"))
     activation = _activation(options, version, problems)
     if sizes["dim-emb"] and (sizes["dim-emb"] % 2 or sizes["dim-emb"] < 4):
         problems.append(_expected("dim-emb", "an even number of at least 4", sizes["dim-emb"]))
@@ -195,21 +117,19 @@ def read_settings(options: Settings, shapes: Mapping[str, Sequence[int]], file: 
         layer_norm_epsilon=LAYER_NORM_EPSILON,
     )
     layer = options.get("transformer-guided-alignment-layer", "last")
-    unknown = sorted(options.keys() - _known())
+    warnings = [
+        f"{file}: {MODEL_YAML}: {key}={_text(options[key])} is not known here, and is taken to change nothing"
+        for key in sorted(options.keys() - KNOWN)
+    ]
+    if norm == "pre" and not is_rnn:
+        warnings.append(_DECODED_OTHERWISE.format(file))
     return MarianModel(
         settings=settings,
         learns_positions=learned is not None,
         aligns_last_layer=layer in ("last", str(sizes["dec-depth"])),
         version=version,
-        warnings=tuple(
-            f"{file}: {MODEL_YAML}: {key}={_text(options[key])} is not known here, and is taken to change nothing"
-            for key in unknown
-        ),
+        warnings=tuple(warnings),
     )
-
-
-def _known() -> Set[str]:
-    return _ONLY.keys() | _SIZES.keys() | _NORMS.keys() | _WITHOUT_EFFECT
 
 
 def _unsupported(options: Settings, key: str, values: tuple[str, ...]) -> list[str]:
@@ -243,7 +163,7 @@ def _vocabulary_sizes(options: Settings, problems: list[str]) -> tuple[int, int]
     return 0, 0
 
 
-def _norm(options: Settings, problems: list[str]) -> Literal["pre", "post"]:
+def _norm(options: Settings, version: str, problems: list[str]) -> Literal["pre", "post"]:
     """Where a sublayer is normalised; problems of all four options of normalising are added."""
     for key in ("transformer-postprocess-emb", "transformer-postprocess-top"):
         if _operations(options, key) not in ("", "n"):
@@ -251,28 +171,34 @@ def _norm(options: Settings, problems: list[str]) -> Literal["pre", "post"]:
     keys = ("transformer-preprocess", "transformer-postprocess")
     before, after = (_operations(options, key) for key in keys)
     if (before, after) not in (("", "an"), ("n", "a")):
-        given = ", ".join(f"{key}={_text(options.get(key, _NORMS[key]))!r}" for key in keys)
+        given = ", ".join(f"{key}={_text(options.get(key, NORMS[key]))!r}" for key in keys)
         expected = "nothing and an (a norm behind), or n and a (before), beside d for dropout"
         problems.append(f"{given}: {expected}, expected")
+    if before == "n" and not _is_at_least(version, _PRE_NORM):
+        problems.append(_too_old("transformer-preprocess=n", version, _PRE_NORM))
     return "pre" if before == "n" else "post"
 
 
 def _operations(options: Settings, key: str) -> str:
     """What is done at a place, without dropout, which translation does not have."""
-    return _text(options.get(key, _NORMS[key])).replace("d", "")
+    return _text(options.get(key, NORMS[key])).replace("d", "")
 
 
 def _activation(options: Settings, version: str, problems: list[str]) -> Literal["swish", "relu", "gelu"]:
     name = options.get("transformer-ffn-activation", "swish")
-    if name == "gelu":
-        match = _VERSION.match(version)
-        if match is None or tuple(map(int, match.groups())) < _EXACT_GELU:
-            first = ".".join(map(str, _EXACT_GELU))
-            problems.append(
-                f"transformer-ffn-activation=gelu of version {version}: v{first} or newer expected, older ones compute "
-                "another function under that name"
-            )
+    if name == "gelu" and not _is_at_least(version, _EXACT_GELU):
+        problems.append(_too_old("transformer-ffn-activation=gelu", version, _EXACT_GELU))
     return "relu" if name == "relu" else "gelu" if name == "gelu" else "swish"
+
+
+def _is_at_least(version: str, least: tuple[int, int, int]) -> bool:
+    match = _VERSION.match(version)
+    return match is not None and tuple(map(int, match.groups())) >= least
+
+
+def _too_old(what: str, version: str, least: tuple[int, int, int]) -> str:
+    first = ".".join(map(str, least))
+    return f"{what} of version {version}: v{first} or newer expected, older ones compute something else under that name"
 
 
 def _ties(options: Settings) -> tuple[bool, bool]:
