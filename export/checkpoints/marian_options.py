@@ -24,8 +24,8 @@ ONLY: dict[str, tuple[str, ...]] = {
     "transformer-tied-layers": ("",),
     "ulr": ("false",),
 }
-"""Values that are supported; of a list, every item; "" stands for an empty one. A key that is absent is as Marian's
-default, which is the first value, or the second of `transformer-decoder-ffn-depth`."""
+"""Values that are supported; of a list, every item; "" stands for an empty one. The first value is Marian's
+default, which an absent key stands for."""
 
 SIZES = {
     "dim-emb": "512",

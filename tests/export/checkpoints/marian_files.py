@@ -186,7 +186,7 @@ def write_bin(path: Path, arrays: Mapping[str, npt.NDArray[Any]], int8_type: int
         data = array.tobytes()
         if "Wemb" in name and quantises_embeddings and "Quant" not in name:
             kind, data = int8_type, _quantised(array)
-        elif "_W" in name and "_ln_" not in name and "Wemb" not in name:
+        elif "_W" in name and not any(part in name for part in ("_ln_", "Wemb", "Quant")):
             kind, data = int8_type, _quantised(array.T)
         items.append((name.encode() + b"\0", kind, shape, data + b"\0" * (-len(data) % 256)))
     head = struct.pack("<QQ", 1, len(items))
