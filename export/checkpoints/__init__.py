@@ -1,0 +1,1 @@
+"""Readers of checkpoints that others have trained, one module a format."""
