@@ -57,4 +57,4 @@ WMT21 = tuple(_WMT21.split())
 """Those of the same tokenizer with `language_codes` wmt21."""
 
 MBART50 = tuple(_MBART50.split())
-"""Languages as mBART-50's tokenizer gives them ids behind the pieces; the published folders have no file that says so."""
+"""Languages as mBART-50's tokenizer gives them ids behind the pieces. No file of the published folders says so."""

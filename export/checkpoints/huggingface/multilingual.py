@@ -6,6 +6,7 @@ tokens come behind the pieces, and are taken by name, from whichever file names 
 """
 
 import re
+from collections import Counter
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -188,7 +189,8 @@ def _languages(reading: Reading, tokens: list[LanguageToken], drops_region: bool
     drops_region: mBART-50's codes have one region a language, which says nothing (ar_AR is Arabic, not Argentina's).
     """
     if drops_region:
-        tokens = [LanguageToken(token.spelled.split("_")[0], token.id) for token in tokens]
+        counts = Counter(token.spelled.split("_")[0] for token in tokens)
+        tokens = [LanguageToken(_without_region(token.spelled, counts), token.id) for token in tokens]
     by_code = distinct_codes(tokens, reading.warnings)
     sources = targets = list(by_code)
     if reading.languages and by_code:
@@ -205,3 +207,8 @@ def _languages(reading: Reading, tokens: list[LanguageToken], drops_region: bool
         for code, token in by_code.items()
         if code in sources or code in targets
     )
+
+
+def _without_region(spelled: str, counts: Counter[str]) -> str:
+    language = spelled.split("_")[0]
+    return language if counts[language] == 1 else spelled
