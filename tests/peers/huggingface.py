@@ -9,7 +9,7 @@ from torch import Tensor
 
 from export.checkpoints import read_checkpoint
 from export.checkpoints.imported import Imported
-from export.piece_text import PieceText
+from export.importing.piece_text import PieceText
 from models.encoder_decoder import EncoderDecoder
 from tests.export.checkpoints.folders import Folder, Layout
 from tests.export.checkpoints.parity import (

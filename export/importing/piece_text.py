@@ -28,18 +28,21 @@ class PieceText:
         return [self._token(place) for place in self._imported.forced_target]
 
     def encode(self, text: str) -> list[int]:
-        """What the encoder reads; a piece that has no number is the unknown id, or nothing where there is none."""
-        numbers = [
-            self._source_ids.get(piece, self._imported.unknown_id) for piece in self._source.encode_as_pieces(text)
-        ]
-        pieces = [number for number in numbers if number is not None]
+        """What the encoder reads: the pieces of the text, in the source's template."""
         ids: list[int] = []
         for place in self._imported.source_template:
             if isinstance(place, int):
                 ids.append(place)
             else:
-                ids += pieces if place == TEXT else [self._token(place)]
+                ids += self.pieces(text) if place == TEXT else [self._token(place)]
         return ids
+
+    def pieces(self, text: str) -> list[int]:
+        """Ids of the text alone; a piece that has no number is the unknown id, or nothing where there is none."""
+        numbers = [
+            self._source_ids.get(piece, self._imported.unknown_id) for piece in self._source.encode_as_pieces(text)
+        ]
+        return [number for number in numbers if number is not None]
 
     def decode(self, ids: Sequence[int]) -> str:
         written = [index for index in ids if index not in self._unwritten]
