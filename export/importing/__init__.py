@@ -55,11 +55,8 @@ def import_checkpoint(folder: Path, bundle: Path, options: ImportOptions) -> str
     print(f"reading {folder}", flush=True)
     imported = read_checkpoint(folder, options.languages, options.positions)
     precision = options.precision if options.texts else "fp32"
-    directions, num_long = (
-        plan_directions(imported, {code: read_sentences(path) for code, path in options.texts.items()}, MAX_SENTENCES)
-        if options.texts
-        else ([], 0)
-    )
+    texts = {code: read_sentences(path) for code, path in options.texts.items()}
+    directions, num_long = plan_directions(imported, texts, MAX_SENTENCES)
     model = build_model(imported)
     manifest = describe_import(imported, model, bundle, precision)
     if not options.replace:
@@ -69,10 +66,10 @@ def import_checkpoint(folder: Path, bundle: Path, options: ImportOptions) -> str
         print("tracing encoder and step", flush=True)
         export_encoder(model, target / ENCODER)
         export_step(model, target / STEP)
-        findings = Findings(parity=check_parity(imported, model, target), num_long=num_long)
+        parity = check_parity(imported, model, target)
+        findings = Findings(parity=parity, num_long=num_long, min_agreement=options.min_agreement)
         if precision == "int8":
-            print("translating the text in fp32", flush=True)
-            manifest = quantize_and_compare(imported, model, target, directions, options.min_agreement, manifest, findings)
+            manifest = quantize_and_compare(imported, model, target, directions, manifest, findings)
         write_manifest(target, manifest)
     return describe(imported, manifest, bundle, findings, is_without_text=not options.texts)
 
@@ -113,5 +110,3 @@ def check_parity(imported: Imported, model: EncoderDecoder, folder: Path) -> flo
     if not difference <= TOLERANCE:
         raise ExportError(f"PyTorch and ONNX Runtime differ by {difference:.3g} nats, at most {TOLERANCE} is allowed")
     return difference
-
-

@@ -36,12 +36,12 @@ def quantize_and_compare(
     model: EncoderDecoder,
     folder: Path,
     directions: Sequence[Direction],
-    min_agreement: float,
     manifest: Manifest,
     findings: Findings,
 ) -> Manifest:
     """Quantise both graphs, compare their translations with those of fp32, and make a shortlist of them where the text
     is enough for one. Returns the manifest of the int8 bundle. Raises ExportError where int8 translates otherwise."""
+    print("translating the text in fp32", flush=True)
     guards = _first(directions, GUARD_SENTENCES)
     full = translate(GraphSession(folder / ENCODER, folder / STEP, model.state), guards)
     print("calibrating", flush=True)
@@ -53,14 +53,13 @@ def quantize_and_compare(
     quantized = translate(session, guards)
     findings.agreement = agreement(quantized, full)
     findings.num_compared = sum(len(guard.sentences) for guard in guards)
-    findings.min_agreement = min_agreement
     findings.examples = [
         (guard.sentences[0], guard.text.decode(ids[0])) for guard, ids in zip(guards, quantized, strict=True)
     ]
-    if findings.agreement < min_agreement:
+    if findings.agreement < findings.min_agreement:
         raise ExportError(
             f"int8 translates otherwise than fp32: BLEU {findings.agreement:.1f} of one against the other on "
-            f"{findings.num_compared} sentences of --text, at least {min_agreement} expected: is the text in "
+            f"{findings.num_compared} sentences of --text, at least {findings.min_agreement:g} expected: is the text in "
             "the model's source language? If it is, import with --precision fp32, which loses nothing"
         )
     return dataclasses.replace(

@@ -8,11 +8,11 @@ from typing import Literal
 
 import onnxruntime
 import torch
+from server.bundle.languages import Language
 
 from export.checkpoints.imported import Imported
 from export.manifest import alignment_spec, commit, state_specs
 from models.encoder_decoder import EncoderDecoder
-from server.bundle.languages import Language
 from server.bundle.manifest import FORMAT_VERSION, TOKENIZER, AlignmentSpec, Manifest, SpecialIds, TokenizerSpec
 
 PIECES, SOURCE_PIECES, TARGET_PIECES = "pieces.json", "source.pieces.json", "target.pieces.json"
@@ -82,9 +82,7 @@ def copy_tokenizers(imported: Imported, folder: Path) -> None:
             (folder / spec.pieces).write_text(json.dumps(side.names, ensure_ascii=False), encoding="utf-8")
 
 
-def import_alignment(
-    imported: Imported, model: EncoderDecoder, cache_scales: dict[str, float]
-) -> AlignmentSpec | None:
+def import_alignment(imported: Imported, model: EncoderDecoder, cache_scales: dict[str, float]) -> AlignmentSpec | None:
     """Where the model's attention is, of the heads that align."""
     spec = alignment_spec(model, cache_scales)
     return spec and dataclasses.replace(spec, heads=imported.alignment_heads)

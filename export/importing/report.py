@@ -21,9 +21,9 @@ class Findings:
     """Nats, PyTorch against ONNX Runtime."""
     num_long: int
     """Sentences of the text that were left out as too long."""
+    min_agreement: float
     agreement: float | None = None
-    """BLEU of int8 against fp32; None for an fp32 bundle."""
-    min_agreement: float = 0.0
+    """BLEU of int8 against fp32, `min_agreement` at least; None for an fp32 bundle."""
     num_compared: int = 0
     shortlist: str = "none"
     examples: list[tuple[str, str]] = field(default_factory=list)

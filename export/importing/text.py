@@ -20,9 +20,6 @@ MAX_TARGETS = 4
 
 _BATCH_SIZE = 64
 
-AnyLanguage = None
-"""Source language of a text where it is the model's only one, or the model has no need to know."""
-
 
 @dataclass(frozen=True)
 class Direction:
@@ -55,7 +52,7 @@ def plan_directions(
     """Directions with the sentences of each, at most `max_sentences` of each text; and how many sentences are left out
     because they, or their translations, might be longer than the model's positions.
 
-    texts: sentences by the code of their language. Raises ExportError for a code that is none of the model's, and for
+    texts: sentences by the code of their language; None where the model has one alone, or no need to know. Raises ExportError for a code that is none of the model's, and for
     none where the model has to know.
     """
     directions: list[Direction] = []
@@ -69,7 +66,7 @@ def plan_directions(
             direction = _direction(imported, source, target, sentences[index : max_sentences : len(targets)])
             num_long += len(sentences[index : max_sentences : len(targets)]) - len(direction.sentences)
             directions.append(direction)
-    if not any(direction.sentences for direction in directions):
+    if texts and not any(direction.sentences for direction in directions):
         raise ExportError("--text: all sentences are longer than the model's positions")
     return [direction for direction in directions if direction.sentences], num_long
 

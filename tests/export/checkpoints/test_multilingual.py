@@ -1,4 +1,5 @@
 import math
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from export.importing.piece_text import PieceText
 from tests.export.checkpoints import folders
 from tests.export.checkpoints.folders import D_MODEL, MAX_POSITIONS, Folder, m2m100, mbart50, nllb
 
-KINDS = {"m2m100": m2m100, "nllb": nllb, "mbart50": mbart50}
+KINDS: dict[str, Callable[[Path], Folder]] = {"m2m100": m2m100, "nllb": nllb, "mbart50": mbart50}
 
 
 def problems_of(folder: Folder, **arguments: Any) -> tuple[str, ...]:

@@ -1,3 +1,4 @@
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,7 @@ from export.checkpoints import read_checkpoint
 from export.checkpoints.imported import ImportProblem
 from tests.export.checkpoints.folders import Folder, m2m100, marian, mbart50
 
-BUILDERS = {"marian": marian, "m2m_100": m2m100, "mbart": mbart50}
+BUILDERS: dict[str, Callable[[Path], Folder]] = {"marian": marian, "m2m_100": m2m100, "mbart": mbart50}
 
 
 def problems_of(folder: Folder) -> tuple[str, ...]:

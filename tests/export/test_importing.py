@@ -1,0 +1,114 @@
+import json
+from pathlib import Path
+
+import pytest
+from server.text.bundle_tokenizers import open_tokenizers
+
+from export.checkpoints import read_checkpoint
+from export.errors import ExportError
+from export.importing import ImportOptions, import_checkpoint
+from export.importing.command import main
+from export.importing.piece_text import PieceText
+from server.bundle.manifest import ENCODER, read_bundle
+from tests.export.checkpoints.folders import SENTENCES, Folder, m2m100, marian, nllb
+
+
+def with_positions(folder: Folder) -> Folder:
+    """Room enough for the sentences of the text."""
+    folder.config["max_position_embeddings"] = 128
+    return folder
+
+
+@pytest.fixture(scope="module")
+def text(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("text") / "source.txt"
+    path.write_text("\n".join(SENTENCES[:12]) + "\n\n", encoding="utf-8")
+    return path
+
+
+def test_a_bilingual_checkpoint_becomes_a_bundle(text: Path, tmp_path: Path) -> None:
+    folder = with_positions(marian(tmp_path / "opus-mt-en-fr", separate=True)).write("zip")
+    bundle = tmp_path / "repository" / "opus-mt-en-fr" / "1"
+    screen = import_checkpoint(folder, bundle, ImportOptions(texts={None: text}, min_agreement=0))
+    manifest = read_bundle(bundle).manifest
+    assert (manifest.source_codes, manifest.target_codes) == (["en"], ["fr"])
+    assert manifest.precision == "int8"
+    assert manifest.special_ids.is_masked
+    assert manifest.special_ids.start in manifest.special_ids.never_written
+    assert manifest.alignment is not None
+    assert manifest.alignment.heads == (0,)
+    assert manifest.provenance["family"] == "marian"
+    for expected in ("Hugging Face marian: opus-mt-en-fr", "BLEU", "on 12 sentences", f"--model-repository {tmp_path}"):
+        assert expected in screen
+
+
+def test_the_server_reads_texts_as_the_checkpoint_was_trained_to(tmp_path: Path) -> None:
+    folder = with_positions(nllb(tmp_path / "nllb")).write()
+    bundle = tmp_path / "repository" / "nllb" / "1"
+    import_checkpoint(folder, bundle, ImportOptions(precision="fp32"))
+    imported = read_checkpoint(folder)
+    opened = read_bundle(bundle)
+    tokenizers = open_tokenizers(opened)
+    piece_text = PieceText(imported, imported.languages[1], imported.languages[2])
+    for sentence in (*SENTENCES[:5], "unknown ☃ </s> <pad> eng_Latn", "  "):
+        assert tokenizers.source.encode(sentence) == piece_text.pieces(sentence)
+    assert opened.manifest.forced_target == ("{target_token}",)
+    assert not opened.manifest.special_ids.is_masked
+
+
+def test_without_a_text_the_bundle_is_fp32_and_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = with_positions(marian(tmp_path / "opus-mt-en-fr")).write()
+    bundle = tmp_path / "repository" / "model" / "1"
+    main(["--import", str(folder), str(bundle), "--languages", "en-de"])
+    assert read_bundle(bundle).manifest.precision == "fp32"
+    assert read_bundle(bundle).manifest.target_codes == ["de"]
+    assert "none was given" in capsys.readouterr().out
+
+
+def test_int8_that_translates_otherwise_leaves_no_bundle(text: Path, tmp_path: Path) -> None:
+    folder = with_positions(marian(tmp_path / "opus-mt-en-fr")).write()
+    bundle = tmp_path / "repository" / "model" / "1"
+    with pytest.raises(ExportError, match=r"int8 translates otherwise than fp32: BLEU .* --precision fp32"):
+        import_checkpoint(folder, bundle, ImportOptions(texts={None: text}, min_agreement=101))
+    assert not bundle.exists()
+
+
+def test_a_checkpoint_that_cannot_be_imported_is_answered_with_a_list(tmp_path: Path) -> None:
+    folder = marian(tmp_path / "opus-mt-en-fr")
+    folder.config |= {"normalize_before": True, "is_decoder": True}
+    with pytest.raises(
+        SystemExit, match=r"(?s)  - config.json: is_decoder=true.*  - config.json: normalize_before=true"
+    ):
+        main(["--import", str(folder.write()), str(tmp_path / "repository" / "model" / "1")])
+
+
+@pytest.mark.parametrize(
+    ("texts", "expected"),
+    [
+        ({None: "text"}, "which language is it in.*nso, zh, fr, en"),
+        ({"it": "text"}, "it is none of the model's source languages"),
+        ({"en": "nowhere"}, "nowhere"),
+        ({"en": "empty"}, "has no sentences"),
+        ({"en": "long"}, "longer than the model's positions"),
+    ],
+)
+def test_a_text_that_is_no_use_is_refused_before_anything_is_traced(
+    texts: dict[str | None, str], expected: str, tmp_path: Path
+) -> None:
+    for name, content in (("text", SENTENCES[0]), ("empty", "\n \n"), ("long", "word " * 300)):
+        (tmp_path / name).write_text(content, encoding="utf-8")
+    options = ImportOptions(texts={code: tmp_path / name for code, name in texts.items()})
+    folder = m2m100(tmp_path / "m2m100").write()
+    with pytest.raises(ExportError, match=expected):
+        import_checkpoint(folder, tmp_path / "repository" / "model" / "1", options)
+    assert not (tmp_path / "repository").exists()
+
+
+def test_sentences_of_a_multilingual_model_are_dealt_out_to_its_targets(text: Path, tmp_path: Path) -> None:
+    folder = with_positions(m2m100(tmp_path / "m2m100")).write()
+    bundle = tmp_path / "repository" / "m2m100" / "1"
+    screen = import_checkpoint(folder, bundle, ImportOptions(texts={"eng": text}, min_agreement=0))
+    assert screen.count("example") == 3
+    assert "none: it is made for models of one pair" in screen
+    assert json.loads((bundle / "pieces.json").read_text(encoding="utf-8"))[2] == "</s>"
+    assert (bundle / ENCODER).is_file()
