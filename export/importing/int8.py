@@ -59,8 +59,8 @@ def quantize_and_compare(
     if findings.agreement < findings.min_agreement:
         raise ExportError(
             f"int8 translates otherwise than fp32: BLEU {findings.agreement:.1f} of one against the other on "
-            f"{findings.num_compared} sentences of --text, at least {findings.min_agreement:g} expected: is the text in "
-            "the model's source language? If it is, import with --precision fp32, which loses nothing"
+            f"{findings.num_compared} sentences of --text, at least {findings.min_agreement:g} expected: is the text "
+            "in the model's source language? If it is, import with --precision fp32, which loses nothing"
         )
     return dataclasses.replace(
         manifest,

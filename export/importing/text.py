@@ -52,8 +52,8 @@ def plan_directions(
     """Directions with the sentences of each, at most `max_sentences` of each text; and how many sentences are left out
     because they, or their translations, might be longer than the model's positions.
 
-    texts: sentences by the code of their language; None where the model has one alone, or no need to know. Raises ExportError for a code that is none of the model's, and for
-    none where the model has to know.
+    texts: sentences by the code of their language; None where the model has one alone, or no need to know. Raises
+    ExportError for a code that is none of the model's, and for none where the model has to know.
     """
     directions: list[Direction] = []
     num_long = 0

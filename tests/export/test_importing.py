@@ -77,7 +77,7 @@ def test_a_checkpoint_that_cannot_be_imported_is_answered_with_a_list(tmp_path: 
     folder = marian(tmp_path / "opus-mt-en-fr")
     folder.config |= {"normalize_before": True, "is_decoder": True}
     with pytest.raises(
-        SystemExit, match=r"(?s)  - config.json: is_decoder=true.*  - config.json: normalize_before=true"
+        SystemExit, match=r"(?s)  - config.json: is_decoder=.*  - config.json: normalize_before="
     ):
         main(["--import", str(folder.write()), str(tmp_path / "repository" / "model" / "1")])
 
