@@ -1,15 +1,16 @@
-import json
 from pathlib import Path
 
 import pytest
-from server.text.bundle_tokenizers import open_tokenizers
 
 from export.checkpoints import read_checkpoint
+from export.checkpoints.huggingface.known import M2M100
 from export.errors import ExportError
 from export.importing import ImportOptions, import_checkpoint
 from export.importing.command import main
 from export.importing.piece_text import PieceText
-from server.bundle.manifest import ENCODER, read_bundle
+from export.importing.text import MAX_TARGETS, agreement, plan_directions
+from server.bundle.manifest import read_bundle
+from server.text.bundle_tokenizers import open_tokenizers
 from tests.export.checkpoints.folders import SENTENCES, Folder, m2m100, marian, nllb
 
 
@@ -42,43 +43,37 @@ def test_a_bilingual_checkpoint_becomes_a_bundle(text: Path, tmp_path: Path) -> 
         assert expected in screen
 
 
-def test_the_server_reads_texts_as_the_checkpoint_was_trained_to(tmp_path: Path) -> None:
+def test_without_a_text_the_bundle_is_fp32_and_the_server_reads_texts_as_the_checkpoint_was_trained_to(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     folder = with_positions(nllb(tmp_path / "nllb")).write()
     bundle = tmp_path / "repository" / "nllb" / "1"
-    import_checkpoint(folder, bundle, ImportOptions(precision="fp32"))
-    imported = read_checkpoint(folder)
+    main(["--import", str(folder), str(bundle), "--languages", "mul-fr"])
+    assert "none was given" in capsys.readouterr().out
     opened = read_bundle(bundle)
+    assert opened.manifest.precision == "fp32"
+    assert opened.manifest.target_codes == ["fr"]
+    assert opened.manifest.forced_target == ("{target_token}",)
+    assert not opened.manifest.special_ids.is_masked
     tokenizers = open_tokenizers(opened)
+    imported = read_checkpoint(folder)
     piece_text = PieceText(imported, imported.languages[1], imported.languages[2])
     for sentence in (*SENTENCES[:5], "unknown ☃ </s> <pad> eng_Latn", "  "):
         assert tokenizers.source.encode(sentence) == piece_text.pieces(sentence)
-    assert opened.manifest.forced_target == ("{target_token}",)
-    assert not opened.manifest.special_ids.is_masked
-
-
-def test_without_a_text_the_bundle_is_fp32_and_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    folder = with_positions(marian(tmp_path / "opus-mt-en-fr")).write()
-    bundle = tmp_path / "repository" / "model" / "1"
-    main(["--import", str(folder), str(bundle), "--languages", "en-de"])
-    assert read_bundle(bundle).manifest.precision == "fp32"
-    assert read_bundle(bundle).manifest.target_codes == ["de"]
-    assert "none was given" in capsys.readouterr().out
 
 
 def test_int8_that_translates_otherwise_leaves_no_bundle(text: Path, tmp_path: Path) -> None:
-    folder = with_positions(marian(tmp_path / "opus-mt-en-fr")).write()
-    bundle = tmp_path / "repository" / "model" / "1"
+    folder = with_positions(m2m100(tmp_path / "m2m100")).write()
+    bundle = tmp_path / "repository" / "m2m100" / "1"
     with pytest.raises(ExportError, match=r"int8 translates otherwise than fp32: BLEU .* --precision fp32"):
-        import_checkpoint(folder, bundle, ImportOptions(texts={None: text}, min_agreement=101))
-    assert not bundle.exists()
+        import_checkpoint(folder, bundle, ImportOptions(texts={"eng": text}, min_agreement=101))
+    assert not bundle.parent.exists()
 
 
 def test_a_checkpoint_that_cannot_be_imported_is_answered_with_a_list(tmp_path: Path) -> None:
     folder = marian(tmp_path / "opus-mt-en-fr")
     folder.config |= {"normalize_before": True, "is_decoder": True}
-    with pytest.raises(
-        SystemExit, match=r"(?s)  - config.json: is_decoder=.*  - config.json: normalize_before="
-    ):
+    with pytest.raises(SystemExit, match=r"(?s)  - config.json: is_decoder=.*  - config.json: normalize_before="):
         main(["--import", str(folder.write()), str(tmp_path / "repository" / "model" / "1")])
 
 
@@ -104,11 +99,27 @@ def test_a_text_that_is_no_use_is_refused_before_anything_is_traced(
     assert not (tmp_path / "repository").exists()
 
 
-def test_sentences_of_a_multilingual_model_are_dealt_out_to_its_targets(text: Path, tmp_path: Path) -> None:
-    folder = with_positions(m2m100(tmp_path / "m2m100")).write()
-    bundle = tmp_path / "repository" / "m2m100" / "1"
-    screen = import_checkpoint(folder, bundle, ImportOptions(texts={"eng": text}, min_agreement=0))
-    assert screen.count("example") == 3
-    assert "none: it is made for models of one pair" in screen
-    assert json.loads((bundle / "pieces.json").read_text(encoding="utf-8"))[2] == "</s>"
-    assert (bundle / ENCODER).is_file()
+def test_sentences_of_a_multilingual_model_are_dealt_out_to_its_targets(tmp_path: Path) -> None:
+    imported = read_checkpoint(with_positions(m2m100(tmp_path / "m2m100")).write())
+    directions, num_long = plan_directions(imported, {"eng": [*SENTENCES[:8], "word " * 300]}, 100)
+    assert [direction.name for direction in directions] == ["en-nso", "en-zh", "en-fr"]
+    assert [direction.sentences for direction in directions] == [SENTENCES[0:8:3], SENTENCES[1:8:3], SENTENCES[2:8:3]]
+    assert num_long == 1
+    names = imported.source.names
+    assert names is not None
+    for direction, code in zip(directions, ("ns", "zh", "fr"), strict=True):
+        assert [names[index] for index in direction.ids.start] == ["</s>", f"__{code}__"]
+        assert all(names[source[0]] == "__en__" for source in direction.sources)
+
+
+def test_many_targets_are_sampled(tmp_path: Path) -> None:
+    imported = read_checkpoint(with_positions(m2m100(tmp_path / "m2m100", codes=M2M100, named=False)).write())
+    directions, _ = plan_directions(imported, {"en": SENTENCES}, 20)
+    assert len({direction.name for direction in directions}) == MAX_TARGETS
+    assert sum(len(direction.sentences) for direction in directions) == 20
+
+
+def test_agreement_is_a_hundred_for_equal_translations_alone() -> None:
+    translations = [[[5, 6, 7, 8, 9], [4, 4, 4, 4]], [[1, 2, 3, 4]]]
+    assert agreement(translations, translations) == 100
+    assert 0 < agreement(translations, [[[5, 6, 7, 8, 9], [4, 4, 4, 4]], [[9, 9, 9, 9]]]) < 100
