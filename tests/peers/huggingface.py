@@ -1,7 +1,10 @@
 """Small random checkpoints in transformers and imported: log-probabilities, greedy translations, and ids of texts."""
 
+import shutil
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 import transformers
@@ -10,7 +13,9 @@ from torch import Tensor
 from export.checkpoints import read_checkpoint
 from export.checkpoints.imported import Imported
 from export.importing.piece_text import PieceText
+from models.beam_search import BeamOptions, beam_search
 from models.encoder_decoder import EncoderDecoder
+from models.seq2seq import OutputIds
 from tests.export.checkpoints.folders import Folder, Layout
 from tests.export.checkpoints.parity import (
     SOURCES,
@@ -25,6 +30,8 @@ from tests.export.checkpoints.parity import (
 
 NUM_TOKENS = 20
 """Tokens that are decoded greedily."""
+
+NUM_BEAMS = 4
 
 TEXTS = ("A dog is here.", "  two  spaces", "Ünknown ☃ pieces, 12", "")
 
@@ -58,6 +65,11 @@ def _compare_kind(folder: Folder, layout: Layout = "safetensors") -> tuple[Tenso
     imported = read_checkpoint(path)
     model = EncoderDecoder(imported.settings).eval()
     model.load_state_dict(imported.weights)
+    target = imported.languages[-1].target_id
+    forced = [target] if imported.forced_target and target is not None else []
+    model.output_ids = OutputIds(
+        start=(imported.start_id, *forced), eos=imported.eos_id, never_written=imported.never_written
+    )
     peer = transformers.AutoModelForSeq2SeqLM.from_pretrained(path, dtype=torch.float32).eval()
     first: Tensor | None = None
     difference = 0.0
@@ -67,9 +79,6 @@ def _compare_kind(folder: Folder, layout: Layout = "safetensors") -> tuple[Tenso
         theirs = peer(input_ids=torch.tensor([source]), decoder_input_ids=decoder_ids).logits[0].log_softmax(dim=-1)
         difference = max(difference, float((theirs - imported_log_probs(model, imported, source)).abs().max()))
         first = theirs if first is None else first
-        forced = [
-            index for index in (imported.languages[-1].target_id,) if imported.forced_target and index is not None
-        ]
         written = peer.generate(
             input_ids=torch.tensor([source]),
             decoder_input_ids=torch.tensor([[imported.start_id, *forced]]),
@@ -83,8 +92,54 @@ def _compare_kind(folder: Folder, layout: Layout = "safetensors") -> tuple[Tenso
         ours = greedy(model, imported, source, forced, NUM_TOKENS)
         if written[1:] != ours:
             differing.append(f"greedy: {written[1:]} by transformers, {ours} imported")
+        differing += _differing_beams(peer, model, source, forced)
     assert first is not None
-    return first, difference, differing + _differing_ids(path, imported)
+    differing += _differing_ids(path, imported) + _differing_when_saved(path, imported, peer)
+    return first, difference, differing
+
+
+def _differing_beams(peer: Any, model: EncoderDecoder, source: Sequence[int], forced: Sequence[int]) -> list[str]:
+    """The best of four beams of both, ranked by the log-probability alone: the one score that both define alike."""
+    ids = model.output_ids
+    theirs = peer.generate(
+        input_ids=torch.tensor([source]),
+        decoder_input_ids=torch.tensor([ids.start]),
+        num_beams=NUM_BEAMS,
+        length_penalty=0.0,
+        early_stopping=False,
+        do_sample=False,
+        min_new_tokens=1,
+        max_new_tokens=NUM_TOKENS - len(forced),
+        suppress_tokens=[*ids.never_written],
+        renormalize_logits=False,
+        forced_eos_token_id=None,
+        forced_bos_token_id=None,
+        bad_words_ids=None,
+    )[0].tolist()[len(ids.start) :]
+    theirs = theirs[: theirs.index(ids.eos)] if ids.eos in theirs else theirs
+    options = BeamOptions(beam_size=NUM_BEAMS, length_penalty=0.0)
+    ours = beam_search(model, source, options, max_output_tokens=NUM_TOKENS - len(forced))[0].ids
+    return [f"{NUM_BEAMS} beams: {theirs} by transformers, {ours} imported"] if theirs != ours else []
+
+
+def _differing_when_saved(path: Path, imported: Imported, peer: Any) -> list[str]:
+    """What is imported otherwise once the toolkit of today has read the checkpoint and saved it again."""
+    saved = path.with_name(f"{path.name}-saved")
+    peer.save_pretrained(saved)
+    transformers.AutoTokenizer.from_pretrained(path).save_pretrained(saved)
+    for pieces in (*path.glob("*.spm"), *path.glob("*.bpe.model")):  # version 5 saves none of some kinds
+        shutil.copy(pieces, saved)
+    again = read_checkpoint(saved)
+    differing = [
+        f"saved again: {name} is {getattr(again, name)!r}, it was {getattr(imported, name)!r}"
+        for name in ("family", "languages", "never_written", "source_template", "start_id", "unknown_id", "settings")
+        if getattr(again, name) != getattr(imported, name)
+    ]
+    return differing + [
+        f"saved again: {name} differs"
+        for name, tensor in imported.weights.items()
+        if not torch.equal(tensor, again.weights[name])
+    ]
 
 
 def _differing_ids(path: Path, imported: Imported) -> list[str]:
