@@ -12,7 +12,7 @@ from torch import Tensor
 
 from export.checkpoints import read_checkpoint
 from export.checkpoints.imported import Imported
-from export.importing.piece_text import PieceText
+from export.checkpoints.piece_text import PieceText
 from models.beam_search import BeamOptions, beam_search
 from models.encoder_decoder import EncoderDecoder
 from models.seq2seq import OutputIds

@@ -7,7 +7,7 @@ import torch
 
 from export.checkpoints import read_checkpoint
 from export.checkpoints.imported import Imported, ImportProblem
-from export.importing.piece_text import PieceText
+from export.checkpoints.piece_text import PieceText
 from tests.export.checkpoints.folders import D_MODEL, MAX_POSITIONS, SENTENCES, Folder, Layout, marian
 
 

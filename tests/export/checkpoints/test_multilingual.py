@@ -9,7 +9,7 @@ import torch
 from export.checkpoints import read_checkpoint
 from export.checkpoints.huggingface.known import M2M100, MBART50, WMT21
 from export.checkpoints.imported import ImportProblem
-from export.importing.piece_text import PieceText
+from export.checkpoints.piece_text import PieceText
 from tests.export.checkpoints import folders
 from tests.export.checkpoints.folders import D_MODEL, MAX_POSITIONS, Folder, m2m100, mbart50, nllb
 
