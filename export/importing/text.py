@@ -8,8 +8,8 @@ import sacrebleu
 
 from export.checkpoints.imported import SOURCE_TOKEN, Imported, Language
 from export.checkpoints.languages import same_language
-from export.errors import ExportError
 from export.checkpoints.piece_text import PieceText
+from export.errors import ExportError
 from export.session import GraphSession
 from models.greedy import max_output
 from models.seq2seq import OutputIds

@@ -1,7 +1,6 @@
 from pathlib import Path
 
 import pytest
-from server.text.bundle_tokenizers import open_tokenizers
 
 from export.checkpoints import read_checkpoint
 from export.checkpoints.huggingface.known import M2M100
@@ -11,6 +10,7 @@ from export.importing import ImportOptions, import_checkpoint
 from export.importing.command import main
 from export.importing.text import MAX_TARGETS, agreement, plan_directions
 from server.bundle.manifest import read_bundle
+from server.text.bundle_tokenizers import open_tokenizers
 from tests.export.checkpoints.folders import SENTENCES, Folder, m2m100, marian, nllb
 
 

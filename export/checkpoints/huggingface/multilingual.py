@@ -94,12 +94,16 @@ def find_kind(reading: Reading, special: SpecialTokens) -> Kind:
 
 
 def _added_tokens(reading: Reading, special: SpecialTokens, num_rows: int) -> dict[str, int]:
-    """Every id that a file gives a token by name; files that contradict each other are a problem."""
+    """Every id that a file gives a token by name; files that contradict each other are a problem. Tokens that the model
+    has no row for are left out, with a warning: some versions of the toolkit add all that they know of."""
     found: dict[str, tuple[int, str]] = {}
+    beyond: dict[str, int] = {}
 
     def add(name: Any, index: Any, file: str) -> None:
-        if not isinstance(name, str) or not str(index).isdecimal() or int(index) >= num_rows:
-            reading.problems.append(f"{file}: {name!r} has id {index!r}, 0 to {num_rows - 1} expected")
+        if not isinstance(name, str) or not str(index).isdecimal():
+            reading.problems.append(f"{file}: {name!r} has id {index!r}, an integer expected")
+        elif int(index) >= num_rows:
+            beyond[name] = int(index)
         elif name in found and found[name][0] != int(index):
             reading.problems.append(f"{name} is {found[name][0]} in {found[name][1]}, {index} in {file}")
         else:
@@ -112,6 +116,12 @@ def _added_tokens(reading: Reading, special: SpecialTokens, num_rows: int) -> di
         add(token.get("content") if isinstance(token, dict) else token, index, TOKENIZER_CONFIG)
     for name, index in _tokenizer_ids(reading.folder, reading.problems).items():
         add(name, index, TOKENIZER)
+    if beyond:
+        name, index = next(iter(beyond.items()))
+        reading.warnings.append(
+            f"{len(beyond)} tokens have ids that the model has no row for, and are not used: {name} is {index}, say, "
+            f"and {CONFIG} has vocab_size={num_rows}"
+        )
     return {name: index for name, (index, _) in found.items()}
 
 

@@ -150,7 +150,8 @@ def nllb(
     names = ["<s>", "<pad>", "</s>", "<unk>", *_names(_model("source"))]
     added = [*codes, "<mask>"]
     size = len(names) + len(added)
-    tokens = [{"id": len(names) + index, "content": token, "special": True} for index, token in enumerate(added)]
+    flags = {"special": True} | dict.fromkeys(("single_word", "lstrip", "rstrip", "normalized"), False)
+    tokens = [{"id": len(names) + index, "content": token} | flags for index, token in enumerate(added)]
     vocabulary = {name: index for index, name in enumerate(names)}
     folder.config["vocab_size"] = size
     folder.tensors["model.shared.weight"] = embedding("shared", size, pad_row=1)

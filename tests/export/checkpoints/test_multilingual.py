@@ -222,3 +222,20 @@ def test_an_embedding_of_its_own_where_one_is_shared_is_refused_unless_a_tie_is_
     folder.config["tie_word_embeddings"] = False
     folder.tensors["lm_head.weight"] = shared
     assert any("they have to be one table" in problem for problem in problems_of(folder))
+
+
+def test_tokens_that_the_model_has_no_row_for_are_no_languages(tmp_path: Path) -> None:
+    folder = nllb(tmp_path)
+    tokens = folder.json_files["tokenizer.json"]["added_tokens"]
+    tokens += [{"id": folder.config["vocab_size"] + index, "content": f"swh_Lat{index}"} for index in range(3)]
+    tokens.append({"id": folder.config["vocab_size"] + 9, "content": "swh_Latn"})
+    imported = read_checkpoint(folder.write())
+    assert [language.code for language in imported.languages] == ["ace-Arab", "en", "fr", "zh-Hans"]
+    assert any(warning.startswith("4 tokens have ids that the model has no row for") for warning in imported.warnings)
+
+
+@pytest.mark.parametrize("index", [None, "x", -1, 1.5])
+def test_an_id_that_is_none_is_named(index: object, tmp_path: Path) -> None:
+    folder = m2m100(tmp_path)
+    folder.json_files["added_tokens.json"]["__de__"] = index
+    assert problems_of(folder) == (f"added_tokens.json: '__de__' has id {index!r}, an integer expected",)
