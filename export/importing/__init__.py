@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
+import torch
 
 from export.checkpoints import read_checkpoint
 from export.checkpoints.imported import Imported
@@ -81,8 +82,9 @@ def build_model(imported: Imported) -> EncoderDecoder:
     if imported.settings.output_bias:
         weights["output_bias"] = weights["output_bias"].clone()
         weights["output_bias"][list(imported.never_written)] = float("-inf")
-    model = EncoderDecoder(imported.settings).eval()
-    model.load_state_dict(weights)
+    with torch.device("meta"):  # large checkpoints are in memory once, and no time is spent on random weights
+        model = EncoderDecoder(imported.settings).eval()
+    model.load_state_dict(weights, assign=True)
     target = next(language for language in imported.languages if language.is_target)
     forced = [target.target_id] if imported.forced_target else []
     model.output_ids = OutputIds(

@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from export.checkpoints.huggingface.known import M2M100
+from export.checkpoints.huggingface.known import M2M100, MBART50
 from export.checkpoints.imported import Imported
 from models.encoder_decoder import EncoderDecoder
 from tests.export.checkpoints import folders
@@ -33,7 +33,7 @@ def parity_folders(folder: Path) -> dict[str, Folder]:
         "marian of two vocabularies": folders.marian(folder / "separate", separate=True, rows=320),
         "m2m100": folders.m2m100(folder / "m2m100", codes=M2M100, named=False),
         "nllb": _with_rows(folders.nllb(folder / "nllb"), 320),
-        "mbart50": _with_rows(folders.mbart50(folder / "mbart50"), 320),
+        "mbart50": _with_rows(folders.mbart50(folder / "mbart50", codes=MBART50), 320),
     }
 
 
