@@ -23,7 +23,9 @@ def main(argv: Sequence[str] | None = None) -> None:
         metavar="[CODE=]FILE",
         help="source sentences, a line each; for a model of several source languages with the language's code",
     )
-    parser.add_argument("--languages", type=_pair, help="source and target, e.g. en-fr; mul for all: en-mul")
+    parser.add_argument(
+        "--languages", type=_pair, help="source and target, e.g. en-fr or zh-Hans:en; mul for all: en-mul"
+    )
     parser.add_argument("--precision", choices=("int8", "fp32"), default=ImportOptions.precision)
     parser.add_argument(
         "--positions",

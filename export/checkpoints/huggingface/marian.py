@@ -94,24 +94,25 @@ def _languages(reading: Reading, special: SpecialTokens, by_code: dict[str, Lang
     codes: Sequence[str] = list(by_code)
     if reading.languages:
         codes = choose(target, codes, "target", reading.problems)
-    return (
-        Language(code=code_of(source), is_target=False),
-        *(Language(code=code, target_id=by_code[code].id, is_source=False) for code in codes),
-    )
+    source_code = code_of(source)
+    targets = [Language(code=code, target_id=by_code[code].id, is_source=code == source_code) for code in codes]
+    if source_code in codes:
+        return tuple(targets)
+    return (Language(code=source_code, is_target=False), *targets)
 
 
 def _declared_languages(reading: Reading, special: SpecialTokens) -> tuple[str, str] | None:
-    """What tokenizer_config.json says, or the folder's name, whichever are languages; else what they say all the same.
+    """What tokenizer_config.json says, else the name of the folder or of the checkpoint, whichever are languages.
 
     The converter took them from a folder's name, so that there are groups among them (ROMANCE, mul), codes of no
-    standard (jap), and whole names of models.
+    standard (jap), and whole names of models. Where nothing is a language, what tokenizer_config.json says counts.
     """
     said = special.config.get("source_lang"), special.config.get("target_lang")
-    named = _FOLDER_NAME.fullmatch(Path(reading.folder).resolve().name)
-    candidates = [(str(said[0]), str(said[1]))] if all(said) else []
-    if named:
-        candidates.append((named[1], named[2]))
-    for pair in candidates:
-        if all(bcp47(code) for code in pair):
-            return pair
-    return candidates[0] if candidates else None
+    if all(said) and all(bcp47(str(code)) for code in said):
+        return str(said[0]), str(said[1])
+    for name in (reading.folder.resolve().name, Path(str(reading.keys.config.get("_name_or_path"))).name):
+        named = _FOLDER_NAME.fullmatch(name)
+        if named and bcp47(named[1]) and bcp47(named[2]):
+            reading.warnings.append(f"the languages are those of the name {name}: --languages names others")
+            return named[1], named[2]
+    return (str(said[0]), str(said[1])) if all(said) else None

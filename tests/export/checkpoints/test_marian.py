@@ -7,6 +7,7 @@ import torch
 
 from export.checkpoints import read_checkpoint
 from export.checkpoints.imported import Imported, ImportProblem
+from export.checkpoints.languages import bcp47
 from export.checkpoints.piece_text import PieceText
 from tests.export.checkpoints.folders import D_MODEL, MAX_POSITIONS, SENTENCES, Folder, Layout, marian
 
@@ -299,6 +300,7 @@ def test_a_target_without_a_token_is_refused_with_those_that_have_one(tmp_path: 
         ("whatever", ("eng", "fra"), ("en", "fr")),
         ("opus-mt-tc-big-en-fr", ("opus-mt-tc-big-en", "fr"), ("en", "fr")),
         ("opus-mt-ROMANCE-en", ("ROMANCE", "en"), ("ROMANCE", "en")),
+        ("checkpoint-best", ("CELTIC", "en"), ("CELTIC", "en")),
         ("opus-mt-roa-en", ("roa", "en"), ("roa", "en")),
     ],
 )
@@ -307,11 +309,28 @@ def test_languages_are_what_tokenizer_and_folder_say(
 ) -> None:
     imported = read_checkpoint(marian(tmp_path / name, languages=declared).write())
     assert tuple(language.code for language in imported.languages) == expected
-    assert any("--languages" in warning for warning in imported.warnings) == ("ROMANCE" in expected)
+    is_sure = declared is not None and all(bcp47(code) for code in declared)
+    assert any("--languages" in warning for warning in imported.warnings) != is_sure
 
 
-def test_languages_that_nobody_names_are_asked_for(tmp_path: Path) -> None:
-    folder = marian(tmp_path / "model", languages=None)
+def test_the_name_that_a_checkpoint_was_loaded_by_is_a_name_too(tmp_path: Path) -> None:
+    folder = marian(tmp_path / "8a2f03e1", languages=None)
+    folder.config["_name_or_path"] = "Helsinki-NLP/opus-mt-en-fr"
+    assert [language.code for language in read_checkpoint(folder.write()).languages] == ["en", "fr"]
+
+
+def test_a_source_language_that_is_a_target_as_well_is_one_language(tmp_path: Path) -> None:
+    folder = marian(tmp_path, tokens=(">>fra<<", ">>eng<<"), languages=("en", "mul"))
+    languages = read_checkpoint(folder.write()).languages
+    assert [(language.code, language.is_source, language.is_target) for language in languages] == [
+        ("fr", False, True),
+        ("en", True, True),
+    ]
+
+
+@pytest.mark.parametrize("name", ["model", "checkpoint-best", "run_12"])
+def test_languages_that_nobody_names_are_asked_for(name: str, tmp_path: Path) -> None:
+    folder = marian(tmp_path / name, languages=None)
     assert any("--languages" in problem for problem in problems_of(folder))
     assert [language.code for language in read_checkpoint(folder.path, ("de", "en")).languages] == ["de", "en"]
 
