@@ -8,6 +8,7 @@ unless all of the checkpoint is understood, PyTorch and ONNX Runtime agree step 
 text as fp32 does.
 """
 
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,8 +21,9 @@ from export.checkpoints import read_checkpoint
 from export.checkpoints.imported import Imported
 from export.errors import ExportError
 from export.graphs import export_encoder, export_step
-from export.importing.int8 import MIN_AGREEMENT, quantize_and_compare
+from export.importing.int8 import Floors, quantize_and_compare
 from export.importing.manifest import copy_tokenizers, describe_import
+from export.importing.own_shortlist import add_own_shortlist
 from export.importing.report import Findings, describe
 from export.importing.text import plan_directions, read_sentences
 from export.parity import TOLERANCE, largest_difference
@@ -45,7 +47,7 @@ class ImportOptions:
     positions: Literal["own", "marian"] = "own"
     replace: bool = False
     """Take the place of another model's bundle."""
-    min_agreement: float = MIN_AGREEMENT
+    floors: Floors = Floors()
 
 
 def import_checkpoint(folder: Path, bundle: Path, options: ImportOptions) -> str:
@@ -68,9 +70,11 @@ def import_checkpoint(folder: Path, bundle: Path, options: ImportOptions) -> str
         export_encoder(model, target / ENCODER)
         export_step(model, target / STEP)
         parity = check_parity(imported, model, target)
-        findings = Findings(parity=parity, num_long=num_long, min_agreement=options.min_agreement)
+        findings = Findings(parity=parity, num_long=num_long, min_agreement=options.floors.agreement)
         if precision == "int8":
-            manifest = quantize_and_compare(imported, model, target, directions, manifest, findings)
+            manifest = quantize_and_compare(imported, model, target, directions, options.floors, manifest, findings)
+            has_shortlist, findings.shortlist = add_own_shortlist(imported, model, target, directions, options.floors)
+            manifest = dataclasses.replace(manifest, has_shortlist=has_shortlist)
         write_manifest(target, manifest)
     return describe(imported, manifest, bundle, findings, is_without_text=not options.texts)
 

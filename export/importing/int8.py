@@ -1,7 +1,8 @@
-"""int8 graphs of an import, compared with those in fp32; and its shortlist, of the model's own translations."""
+"""int8 graphs of an import, compared with those in fp32."""
 
 import dataclasses
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from export.calibrate import Calibration, calibrate
@@ -13,22 +14,24 @@ from export.importing.text import Direction, agreement, translate
 from export.manifest import state_specs
 from export.quantize import quantize
 from export.session import GraphSession
-from export.shortlist import build_shortlist, split_output
 from models.encoder_decoder import EncoderDecoder
-from server.bundle.manifest import ENCODER, FEATURES_STEP, OUTPUT_STEP, SHORTLIST, STEP, Manifest
-from server.bundle.shortlist import write_shortlist
-
-MIN_AGREEMENT = 70.0
-"""BLEU, over pieces, that int8 translations have to reach against those of fp32."""
-
-MIN_SHORTLIST_AGREEMENT = 97.0
-"""BLEU, over pieces, that translations with a shortlist have to reach against those without, for it to be kept."""
+from server.bundle.manifest import ENCODER, STEP, Manifest
 
 CALIBRATION_SENTENCES = 200
 GUARD_SENTENCES = 300
 """Sentences of the text whose translations are compared."""
-MIN_SHORTLIST_SENTENCES = 2000
-"""Sentences of the text, beyond the guard's, that a shortlist is made of at least."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Floors:
+    """What an import has to reach."""
+
+    agreement: float = 70.0
+    """BLEU, over pieces, of int8 translations against those of fp32."""
+    shortlist_agreement: float = 97.0
+    """BLEU, over pieces, of translations with a shortlist against those without, for it to be kept."""
+    shortlist_sentences: int = 2000
+    """Sentences of the text, beyond `GUARD_SENTENCES`, that a shortlist is made of."""
 
 
 def quantize_and_compare(
@@ -36,37 +39,36 @@ def quantize_and_compare(
     model: EncoderDecoder,
     folder: Path,
     directions: Sequence[Direction],
+    floors: Floors,
     manifest: Manifest,
     findings: Findings,
 ) -> Manifest:
-    """Quantise both graphs, compare their translations with those of fp32, and make a shortlist of them where the text
-    is enough for one. Returns the manifest of the int8 bundle. Raises ExportError where int8 translates otherwise."""
+    """Quantise both graphs, and compare their translations with those of fp32. Returns the manifest of the int8
+    bundle. Raises ExportError where int8 translates otherwise."""
     print("translating the text in fp32", flush=True)
-    guards = _first(directions, GUARD_SENTENCES)
+    guards = first(directions, GUARD_SENTENCES)
     full = translate(GraphSession(folder / ENCODER, folder / STEP, model.state), guards)
     print("calibrating", flush=True)
-    calibration = _calibrate(model, folder, _first(directions, CALIBRATION_SENTENCES))
+    calibration = _calibrate(model, folder, first(directions, CALIBRATION_SENTENCES))
     quantize(folder / ENCODER, calibration.encoder, calibration.cache_scales)
     quantize(folder / STEP, calibration.step, calibration.cache_scales)
     print("translating the text in int8", flush=True)
-    session = GraphSession(folder / ENCODER, folder / STEP, model.state)
-    quantized = translate(session, guards)
+    quantized = translate(GraphSession(folder / ENCODER, folder / STEP, model.state), guards)
     findings.agreement = agreement(quantized, full)
     findings.num_compared = sum(len(guard.sentences) for guard in guards)
     findings.examples = [
         (guard.sentences[0], guard.text.decode(ids[0])) for guard, ids in zip(guards, quantized, strict=True)
     ]
-    if findings.agreement < findings.min_agreement:
+    if findings.agreement < floors.agreement:
         raise ExportError(
             f"int8 translates otherwise than fp32: BLEU {findings.agreement:.1f} of one against the other on "
-            f"{findings.num_compared} sentences of --text, at least {findings.min_agreement:g} expected: is the text "
+            f"{findings.num_compared} sentences of --text, at least {floors.agreement:g} expected: is the text "
             "in the model's source language? If it is, import with --precision fp32, which loses nothing"
         )
     return dataclasses.replace(
         manifest,
         state=state_specs(model, calibration.cache_scales),
         alignment=import_alignment(imported, model, calibration.cache_scales),
-        has_shortlist=_add_shortlist(imported, folder, session, directions, quantized, findings),
     )
 
 
@@ -85,49 +87,10 @@ def _calibrate(model: EncoderDecoder, folder: Path, directions: Sequence[Directi
     return Calibration(encoder, step, scales)
 
 
-def _add_shortlist(
-    imported: Imported,
-    folder: Path,
-    session: GraphSession,
-    directions: Sequence[Direction],
-    guard: Sequence[Sequence[Sequence[int]]],
-    findings: Findings,
-) -> bool:
-    """Whether a shortlist was written: made from the model's own translations, and kept where the guard's sentences,
-    which it is not made from, are translated as without it."""
-    num_further = sum(len(direction.sentences) for direction in directions) - GUARD_SENTENCES
-    if len(directions) > 1:
-        findings.shortlist = "none: it is made for models of one pair"
-        return False
-    if num_further < MIN_SHORTLIST_SENTENCES:
-        findings.shortlist = f"none: it is made from --text of {MIN_SHORTLIST_SENTENCES + GUARD_SENTENCES} sentences on"
-        return False
-    print(f"translating {num_further} sentences for the shortlist", flush=True)
-    further = _slice(directions[0], slice(GUARD_SENTENCES, None))
-    targets = translate(session, [further])[0]
-    layer = split_output(folder / STEP, folder / FEATURES_STEP, folder / OUTPUT_STEP)
-    if layer is None:
-        findings.shortlist = "none: the output layer cannot be cut off"
-        return False
-    sources = [further.text.pieces(sentence) for sentence in further.sentences]
-    size = None if imported.shares_vocabulary else imported.settings.source_vocabulary
-    shortlist = build_shortlist(sources, targets, layer, imported.eos_id, size)
-    session = GraphSession(folder / ENCODER, folder / STEP, session.state)
-    kept = agreement(translate(session, _first(directions, GUARD_SENTENCES), shortlist), guard)
-    findings.shortlist = f"from {num_further} translations, BLEU {kept:.1f} with it against without"
-    if kept < MIN_SHORTLIST_AGREEMENT:
-        findings.shortlist = f"none: {findings.shortlist}, at least {MIN_SHORTLIST_AGREEMENT} expected"
-        for name in (FEATURES_STEP, OUTPUT_STEP):
-            (folder / name).unlink()
-        return False
-    write_shortlist(folder / SHORTLIST, shortlist)
-    return True
-
-
-def _first(directions: Sequence[Direction], num_sentences: int) -> list[Direction]:
+def first(directions: Sequence[Direction], num_sentences: int) -> list[Direction]:
     """The directions with the first of their sentences, in all about `num_sentences`."""
-    return [_slice(direction, slice(-(-num_sentences // len(directions)))) for direction in directions]
+    return [part(direction, slice(-(-num_sentences // len(directions)))) for direction in directions]
 
 
-def _slice(direction: Direction, which: slice) -> Direction:
+def part(direction: Direction, which: slice) -> Direction:
     return dataclasses.replace(direction, sentences=direction.sentences[which], sources=direction.sources[which])

@@ -51,7 +51,7 @@ def describe(imported: Imported, manifest: Manifest, bundle: Path, findings: Fin
         ("shortlist", findings.shortlist),
         *(("example", f"{source[:_WIDTH]} -> {target[:_WIDTH]}") for source, target in findings.examples),
         *(("warning", warning) for warning in imported.warnings),
-        ("serve it", f"python -m server --model-repository {bundle.parents[1]}"),
+        ("serve it", f"python -m server --model-repository {bundle.parents[1]} --default-model {manifest.name}"),
     ]
     return "\n".join(f"{name:10} {text}" for name, text in lines if text)
 

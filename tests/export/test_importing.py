@@ -1,5 +1,6 @@
 from pathlib import Path
 
+import onnx
 import pytest
 
 from export.checkpoints import read_checkpoint
@@ -8,8 +9,9 @@ from export.checkpoints.piece_text import PieceText
 from export.errors import ExportError
 from export.importing import ImportOptions, import_checkpoint
 from export.importing.command import main
+from export.importing.int8 import GUARD_SENTENCES, Floors
 from export.importing.text import MAX_TARGETS, agreement, plan_directions
-from server.bundle.manifest import read_bundle
+from server.bundle.manifest import ENCODER, FEATURES, FEATURES_STEP, OUTPUT_STEP, STEP, read_bundle
 from server.text.bundle_tokenizers import open_tokenizers
 from tests.export.checkpoints.folders import SENTENCES, Folder, m2m100, marian, nllb
 
@@ -30,7 +32,7 @@ def text(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_bilingual_checkpoint_becomes_a_bundle(text: Path, tmp_path: Path) -> None:
     folder = with_positions(marian(tmp_path / "opus-mt-en-fr", separate=True)).write("zip")
     bundle = tmp_path / "repository" / "opus-mt-en-fr" / "1"
-    screen = import_checkpoint(folder, bundle, ImportOptions(texts={None: text}, min_agreement=0))
+    screen = import_checkpoint(folder, bundle, ImportOptions(texts={None: text}, floors=Floors(agreement=0)))
     manifest = read_bundle(bundle).manifest
     assert (manifest.source_codes, manifest.target_codes) == (["en"], ["fr"])
     assert manifest.precision == "int8"
@@ -66,7 +68,7 @@ def test_int8_that_translates_otherwise_leaves_no_bundle(text: Path, tmp_path: P
     folder = with_positions(m2m100(tmp_path / "m2m100")).write()
     bundle = tmp_path / "repository" / "m2m100" / "1"
     with pytest.raises(ExportError, match=r"int8 translates otherwise than fp32: BLEU .* --precision fp32"):
-        import_checkpoint(folder, bundle, ImportOptions(texts={"eng": text}, min_agreement=101))
+        import_checkpoint(folder, bundle, ImportOptions(texts={"eng": text}, floors=Floors(agreement=101)))
     assert not bundle.parent.exists()
 
 
@@ -110,6 +112,27 @@ def test_sentences_of_a_multilingual_model_are_dealt_out_to_its_targets(tmp_path
     for direction, code in zip(directions, ("ns", "zh", "fr"), strict=True):
         assert [names[index] for index in direction.ids.start] == ["</s>", f"__{code}__"]
         assert all(names[source[0]] == "__en__" for source in direction.sources)
+
+
+@pytest.mark.parametrize(("floor", "is_kept"), [(0.0, True), (101.0, False)])
+def test_a_shortlist_of_the_models_own_translations_is_kept_if_it_changes_little(
+    floor: float, is_kept: bool, tmp_path: Path
+) -> None:
+    words = [word for sentence in SENTENCES for word in sentence.split()]
+    text = tmp_path / "many.txt"
+    text.write_text("\n".join(" ".join(words[n : n + 2]) for n in range(GUARD_SENTENCES + 10)), encoding="utf-8")
+    folder = with_positions(marian(tmp_path / "opus-mt-en-fr", separate=True)).write()
+    bundle = tmp_path / "repository" / "model" / "1"
+    floors = Floors(agreement=0, shortlist_agreement=floor, shortlist_sentences=10)
+    screen = import_checkpoint(folder, bundle, ImportOptions(texts={None: text}, floors=floors))
+    assert "from 10 translations" in screen
+    opened = read_bundle(bundle)
+    assert opened.manifest.has_shortlist == is_kept
+    assert {path.name for path in bundle.glob("*.onnx")} == {ENCODER, STEP} | (
+        {FEATURES_STEP, OUTPUT_STEP} if is_kept else set()
+    )
+    outputs = {output.name for output in onnx.load(opened.step).graph.output}
+    assert (FEATURES in outputs) == is_kept
 
 
 def test_many_targets_are_sampled(tmp_path: Path) -> None:
