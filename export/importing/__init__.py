@@ -47,7 +47,7 @@ class ImportOptions:
     positions: Literal["own", "marian"] = "own"
     replace: bool = False
     """Take the place of another model's bundle."""
-    floors: Floors = Floors()
+    floors: Floors = field(default_factory=Floors)
 
 
 def import_checkpoint(folder: Path, bundle: Path, options: ImportOptions) -> str:

@@ -1,4 +1,8 @@
+import shutil
+from contextlib import redirect_stdout
+from io import StringIO
 from pathlib import Path
+from typing import NamedTuple
 
 import onnx
 import pytest
@@ -7,11 +11,13 @@ from export.checkpoints import read_checkpoint
 from export.checkpoints.huggingface.known import M2M100
 from export.checkpoints.piece_text import PieceText
 from export.errors import ExportError
-from export.importing import ImportOptions, import_checkpoint
+from export.importing import ImportOptions, build_model, import_checkpoint
 from export.importing.command import main
-from export.importing.int8 import GUARD_SENTENCES, Floors
+from export.importing.int8 import GUARD_SENTENCES, Floors, quantize_and_compare
+from export.importing.own_shortlist import add_own_shortlist
+from export.importing.report import Findings
 from export.importing.text import MAX_TARGETS, agreement, plan_directions
-from server.bundle.manifest import ENCODER, FEATURES, FEATURES_STEP, OUTPUT_STEP, STEP, read_bundle
+from server.bundle.manifest import ENCODER, FEATURES, FEATURES_STEP, OUTPUT_STEP, SHORTLIST, STEP, read_bundle
 from server.text.bundle_tokenizers import open_tokenizers
 from tests.export.checkpoints.folders import SENTENCES, Folder, m2m100, marian, nllb
 
@@ -29,11 +35,35 @@ def text(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def test_a_bilingual_checkpoint_becomes_a_bundle(text: Path, tmp_path: Path) -> None:
-    folder = with_positions(marian(tmp_path / "opus-mt-en-fr", separate=True)).write("zip")
-    bundle = tmp_path / "repository" / "opus-mt-en-fr" / "1"
-    screen = import_checkpoint(folder, bundle, ImportOptions(texts={None: text}, floors=Floors(agreement=0)))
-    manifest = read_bundle(bundle).manifest
+class Import(NamedTuple):
+    folder: Path
+    bundle: Path
+    screen: str
+
+
+@pytest.fixture(scope="module")
+def bilingual(text: Path, tmp_path_factory: pytest.TempPathFactory) -> Import:
+    """In int8."""
+    path = tmp_path_factory.mktemp("bilingual")
+    folder = with_positions(marian(path / "opus-mt-en-fr", separate=True)).write("zip")
+    bundle = path / "repository" / "model" / "1"
+    options = ImportOptions(texts={None: text}, floors=Floors(agreement=0))
+    return Import(folder, bundle, import_checkpoint(folder, bundle, options))
+
+
+@pytest.fixture(scope="module")
+def multilingual(tmp_path_factory: pytest.TempPathFactory) -> Import:
+    """In fp32, as no text was given."""
+    path = tmp_path_factory.mktemp("multilingual")
+    folder = with_positions(nllb(path / "nllb")).write()
+    bundle = path / "repository" / "nllb" / "1"
+    with redirect_stdout(StringIO()) as screen:
+        main(["--import", str(folder), str(bundle), "--languages", "mul-fr"])
+    return Import(folder, bundle, screen.getvalue())
+
+
+def test_a_bilingual_checkpoint_becomes_a_bundle(bilingual: Import) -> None:
+    manifest = read_bundle(bilingual.bundle).manifest
     assert (manifest.source_codes, manifest.target_codes) == (["en"], ["fr"])
     assert manifest.precision == "int8"
     assert manifest.special_ids.is_masked
@@ -41,35 +71,41 @@ def test_a_bilingual_checkpoint_becomes_a_bundle(text: Path, tmp_path: Path) -> 
     assert manifest.alignment is not None
     assert manifest.alignment.heads == (0,)
     assert manifest.provenance["family"] == "marian"
-    for expected in ("Hugging Face marian: opus-mt-en-fr", "BLEU", "on 12 sentences", f"--model-repository {tmp_path}"):
-        assert expected in screen
+    for expected in (
+        "Hugging Face marian: opus-mt-en-fr",
+        "on 12 sentences",
+        f"--model-repository {bilingual.bundle.parents[1]} --default-model model",
+    ):
+        assert expected in bilingual.screen
 
 
-def test_without_a_text_the_bundle_is_fp32_and_the_server_reads_texts_as_the_checkpoint_was_trained_to(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    folder = with_positions(nllb(tmp_path / "nllb")).write()
-    bundle = tmp_path / "repository" / "nllb" / "1"
-    main(["--import", str(folder), str(bundle), "--languages", "mul-fr"])
-    assert "none was given" in capsys.readouterr().out
-    opened = read_bundle(bundle)
-    assert opened.manifest.precision == "fp32"
-    assert opened.manifest.target_codes == ["fr"]
-    assert opened.manifest.forced_target == ("{target_token}",)
-    assert not opened.manifest.special_ids.is_masked
-    tokenizers = open_tokenizers(opened)
-    imported = read_checkpoint(folder)
+def test_without_a_text_the_bundle_is_fp32_and_says_so(multilingual: Import) -> None:
+    assert "none was given" in multilingual.screen
+    manifest = read_bundle(multilingual.bundle).manifest
+    assert manifest.precision == "fp32"
+    assert manifest.target_codes == ["fr"]
+    assert manifest.forced_target == ("{target_token}",)
+    assert not manifest.special_ids.is_masked
+
+
+def test_the_server_reads_texts_as_the_checkpoint_was_trained_to(multilingual: Import) -> None:
+    tokenizers = open_tokenizers(read_bundle(multilingual.bundle))
+    imported = read_checkpoint(multilingual.folder)
     piece_text = PieceText(imported, imported.languages[1], imported.languages[2])
     for sentence in (*SENTENCES[:5], "unknown ☃ </s> <pad> eng_Latn", "  "):
         assert tokenizers.source.encode(sentence) == piece_text.pieces(sentence)
 
 
-def test_int8_that_translates_otherwise_leaves_no_bundle(text: Path, tmp_path: Path) -> None:
-    folder = with_positions(m2m100(tmp_path / "m2m100")).write()
-    bundle = tmp_path / "repository" / "m2m100" / "1"
+def test_int8_that_translates_otherwise_is_refused(multilingual: Import, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(multilingual.bundle, tmp_path / "bundle"))
+    imported = read_checkpoint(multilingual.folder)
+    directions, _ = plan_directions(imported, {"eng": SENTENCES[:6]}, 100)
+    manifest = read_bundle(folder).manifest
+    findings = Findings(parity=0, num_long=0, min_agreement=101)
     with pytest.raises(ExportError, match=r"int8 translates otherwise than fp32: BLEU .* --precision fp32"):
-        import_checkpoint(folder, bundle, ImportOptions(texts={"eng": text}, floors=Floors(agreement=101)))
-    assert not bundle.parent.exists()
+        quantize_and_compare(
+            imported, build_model(imported), folder, directions, Floors(agreement=101), manifest, findings
+        )
 
 
 def test_a_checkpoint_that_cannot_be_imported_is_answered_with_a_list(tmp_path: Path) -> None:
@@ -116,22 +152,20 @@ def test_sentences_of_a_multilingual_model_are_dealt_out_to_its_targets(tmp_path
 
 @pytest.mark.parametrize(("floor", "is_kept"), [(0.0, True), (101.0, False)])
 def test_a_shortlist_of_the_models_own_translations_is_kept_if_it_changes_little(
-    floor: float, is_kept: bool, tmp_path: Path
+    floor: float, is_kept: bool, bilingual: Import, tmp_path: Path
 ) -> None:
-    words = [word for sentence in SENTENCES for word in sentence.split()]
-    text = tmp_path / "many.txt"
-    text.write_text("\n".join(" ".join(words[n : n + 2]) for n in range(GUARD_SENTENCES + 10)), encoding="utf-8")
-    folder = with_positions(marian(tmp_path / "opus-mt-en-fr", separate=True)).write()
-    bundle = tmp_path / "repository" / "model" / "1"
-    floors = Floors(agreement=0, shortlist_agreement=floor, shortlist_sentences=10)
-    screen = import_checkpoint(folder, bundle, ImportOptions(texts={None: text}, floors=floors))
-    assert "from 10 translations" in screen
-    opened = read_bundle(bundle)
-    assert opened.manifest.has_shortlist == is_kept
-    assert {path.name for path in bundle.glob("*.onnx")} == {ENCODER, STEP} | (
-        {FEATURES_STEP, OUTPUT_STEP} if is_kept else set()
-    )
-    outputs = {output.name for output in onnx.load(opened.step).graph.output}
+    folder = Path(shutil.copytree(bilingual.bundle, tmp_path / "bundle"))
+    imported = read_checkpoint(bilingual.folder)
+    words = " ".join(SENTENCES).split()
+    directions, _ = plan_directions(imported, {None: words[: GUARD_SENTENCES + 10]}, 1000)
+    floors = Floors(shortlist_agreement=floor, shortlist_sentences=10)
+    kept, said = add_own_shortlist(imported, build_model(imported), folder, directions, floors)
+    assert kept == is_kept
+    assert "from 10 translations" in said
+    files = {ENCODER, STEP} | ({FEATURES_STEP, OUTPUT_STEP} if is_kept else set())
+    assert {path.name for path in folder.glob("*.onnx")} == files
+    assert (folder / SHORTLIST).exists() == is_kept
+    outputs = {output.name for output in onnx.load(folder / STEP).graph.output}
     assert (FEATURES in outputs) == is_kept
 
 
