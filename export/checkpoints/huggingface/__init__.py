@@ -17,7 +17,7 @@ from export.checkpoints.huggingface.config import (
     read_settings,
 )
 from export.checkpoints.huggingface.text import Reading
-from export.checkpoints.huggingface.weights import Weights, collect
+from export.checkpoints.huggingface.weights import Weights, check_tables, collect
 from export.checkpoints.imported import Imported, ImportProblem
 from export.checkpoints.tensors import StoredTensors, read_tensors
 
@@ -57,8 +57,9 @@ def read(folder: Path, languages: tuple[str, str] | None, positions: Literal["ow
     except ImportProblem as problem:
         problems += problem.problems
         stored = None
-    if settings is None:
-        raise ImportProblem(*problems)
+    tables = check_tables(stored.tensors, settings, stored.file) if settings and stored else []
+    if settings is None or tables:
+        raise ImportProblem(*problems, *tables)
     reading = Reading(
         folder=folder,
         keys=keys,

@@ -98,6 +98,9 @@ _ACTIVATIONS: dict[str, Literal["relu", "swish", "gelu"]] = {
 _LAYER_NORM_EPSILON = 1e-5
 """PyTorch's default, which all these families are computed with."""
 
+_MAX_SIZE, _MAX_LAYERS, _MAX_POSITIONS = 2**22, 256, 2**16
+"""More than any model has: what is above is a damaged file, and would take all memory."""
+
 _FIXED = {"is_encoder_decoder": True, "is_decoder": False, "quantization_config": None, "add_cross_attention": False}
 """Keys of all families that change what is computed, and the only value that is supported."""
 
@@ -115,8 +118,8 @@ class Keys:
         value = self._generation.get(name)
         return self.config.get(name) if value is None else value
 
-    def size(self, name: str, default: int) -> int:
-        return self._integer(CONFIG, name, self.config.get(name), default, least=1)
+    def size(self, name: str, default: int, most: int = _MAX_SIZE) -> int:
+        return self._integer(CONFIG, name, self.config.get(name), default, least=1, most=most)
 
     def token_id(self, name: str, default: int | None, num_rows: int) -> int:
         """An id of the target vocabulary, where generation looks for it."""
@@ -146,12 +149,12 @@ class Keys:
         self._problems.append(f"{CONFIG}: activation_function={value!r}: one of {expected} is supported")
         return "relu"
 
-    def _integer(self, file: str, name: str, value: Any, default: int, least: int) -> int:
+    def _integer(self, file: str, name: str, value: Any, default: int, least: int, most: int = _MAX_SIZE) -> int:
         if value is None:
             return default
-        if type(value) is int and value >= least:
+        if type(value) is int and least <= value <= most:
             return value
-        self._problems.append(f"{file}: {name}={value!r}: an integer of at least {least} expected")
+        self._problems.append(f"{file}: {name}={value!r}: an integer from {least} to {most} expected")
         return default
 
 
@@ -177,14 +180,14 @@ def read_settings(keys: Keys, family: Family, problems: list[str]) -> EncoderDec
     shares = keys.flag("share_encoder_decoder_embeddings", True) if family.architecture == "MarianMTModel" else True
     source_vocabulary = keys.size("vocab_size", 50265)
     d_model = keys.size("d_model", 1024)
-    positions = keys.size("max_position_embeddings", 1024)
+    positions = keys.size("max_position_embeddings", 1024, _MAX_POSITIONS)
     try:
         return EncoderDecoderConfig(
             source_vocabulary=source_vocabulary,
             target_vocabulary=source_vocabulary if shares else keys.size("decoder_vocab_size", source_vocabulary),
             d_model=d_model,
-            num_encoder_layers=keys.size("encoder_layers", 12),
-            num_decoder_layers=keys.size("decoder_layers", 12),
+            num_encoder_layers=keys.size("encoder_layers", 12, _MAX_LAYERS),
+            num_decoder_layers=keys.size("decoder_layers", 12, _MAX_LAYERS),
             num_encoder_heads=keys.size("encoder_attention_heads", 16),
             num_decoder_heads=keys.size("decoder_attention_heads", 16),
             d_encoder_ffn=keys.size("encoder_ffn_dim", 4096),

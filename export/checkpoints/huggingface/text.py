@@ -72,18 +72,15 @@ def check_id(ids: dict[str, int], token: str, expected: int, table: str, key: st
 def never_written(reading: Reading, others: Iterable[int | None]) -> tuple[int, ...]:
     """Ids that no translation has: `others`, start, padding, and what the checkpoint itself forbids as single tokens.
     The end is none of them, even if it is also the start."""
-    forbidden = {reading.start_id, reading.pad_id}
-    forbidden.update(index for index in others if index is not None)
+    forbidden: list[Any] = [reading.start_id, reading.pad_id, *others]
     for words in _list(reading.keys.generation("bad_words_ids")):
         if isinstance(words, list) and len(words) == 1:
-            forbidden.update(words)
+            forbidden += words
         else:
             reading.warnings.append(f"{GENERATION_CONFIG}: bad_words_ids has a sequence that is not forbidden: {words}")
-    forbidden.update(_list(reading.keys.generation("suppress_tokens")))
-    forbidden.discard(reading.eos_id)
-    return tuple(
-        sorted(index for index in forbidden if type(index) is int and 0 <= index < reading.settings.target_vocabulary)
-    )
+    forbidden += _list(reading.keys.generation("suppress_tokens"))
+    known = range(reading.settings.target_vocabulary)
+    return tuple(sorted({index for index in forbidden if type(index) is int and index in known} - {reading.eos_id}))
 
 
 def _list(value: Any) -> list[Any]:

@@ -100,6 +100,25 @@ class Weights:
                 )
 
 
+def check_tables(tensors: dict[str, Tensor], settings: EncoderDecoderConfig, file: str) -> list[str]:
+    """What is wrong with the sizes of the embeddings: what else there is depends on them."""
+    if settings.shares_embeddings:
+        sides = {(_SHARED, _SOURCE, _TARGET, _OUTPUT): settings.source_vocabulary}
+    else:
+        sides = {(_SOURCE,): settings.source_vocabulary, (_TARGET, _OUTPUT): settings.target_vocabulary}
+    problems = []
+    for names, num_rows in sides.items():
+        shapes = {name: list(tensors[name].shape) for name in names if name in tensors}
+        if not shapes:
+            problems.append(f"{file}: no embeddings: {' or '.join(names)} expected")
+        problems += [
+            f"{file}: {name} is {shape}, {CONFIG} asks for {[num_rows, settings.d_model]}"
+            for name, shape in shapes.items()
+            if shape != [num_rows, settings.d_model]
+        ]
+    return problems
+
+
 def collect(
     weights: Weights, settings: EncoderDecoderConfig, family: Family, positions: Literal["own", "marian"]
 ) -> dict[str, Tensor]:

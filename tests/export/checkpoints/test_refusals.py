@@ -1,13 +1,17 @@
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from export.checkpoints import read_checkpoint
+from export.checkpoints.huggingface.known import READ
 from export.checkpoints.imported import ImportProblem
-from tests.export.checkpoints.folders import Folder, m2m100, marian, mbart50
+from tests.export.checkpoints.folders import Folder, m2m100, marian, mbart50, nllb
 
 BUILDERS: dict[str, Callable[[Path], Folder]] = {"marian": marian, "m2m_100": m2m100, "mbart": mbart50}
 
@@ -37,7 +41,7 @@ def problems_of(folder: Folder) -> tuple[str, ...]:
         ("marian", {"is_decoder": True}, "is_decoder=true"),
         ("marian", {"is_encoder_decoder": False}, "is_encoder_decoder=false"),
         ("m2m_100", {"quantization_config": {"load_in_8bit": True}}, "quantization_config="),
-        ("marian", {"d_model": 0}, "d_model=0: an integer of at least 1"),
+        ("marian", {"d_model": 0}, "d_model=0: an integer from 1 to"),
         ("marian", {"d_model": "16"}, "d_model='16'"),
         ("marian", {"d_model": 16.0}, "d_model=16.0"),
         ("marian", {"encoder_layers": -1}, "encoder_layers=-1"),
@@ -48,7 +52,11 @@ def problems_of(folder: Folder) -> tuple[str, ...]:
         ("mbart", {"decoder_start_token_id": None}, "decoder_start_token_id is missing"),
         ("mbart", {"eos_token_id": [2, 3]}, "eos_token_id=[2, 3]"),
         ("marian", {"forced_bos_token_id": 7}, "forced_bos_token_id=7"),
-        ("marian", {"vocab_size": 3}, "vocab"),
+        ("marian", {"vocab_size": 3}, "config.json asks for [3, 16]"),
+        ("marian", {"vocab_size": 2**40}, "vocab_size=1099511627776: an integer from 1 to"),
+        ("marian", {"max_position_embeddings": 2**30}, "max_position_embeddings=1073741824"),
+        ("m2m_100", {"encoder_layers": 10**9}, "encoder_layers=1000000000"),
+        ("m2m_100", {"d_model": 64}, "config.json asks for"),
     ],
 )
 def test_a_value_that_changes_what_is_computed_and_is_not_supported_is_named(
@@ -72,8 +80,8 @@ def test_another_family_is_refused_with_those_that_are_known(model_type: object,
 def test_known_activations_are_told_apart(activation: str, tmp_path: Path) -> None:
     folder = marian(tmp_path)
     folder.config["activation_function"] = activation
-    settings = read_checkpoint(folder.write()).settings
-    assert settings.activation == {"silu": "swish"}.get(activation, activation)
+    imported = read_checkpoint(folder.write())
+    assert imported.settings.activation == {"silu": "swish"}.get(activation, activation)
 
 
 @pytest.mark.parametrize(("scales", "factor"), [(True, 4.0), (False, 1.0)])
@@ -171,3 +179,42 @@ def test_the_licence_of_the_card_is_recorded(tmp_path: Path) -> None:
     path = marian(tmp_path).write()
     (path / "README.md").write_text("---\nlanguage: en\nlicense: cc-by-4.0\n---\n# A model\n")
     assert read_checkpoint(path).provenance["licence"] == "cc-by-4.0"
+
+
+JSON = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(max_size=5)
+    | st.sampled_from([0, 1, 2**31, 1e300]),
+    lambda values: st.lists(values, max_size=3) | st.dictionaries(st.text(max_size=5), values, max_size=3),
+    max_leaves=5,
+)
+KEYS = (
+    *(("config.json", key) for key in sorted(READ | {"bad_words_ids", "suppress_tokens", "quantization_config"})),
+    *(("generation_config.json", key) for key in ("decoder_start_token_id", "bad_words_ids", "suppress_tokens")),
+    *(
+        ("tokenizer_config.json", key)
+        for key in ("source_lang", "unk_token", "added_tokens_decoder", "tokenizer_class")
+    ),
+    *(("special_tokens_map.json", key) for key in ("eos_token", "pad_token")),
+    *(("vocab.json", key) for key in ("</s>", "<unk>", "new")),
+    *(("added_tokens.json", key) for key in ("__en__", "__de__")),
+    *(("tokenizer.json", key) for key in ("model", "added_tokens")),
+)
+
+
+@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(build=st.sampled_from([*BUILDERS.values(), nllb]), key=st.sampled_from(KEYS), value=JSON)
+def test_whatever_a_file_says_is_imported_or_refused_with_its_problems(
+    build: Callable[[Path], Folder], key: tuple[str, str], value: object, tmp_path: Path
+) -> None:
+    folder = build(tmp_path)
+    file, name = key
+    content = folder.config if file == "config.json" else folder.json_files.setdefault(file, {})
+    content[name] = value
+    with suppress(ImportProblem):
+        read_checkpoint(folder.write())
+    for written in tmp_path.glob("*.json"):
+        written.unlink()
