@@ -26,8 +26,9 @@ GUARD_SENTENCES = 300
 class Floors:
     """What an import has to reach."""
 
-    agreement: float = 70.0
-    """BLEU, over pieces, of int8 translations against those of fp32."""
+    agreement: float = 50.0
+    """BLEU, over pieces, of int8 translations against those of fp32. Equally good translations are not equal: the
+    shipped models, which lose less than 0.5 BLEU against references, reach 73 (Transformer) and 85 (LSTM)."""
     shortlist_agreement: float = 97.0
     """BLEU, over pieces, of translations with a shortlist against those without, for it to be kept."""
     shortlist_sentences: int = 2000
