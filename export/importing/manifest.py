@@ -1,6 +1,7 @@
 """What the bundle of an import says of it, and the files of its tokenizers."""
 
 import dataclasses
+import hashlib
 import json
 import shutil
 from pathlib import Path
@@ -10,7 +11,7 @@ import onnxruntime
 import torch
 
 from export.checkpoints.imported import Imported
-from export.manifest import alignment_spec, commit, state_specs
+from export.manifest import WEIGHTS_SHA256, alignment_spec, commit, state_specs
 from models.encoder_decoder import EncoderDecoder
 from server.bundle.languages import Language
 from server.bundle.manifest import FORMAT_VERSION, TOKENIZER, AlignmentSpec, Manifest, SpecialIds, TokenizerSpec
@@ -52,6 +53,7 @@ def describe_import(
         has_shortlist=False,
         quality=(),
         provenance={
+            WEIGHTS_SHA256: _weights_sha256(imported),
             **imported.provenance,
             "family": imported.family,
             "commit": commit(),
@@ -86,3 +88,12 @@ def import_alignment(imported: Imported, model: EncoderDecoder, cache_scales: di
     """Where the model's attention is, of the heads that align."""
     spec = alignment_spec(model, cache_scales)
     return spec and dataclasses.replace(spec, heads=imported.alignment_heads)
+
+
+def _weights_sha256(imported: Imported) -> str:
+    """Of the values of all tensors, where a reader does not say that of the file."""
+    checksum = hashlib.sha256()
+    for name, tensor in sorted(imported.weights.items()):
+        checksum.update(name.encode())
+        checksum.update(tensor.contiguous().numpy().data)
+    return checksum.hexdigest()

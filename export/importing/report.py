@@ -8,6 +8,8 @@ from server.bundle.manifest import Manifest
 
 _MAX_CODES = 12
 """Languages that are listed; of more, the number is said."""
+_WHAT_WAS_READ = ("imported_from", "format", "weights_file", "file", "licence")
+"""Provenance by the readers: each gives some of them."""
 _MEGABYTE = 1e6
 _WIDTH = 100
 """Characters of an example that are shown."""
@@ -35,7 +37,7 @@ def describe(imported: Imported, manifest: Manifest, bundle: Path, findings: Fin
     num_parameters = sum(tensor.numel() for name, tensor in imported.weights.items() if not name.endswith("_positions"))
     size = sum(path.stat().st_size for path in bundle.iterdir()) / _MEGABYTE
     lines = [
-        ("read", ", ".join(filter(None, map(imported.provenance.get, ("imported_from", "weights_file", "licence"))))),
+        ("read", ", ".join(value for name in _WHAT_WAS_READ if (value := manifest.provenance.get(name)))),
         (
             "model",
             f"{settings.num_encoder_layers} + {settings.num_decoder_layers} layers, d_model {settings.d_model}, "
