@@ -36,8 +36,8 @@ NUM_BEAMS = 4
 TEXTS = ("A dog is here.", "  two  spaces", "Ünknown ☃ pieces, 12", "")
 
 
-def compare(write: bool) -> list[str]:
-    """What differs, in words; also prints how much each kind does."""
+def compare(write: bool = False) -> list[str]:
+    """What differs, in words; also prints how much each kind does. write: the golden file, too."""
     torch.set_num_threads(1)
     transformers.logging.set_verbosity_error()
     transformers.utils.logging.disable_progress_bar()
