@@ -102,6 +102,7 @@ class Weights:
 
 def check_tables(tensors: dict[str, Tensor], settings: EncoderDecoderConfig, file: str) -> list[str]:
     """What is wrong with the sizes of the embeddings: what else there is depends on them."""
+    sides: dict[tuple[str, ...], int]
     if settings.shares_embeddings:
         sides = {(_SHARED, _SOURCE, _TARGET, _OUTPUT): settings.source_vocabulary}
     else:
