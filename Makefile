@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test check format proto download train release export load siege fuzz bench bench-quick evaluate evaluate-texts
+.PHONY: help serve test peers check format proto download train release export load siege fuzz bench bench-quick evaluate evaluate-texts
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -19,6 +19,9 @@ $(VENV)/serving: pyproject.toml | $(BIN)/python
 $(VENV)/everything: pyproject.toml | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[serve,train,loadtest,bench,dev]'
 	touch $@ $(VENV)/serving $(VENV)/loadtest
+$(VENV)/peers: pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[serve,train,loadtest,bench,dev,peers]'
+	touch $@ $(VENV)/everything $(VENV)/serving $(VENV)/loadtest
 $(VENV)/loadtest: pyproject.toml | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[serve,loadtest]'
 	touch $@ $(VENV)/serving
@@ -28,6 +31,9 @@ serve: $(VENV)/serving ## install what serving needs, and serve the shipped mode
 
 test: $(VENV)/everything ## install everything, and run all tests
 	$(BIN)/python -m pytest $(ARGS)
+
+peers: $(VENV)/peers ## compare imported checkpoints with the toolkits that they come from
+	$(BIN)/python -m tests.peers $(ARGS)
 
 check: $(VENV)/everything ## lint, types, import rules, the contract, container files, and whether the generated stubs are current
 	$(BIN)/ruff check .

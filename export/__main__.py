@@ -2,6 +2,8 @@
 
     python -m export checkpoints/transformer-en-fr model_repository/transformer-en-fr/1 [--precision fp32]
 
+`--import` exports a checkpoint that others have trained: see `export/importing`.
+
 The export fails, and leaves nothing behind, unless the checkpoint is what its checksums say, the model keeps its
 declaration, PyTorch and ONNX Runtime agree step by step at fp32, validation text is translated about as well as
 training recorded, and int8 keeps that.
@@ -21,6 +23,7 @@ from sentencepiece import SentencePieceProcessor
 
 from export.errors import ExportError
 from export.graphs import export_encoder, export_step
+from export.importing.command import main as import_main
 from export.manifest import alignment_spec, describe_bundle, state_specs
 from export.parity import check_parity
 from export.place import check_place, new_bundle
@@ -67,7 +70,13 @@ class ExportOptions:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(prog="python -m export", description="Export a checkpoint to a bundle.")
+    if "--import" in (sys.argv[1:] if argv is None else argv):
+        import_main(argv)
+        return
+    parser = argparse.ArgumentParser(
+        prog="python -m export",
+        description="Export a checkpoint to a bundle; with --import, one that others have trained.",
+    )
     parser.add_argument("checkpoint", type=Path, help="a finished model's folder, e.g. checkpoints/transformer-en-fr")
     parser.add_argument("bundle", type=Path, help="<model repository>/<model name>/<version>")
     parser.add_argument("--precision", choices=("int8", "fp32"), default=ExportOptions.precision)
