@@ -12,7 +12,7 @@ from importlib import import_module
 
 from tests.peers import huggingface
 
-PEERS = ("huggingface",)
+PEERS = ("huggingface", "marian", "firefox")
 """Modules beside this one; `compare()` gives what differs, in words."""
 
 
