@@ -9,7 +9,8 @@ from typing import TypeVar
 
 import numpy as np
 
-from server.bundle.manifest import FORMAT_VERSION, Bundle, Manifest, SpecialIds, StateSpec
+from server.bundle.languages import TEXT, bilingual
+from server.bundle.manifest import FORMAT_VERSION, TOKENIZER, Bundle, Manifest, SpecialIds, StateSpec, TokenizerSpec
 from server.bundle.shortlist import Int64
 from server.decoding.graphs.backend import Backend, BackendOptions
 from server.decoding.graphs.state import Array, StateBuffers
@@ -221,7 +222,7 @@ def greedy(max_output_tokens: int) -> DecodingOptions:
 def translate(source: Sequence[int], max_output_tokens: int) -> Finished:
     """What a sentence's outcome is, whatever happens beside it."""
     output: list[int] = []
-    checksum, previous = sum(source), MANIFEST.special_ids.bos
+    checksum, previous = sum(source), MANIFEST.special_ids.start
     history: list[int] = []
     while len(output) < max_output_tokens:
         history.append(previous)
@@ -254,11 +255,14 @@ MANIFEST = Manifest(
     name="fake",
     version="1",
     architecture="fake",
-    source_language="en",
-    target_language="fr",
     precision="fp32",
-    vocabulary_size=VOCABULARY_SIZE,
-    special_ids=SpecialIds(pad=0, unknown=1, bos=2, eos=EOS),
+    source_vocabulary_size=VOCABULARY_SIZE,
+    target_vocabulary_size=VOCABULARY_SIZE,
+    source_tokenizer=TokenizerSpec(sentencepiece=TOKENIZER),
+    target_tokenizer=TokenizerSpec(sentencepiece=TOKENIZER),
+    special_ids=SpecialIds(start=2, eos=EOS, pad=0, unknown=1, never_written=(0, 1, 2)),
+    languages=bilingual("en", "fr"),
+    source_template=(TEXT, EOS),
     max_source_tokens=MAX_SOURCE_TOKENS,
     max_output_tokens=MAX_OUTPUT_TOKENS,
     state=(

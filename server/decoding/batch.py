@@ -23,7 +23,7 @@ class RunningBatch:
 
     def __init__(self, manifest: Manifest, backend: Backend, pieces: Pieces) -> None:
         self._backend = backend
-        self._bos = manifest.special_ids.bos
+        self._start = manifest.special_ids.start
         self._carriers = {pieces.texts.index(piece) for piece in manifest.span_pieces if piece in pieces.texts}
         rows = self._rows = RunningRows(backend)
         # Searches first: the others may change the log-probabilities in place.
@@ -62,7 +62,7 @@ class RunningBatch:
         self._holder_of[joining] = holder
         try:
             holder.join(joining)
-            self._rows.begin(joining, self._bos)
+            self._rows.begin(joining, self._start)
         except Exception:
             self.leave(joining)
             raise

@@ -97,7 +97,7 @@ class App:
     @property
     def example(self) -> str:
         """A sentence for the default model, once the server has started."""
-        language = self._models[self._models.default].manifest.source_language
+        language = self._models[self._models.default].manifest.source_codes[0]
         return _EXAMPLES.get(language.partition("-")[0].lower(), _EXAMPLES["en"])
 
     async def start(self) -> None:
@@ -218,10 +218,10 @@ def _open_tokenizer(bundle: Bundle) -> Tokenizer:
         tokenizer = SentencePieceTokenizer(bundle.tokenizer, bundle.manifest.special_ids.eos)
     except (OSError, RuntimeError) as error:
         raise BundleError(f"{bundle.tokenizer}: {error}") from error
-    if tokenizer.vocabulary_size != bundle.manifest.vocabulary_size:
+    if tokenizer.vocabulary_size != bundle.manifest.source_vocabulary_size:
         raise BundleError(
             f"{bundle.tokenizer}: {tokenizer.vocabulary_size} pieces, "
-            f"the manifest's vocabulary_size is {bundle.manifest.vocabulary_size}"
+            f"the manifest's vocabulary_size is {bundle.manifest.source_vocabulary_size}"
         )
     lacking = [f"U+{ord(piece):04X}" for piece in bundle.manifest.span_pieces if piece not in tokenizer.names]
     if lacking:

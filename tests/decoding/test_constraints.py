@@ -19,7 +19,7 @@ from tests.fakes import NO_PIECES
 from tests.small_models import SENTENCES
 
 PAD, UNKNOWN, BOS, EOS = 0, 1, 2, 3
-SPECIAL_IDS = SpecialIds(pad=PAD, unknown=UNKNOWN, bos=BOS, eos=EOS)
+SPECIAL_IDS = SpecialIds(start=BOS, eos=EOS, pad=PAD, unknown=UNKNOWN, never_written=(PAD, UNKNOWN, BOS))
 VOCABULARY_SIZE = 9
 MAX_OUTPUT = 12
 

@@ -60,7 +60,7 @@ def shipped_bundles() -> list[Bundle]:
 def translate(bundle: Bundle, max_rows: int = MAX_ROWS) -> dict[str, str]:
     """Source -> translation; `max_rows` sentences share a batch."""
     manifest = bundle.manifest
-    sources = SENTENCES[manifest.source_language]
+    sources = SENTENCES[manifest.source_codes[0]]
     tokenizer = SentencePieceTokenizer(bundle.tokenizer, manifest.special_ids.eos)
     outcomes = Outcomes()
     engine = Engine(

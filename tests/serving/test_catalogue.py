@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from server.bundle.languages import bilingual
 from server.bundle.manifest import Bundle
 from server.decoding.engine import Engine
 from server.decoding.metrics import EngineMetrics
@@ -29,7 +30,7 @@ def load_models(small_tokenizer: Path) -> LoadModels:
         bundles = []
         for name, pair in pairs.items():
             source, target = pair.rsplit(" ", 1)
-            manifest = dataclasses.replace(MANIFEST, name=name, source_language=source, target_language=target)
+            manifest = dataclasses.replace(MANIFEST, name=name, languages=bilingual(source, target))
             bundles.append(Bundle(Path(name), manifest))
         return Models(bundles, [default] if isinstance(default, str) else default, load)
 

@@ -45,7 +45,7 @@ class Backend:
         self.state = StateBuffers(specs, options.max_rows, manifest.max_source_tokens, manifest.max_output_tokens)
         self.previous_ids = np.zeros(options.max_rows, np.int64)
         self.positions = np.zeros(options.max_rows, np.int32)
-        self.log_probs = np.zeros((options.max_rows, manifest.vocabulary_size), np.float32)
+        self.log_probs = np.zeros((options.max_rows, manifest.target_vocabulary_size), np.float32)
         self._pad = manifest.special_ids.pad
         self._alignment = manifest.alignment
         if manifest.alignment:

@@ -29,7 +29,7 @@ class ListedOutput:
         self._session = session
         self._pad = bundle.manifest.special_ids.pad
         vocabulary_size, num_features = self.shortlist.weights.shape
-        if vocabulary_size != bundle.manifest.vocabulary_size:
+        if vocabulary_size != bundle.manifest.target_vocabulary_size:
             raise BundleError(f"{bundle.path(SHORTLIST)}: of {vocabulary_size} tokens, not of the model's vocabulary")
         self._columns = OutputColumns(self.shortlist, self._pad)
         self.features = np.zeros((max_rows, num_features), np.uint8)

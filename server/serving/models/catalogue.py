@@ -87,7 +87,7 @@ class Models:
 
 
 def _languages(manifest: Manifest) -> tuple[LanguageCode, LanguageCode]:
-    return _language(manifest.source_language), _language(manifest.target_language)
+    return _language(manifest.source_codes[0]), _language(manifest.target_codes[0])
 
 
 def _language(code: str) -> LanguageCode:

@@ -25,7 +25,7 @@ class ContentParser:
     ) -> None:
         self._options = options
         self._model = options.model
-        self._language = options.model.manifest.source_language
+        self._language = options.model.manifest.source_codes[0]
         self._max_source_tokens = options.model.manifest.max_source_tokens
         self._splitting = splitting
         self._is_html = is_html

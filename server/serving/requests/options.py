@@ -89,7 +89,7 @@ def parse_options(message: pb.DecodingOptions, model: ServedModel, limits: Optio
     _check_range(message, "length_penalty", 0, 10)
     _check_range(message, "coverage_penalty", 0, 10)
     _check_range(message, "temperature", 0, 10)
-    _check_range(message, "top_k", 1, model.manifest.vocabulary_size, "all")
+    _check_range(message, "top_k", 1, model.manifest.target_vocabulary_size, "all")
     _check_range(message, "top_p", 0, 1)
     _check_range(message, "no_repeat_ngram_size", 1, most, "none")
     _check_range(message, "repetition_penalty", 1, 10, "1")

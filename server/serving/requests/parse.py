@@ -110,12 +110,12 @@ def _parse_pair(
         _check_length(text, name, limits)
         if not text.strip():
             raise InvalidRequest(name, f"a text that is not blank expected, got {shown(text)}")
-    sources = yield from _sentences(pair.content, model.manifest.source_language, Splitting.SENTENCES)
+    sources = yield from _sentences(pair.content, model.manifest.source_codes[0], Splitting.SENTENCES)
     nothing = InvalidRequest(source_field, f"a text with something to translate expected, got {shown(pair.content)}")
     if not sources:
         raise nothing
     splitting = Splitting.SENTENCES if len(sources) > 1 else Splitting.NONE
-    targets = yield from _sentences(pair.translated_text, model.manifest.target_language, splitting)
+    targets = yield from _sentences(pair.translated_text, model.manifest.target_codes[0], splitting)
     if len(targets) != len(sources):
         expected = f"as many sentences as the content has, {len(sources)}, expected"
         raise InvalidRequest(target_field, f"{expected}, got {len(targets)}")

@@ -103,7 +103,7 @@ class TranslationService(pb_grpc.TranslationServiceServicer):
             architecture=manifest.architecture,
             language_pairs=[
                 pb.LanguagePair(
-                    source_language_code=manifest.source_language, target_language_code=manifest.target_language
+                    source_language_code=manifest.source_codes[0], target_language_code=manifest.target_codes[0]
                 )
             ],
             precision=manifest.precision,
