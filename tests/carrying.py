@@ -142,4 +142,4 @@ class CarryingBackend(Backend):
         return source
 
     def _output(self, row: int) -> list[int]:
-        return self._tokenizer.encode(self._script.translate(self._tokenizer.decode(self._source(row)[:-1])))[:-1]
+        return self._tokenizer.encode(self._script.translate(self._tokenizer.decode(self._source(row)[:-1])))

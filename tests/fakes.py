@@ -27,6 +27,7 @@ EOS = 3
 VOCABULARY_SIZE = 101
 MAX_SOURCE_TOKENS = 12
 MAX_OUTPUT_TOKENS = 30
+MAX_START_IDS = 2
 ENDLESS = 99
 """First id of a source whose translation has no end, but for the limit."""
 
@@ -112,11 +113,12 @@ class FakeBackend(Backend):
     """A model of integers: each token depends on the whole source and on every token before, through all three kinds
     of state. A row that is lost, mixed up or only half moved shows in what it writes. See `translate`.
 
-    The first source id says how many tokens are written before EOS.
+    The first source id says how many tokens there are before EOS, those that the decoder reads behind its start
+    included.
     """
 
     def __init__(self, max_rows: int, gate: Gate | None = None) -> None:
-        self.state = StateBuffers(MANIFEST.state, max_rows, MAX_SOURCE_TOKENS, MAX_OUTPUT_TOKENS)
+        self.state = StateBuffers(MANIFEST.state, max_rows, MAX_SOURCE_TOKENS, MAX_START_IDS + MAX_OUTPUT_TOKENS)
         self.previous_ids = np.zeros(max_rows, np.int64)
         self.positions = np.zeros(max_rows, np.int64)
         self.log_probs = np.zeros((max_rows, VOCABULARY_SIZE), np.float32)
@@ -215,15 +217,18 @@ def post(events: list[tuple[Listener, Event]]) -> None:
         listener(event)
 
 
-def greedy(max_output_tokens: int) -> DecodingOptions:
-    return DecodingOptions(max_output_tokens=max_output_tokens)
+def greedy(max_output_tokens: int, start_ids: tuple[int, ...] = ()) -> DecodingOptions:
+    return DecodingOptions(max_output_tokens=max_output_tokens, start_ids=start_ids)
 
 
-def translate(source: Sequence[int], max_output_tokens: int) -> Finished:
+def translate(source: Sequence[int], max_output_tokens: int, start_ids: Sequence[int] = ()) -> Finished:
     """What a sentence's outcome is, whatever happens beside it."""
     output: list[int] = []
     checksum, previous = sum(source), MANIFEST.special_ids.start
     history: list[int] = []
+    for start_id in start_ids:
+        history.append(previous)
+        checksum, previous = _next_checksum(checksum, previous), start_id
     while len(output) < max_output_tokens:
         history.append(previous)
         checksum = _next_checksum(checksum, previous)

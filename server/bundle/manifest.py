@@ -158,6 +158,12 @@ class Manifest:
     the first stands for the first protected span of a sentence, and so on. Empty for a model that has not learnt it."""
 
     @property
+    def shares_vocabulary(self) -> bool:
+        """Whether both sides number their pieces alike."""
+        source, target = self.source_tokenizer, self.target_tokenizer
+        return source == target or (source.pieces is not None and source.pieces == target.pieces)
+
+    @property
     def source_codes(self) -> list[str]:
         """Codes of the languages that it translates from."""
         return [language.code for language in self.languages if language.is_source]

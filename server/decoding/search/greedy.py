@@ -54,8 +54,11 @@ class GreedySentences:
     def takes(self, options: DecodingOptions) -> bool:
         return options.is_plain_greedy
 
+    def num_rows(self, options: DecodingOptions) -> int:
+        return 1
+
     def join(self, joining: OpenSentence) -> None:
-        greedy = self.held[joining] = Greedy(joining.sentence.options, self._rows.take(joining))
+        greedy = self.held[joining] = Greedy(joining.sentence.options, joining.rows[0])
         if joining.sentence.streams:
             self._streaming[joining] = greedy
 
