@@ -201,7 +201,9 @@ class App:
         manifest = bundle.manifest
         glossaries = read_glossaries(bundle)
         backlog = Backlog(self._config.max_delay_milliseconds / 1000)
-        return ServedModel(manifest, open_tokenizers(bundle), self._engines[manifest.name], backlog, glossaries)
+        model = ServedModel(manifest, open_tokenizers(bundle), self._engines[manifest.name], backlog, glossaries)
+        model.prepare()
+        return model
 
     async def _watch_engines(self) -> None:
         """Health is what the engines are; never ends by itself."""

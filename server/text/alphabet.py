@@ -113,7 +113,7 @@ def _strays(characters: set[str]) -> set[str]:
 
 def _lone_invisibles(characters: set[str], texts: list[str]) -> set[str]:
     invisible = {character for character in characters if is_invisible(character)}
-    return {character for character in invisible if not any(character in text != character for text in texts)}
+    return invisible.difference(*(text for text in texts if len(text) > 1))
 
 
 def _rarer_forms(texts: list[str]) -> set[str]:

@@ -277,7 +277,7 @@ async def test_long_sentences_are_cut_with_room_for_the_language_in_each_part(nl
         assert (read[0], read[-1]) == ("eng_Latn", "</s>")
         assert len(read) <= MAX_SOURCE_TOKENS
     assert text.replace("cat ", "").split() == words.split()
-    assert max(map(len, reads)) > MAX_SOURCE_TOKENS - 5
+    assert sum(len(read) > MAX_SOURCE_TOKENS - 15 for read in reads) >= len(reads) - 1
 
 
 async def test_languages_share_a_batch_and_a_cache_and_are_not_mixed_up(small_tokenizer: Path, tmp_path: Path) -> None:

@@ -30,6 +30,10 @@ class ServedModel:
     glossaries: Mapping[str, Glossary] = field(default_factory=dict)
     """The glossaries that the repository keeps for the model, by name."""
 
+    def prepare(self) -> None:
+        """Find out what takes a moment for large vocabularies, so that no request waits for it."""
+        _ = self.source_alphabet, self.target_alphabet, self.directions
+
     @cached_property
     def directions(self) -> Directions:
         return Directions(self.manifest)
