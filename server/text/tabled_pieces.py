@@ -35,6 +35,8 @@ class TabledTokenizer:
         self.eos = eos
         self.names = list(names if names is not None else own_names)
         self.texts = ["" if id_ in special else name for id_, name in enumerate(self.names)]
+        self._written = [text.replace(WORD_START, " ") for text in self.texts]
+        """What every id writes, with spaces."""
         by_name = {name: id_ for id_, name in reversed(list(enumerate(self.names))) if id_ not in special}
         self._unknown = unknown
         self._ids: list[int | None] = [
@@ -70,6 +72,8 @@ class TabledTokenizer:
         return ids, spans
 
     def decode(self, ids: list[int]) -> str:
+        if self._bytes.keys().isdisjoint(ids):
+            return "".join(map(self._written.__getitem__, ids)).lstrip(" ")
         return self.decode_spans(ids)[0]
 
     def decode_spans(self, ids: list[int]) -> tuple[str, list[tuple[int, int]]]:
@@ -80,14 +84,12 @@ class TabledTokenizer:
         spans: list[tuple[int, int]] = []
         length = 0
         for position, id_ in enumerate(ids):
-            text = self.texts[id_]
+            text = self._written[id_]
             if id_ in self._bytes:
                 is_last = position + 1 == len(ids) or ids[position + 1] not in self._bytes
                 text = decoder.decode(self._bytes[id_], is_last)
                 if is_last:
                     decoder.reset()
-            else:
-                text = text.replace(WORD_START, " ")
             text = text if length else text.lstrip(" ")
             written.append(text)
             spans.append((length, length + len(text)))

@@ -1,6 +1,9 @@
 """Models of several languages behind the real server: what reaches the model, and what callers see of it."""
 
+import asyncio
 import json
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -17,6 +20,8 @@ from tests.fakes import PATIENCE
 from tests.integration.served import Served, refusal, request, serving
 from tests.small_models import MAX_SOURCE_TOKENS
 from tests.speaking import WORDS, SpeakingBackend, write_marian_bundle, write_nllb_bundle
+
+ROOT = Path(__file__).parents[2]
 
 SENTENCE = "the train is near the table."
 
@@ -241,6 +246,23 @@ async def test_languages_are_listed(nllb: Speaking) -> None:
     assert (list(model.source_language_codes), list(model.target_language_codes)) == (codes, codes)
     pairs = [(pair.source_language_code, pair.target_language_code) for pair in model.language_pairs]
     assert pairs == [(source, target) for source in codes for target in codes if source != target]
+
+
+async def test_the_command_line_lists_languages_and_says_which_one_is_lacking(nllb: Speaking) -> None:
+    server = ["--server", nllb.served.address]
+    listed = await command_line(*server, "--list-models")
+    pairs = ("eng_Latn-fra_Latn", "eng_Latn-deu_Latn", "fra_Latn-eng_Latn", "deu_Latn-fra_Latn")
+    assert all(pair in listed for pair in pairs)
+    refused = await command_line(*server, "--all-models", "--from", "en", "the car.")
+    assert "a language of model 'nllb' expected (fra_Latn, deu_Latn), got none" in refused
+
+
+async def command_line(*arguments: str) -> str:
+    """All that the command line writes."""
+    command = (sys.executable, "-m", "seq2serve", *arguments)
+    ended = await asyncio.create_subprocess_exec(*command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, cwd=ROOT)
+    written, _ = await ended.communicate()
+    return written.decode()
 
 
 async def test_sources_and_targets_that_differ_are_listed(marian: Speaking) -> None:

@@ -128,6 +128,7 @@ def with_bytes(tmp_path_factory: pytest.TempPathFactory) -> TabledTokenizer:
 def test_bytes_of_characters_are_put_together(with_bytes: TabledTokenizer, text: str) -> None:
     ids = with_bytes.encode(text)
     assert with_bytes.decode(ids) == text
+    assert with_bytes.decode_spans(with_bytes.encode("the cat"))[0] == with_bytes.decode(with_bytes.encode("the cat"))
     decoded, spans = with_bytes.decode_spans(ids)
     assert "".join(decoded[start:end] for start, end in spans) == decoded == text
 
