@@ -95,7 +95,8 @@ def check_languages(languages: Sequence[Language], pairs: Sequence[Pair] | None)
                 raise ValueError(f"pairs[{index}].{field}: one of {', '.join(known)} expected, got {code!r}")
     if pairs is not None and not pairs:
         raise ValueError("pairs: one at least expected, or null for all, got none")
-    if pairs is None and not any(source != target for source in sources for target in targets):
+    is_of_one = len(languages) == 1 and sources == targets
+    if pairs is None and not is_of_one and not any(source != target for source in sources for target in targets):
         raise ValueError("languages: a source language and another target language expected")
 
 

@@ -135,7 +135,8 @@ class Manifest:
     special_ids: SpecialIds
     languages: tuple[Language, ...]
     pairs: tuple[Pair, ...] | None = None
-    """What is translated into what; None: every source language into every other target language."""
+    """What is translated into what; None: every source language into every other target language, and the language of a
+    model of one into itself."""
     source_template: Template
     """What a source is made of, see `languages.py`."""
     forced_target: Template = ()

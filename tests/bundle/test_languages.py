@@ -35,7 +35,8 @@ def write_files(folder: Path, *names: str) -> None:
         ("languages", [{"code": ""}]),
         ("languages", [{"code": "en"}, {"code": "en"}]),
         ("languages", [{"code": "en", "is_source": False, "is_target": False}]),
-        ("languages", [{"code": "en"}]),
+        ("languages", [{"code": "en", "is_target": False}]),
+        ("languages", [{"code": "en"}, {"code": "fr", "is_source": False, "is_target": False}]),
         ("languages", [{"code": "en", "source_id": "3"}, {"code": "fr"}]),
         ("pairs", []),
         ("pairs", [{"source": "en"}]),
@@ -138,3 +139,11 @@ def test_span_pieces_need_one_tokenizer(multilingual: Path) -> None:
     change(multilingual, span_pieces=["\ue000"])
     with pytest.raises(BundleError, match="span_pieces: one tokenizer for source and target expected, got two"):
         read_manifest(multilingual)
+
+
+def test_a_model_of_one_language_may_write_what_it_reads(tmp_path: Path) -> None:
+    write_files(tmp_path, ENCODER, STEP, TOKENIZER)
+    write_manifest(tmp_path, FAKE_MANIFEST)
+    change(tmp_path, languages=[{"code": "en"}])
+    manifest = read_manifest(tmp_path)
+    assert manifest.source_codes == manifest.target_codes == ["en"]

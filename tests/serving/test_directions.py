@@ -125,6 +125,15 @@ def test_a_source_without_a_token_need_not_be_named(source: str) -> None:
     assert direction.source_code == source.partition("-")[0]
 
 
+@pytest.mark.parametrize(("source", "target"), [("", ""), ("en", ""), ("", "en-US"), ("en", "en")])
+def test_a_model_of_one_language_writes_it(source: str, target: str) -> None:
+    """As one that corrects mistakes."""
+    direction = (
+        models(dataclasses.replace(MANIFEST, languages=(Language(code="en"),))).select("", source, target).direction
+    )
+    assert (direction.source_code, direction.target_code) == ("en", "en")
+
+
 @pytest.mark.parametrize(("source", "target"), [("fr", "en"), ("en", "fr")])
 def test_of_two_languages_the_other_one_is_meant(source: str, target: str) -> None:
     two = multilingual(["en", "fr"])

@@ -105,7 +105,7 @@ class Directions:
         return Found(self._direction(self._by_code[from_], self._by_code[into]), nearest)
 
     def _has(self, source: str, target: str) -> bool:
-        return (source, target) in self._pairs if self._pairs else source != target
+        return (source, target) in self._pairs if self._pairs else source != target or len(self._by_code) == 1
 
     def _distances(self, code: str, known: list[str]) -> dict[str, int]:
         if not code:
