@@ -32,7 +32,17 @@ from models.greedy import greedy_decode
 from models.metrics import bleu
 from models.seq2seq import BOS, EOS, PAD, UNKNOWN
 from models.transformer import Transformer, TransformerConfig
-from server.bundle.manifest import ENCODER, FORMAT_VERSION, STEP, TOKENIZER, Manifest, SpecialIds, write_manifest
+from server.bundle.languages import TEXT, bilingual
+from server.bundle.manifest import (
+    ENCODER,
+    FORMAT_VERSION,
+    STEP,
+    TOKENIZER,
+    Manifest,
+    SpecialIds,
+    TokenizerSpec,
+    write_manifest,
+)
 
 SHIPPED = Path("checkpoints/transformer-en-fr")
 CONFIG = TransformerConfig(
@@ -168,11 +178,14 @@ def write_made_manifest(bundle: Path, model: Transformer, cache_scales: dict[str
             name=bundle.parent.name,
             version=bundle.name,
             architecture="transformer",
-            source_language=LANGUAGES[0],
-            target_language=LANGUAGES[1],
             precision="int8",
-            vocabulary_size=vocabulary_size,
-            special_ids=SpecialIds(pad=PAD, unknown=UNKNOWN, bos=BOS, eos=EOS),
+            source_vocabulary_size=vocabulary_size,
+            target_vocabulary_size=vocabulary_size,
+            source_tokenizer=TokenizerSpec(sentencepiece=TOKENIZER),
+            target_tokenizer=TokenizerSpec(sentencepiece=TOKENIZER),
+            special_ids=SpecialIds(start=BOS, eos=EOS, pad=PAD, unknown=UNKNOWN, never_written=(PAD, UNKNOWN, BOS)),
+            languages=bilingual(*LANGUAGES),
+            source_template=(TEXT, EOS),
             max_source_tokens=MAX_SOURCE_TOKENS,
             max_output_tokens=MAX_OUTPUT_TOKENS,
             state=state_specs(model, cache_scales),

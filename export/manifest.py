@@ -15,8 +15,17 @@ from models.config import Config
 from models.data.licences import licence_of_weights
 from models.data.training_text import sources_of
 from models.seq2seq import BOS, EOS, PAD, UNKNOWN, Seq2SeqModel
+from server.bundle.languages import TEXT, bilingual
 from server.bundle.licences import LICENCE, TRAINING_LICENCES
-from server.bundle.manifest import FORMAT_VERSION, AlignmentSpec, Manifest, SpecialIds, StateSpec
+from server.bundle.manifest import (
+    FORMAT_VERSION,
+    TOKENIZER,
+    AlignmentSpec,
+    Manifest,
+    SpecialIds,
+    StateSpec,
+    TokenizerSpec,
+)
 
 MAX_SOURCE_TOKENS = 128
 MAX_OUTPUT_TOKENS = 256
@@ -41,11 +50,14 @@ def describe_bundle(
         name=bundle.parent.name,
         version=bundle.name,
         architecture=config.architecture,
-        source_language=config.data.source_language,
-        target_language=config.data.target_language,
         precision=precision,
-        vocabulary_size=vocabulary_size,
-        special_ids=SpecialIds(pad=PAD, unknown=UNKNOWN, bos=BOS, eos=EOS),
+        source_vocabulary_size=vocabulary_size,
+        target_vocabulary_size=vocabulary_size,
+        source_tokenizer=TokenizerSpec(sentencepiece=TOKENIZER),
+        target_tokenizer=TokenizerSpec(sentencepiece=TOKENIZER),
+        special_ids=SpecialIds(start=BOS, eos=EOS, pad=PAD, unknown=UNKNOWN, never_written=(PAD, UNKNOWN, BOS)),
+        languages=bilingual(config.data.source_language, config.data.target_language),
+        source_template=(TEXT, EOS),
         max_source_tokens=MAX_SOURCE_TOKENS,
         max_output_tokens=MAX_OUTPUT_TOKENS,
         state=state_specs(model, {}),

@@ -32,7 +32,7 @@ def _identity(manifest: Manifest) -> dict[str, str]:
     return {
         "model": f"{manifest.name}/{manifest.version}",
         "architecture": manifest.architecture,
-        "languages": f"{manifest.source_language}-{manifest.target_language}",
+        "languages": "-".join(",".join(codes) for codes in (manifest.source_codes, manifest.target_codes)),
         "weights": manifest.provenance.get(WEIGHTS_SHA256, "")[:16],
     }
 

@@ -52,6 +52,8 @@ def read_sentences(language: str) -> list[str]:
 
 def _sentences(model: pb.Model) -> list[str]:
     """Territories and scripts of a language do not count: what is written for `fr` is sent to a model of `fr-CA`."""
+    if len(model.language_pairs) != 1:
+        raise NotDriven(f"models of one language pair are driven, and {model.name!r} has another number of them")
     code = model.language_pairs[0].source_language_code
     language = code.replace("_", "-").partition("-")[0].lower()
     try:

@@ -49,8 +49,9 @@ class Calls:
         models = self._client.list_models()
         source, target = self._languages
         if not source and not target:
-            for pair in (model.language_pairs[0] for model in models if model.is_default):
-                source, target = pair.source_language_code, pair.target_language_code
+            for pairs in (model.language_pairs for model in models if model.is_default):
+                if len(pairs) == 1:  # of several, the server says that one has to be chosen
+                    source, target = pairs[0].source_language_code, pairs[0].target_language_code
         self._ask_for("", source, target)  # raises where no model serves them
         calls = {}
         for model in models:

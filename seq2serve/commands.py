@@ -21,6 +21,9 @@ from seq2serve.pb import translation_pb2 as pb
 _CALLS_AT_A_TIME = 4
 """Enough that the server always has a call to work on, while others are on their way."""
 
+_MAX_PAIRS = 6
+"""Language pairs of a model that are listed one by one."""
+
 _Item = TypeVar("_Item")
 _Answer = TypeVar("_Answer")
 
@@ -100,8 +103,7 @@ def print_models(client: Client, output: Output) -> None:
     """Write what the server serves: a line for each model, for each of its quality scores, for the licence of its
     weights, and for what they were trained on."""
     for model in client.list_models():
-        pairs = ", ".join(f"{pair.source_language_code}-{pair.target_language_code}" for pair in model.language_pairs)
-        facts = [f"version {model.versions[-1]}", model.architecture, pairs, model.precision]
+        facts = [f"version {model.versions[-1]}", model.architecture, _languages(model), model.precision]
         facts += ["alignments"] * model.has_alignment + ["shortlist"] * model.has_shortlist
         facts += [f"glossary {name}" for name in model.glossaries]
         facts += ["the default"] * model.is_default
@@ -113,6 +115,14 @@ def print_models(client: Client, output: Output) -> None:
         for text in model.training_texts:
             output.write(f"  trained on {text.name}: {text.licence}\n")
     output.flush()
+
+
+def _languages(model: pb.Model) -> str:
+    """A model's language pairs, or, where they are many, what it translates from and into."""
+    pairs = [f"{pair.source_language_code}-{pair.target_language_code}" for pair in model.language_pairs]
+    if 0 < len(pairs) <= _MAX_PAIRS:
+        return ", ".join(pairs)
+    return f"from {' '.join(model.source_language_codes)} into {' '.join(model.target_language_codes)}"
 
 
 def _write_in_order(work: Callable[[Batch], list[_NewLines]], chunks: Iterable[Batch], output: Output) -> None:

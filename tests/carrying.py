@@ -73,8 +73,9 @@ def write_carrying_bundle(repository: Path, tokenizer: Path, *, has_alignment: b
     manifest = dataclasses.replace(
         MANIFEST,
         name=DEFAULT_MODEL,
-        vocabulary_size=VOCABULARY_SIZE,
-        special_ids=SpecialIds(pad=PAD, unknown=UNKNOWN, bos=BOS, eos=EOS),
+        source_vocabulary_size=VOCABULARY_SIZE,
+        target_vocabulary_size=VOCABULARY_SIZE,
+        special_ids=SpecialIds(start=BOS, eos=EOS, pad=PAD, unknown=UNKNOWN, never_written=(PAD, UNKNOWN, BOS)),
         max_source_tokens=MAX_SOURCE_TOKENS,
         max_output_tokens=MAX_OUTPUT_TOKENS,
         state=(
@@ -99,7 +100,7 @@ class CarryingBackend(Backend):
         self.state = StateBuffers(manifest.state, *sizes)
         self.previous_ids = np.zeros(options.max_rows, np.int64)
         self.positions = np.zeros(options.max_rows, np.int32)
-        self.log_probs = np.zeros((options.max_rows, manifest.vocabulary_size), np.float32)
+        self.log_probs = np.zeros((options.max_rows, manifest.target_vocabulary_size), np.float32)
         self._tokenizer = SentencePieceTokenizer(bundle.tokenizer, EOS)
         self._second = self._tokenizer.names.index(".")
         self._script = script
@@ -141,4 +142,4 @@ class CarryingBackend(Backend):
         return source
 
     def _output(self, row: int) -> list[int]:
-        return self._tokenizer.encode(self._script.translate(self._tokenizer.decode(self._source(row)[:-1])))[:-1]
+        return self._tokenizer.encode(self._script.translate(self._tokenizer.decode(self._source(row)[:-1])))

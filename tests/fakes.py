@@ -9,7 +9,8 @@ from typing import TypeVar
 
 import numpy as np
 
-from server.bundle.manifest import FORMAT_VERSION, Bundle, Manifest, SpecialIds, StateSpec
+from server.bundle.languages import TEXT, bilingual
+from server.bundle.manifest import FORMAT_VERSION, TOKENIZER, Bundle, Manifest, SpecialIds, StateSpec, TokenizerSpec
 from server.bundle.shortlist import Int64
 from server.decoding.graphs.backend import Backend, BackendOptions
 from server.decoding.graphs.state import Array, StateBuffers
@@ -26,6 +27,7 @@ EOS = 3
 VOCABULARY_SIZE = 101
 MAX_SOURCE_TOKENS = 12
 MAX_OUTPUT_TOKENS = 30
+MAX_START_IDS = 2
 ENDLESS = 99
 """First id of a source whose translation has no end, but for the limit."""
 
@@ -111,11 +113,12 @@ class FakeBackend(Backend):
     """A model of integers: each token depends on the whole source and on every token before, through all three kinds
     of state. A row that is lost, mixed up or only half moved shows in what it writes. See `translate`.
 
-    The first source id says how many tokens are written before EOS.
+    The first source id says how many tokens there are before EOS, those that the decoder reads behind its start
+    included.
     """
 
     def __init__(self, max_rows: int, gate: Gate | None = None) -> None:
-        self.state = StateBuffers(MANIFEST.state, max_rows, MAX_SOURCE_TOKENS, MAX_OUTPUT_TOKENS)
+        self.state = StateBuffers(MANIFEST.state, max_rows, MAX_SOURCE_TOKENS, MAX_START_IDS + MAX_OUTPUT_TOKENS)
         self.previous_ids = np.zeros(max_rows, np.int64)
         self.positions = np.zeros(max_rows, np.int64)
         self.log_probs = np.zeros((max_rows, VOCABULARY_SIZE), np.float32)
@@ -214,15 +217,18 @@ def post(events: list[tuple[Listener, Event]]) -> None:
         listener(event)
 
 
-def greedy(max_output_tokens: int) -> DecodingOptions:
-    return DecodingOptions(max_output_tokens=max_output_tokens)
+def greedy(max_output_tokens: int, start_ids: tuple[int, ...] = ()) -> DecodingOptions:
+    return DecodingOptions(max_output_tokens=max_output_tokens, start_ids=start_ids)
 
 
-def translate(source: Sequence[int], max_output_tokens: int) -> Finished:
+def translate(source: Sequence[int], max_output_tokens: int, start_ids: Sequence[int] = ()) -> Finished:
     """What a sentence's outcome is, whatever happens beside it."""
     output: list[int] = []
-    checksum, previous = sum(source), MANIFEST.special_ids.bos
+    checksum, previous = sum(source), MANIFEST.special_ids.start
     history: list[int] = []
+    for start_id in start_ids:
+        history.append(previous)
+        checksum, previous = _next_checksum(checksum, previous), start_id
     while len(output) < max_output_tokens:
         history.append(previous)
         checksum = _next_checksum(checksum, previous)
@@ -254,11 +260,14 @@ MANIFEST = Manifest(
     name="fake",
     version="1",
     architecture="fake",
-    source_language="en",
-    target_language="fr",
     precision="fp32",
-    vocabulary_size=VOCABULARY_SIZE,
-    special_ids=SpecialIds(pad=0, unknown=1, bos=2, eos=EOS),
+    source_vocabulary_size=VOCABULARY_SIZE,
+    target_vocabulary_size=VOCABULARY_SIZE,
+    source_tokenizer=TokenizerSpec(sentencepiece=TOKENIZER),
+    target_tokenizer=TokenizerSpec(sentencepiece=TOKENIZER),
+    special_ids=SpecialIds(start=2, eos=EOS, pad=0, unknown=1, never_written=(0, 1, 2)),
+    languages=bilingual("en", "fr"),
+    source_template=(TEXT, EOS),
     max_source_tokens=MAX_SOURCE_TOKENS,
     max_output_tokens=MAX_OUTPUT_TOKENS,
     state=(

@@ -4,6 +4,7 @@ import dataclasses
 import shutil
 from pathlib import Path
 
+from server.bundle.languages import bilingual
 from server.bundle.manifest import Bundle, read_bundle, write_manifest
 
 
@@ -11,10 +12,10 @@ def write_opposite(bundle: Bundle, repository: Path) -> Bundle:
     """The same files in another repository, as a model from the target language to the source language:
     `rnn-en-fr` becomes `rnn-fr-en`, in its version 1."""
     manifest = bundle.manifest
-    source, target = manifest.target_language, manifest.source_language
+    [source], [target] = manifest.target_codes, manifest.source_codes
     name = f"{manifest.name.removesuffix(f'-{target}-{source}')}-{source}-{target}"
     folder = repository / name / "1"
     shutil.copytree(bundle.folder, folder)
-    opposite = dataclasses.replace(manifest, name=name, version="1", source_language=source, target_language=target)
+    opposite = dataclasses.replace(manifest, name=name, version="1", languages=bilingual(source, target))
     write_manifest(folder, opposite)
     return read_bundle(folder)

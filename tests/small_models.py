@@ -20,6 +20,7 @@ from models.registry import architecture
 from models.seq2seq import BOS, EOS, PAD, UNKNOWN, Seq2SeqModel
 from models.span_characters import SPAN_CHARACTERS
 from models.tokenizer import load_tokenizer, train_tokenizer
+from server.bundle.languages import TEXT, bilingual
 from server.bundle.manifest import (
     ENCODER,
     FEATURES_STEP,
@@ -32,6 +33,7 @@ from server.bundle.manifest import (
     Manifest,
     Quality,
     SpecialIds,
+    TokenizerSpec,
     read_bundle,
     write_manifest,
 )
@@ -129,11 +131,14 @@ def small_manifest(name: str, model: Seq2SeqModel, cache_scales: dict[str, float
         name=f"{name}-en-fr",
         version="1",
         architecture=name,
-        source_language="en",
-        target_language="fr",
         precision="int8",
-        vocabulary_size=VOCABULARY_SIZE,
-        special_ids=SpecialIds(pad=PAD, unknown=UNKNOWN, bos=BOS, eos=EOS),
+        source_vocabulary_size=VOCABULARY_SIZE,
+        target_vocabulary_size=VOCABULARY_SIZE,
+        source_tokenizer=TokenizerSpec(sentencepiece=TOKENIZER),
+        target_tokenizer=TokenizerSpec(sentencepiece=TOKENIZER),
+        special_ids=SpecialIds(start=BOS, eos=EOS, pad=PAD, unknown=UNKNOWN, never_written=(PAD, UNKNOWN, BOS)),
+        languages=bilingual("en", "fr"),
+        source_template=(TEXT, EOS),
         max_source_tokens=MAX_SOURCE_TOKENS,
         max_output_tokens=MAX_OUTPUT_TOKENS,
         state=state_specs(model, cache_scales),

@@ -9,11 +9,11 @@ from typing import Literal
 
 import onnxruntime
 import torch
-from server.bundle.languages import Language
 
 from export.checkpoints.imported import Imported
 from export.manifest import WEIGHTS_SHA256, alignment_spec, commit, state_specs
 from models.encoder_decoder import EncoderDecoder
+from server.bundle.languages import Language
 from server.bundle.manifest import FORMAT_VERSION, TOKENIZER, AlignmentSpec, Manifest, SpecialIds, TokenizerSpec
 
 PIECES, SOURCE_PIECES, TARGET_PIECES = "pieces.json", "source.pieces.json", "target.pieces.json"

@@ -262,7 +262,7 @@ class ListModelsResponse(_message.Message):
     def __init__(self, models: _Optional[_Iterable[_Union[Model, _Mapping]]] = ...) -> None: ...
 
 class Model(_message.Message):
-    __slots__ = ("name", "versions", "architecture", "language_pairs", "precision", "limits", "quality_scores", "is_default", "has_alignment", "has_shortlist", "glossaries", "licence", "training_texts")
+    __slots__ = ("name", "versions", "architecture", "language_pairs", "precision", "limits", "quality_scores", "is_default", "has_alignment", "has_shortlist", "glossaries", "source_language_codes", "target_language_codes", "licence", "training_texts")
     NAME_FIELD_NUMBER: _ClassVar[int]
     VERSIONS_FIELD_NUMBER: _ClassVar[int]
     ARCHITECTURE_FIELD_NUMBER: _ClassVar[int]
@@ -274,6 +274,8 @@ class Model(_message.Message):
     HAS_ALIGNMENT_FIELD_NUMBER: _ClassVar[int]
     HAS_SHORTLIST_FIELD_NUMBER: _ClassVar[int]
     GLOSSARIES_FIELD_NUMBER: _ClassVar[int]
+    SOURCE_LANGUAGE_CODES_FIELD_NUMBER: _ClassVar[int]
+    TARGET_LANGUAGE_CODES_FIELD_NUMBER: _ClassVar[int]
     LICENCE_FIELD_NUMBER: _ClassVar[int]
     TRAINING_TEXTS_FIELD_NUMBER: _ClassVar[int]
     name: str
@@ -287,9 +289,11 @@ class Model(_message.Message):
     has_alignment: bool
     has_shortlist: bool
     glossaries: _containers.RepeatedScalarFieldContainer[str]
+    source_language_codes: _containers.RepeatedScalarFieldContainer[str]
+    target_language_codes: _containers.RepeatedScalarFieldContainer[str]
     licence: str
     training_texts: _containers.RepeatedCompositeFieldContainer[TrainingText]
-    def __init__(self, name: _Optional[str] = ..., versions: _Optional[_Iterable[str]] = ..., architecture: _Optional[str] = ..., language_pairs: _Optional[_Iterable[_Union[LanguagePair, _Mapping]]] = ..., precision: _Optional[str] = ..., limits: _Optional[_Union[ModelLimits, _Mapping]] = ..., quality_scores: _Optional[_Iterable[_Union[QualityScore, _Mapping]]] = ..., is_default: _Optional[bool] = ..., has_alignment: _Optional[bool] = ..., has_shortlist: _Optional[bool] = ..., glossaries: _Optional[_Iterable[str]] = ..., licence: _Optional[str] = ..., training_texts: _Optional[_Iterable[_Union[TrainingText, _Mapping]]] = ...) -> None: ...
+    def __init__(self, name: _Optional[str] = ..., versions: _Optional[_Iterable[str]] = ..., architecture: _Optional[str] = ..., language_pairs: _Optional[_Iterable[_Union[LanguagePair, _Mapping]]] = ..., precision: _Optional[str] = ..., limits: _Optional[_Union[ModelLimits, _Mapping]] = ..., quality_scores: _Optional[_Iterable[_Union[QualityScore, _Mapping]]] = ..., is_default: _Optional[bool] = ..., has_alignment: _Optional[bool] = ..., has_shortlist: _Optional[bool] = ..., glossaries: _Optional[_Iterable[str]] = ..., source_language_codes: _Optional[_Iterable[str]] = ..., target_language_codes: _Optional[_Iterable[str]] = ..., licence: _Optional[str] = ..., training_texts: _Optional[_Iterable[_Union[TrainingText, _Mapping]]] = ...) -> None: ...
 
 class TrainingText(_message.Message):
     __slots__ = ("name", "licence")

@@ -2,6 +2,10 @@
 
     model_repository/<model>/<version>/model.json  encoder.onnx  step.onnx  tokenizer.model  model.json.sha256
 
+`tokenizer.model` is the SentencePiece model of a bundle whose two sides have one tokenizer; the manifest names it, and
+all other files of tokenizers. Vocabularies, special ids, languages and what a source is made of are the manifest's to
+say (`languages.py`): nothing else knows them.
+
 `encoder.onnx`: source_ids int64 [batch, source], source_lengths int64 [batch] -> the constant state, and the first
 value of the replaced state, by name.
 `step.onnx`: previous_ids int64 [rows], positions int32 [rows], every state tensor by name -> log_probs float32 [rows,
@@ -22,15 +26,17 @@ import dataclasses
 import hashlib
 import json
 import shlex
-import typing
 from dataclasses import dataclass
 from pathlib import Path
-from types import UnionType
-from typing import Any, Literal, cast
+from typing import Literal
 
-from server.bundle.span_pieces import is_reserved
+from server.bundle.checks import check
+from server.bundle.languages import Language, Pair, Template
+from server.bundle.typed_json import parse_json
 
-FORMAT_VERSION = 3
+FORMAT_VERSION = 4
+UPGRADED_VERSION = 3
+"""The format that `export/upgrade.py` brings to this one."""
 MANIFEST = "model.json"
 MANIFEST_SEAL = "model.json.sha256"
 ENCODER = "encoder.onnx"
@@ -41,16 +47,6 @@ OUTPUT_STEP = "output.onnx"
 SHORTLIST = "shortlist.npz"
 ALIGNMENT_QUERY = "alignment_query"
 FEATURES = "features"
-
-_NAMES = {
-    str: "text",
-    int: "integer",
-    float: "number",
-    bool: "true or false",
-    tuple: "list",
-    int | str: "integer or text",
-}
-"""JSON's name for each type; all others are objects."""
 
 
 class BundleError(Exception):
@@ -71,15 +67,35 @@ class StateSpec:
 
 @dataclass(frozen=True, kw_only=True)
 class SpecialIds:
-    pad: int
-    unknown: int
-    bos: int
+    start: int
+    """What the decoder reads first."""
     eos: int
+    """What ends a translation."""
+    pad: int
+    """Fills up the shorter sources of an encoder run; any id of the source's vocabulary, as nothing reads it."""
+    unknown: int | None
+    """Stands for text that the vocabulary has no piece for, on both sides; None for a vocabulary that has pieces for
+    all."""
+    never_written: tuple[int, ...]
+    """Ids that no translation contains."""
+    is_masked: bool = False
+    """Whether the graphs give `never_written` a log-probability of minus infinity, so that no search has to."""
 
     @property
-    def never_written(self) -> list[int]:
-        """Ids that no translation contains."""
-        return [self.pad, self.unknown, self.bos]
+    def forbidden(self) -> tuple[int, ...]:
+        """Ids that a search has to keep translations from containing."""
+        return () if self.is_masked else self.never_written
+
+
+@dataclass(frozen=True, kw_only=True)
+class TokenizerSpec:
+    """How one side's text becomes ids."""
+
+    sentencepiece: str
+    """Name of the SentencePiece model that cuts the text into pieces."""
+    pieces: str | None = None
+    """Name of the table with the piece of every id, a JSON list of texts; None where ids are the SentencePiece
+    model's own."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,6 +105,8 @@ class AlignmentSpec:
     keys: str
     """A constant state tensor, [heads, source, head_size]."""
     scale: float
+    heads: tuple[int, ...] | None = None
+    """The heads that count, those that were trained to align; None: all."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,14 +126,25 @@ class Manifest:
     version: str
     architecture: str
     """Name of the architecture, for people; the server never asks."""
-    source_language: str
-    target_language: str
     precision: Literal["fp32", "int8"]
-    vocabulary_size: int
+    source_vocabulary_size: int
+    target_vocabulary_size: int
+    source_tokenizer: TokenizerSpec
+    target_tokenizer: TokenizerSpec
+    """Equal to the source's where they are one."""
     special_ids: SpecialIds
+    languages: tuple[Language, ...]
+    pairs: tuple[Pair, ...] | None = None
+    """What is translated into what; None: every source language into every other target language, and the language of a
+    model of one into itself."""
+    source_template: Template
+    """What a source is made of, see `languages.py`."""
+    forced_target: Template = ()
+    """What the decoder reads behind the start token, before the translation begins, see `languages.py`."""
     max_source_tokens: int
-    """The longest source, its end included."""
+    """The longest source, all of its template included."""
     max_output_tokens: int
+    """The longest translation; the decoder's start is not counted."""
     state: tuple[StateSpec, ...]
     alignment: AlignmentSpec | None
     """Where to find a row's attention; None for a model that does not attend to its source."""
@@ -128,6 +157,21 @@ class Manifest:
     span_pieces: tuple[str, ...] = ()
     """Reserved characters that the model carries from the source into its translation, each a piece of the tokenizer:
     the first stands for the first protected span of a sentence, and so on. Empty for a model that has not learnt it."""
+
+    @property
+    def shares_vocabulary(self) -> bool:
+        """Whether both sides number their pieces alike."""
+        source, target = self.source_tokenizer, self.target_tokenizer
+        return source == target or (source.pieces is not None and source.pieces == target.pieces)
+
+    @property
+    def source_codes(self) -> list[str]:
+        """Codes of the languages that it translates from."""
+        return [language.code for language in self.languages if language.is_source]
+
+    @property
+    def target_codes(self) -> list[str]:
+        return [language.code for language in self.languages if language.is_target]
 
 
 @dataclass(frozen=True)
@@ -148,7 +192,8 @@ class Bundle:
 
     @property
     def tokenizer(self) -> Path:
-        return self.folder / TOKENIZER
+        """The SentencePiece model of the target's side, which is the source's as well where they have one."""
+        return self.folder / self.manifest.target_tokenizer.sentencepiece
 
 
 def read_bundle(folder: Path) -> Bundle:
@@ -172,10 +217,10 @@ def read_manifest(folder: Path) -> Manifest:
         content = path.read_bytes()
         fields = json.loads(content.decode("utf-8"))
         if isinstance(fields, dict) and fields.get("format_version") != FORMAT_VERSION:
-            raise ValueError(f"format_version: {FORMAT_VERSION} expected, got {fields.get('format_version')!r}")
+            raise ValueError(_other_format(folder, fields.get("format_version")))
         _check_seal(folder, content)
-        manifest: Manifest = _parse(Manifest, fields, "")
-        _check(manifest)
+        manifest: Manifest = parse_json(Manifest, fields)
+        check(manifest)
     except FileNotFoundError as error:
         raise BundleError(
             f"{path}: {error.strerror}: no finished bundle is in this folder; export it again, or remove the folder"
@@ -212,73 +257,20 @@ def _check_seal(folder: Path, content: bytes) -> None:
         raise ValueError(f"SHA-256 is {actual}, {problem}; if all in it is meant, accept it with: {accept}")
 
 
+def _other_format(folder: Path, version: object) -> str:
+    problem = f"format_version: {FORMAT_VERSION} expected, got {version!r}"
+    if version != UPGRADED_VERSION:
+        return problem
+    return f"{problem}; bring the bundle to it with: python -m export.upgrade {shlex.quote(str(folder))}"
+
+
 def _files(manifest: Manifest) -> list[str]:
     """The names of a bundle's files, without the manifest itself."""
-    return [ENCODER, STEP, TOKENIZER] + [FEATURES_STEP, OUTPUT_STEP, SHORTLIST] * manifest.has_shortlist
+    tokenizers = (manifest.source_tokenizer, manifest.target_tokenizer)
+    names = [name for spec in tokenizers for name in (spec.sentencepiece, spec.pieces) if name]
+    return [ENCODER, STEP, *dict.fromkeys(names)] + [FEATURES_STEP, OUTPUT_STEP, SHORTLIST] * manifest.has_shortlist
 
 
 def file_sha256(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _parse(kind: Any, value: Any, field: str) -> Any:
-    """A JSON value as a declared type. Raises ValueError naming the field, what is expected and what came."""
-    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
-    if dataclasses.is_dataclass(kind) and isinstance(value, dict):
-        kinds, prefix = typing.get_type_hints(kind), f"{field}." if field else ""
-        required = {item.name for item in dataclasses.fields(kind) if item.default is dataclasses.MISSING}
-        if wrong := (value.keys() - kinds.keys()) | (required - value.keys()):
-            names = ", ".join(sorted(prefix + name for name in wrong))
-            raise ValueError(f"missing or unknown fields: {names}")
-        parsed = {name: _parse(kinds[name], item, prefix + name) for name, item in value.items()}
-        return cast(Any, kind)(**parsed)
-    if origin is tuple and isinstance(value, list):
-        return tuple(_parse(arguments[0], item, f"{field}[{index}]") for index, item in enumerate(value))
-    if origin is dict and isinstance(value, dict):
-        return {name: _parse(arguments[1], item, f"{field}.{name}") for name, item in value.items()}
-    if origin is Literal and value in arguments:
-        return value
-    if origin is UnionType and type(value) in arguments:
-        return value
-    if origin is UnionType and type(None) in arguments:
-        return _parse(arguments[0], value, field)
-    if type(value) is kind or (kind is float and type(value) is int):
-        return value
-    if origin is Literal:
-        raise ValueError(f"{field}: one of {', '.join(arguments)} expected, got {value!r}")
-    raise ValueError(f"{field}: {_NAMES.get(kind) or _NAMES.get(origin, 'object')} expected, got {value!r}")
-
-
-def _check(manifest: Manifest) -> None:
-    """Check what types do not say. Raises ValueError."""
-    for name in ("name", "version"):
-        if not getattr(manifest, name):
-            raise ValueError(f"{name}: a text that is not empty expected, got ''")
-    for name in ("vocabulary_size", "max_source_tokens", "max_output_tokens"):
-        if getattr(manifest, name) < 1:
-            raise ValueError(f"{name}: at least 1 expected, got {getattr(manifest, name)}")
-    for name, id_ in dataclasses.asdict(manifest.special_ids).items():
-        if not 0 <= id_ < manifest.vocabulary_size:
-            raise ValueError(f"special_ids.{name}: 0 to {manifest.vocabulary_size - 1} expected, got {id_}")
-    for index, piece in enumerate(manifest.span_pieces):
-        if len(piece) != 1 or not is_reserved(piece) or piece in manifest.span_pieces[:index]:
-            problem = f"a private-use character that is there once expected, got {piece!r}"
-            raise ValueError(f"span_pieces[{index}]: {problem}")
-    if manifest.alignment:
-        _check_alignment_keys(manifest.alignment.keys, manifest.state)
-    for index, spec in enumerate(manifest.state):
-        if any(spec.name == other.name for other in manifest.state[:index]):
-            raise ValueError(f"state[{index}].name: {spec.name!r} is declared twice")
-        for dimension in spec.shape:
-            if dimension not in ("source", "target") and (isinstance(dimension, str) or dimension < 1):
-                raise ValueError(f"state[{index}].shape: source, target or a size expected, got {dimension!r}")
-        if sum(isinstance(dimension, str) for dimension in spec.shape) > 1:
-            raise ValueError(f"state[{index}].shape: at most one of source and target expected, got {spec.shape}")
-
-
-def _check_alignment_keys(name: str, state: tuple[StateSpec, ...]) -> None:
-    for spec in state:
-        if spec.name == name and spec.kind == "constant" and len(spec.shape) == 3 and spec.shape[1] == "source":
-            return
-    raise ValueError(f"alignment.keys: a constant state tensor of shape [heads, source, size] expected, got {name!r}")

@@ -23,7 +23,7 @@ class RunningBatch:
 
     def __init__(self, manifest: Manifest, backend: Backend, pieces: Pieces) -> None:
         self._backend = backend
-        self._bos = manifest.special_ids.bos
+        self._start = manifest.special_ids.start
         self._carriers = {pieces.texts.index(piece) for piece in manifest.span_pieces if piece in pieces.texts}
         rows = self._rows = RunningRows(backend)
         # Searches first: the others may change the log-probabilities in place.
@@ -33,6 +33,10 @@ class RunningBatch:
             GreedySentences(rows, manifest.special_ids),
         )
         self._holder_of: dict[OpenSentence, RowHolder] = {}
+        """Who advances each sentence, or will as soon as it writes."""
+        self._starting: dict[OpenSentence, tuple[int, ...]] = {}
+        """Sentences that have rows and write nothing yet, and what each has to read before it does; never nothing
+        between two steps."""
 
     @property
     def num_rows(self) -> int:
@@ -61,8 +65,14 @@ class RunningBatch:
         holder = next(holder for holder in self._holders if holder.takes(options))
         self._holder_of[joining] = holder
         try:
-            holder.join(joining)
-            self._rows.begin(joining, self._bos)
+            for _ in range(holder.num_rows(options)):
+                self._rows.take(joining)
+            joining.rows.sort()
+            if options.start_ids:
+                self._starting[joining] = options.start_ids
+            else:
+                holder.join(joining)
+            self._rows.begin(joining, self._start)
         except Exception:
             self.leave(joining)
             raise
@@ -71,12 +81,15 @@ class RunningBatch:
         """Write one token in every row; sentences that end or fail leave. An error that is raised is no single
         sentence's failure: the batch is not to be used any more."""
         for owner, source, target in self._rows.compact():
-            self._holder_of[owner].move(owner, source, target)
+            if owner not in self._starting:
+                self._holder_of[owner].move(owner, source, target)
         self._backend.step(len(self._rows.owners))
         result = StepResult([], [], [])
         for holder in self._holders:
             if holder.held:
                 holder.advance(result)
+        if self._starting:
+            self._advance_starting(result)
         self._rows.next_position()
         for finished, _ in result.finished:
             self.leave(finished)
@@ -84,7 +97,23 @@ class RunningBatch:
             self.leave(failed)
         return result
 
+    def _advance_starting(self, result: StepResult) -> None:
+        """Let sentences read the next token of their start; those that have none left write in the next step. Until
+        then no holder knows them, so that their start costs the loops over rows nothing."""
+        for opened, start_ids in list(self._starting.items()):
+            self._rows.previous_ids[opened.rows] = start_ids[0]
+            if len(start_ids) > 1:
+                self._starting[opened] = start_ids[1:]
+                continue
+            del self._starting[opened]
+            opened.rows.sort()  # all hold the same
+            try:
+                self._holder_of[opened].join(opened)
+            except Exception as error:
+                result.fail(opened, error)
+
     def leave(self, leaving: OpenSentence) -> None:
         """Free the rows of a sentence that has ended, or that nobody waits for any more."""
+        self._starting.pop(leaving, None)
         self._holder_of.pop(leaving).leave(leaving)
         self._rows.free(leaving.rows)

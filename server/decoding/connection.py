@@ -28,8 +28,8 @@ from server.messages.frames import (
     framed,
 )
 from server.messages.sentence import Event, Failed, Written
+from server.text.bundle_tokenizers import open_tokenizer
 from server.text.pieces import Pieces
-from server.text.sentencepieces import SentencePieceTokenizer
 
 _logger = logging.getLogger(__name__)
 
@@ -79,12 +79,9 @@ class EngineConnection:
     def _load(self, load: Load) -> Engine:
         """Open an engine for a model. Raises BundleError."""
         config, manifest = load.config, load.bundle.manifest
-        try:
-            pieces = Pieces(SentencePieceTokenizer(load.bundle.tokenizer, manifest.special_ids.eos).texts)
-        except (OSError, RuntimeError) as error:
-            raise BundleError(f"{load.bundle.tokenizer}: {error}") from error
+        pieces = Pieces(open_tokenizer(load.bundle, "target").texts)
         backend = self._open_backend(load.bundle, BackendOptions(config.max_rows, config.threads))
-        backend.warm_up([manifest.special_ids.eos])
+        backend.warm_up([manifest.special_ids.pad])
         return Engine(
             manifest,
             backend,

@@ -59,13 +59,13 @@ class RunningRows:
         owner.rows.append(row)
         return row
 
-    def begin(self, owner: OpenSentence, bos: int) -> None:
+    def begin(self, owner: OpenSentence, start_id: int) -> None:
         """Write what the encoder gave for a sentence into all of its rows, which are to write their first token."""
         assert owner.encoded
         backend, index = self._backend, _index(owner.rows)
         backend.state.write(index, *owner.encoded, owner.ticket.num_source_tokens)
         owner.encoded = None
-        backend.previous_ids[index] = bos
+        backend.previous_ids[index] = start_id
         backend.positions[index] = 0
 
     def branch(self, owner: OpenSentence, number: int) -> list[int]:

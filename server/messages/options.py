@@ -31,6 +31,9 @@ class DecodingOptions:
     """0: all."""
     top_p: float = 1.0
     seed: int = 0
+    start_ids: tuple[int, ...] = ()
+    """What the decoder reads behind its start token before the translation begins, as the token of the language to
+    translate into; no part of a hypothesis."""
     prefix: tuple[int, ...] = ()
     """What every hypothesis begins with."""
     no_repeat_ngram_size: int = 0
@@ -88,5 +91,7 @@ def _asks_only_for(*names: str) -> Callable[[DecodingOptions], bool]:
     return lambda options: values(options) == defaults
 
 
-_suits_greedy = _asks_only_for("max_output_tokens", "length_penalty", "patience", "use_shortlist", "seed")
-_suits_beam = _asks_only_for("max_output_tokens", "beam_size", "length_penalty", "patience", "seed", "token_log_probs")
+_suits_greedy = _asks_only_for("max_output_tokens", "length_penalty", "patience", "use_shortlist", "seed", "start_ids")
+_suits_beam = _asks_only_for(
+    "max_output_tokens", "beam_size", "length_penalty", "patience", "seed", "token_log_probs", "start_ids"
+)

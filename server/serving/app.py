@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import itertools
 import logging
 import shlex
 import sys
@@ -27,6 +28,7 @@ from server.serving.engines.processes import Engines, EngineSeries
 from server.serving.metrics import Metrics, watch_lag
 from server.serving.models.backlog import Backlog
 from server.serving.models.catalogue import Models, ServedModel
+from server.serving.models.directions import parsed
 from server.serving.models.repository import check_default, check_engines, read_glossaries, read_repositories
 from server.serving.output import write_line
 from server.serving.requests.admission import Admission
@@ -39,8 +41,7 @@ from server.serving.rpc.listen import TransportLimits, channel_options
 from server.serving.rpc.translation import TranslationService
 from server.serving.signals import drain_on_signals
 from server.serving.sockets import listen_for_metrics, listen_for_rpcs, num_endpoints, stop_metrics
-from server.text.sentencepieces import SentencePieceTokenizer
-from server.text.tokenizer import Tokenizer
+from server.text.bundle_tokenizers import open_tokenizers
 
 _logger = logging.getLogger("server")
 
@@ -60,6 +61,9 @@ _EXAMPLES = {
     "fr": "Deux jeunes hommes jouent de la guitare dans le parc.",
 }
 """A sentence to try the server with, by the default model's source language; English where there is none of it."""
+
+_MAX_PAIRS = 1000
+"""Language pairs of a model among which one with an example is looked for."""
 
 CLOSING_SECONDS = CLOSE_SECONDS + 2 * _FLUSH_SECONDS
 """The most that a stop takes after the grace: what the engines get to end, and what gRPC and the metrics need."""
@@ -96,9 +100,15 @@ class App:
 
     @property
     def example(self) -> str:
-        """A sentence for the default model, once the server has started."""
-        language = self._models[self._models.default].manifest.source_language
-        return _EXAMPLES.get(language.partition("-")[0].lower(), _EXAMPLES["en"])
+        """A sentence for the default model, once the server has started, and its languages where the model has to be
+        told: arguments of the command line."""
+        model = self._models[self._models.default]
+        sentences = {source: _example_in(source) for source in model.manifest.source_codes}
+        pairs = list(itertools.islice(model.directions.pairs(), _MAX_PAIRS))
+        source, target = next((pair for pair in pairs if sentences[pair[0]]), pairs[0])
+        options = ["--from", source] * (len(sentences) > 1)
+        options += ["--to", target] * (len(model.manifest.target_codes) > 1)
+        return f'{shlex.join(options)} "{sentences[source] or _EXAMPLES["en"]}"'.strip()
 
     async def start(self) -> None:
         """Load and warm every model, then listen. Raises BundleError, or OSError for an address that is taken."""
@@ -189,10 +199,11 @@ class App:
     def _load(self, bundle: Bundle) -> ServedModel:
         """All but the engine, which is loaded meanwhile."""
         manifest = bundle.manifest
-        tokenizer = _open_tokenizer(bundle)
         glossaries = read_glossaries(bundle)
         backlog = Backlog(self._config.max_delay_milliseconds / 1000)
-        return ServedModel(manifest, tokenizer, self._engines[manifest.name], backlog, glossaries)
+        model = ServedModel(manifest, open_tokenizers(bundle), self._engines[manifest.name], backlog, glossaries)
+        model.prepare()
+        return model
 
     async def _watch_engines(self) -> None:
         """Health is what the engines are; never ends by itself."""
@@ -200,6 +211,12 @@ class App:
             await self._engines_changed.wait()
             self._engines_changed.clear()
             await self._health.tell(self._engines.num_serving)
+
+
+def _example_in(code: str) -> str:
+    """Empty for a language that there is none in."""
+    *_, language = parsed(code).ranges
+    return _EXAMPLES.get(language, "")
 
 
 def _largest_request(limits: RequestLimits) -> int:
@@ -210,23 +227,6 @@ def _largest_request(limits: RequestLimits) -> int:
     num_terms = options.max_forbidden_phrases + 2 * options.max_glossary_entries + limits.max_do_not_translate
     num_characters += num_terms * MAX_TERM_CHARACTERS
     return 4 * num_characters + _OTHER_BYTES  # a character has at most 4 bytes in UTF-8
-
-
-def _open_tokenizer(bundle: Bundle) -> Tokenizer:
-    """Raises BundleError for one that cannot be read, or is not this model's."""
-    try:
-        tokenizer = SentencePieceTokenizer(bundle.tokenizer, bundle.manifest.special_ids.eos)
-    except (OSError, RuntimeError) as error:
-        raise BundleError(f"{bundle.tokenizer}: {error}") from error
-    if tokenizer.vocabulary_size != bundle.manifest.vocabulary_size:
-        raise BundleError(
-            f"{bundle.tokenizer}: {tokenizer.vocabulary_size} pieces, "
-            f"the manifest's vocabulary_size is {bundle.manifest.vocabulary_size}"
-        )
-    lacking = [f"U+{ord(piece):04X}" for piece in bundle.manifest.span_pieces if piece not in tokenizer.names]
-    if lacking:
-        raise BundleError(f"{bundle.tokenizer}: no piece for {', '.join(lacking)}, of the manifest's span_pieces")
-    return tokenizer
 
 
 async def serve(config: ServerConfig) -> int:
@@ -244,7 +244,7 @@ async def serve(config: ServerConfig) -> int:
         return 1
     write_line(f"serving on {app.address}; translate a sentence with:")
     command = shlex.join([sys.executable, "-m", "seq2serve", "--server", str(app.address)])
-    write_line(f'  {command} "{app.example}"')
+    write_line(f"  {command} {app.example}")
     await app.wait()
     _logger.info("draining, for at most %s s", config.grace_seconds)
     return 0 if await app.stop() else 1

@@ -68,7 +68,7 @@ class Alphabet:
     @cached_property
     def names(self) -> list[str]:
         """Common names that the vocabulary has in one or two pieces, those in one first."""
-        num_pieces = {name: len(self._tokenizer.encode(name)) - 1 for name in _NAMES if self.has_all(name)}
+        num_pieces = {name: len(self._tokenizer.encode(name)) for name in _NAMES if self.has_all(name)}
         return sorted(
             (name for name, number in num_pieces.items() if number <= _MAX_PIECES_OF_A_NAME), key=num_pieces.__getitem__
         )
@@ -88,7 +88,7 @@ class Alphabet:
         small, capital = (self._tokenizer.encode(form) for form in (word, word.capitalize()))
         if len(capital) != len(small):
             return len(capital) < len(small)
-        return len(capital) == 2 and _NAME_RATIO * capital[0] < small[0]  # one piece, and the end of the text
+        return len(capital) == 1 and _NAME_RATIO * capital[0] < small[0]
 
     def _find_out(self, cluster: str) -> bool:
         for character in cluster:
@@ -113,7 +113,7 @@ def _strays(characters: set[str]) -> set[str]:
 
 def _lone_invisibles(characters: set[str], texts: list[str]) -> set[str]:
     invisible = {character for character in characters if is_invisible(character)}
-    return {character for character in invisible if not any(character in text != character for text in texts)}
+    return invisible.difference(*(text for text in texts if len(text) > 1))
 
 
 def _rarer_forms(texts: list[str]) -> set[str]:

@@ -1,4 +1,4 @@
-"""SentencePiece (Kudo and Richardson 2018) as a tokenizer."""
+"""SentencePiece (Kudo and Richardson 2018) as a tokenizer, whose ids are the SentencePiece model's own."""
 
 import bisect
 import itertools
@@ -10,7 +10,7 @@ import sentencepiece
 
 
 class SentencePieceTokenizer:
-    """A bundle's SentencePiece model."""
+    """A SentencePiece model that numbers its pieces itself. Its control symbols are special ids."""
 
     def __init__(self, path: Path, eos: int) -> None:
         """Raises OSError or RuntimeError for a file that is no SentencePiece model."""
@@ -30,30 +30,23 @@ class SentencePieceTokenizer:
         return bool(self._processor.is_control(id_) or self._processor.is_unknown(id_))
 
     def encode(self, text: str) -> list[int]:
-        """The token ids of a text, ending with EOS."""
         ids: list[int] = self._processor.encode(text)
-        return [*ids, self.eos]
+        return ids
 
     def encode_spans(self, text: str) -> tuple[list[int], list[tuple[int, int]]]:
-        """The token ids of a text, without EOS, and where each token begins and ends in it, in code points. A token has
-        the blanks before its word."""
         encoded = self._processor.encode(text, return_type="proto")
-        return [piece.id for piece in encoded.pieces], _spans(text, encoded.pieces)
+        return [piece.id for piece in encoded.pieces], spans_in(text, encoded.pieces)
 
     def decode_spans(self, ids: list[int]) -> tuple[str, list[tuple[int, int]]]:
-        """The text of token ids, and where each token begins and ends in it, in code points."""
         decoded = self._processor.decode(ids, return_type="proto")
         text: str = decoded.text
-        return text, _spans(text, decoded.pieces)
+        return text, spans_in(text, decoded.pieces)
 
     def has_pieces_for(self, text: str) -> bool:
-        """Whether the text can be read and written as it is; a text of which nothing is left cannot."""
-        *ids, _ = self.encode(text)
+        ids = self.encode(text)
         return bool(ids) and not any(map(self._is_special, ids))
 
     def surface(self, text: str) -> str:
-        """The text as pieces write it: normalised, with SentencePiece's sign for each space and one before the first
-        word."""
         pieces: list[str] = self._processor.encode(text, out_type=str)
         return "".join(pieces)
 
@@ -62,8 +55,8 @@ class SentencePieceTokenizer:
         return text
 
 
-def _spans(text: str, pieces: Iterable[Any]) -> list[tuple[int, int]]:
-    """SentencePiece counts bytes of UTF-8."""
+def spans_in(text: str, pieces: Iterable[Any]) -> list[tuple[int, int]]:
+    """Where SentencePiece's pieces begin and end in a text, in code points: SentencePiece counts bytes of UTF-8."""
     if text.isascii():
         return [(piece.begin, piece.end) for piece in pieces]
     lengths = (1 + (character > "\x7f") + (character > "\u07ff") + (character > "\uffff") for character in text)

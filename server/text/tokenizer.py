@@ -1,10 +1,11 @@
 """What every tokenizer offers, whatever its file format."""
 
-from typing import Protocol
+from typing import NamedTuple, Protocol, Self
 
 
 class Tokenizer(Protocol):
     eos: int
+    """What ends a translation; no text has it."""
     names: list[str]
     """The piece of every id, special ones included."""
     texts: list[str]
@@ -14,11 +15,12 @@ class Tokenizer(Protocol):
     def vocabulary_size(self) -> int: ...
 
     def encode(self, text: str) -> list[int]:
-        """The token ids of a text, ending with EOS."""
+        """The token ids of a text, and nothing else: neither an end nor a language. No text has special ids, but for
+        the unknown one."""
 
     def encode_spans(self, text: str) -> tuple[list[int], list[tuple[int, int]]]:
-        """The token ids of a text, without EOS, and where each token begins and ends in it, in code points. A token has
-        the blanks before its word."""
+        """The token ids of a text, and where each token begins and ends in it, in code points. A token has the blanks
+        before its word."""
 
     def decode(self, ids: list[int]) -> str: ...
 
@@ -31,3 +33,15 @@ class Tokenizer(Protocol):
     def surface(self, text: str) -> str:
         """The text as pieces write it: normalised, with SentencePiece's sign for each space and one before the first
         word."""
+
+
+class Tokenizers(NamedTuple):
+    """The tokenizers of a model's two sides."""
+
+    source: Tokenizer
+    target: Tokenizer
+    """The source's own, where the sides have one."""
+
+    @classmethod
+    def one(cls, tokenizer: Tokenizer) -> Self:
+        return cls(tokenizer, tokenizer)

@@ -127,8 +127,8 @@ def test_a_damaged_seal_is_refused(folder: Path, seal: bytes) -> None:
 
 def test_a_format_of_another_version_is_named_though_the_seal_is_broken(folder: Path) -> None:
     path = folder / MANIFEST
-    path.write_text(path.read_text().replace('"format_version": 3', '"format_version": 4'))
-    with pytest.raises(BundleError, match="format_version: 3 expected, got 4"):
+    path.write_text(path.read_text().replace('"format_version": 4', '"format_version": 5'))
+    with pytest.raises(BundleError, match="format_version: 4 expected, got 5"):
         read_bundle(folder)
 
 
@@ -159,7 +159,7 @@ def test_a_manifest_that_is_no_json_object_is_refused(folder: Path, text: str) -
 
 def test_a_format_of_another_version_is_named_before_anything_else(folder: Path) -> None:
     change(folder, format_version=9, beams=4)
-    with pytest.raises(BundleError, match="format_version: 3 expected, got 9"):
+    with pytest.raises(BundleError, match="format_version: 4 expected, got 9"):
         read_bundle(folder)
 
 
@@ -205,6 +205,7 @@ def test_unknown_and_missing_fields_are_all_named(folder: Path) -> None:
         read_bundle(folder)
 
 
+SPECIAL_IDS = {"start": 2, "eos": 3, "pad": 0, "unknown": 1, "never_written": [0, 1, 2]}
 STATE = {"name": "h", "kind": "replace", "shape": [4], "dtype": "float32"}
 
 
@@ -236,15 +237,21 @@ def test_a_state_tensor_that_is_declared_wrongly_is_refused(
         ("name", ""),
         ("version", 1),
         ("architecture", None),
-        ("source_language", ["en"]),
         ("precision", "fp8"),
-        ("vocabulary_size", "4000"),
-        ("vocabulary_size", 0),
-        ("vocabulary_size", True),
+        ("source_vocabulary_size", "4000"),
+        ("source_vocabulary_size", 0),
+        ("target_vocabulary_size", True),
+        ("target_vocabulary_size", None),
         ("special_ids", {"pad": 0}),
-        ("special_ids", {"pad": 0, "unknown": 1, "bos": 2, "eos": "3"}),
-        ("special_ids", {"pad": 0, "unknown": 1, "bos": 2, "eos": 101}),
-        ("special_ids", {"pad": -1, "unknown": 1, "bos": 2, "eos": 3}),
+        ("special_ids", SPECIAL_IDS | {"eos": "3"}),
+        ("special_ids", SPECIAL_IDS | {"eos": 101}),
+        ("special_ids", SPECIAL_IDS | {"pad": -1}),
+        ("special_ids", SPECIAL_IDS | {"pad": None}),
+        ("special_ids", SPECIAL_IDS | {"start": 101}),
+        ("special_ids", SPECIAL_IDS | {"unknown": 101}),
+        ("special_ids", SPECIAL_IDS | {"never_written": [0, 101]}),
+        ("special_ids", SPECIAL_IDS | {"never_written": [3]}),
+        ("special_ids", SPECIAL_IDS | {"is_masked": 1}),
         ("special_ids", [0, 1, 2, 3]),
         ("max_source_tokens", 12.5),
         ("max_source_tokens", -1),
@@ -271,3 +278,22 @@ def test_two_state_tensors_of_one_name_are_refused(folder: Path) -> None:
     change(folder, state=[STATE, STATE])
     with pytest.raises(BundleError, match=r"state\[1\]\.name: 'h' is declared twice"):
         read_bundle(folder)
+
+
+def test_a_bundle_of_the_earlier_format_is_told_how_it_is_upgraded(folder: Path) -> None:
+    change(folder, format_version=3)
+    with pytest.raises(BundleError) as raised:
+        read_bundle(folder)
+    assert str(raised.value).endswith(f"got 3; bring the bundle to it with: python -m export.upgrade {folder}")
+
+
+@pytest.mark.parametrize("heads", [[], [4], [-1], [0, 4]])
+def test_heads_that_align_are_heads_of_the_model(folder: Path, heads: list[int]) -> None:
+    keys = {"name": "keys", "kind": "constant", "shape": [4, "source", 8], "dtype": "float32"}
+    change(folder, state=[keys], alignment={"keys": "keys", "scale": 1.0, "heads": [0, 3]})
+    alignment = read_manifest(folder).alignment
+    assert alignment
+    assert alignment.heads == (0, 3)
+    change(folder, alignment={"keys": "keys", "scale": 1.0, "heads": heads})
+    with pytest.raises(BundleError, match=r"alignment\.heads: one or more of 0 to 3, or null for all, expected"):
+        read_manifest(folder)

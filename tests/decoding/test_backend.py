@@ -59,3 +59,41 @@ def test_a_source_is_encoded_alike_alone_and_padded(small_model: SmallModels, ar
             backend.state.write(0, backend.encode([source]), 0, len(source))
             for name, buffer in backend.state.current.items():
                 assert np.array_equal(padded[name], buffer[0]), name
+
+
+def attention(bundle: Bundle, heads: tuple[int, ...] | None) -> np.ndarray:
+    """What a row attends to in its first step, by the heads that count."""
+    assert bundle.manifest.alignment
+    alignment = dataclasses.replace(bundle.manifest.alignment, heads=heads)
+    backend = Backend(Bundle(bundle.folder, dataclasses.replace(bundle.manifest, alignment=alignment)), OPTIONS)
+    source = [20, 30, 40, 50, 3]
+    backend.state.write(0, backend.encode([source]), 0, len(source))
+    backend.previous_ids[:] = bundle.manifest.special_ids.start
+    backend.step(1)
+    return backend.attention([0], len(source))
+
+
+def test_the_heads_that_align_are_those_that_count(small_model: SmallModels) -> None:
+    bundle = small_model("transformer").bundle
+    alignment = bundle.manifest.alignment
+    assert alignment
+    [num_heads] = [spec.shape[0] for spec in bundle.manifest.state if spec.name == alignment.keys]
+    assert isinstance(num_heads, int)
+    assert num_heads > 1
+    each = [attention(bundle, (head,)) for head in range(num_heads)]
+    assert not np.allclose(each[0], each[1])
+    np.testing.assert_allclose(attention(bundle, None), np.mean(each, axis=0), rtol=1e-4)
+    np.testing.assert_allclose(attention(bundle, (1, 0)), np.mean(each[:2], axis=0), rtol=1e-4)
+
+
+def test_a_shortlist_of_another_vocabulary_is_refused(small_model: SmallModels) -> None:
+    bundle = small_model("transformer").bundle
+    for manifest, problem in (
+        (
+            dataclasses.replace(bundle.manifest, target_vocabulary_size=301),
+            "of 300 tokens, not of the model's vocabulary",
+        ),
+        (dataclasses.replace(bundle.manifest, source_vocabulary_size=301), "for 300 source tokens, not those of the"),
+    ):
+        with pytest.raises(BundleError, match=problem):
+            Backend(Bundle(bundle.folder, manifest), OPTIONS)

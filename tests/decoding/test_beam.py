@@ -15,7 +15,7 @@ from server.messages.options import DecodingOptions
 from server.text.pieces import Pieces
 
 EOS = 3
-SPECIAL_IDS = SpecialIds(pad=0, unknown=1, bos=2, eos=EOS)
+SPECIAL_IDS = SpecialIds(start=2, eos=EOS, pad=0, unknown=1, never_written=(0, 1, 2))
 VOCABULARY_SIZE = 9
 PIECES = Pieces(["", "", "", "", *["▁x"] * (VOCABULARY_SIZE - 4)])
 WRITABLE = range(EOS + 1, VOCABULARY_SIZE)

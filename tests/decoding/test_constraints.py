@@ -19,7 +19,7 @@ from tests.fakes import NO_PIECES
 from tests.small_models import SENTENCES
 
 PAD, UNKNOWN, BOS, EOS = 0, 1, 2, 3
-SPECIAL_IDS = SpecialIds(pad=PAD, unknown=UNKNOWN, bos=BOS, eos=EOS)
+SPECIAL_IDS = SpecialIds(start=BOS, eos=EOS, pad=PAD, unknown=UNKNOWN, never_written=(PAD, UNKNOWN, BOS))
 VOCABULARY_SIZE = 9
 MAX_OUTPUT = 12
 
@@ -371,7 +371,7 @@ def test_special_ids_of_a_tokenizer_write_nothing(tokenizer: Tokenizer) -> None:
 
 @pytest.mark.parametrize("sentence", SENTENCES)
 def test_the_surface_is_what_the_pieces_of_a_text_write(tokenizer: Tokenizer, sentence: str) -> None:
-    written = "".join(tokenizer.texts[id_] for id_ in tokenizer.encode(sentence)[:-1])
+    written = "".join(tokenizer.texts[id_] for id_ in tokenizer.encode(sentence))
     assert tokenizer.surface(sentence) == written
     assert tokenizer.surface(sentence).replace(WORD_START, " ").strip() == sentence
 

@@ -11,8 +11,8 @@ from server.messages.hypothesis import Ending, Float32, Hypothesis
 from server.messages.options import DecodingOptions
 from tests.fakes import NO_PIECES
 
-EOS = 3
-SPECIAL_IDS = SpecialIds(pad=0, unknown=1, bos=2, eos=EOS)
+EOS, UNKNOWN = 3, 1
+SPECIAL_IDS = SpecialIds(start=2, eos=EOS, pad=0, unknown=UNKNOWN, never_written=(0, 1, 2))
 VOCABULARY_SIZE = 9
 NUM_SOURCE_TOKENS = 3
 
@@ -54,7 +54,7 @@ def test_an_empty_translation_is_scored_by_eos_alone() -> None:
 
 def test_tokens_that_no_search_would_write_are_scored_like_any_other() -> None:
     """A given text may contain what the vocabulary does not have."""
-    assert scored((5, SPECIAL_IDS.unknown, 6)).output_ids == [5, SPECIAL_IDS.unknown, 6]
+    assert scored((5, UNKNOWN, 6)).output_ids == [5, UNKNOWN, 6]
 
 
 def test_the_attention_of_every_token_is_kept_eos_included() -> None:

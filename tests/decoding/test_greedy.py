@@ -9,7 +9,7 @@ from server.messages.hypothesis import Ending
 from server.messages.options import DecodingOptions
 
 PAD, UNKNOWN, BOS, EOS = 0, 1, 2, 3
-SPECIAL_IDS = SpecialIds(pad=PAD, unknown=UNKNOWN, bos=BOS, eos=EOS)
+SPECIAL_IDS = SpecialIds(start=BOS, eos=EOS, pad=PAD, unknown=UNKNOWN, never_written=(PAD, UNKNOWN, BOS))
 VOCABULARY_SIZE = 9
 MAX_OUTPUT = 8
 

@@ -14,7 +14,7 @@ from server.messages.options import DecodingOptions, RequiredTerm
 from server.text.pieces import Pieces
 
 EOS = 3
-SPECIAL_IDS = SpecialIds(pad=0, unknown=1, bos=2, eos=EOS)
+SPECIAL_IDS = SpecialIds(start=2, eos=EOS, pad=0, unknown=1, never_written=(0, 1, 2))
 TEXTS = ["", "", "", "", "▁le", "▁pa", "in", "s", "▁pain", "▁", "'", "▁chat"]
 PIECES = Pieces(TEXTS)
 LE, PA, IN, S, PAIN, SPACE, APOSTROPHE, CHAT = range(4, 12)

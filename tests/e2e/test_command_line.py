@@ -8,6 +8,7 @@ import pytest
 
 from export.session import GraphSession
 from models.registry import ARCHITECTURES
+from models.seq2seq import EOS
 from seq2serve.lines import LINES_PER_CALL
 from seq2serve.pb import translation_pb2 as pb
 from server.text.tokenizer import Tokenizer
@@ -28,7 +29,7 @@ def french(small_model: SmallModels, tokenizer: Tokenizer) -> dict[str, str]:
     """What the default model's graphs write for every sentence."""
     small = small_model(DEFAULT_MODEL.removesuffix("-en-fr"))
     session = GraphSession(small.bundle.encoder, small.bundle.step, small.model.state)
-    return {text: tokenizer.decode(session.decode([tokenizer.encode(text)])[0]) for text in SENTENCES}
+    return {text: tokenizer.decode(session.decode([[*tokenizer.encode(text), EOS]])[0]) for text in SENTENCES}
 
 
 def lines(ended: Completed) -> list[str]:

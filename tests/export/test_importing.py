@@ -6,7 +6,6 @@ from typing import NamedTuple
 
 import onnx
 import pytest
-from server.text.bundle_tokenizers import open_tokenizers
 
 from export.checkpoints import read_checkpoint
 from export.checkpoints.huggingface.known import M2M100
@@ -19,6 +18,7 @@ from export.importing.own_shortlist import add_own_shortlist
 from export.importing.report import Findings
 from export.importing.text import MAX_TARGETS, agreement, plan_directions
 from server.bundle.manifest import ENCODER, FEATURES, FEATURES_STEP, OUTPUT_STEP, SHORTLIST, STEP, read_bundle
+from server.text.bundle_tokenizers import open_tokenizers
 from tests.export.checkpoints.folders import SENTENCES, Folder, m2m100, marian, nllb
 
 

@@ -9,6 +9,7 @@ import pytest
 from export.errors import ExportError
 from export.manifest import WEIGHTS_SHA256
 from export.place import check_place, new_bundle
+from server.bundle.languages import bilingual
 from server.bundle.manifest import ENCODER, MANIFEST, STEP, TOKENIZER, Manifest, seal_manifest, write_manifest
 from tests.fakes import MANIFEST as FAKE_MANIFEST
 
@@ -47,8 +48,8 @@ def test_the_same_model_may_be_exported_again(tmp_path: Path, changes: dict[str,
     [
         ({"name": "big"}, "model big/1 is there, fake/1 would replace it"),
         ({"architecture": "lstm"}, "architecture lstm is there, fake would replace it"),
-        ({"source_language": "de"}, "languages de-fr is there, en-fr would replace it"),
-        ({"target_language": "de"}, "languages en-de is there, en-fr would replace it"),
+        ({"languages": bilingual("de", "fr")}, "languages de-fr is there, en-fr would replace it"),
+        ({"languages": bilingual("en", "de")}, "languages en-de is there, en-fr would replace it"),
         ({"provenance": {WEIGHTS_SHA256: "cd" * 32}}, "weights cdcdcdcdcdcdcdcd is there, abababababababab would"),
         ({"provenance": {}}, "weights unknown is there, abababababababab would replace it"),
     ],

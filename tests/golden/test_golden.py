@@ -14,7 +14,7 @@ WRITE = "`.venv/bin/python -m tests.golden.translations` writes what the shipped
 
 
 def test_every_checkpoint_is_exported_and_has_its_translations_written_down() -> None:
-    languages = {bundle.manifest.name: bundle.manifest.source_language for bundle in shipped_bundles()}
+    languages = {bundle.manifest.name: bundle.manifest.source_codes[0] for bundle in shipped_bundles()}
     not_exported = checkpoint_names() - languages.keys()
     assert not not_exported, "checkpoints that `make export` has not made bundles of"
     assert set(languages.values()) <= SENTENCES.keys(), (

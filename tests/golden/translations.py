@@ -60,8 +60,9 @@ def shipped_bundles() -> list[Bundle]:
 def translate(bundle: Bundle, max_rows: int = MAX_ROWS) -> dict[str, str]:
     """Source -> translation; `max_rows` sentences share a batch."""
     manifest = bundle.manifest
-    sources = SENTENCES[manifest.source_language]
-    tokenizer = SentencePieceTokenizer(bundle.tokenizer, manifest.special_ids.eos)
+    sources = SENTENCES[manifest.source_codes[0]]
+    eos = manifest.special_ids.eos
+    tokenizer = SentencePieceTokenizer(bundle.tokenizer, eos)
     outcomes = Outcomes()
     engine = Engine(
         manifest,
@@ -72,7 +73,9 @@ def translate(bundle: Bundle, max_rows: int = MAX_ROWS) -> dict[str, str]:
         post,
         EngineMetrics(manifest.name),
     )
-    engine.submit([Sentence(tokenizer.encode(source), greedy(60), outcomes.listener(source)) for source in sources])
+    engine.submit(
+        [Sentence([*tokenizer.encode(source), eos], greedy(60), outcomes.listener(source)) for source in sources]
+    )
     engine.run()
     return {source: tokenizer.decode(outcomes.best(source).output_ids) for source in sources}
 

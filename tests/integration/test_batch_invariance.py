@@ -102,6 +102,12 @@ def mixed_requests(served: SmallModel) -> list[Request]:
         {"use_shortlist": has_list},
         {"use_shortlist": has_list, "beam_size": 3, "prefix": (20, 250)},
         {"forced_ids": (30, 31, 32, 33), "token_log_probs": True},
+        {"start_ids": (25,)},
+        {"start_ids": (26, 250), "beam_size": 4, "length_penalty": 0.6},
+        {"start_ids": (27,), "beam_size": 3, "prefix": (20, 21), "alignment": attends},
+        {"start_ids": (28,), "use_shortlist": has_list},
+        {"start_ids": (29,), "forced_ids": (30, 31), "token_log_probs": True},
+        {"start_ids": (25,), "num_samples": 2, "temperature": 1.2, "seed": 9},
     ]
     sources = random_sources()[:NUM_MIXED]
     return [

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import pytest_asyncio
 
+from models.seq2seq import EOS
 from seq2serve.pb import translation_pb2 as pb
 from server.bundle.manifest import read_bundle
 from server.decoding.graphs.backend import Backend, BackendOptions
@@ -212,7 +213,7 @@ async def test_token_scores_add_up_and_the_score_of_the_same_translation_is_the_
         ended = translation.finish_reason == pb.FINISH_REASON_END_OF_SENTENCE
         assert len(log_probs) == translation.output_token_count + ended
         ids = [tokenizer.names.index(token.token) for token in hypothesis.tokens]
-        if ended and translation.translated_text and tokenizer.encode(translation.translated_text) == ids:
+        if ended and translation.translated_text and [*tokenizer.encode(translation.translated_text), EOS] == ids:
             request = pb.ScoreRequest(
                 pairs=[pb.ScoredPair(content=text, translated_text=translation.translated_text)], model=model
             )
@@ -286,13 +287,12 @@ async def test_a_beam_streams_before_it_ends(served: Served) -> None:
 
 @pytest.mark.parametrize("model", LISTED)
 async def test_a_shortlist_is_what_the_model_writes_from(served: Served, model_repository: Path, model: str) -> None:
-    served_model = served.app._models.select(model, "", "")
-    tokenizer = served_model.tokenizer
+    tokenizer = served.app._models[model].tokenizers.target
     backend = Backend(read_bundle(model_repository / model / "1"), BackendOptions(max_rows=1, num_threads=1))
     differs = False
     for text in SENTENCES[:8]:
         listed = await translate(served, model, text, use_shortlist=True, return_token_scores=True)
-        allowed = set(backend.shortlist(tokenizer.encode(text), ()).tolist())
+        allowed = set(backend.shortlist([*tokenizer.encode(text), EOS], ()).tolist())
         ids = {tokenizer.names.index(token.token) for token in listed.hypotheses[0].tokens}
         assert ids <= allowed
         assert math.isfinite(listed.score)

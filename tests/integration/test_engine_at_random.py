@@ -2,6 +2,7 @@
 
 from contextlib import suppress
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -9,16 +10,25 @@ from hypothesis import strategies as st
 from server.errors import DeadlineExceeded, QueueFull
 from server.messages.hypothesis import Ending
 from server.messages.sentence import Failed, Finished, Sentence, Written
-from tests.fakes import ENDLESS, EOS, MAX_OUTPUT_TOKENS, greedy, translate
+from tests.fakes import ENDLESS, EOS, MAX_OUTPUT_TOKENS, MAX_START_IDS, greedy, translate
 from tests.integration.running_engine import Running
 
 MAX_WAITING = 6
 
 
+class Submitted(NamedTuple):
+    source: list[int]
+    limit: int
+    """Of output tokens."""
+    timeout: float
+    """After how many seconds it expires."""
+    streams: bool
+    start_ids: list[int]
+
+
 @dataclass(frozen=True)
 class Submit:
-    sentences: list[tuple[list[int], int, float, bool]]
-    """Sources, their output limits, after how many seconds they expire, and whether they stream."""
+    sentences: list[Submitted]
     caller: str
 
 
@@ -40,11 +50,12 @@ class Pass:
 
 sources = st.builds(
     lambda num_written, words: [num_written, *words, EOS],
-    st.one_of(st.integers(1, 12), st.just(ENDLESS)),
+    st.one_of(st.integers(MAX_START_IDS + 1, 12), st.just(ENDLESS)),
     st.lists(st.integers(4, 90), max_size=4),
 )
 timeouts = st.sampled_from([2.0, 10.0, 1e9, 1e9])
-sentences = st.tuples(sources, st.integers(1, MAX_OUTPUT_TOKENS), timeouts, st.booleans())
+starts = st.lists(st.integers(4, 90), max_size=MAX_START_IDS)
+sentences = st.builds(Submitted, sources, st.integers(1, MAX_OUTPUT_TOKENS), timeouts, st.booleans(), starts)
 actions = st.one_of(
     st.builds(Submit, st.lists(sentences, min_size=1, max_size=4), st.sampled_from("abc")),
     st.builds(Cancel, st.integers(0, 50)),
@@ -77,20 +88,20 @@ class Ledger:
             case Pass(seconds):
                 self.made.clock.now += seconds
 
-    def submit(self, sentences: list[tuple[list[int], int, float, bool]], caller: str) -> None:
+    def submit(self, sentences: list[Submitted], caller: str) -> None:
         """As one request, whose number is that of its first sentence."""
         first, now = len(self.sentences), self.made.clock()
         submitted = [
             Sentence(
                 source,
-                greedy(limit),
+                greedy(limit, tuple(start_ids)),
                 self.made.outcomes.listener(number),
                 now + timeout,
                 streams,
                 caller=caller,
                 request=first,
             )
-            for number, (source, limit, timeout, streams) in enumerate(sentences, first)
+            for number, (source, limit, timeout, streams, start_ids) in enumerate(sentences, first)
         ]
         self.sentences += submitted
         with suppress(QueueFull):
@@ -108,7 +119,8 @@ class Ledger:
 
     def check_accepted(self, number: int) -> None:
         sentence, events = self.sentences[number], self.made.outcomes.events(number)
-        whole = translate(sentence.source_ids, sentence.options.max_output_tokens)
+        options = sentence.options
+        whole = translate(sentence.source_ids, options.max_output_tokens, options.start_ids)
         output_ids = whole.hypotheses[0].output_ids
         written = [event for event in events if isinstance(event, Written)]
         told_of = [id_ for event in written for id_ in event.part.output_ids]

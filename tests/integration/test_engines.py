@@ -3,6 +3,7 @@
 import asyncio
 import dataclasses
 import itertools
+import json
 import socket
 import subprocess
 import threading
@@ -13,7 +14,7 @@ from typing import Any, cast
 
 import pytest
 
-from server.bundle.manifest import Bundle, BundleError
+from server.bundle.manifest import TOKENIZER, Bundle, BundleError, TokenizerSpec
 from server.config import ServerConfig
 from server.decoding.graphs.backend import BackendOptions
 from server.decoding.graphs.state import Array
@@ -23,6 +24,7 @@ from server.messages.sentence import Event, Failed, Finished, Listener, Sentence
 from server.serving.engines.keeper import Timing
 from server.serving.engines.pool import EnginePool
 from server.serving.engines.processes import Engines
+from server.text.sentencepieces import SentencePieceTokenizer
 from tests.fakes import EOS, MANIFEST, PATIENCE, FakeBackend, Gate, greedy, translate
 from tests.integration.running_engine import endless
 from tests.integration.served import PATIENT, Decoding, eventually, launched_here
@@ -100,8 +102,12 @@ class Remote:
 
 @pytest.fixture
 def bundle(small_tokenizer: Path, tmp_path: Path) -> Bundle:
-    (tmp_path / "tokenizer.model").write_bytes(small_tokenizer.read_bytes())
-    return Bundle(tmp_path, MANIFEST)
+    """The fake model's, with as many of the small tokenizer's pieces as its vocabulary has."""
+    (tmp_path / TOKENIZER).write_bytes(small_tokenizer.read_bytes())
+    names = SentencePieceTokenizer(small_tokenizer, EOS).names[: MANIFEST.target_vocabulary_size]
+    (tmp_path / "pieces.json").write_text(json.dumps(names), encoding="utf-8")
+    spec = TokenizerSpec(sentencepiece=TOKENIZER, pieces="pieces.json")
+    return Bundle(tmp_path, dataclasses.replace(MANIFEST, source_tokenizer=spec, target_tokenizer=spec))
 
 
 @asynccontextmanager

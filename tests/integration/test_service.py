@@ -9,6 +9,7 @@ import pytest
 
 from export.session import GraphSession
 from models.registry import ARCHITECTURES
+from models.seq2seq import EOS
 from seq2serve.pb import translation_pb2 as pb
 from seq2serve.pb import translation_pb2_grpc as pb_grpc
 from server.text.tokenizer import Tokenizer
@@ -29,7 +30,7 @@ async def served(model_repository: Path) -> AsyncIterator[Served]:
 def expected(small: SmallModel, tokenizer: Tokenizer, text: str) -> str:
     """What the graphs write by themselves."""
     session = GraphSession(small.bundle.encoder, small.bundle.step, small.model.state)
-    [output] = session.decode([tokenizer.encode(text)])
+    [output] = session.decode([[*tokenizer.encode(text), EOS]])
     return tokenizer.decode(output)
 
 
@@ -42,7 +43,7 @@ async def test_contents_are_answered_in_their_order_by_what_the_model_says(
     assert (answer.model, answer.model_version) == (f"{architecture}-en-fr", "1")
     for text, translation in zip(contents, answer.translations, strict=True):
         assert translation.translated_text == expected(small_model(architecture), tokenizer, text)
-        assert translation.source_token_count == len(tokenizer.encode(text))
+        assert translation.source_token_count == len(tokenizer.encode(text)) + 1
         assert 0 < translation.output_token_count <= 2 * translation.source_token_count + 10
         assert translation.score < 0
 
@@ -91,7 +92,7 @@ async def test_a_text_is_its_sentences_with_what_stands_between_them(served: Ser
 
 
 async def test_a_sentence_over_the_model_s_limit_is_cut_and_says_so(served: Served, tokenizer: Tokenizer) -> None:
-    assert len(tokenizer.encode(OVERLONG_SENTENCE)) > MAX_SOURCE_TOKENS
+    assert len(tokenizer.encode(OVERLONG_SENTENCE)) >= MAX_SOURCE_TOKENS
     [translation] = (await served.translate(OVERLONG_SENTENCE)).translations
     assert len(translation.segments) > 1
     assert all(segment.is_cut for segment in translation.segments)
@@ -172,6 +173,8 @@ async def test_models_are_listed_with_what_a_client_has_to_know(served: Served) 
         ),
         quality_scores=[pb.QualityScore(test_set="none/test", metric="BLEU", value=12.5)],
         is_default=True,
+        source_language_codes=["en"],
+        target_language_codes=["fr"],
         licence="CC0-1.0",
         training_texts=[pb.TrainingText(name="dice", licence="public domain")],
     )

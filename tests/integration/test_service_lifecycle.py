@@ -176,7 +176,9 @@ async def test_without_metrics_the_server_serves_all_the_same(model_repository: 
     assert await app.stop()
 
 
-@pytest.mark.parametrize(("damage", "problem"), [("nonsense", ""), ("another", "70 pieces, the manifest's vocabulary")])
+@pytest.mark.parametrize(
+    ("damage", "problem"), [("nonsense", ""), ("another", "70 pieces, the manifest's source_vocabulary")]
+)
 async def test_a_tokenizer_that_is_not_the_model_s_is_refused(
     model_repository: Path, tmp_path: Path, damage: str, problem: str
 ) -> None:

@@ -21,7 +21,7 @@ from server.serving.requests.options import OptionLimits
 from server.serving.requests.parse import RequestLimits
 from server.serving.rpc.call import Call, current_call
 from server.serving.rpc.translation import TranslationService
-from server.text.tokenizer import Tokenizer
+from server.text.tokenizer import Tokenizer, Tokenizers
 from tests.fakes import MANIFEST, NO_PIECES, PATIENCE, FakeBackend, post
 
 
@@ -32,7 +32,7 @@ class Streaming:
         self.num_finished = 0
         metrics = EngineMetrics("fake")
         self.engine = Engine(MANIFEST, FakeBackend(4), NO_PIECES, Limits(4, 1000), 100, self._post, metrics)
-        model = ServedModel(MANIFEST, tokenizer, self.engine, Backlog(1.0))
+        model = ServedModel(MANIFEST, Tokenizers.one(tokenizer), self.engine, Backlog(1.0))
         models = Models([Bundle(Path("fake"), MANIFEST)], ["fake"], lambda _: model)
         self._service = TranslationService(
             models,

@@ -100,7 +100,7 @@ async def test_a_default_model_of_another_repository_leaves_other_languages_to_t
     async with serving(*repositories, default_model=f"{OPPOSITE},lstm-en-fr") as served:
         assert (await served.translate("le chat dort")).model == OPPOSITE
         assert (await served.translate("the cat sleeps", **languages("en", ""))).model == "lstm-en-fr"
-        assert served.app.example == "Deux jeunes hommes jouent de la guitare dans le parc."
+        assert served.app.example == '"Deux jeunes hommes jouent de la guitare dans le parc."'
 
 
 async def test_a_name_in_two_repositories_stops_the_start(

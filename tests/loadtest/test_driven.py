@@ -39,6 +39,14 @@ def test_all_unknown_names_are_refused_with_those_that_are_served() -> None:
         choose([model("b", "en"), model("a", "fr")], ["x", "a", "y"])
 
 
+@pytest.mark.parametrize("number", [0, 2])
+def test_a_model_of_several_language_pairs_is_refused_where_it_is_to_be_driven(number: int) -> None:
+    pairs = [pb.LanguagePair(source_language_code="en", target_language_code=code) for code in ("fr", "de")[:number]]
+    many = pb.Model(name="many", versions=["7"], language_pairs=pairs)
+    with pytest.raises(NotDriven, match="models of one language pair are driven, and 'many' has another number"):
+        choose([model("b", "en"), many])
+
+
 @pytest.mark.parametrize("source", ["de", "eng", "../en", "e", "", "english"])
 def test_a_model_of_a_language_without_sentences_is_refused_where_it_is_to_be_driven(source: str) -> None:
     models = [model("b", "en"), model("a", source)]

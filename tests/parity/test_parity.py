@@ -101,7 +101,7 @@ def test_a_step_of_the_server_writes_one_position_of_each_cache_and_nothing_of_w
     [source] = random_sources(7)
     for row in range(3):
         backend.state.write(row, backend.encode([source]), 0, len(source))
-    backend.previous_ids[:] = manifest.special_ids.bos
+    backend.previous_ids[:] = manifest.special_ids.start
     before = {name: buffer.copy() for name, buffer in backend.state.current.items()}
     backend.positions[:2] = (0, 4)
     backend.step(2)

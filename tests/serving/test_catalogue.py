@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from server.bundle.languages import bilingual
 from server.bundle.manifest import Bundle
 from server.decoding.engine import Engine
 from server.decoding.metrics import EngineMetrics
@@ -12,6 +13,7 @@ from server.errors import InvalidRequest, UnknownModel
 from server.serving.models.backlog import Backlog
 from server.serving.models.catalogue import Models, ServedModel
 from server.text.sentencepieces import SentencePieceTokenizer
+from server.text.tokenizer import Tokenizers
 from tests.fakes import MANIFEST, NO_PIECES, FakeBackend, post
 
 LoadModels = Callable[[str | list[str], dict[str, str]], Models]
@@ -23,13 +25,15 @@ def load_models(small_tokenizer: Path) -> LoadModels:
 
     def load(bundle: Bundle) -> ServedModel:
         engine = Engine(MANIFEST, FakeBackend(1), NO_PIECES, Limits(1, 1), 1, post, EngineMetrics("fake"))
-        return ServedModel(bundle.manifest, SentencePieceTokenizer(small_tokenizer, eos=3), engine, Backlog(1.0))
+        return ServedModel(
+            bundle.manifest, Tokenizers.one(SentencePieceTokenizer(small_tokenizer, eos=3)), engine, Backlog(1.0)
+        )
 
     def load_all(default: str | list[str], pairs: dict[str, str]) -> Models:
         bundles = []
         for name, pair in pairs.items():
             source, target = pair.rsplit(" ", 1)
-            manifest = dataclasses.replace(MANIFEST, name=name, source_language=source, target_language=target)
+            manifest = dataclasses.replace(MANIFEST, name=name, languages=bilingual(source, target))
             bundles.append(Bundle(Path(name), manifest))
         return Models(bundles, [default] if isinstance(default, str) else default, load)
 
@@ -64,7 +68,7 @@ def test_the_default_model_comes_first_and_the_others_by_name(models: Models) ->
 def test_a_model_is_selected_by_name_or_by_language_pair(
     models: Models, name: str, source: str, target: str, selected: str
 ) -> None:
-    assert models.select(name, source, target).manifest.name == selected
+    assert models.select(name, source, target).model.manifest.name == selected
 
 
 @pytest.mark.parametrize(
@@ -128,7 +132,7 @@ def test_the_model_of_the_nearest_languages_is_selected_the_target_before_the_so
         "f": "en de",
     }
     models = load_models("a", pairs)
-    assert models.select("", source, target).manifest.name == selected
+    assert models.select("", source, target).model.manifest.name == selected
 
 
 TWO_DIRECTIONS = {
@@ -166,7 +170,7 @@ TWO_DIRECTIONS = {
 def test_languages_choose_the_direction_and_the_preferred_models_among_several_of_it(
     load_models: LoadModels, defaults: list[str], source: str, target: str, selected: str
 ) -> None:
-    assert load_models(defaults, TWO_DIRECTIONS).select("", source, target).manifest.name == selected
+    assert load_models(defaults, TWO_DIRECTIONS).select("", source, target).model.manifest.name == selected
 
 
 def test_preferred_models_are_listed_in_their_order_before_the_others(load_models: LoadModels) -> None:
@@ -177,9 +181,9 @@ def test_preferred_models_are_listed_in_their_order_before_the_others(load_model
 
 def test_a_nearer_model_is_selected_before_a_preferred_one(load_models: LoadModels) -> None:
     models = load_models(["a"], {"a": "en fr", "b": "en-GB fr", "c": "en fr-CA"})
-    assert models.select("", "en-GB", "fr").manifest.name == "b"
-    assert models.select("", "en-GB", "fr-CA").manifest.name == "c"  # the target counts first
-    assert models.select("", "en-US", "fr-BE").manifest.name == "a"
+    assert models.select("", "en-GB", "fr").model.manifest.name == "b"
+    assert models.select("", "en-GB", "fr-CA").model.manifest.name == "c"  # the target counts first
+    assert models.select("", "en-US", "fr-BE").model.manifest.name == "a"
 
 
 @pytest.mark.parametrize(

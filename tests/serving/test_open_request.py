@@ -29,7 +29,7 @@ from server.text.carriers import Carried
 from server.text.reading import Reading
 from server.text.segment import Protected, Segment
 from server.text.sentencepieces import SentencePieceTokenizer
-from server.text.tokenizer import Tokenizer
+from server.text.tokenizer import Tokenizer, Tokenizers
 from tests.fakes import EOS, MANIFEST, NO_PIECES, PATIENCE, FakeBackend, all_at_once, greedy, post
 from tests.text.step_times import longest_step
 
@@ -64,7 +64,9 @@ def result(num_segments: int, num_hypotheses: int = 1, **options: Any) -> Conten
         items += [" "] * bool(number)
         items.append(parsed([4, EOS], DecodingOptions(max_output_tokens=9, **options), 2 * number))
     content = ParsedContent(" ".join("a" * num_segments), tuple(items))
-    return ContentResult(content, num_hypotheses, Words(), tells_alignment=options.get("alignment", False))
+    return ContentResult(
+        content, num_hypotheses, Tokenizers.one(Words()), tells_alignment=options.get("alignment", False)
+    )
 
 
 def delta_of(content: ContentResult) -> str:
@@ -177,7 +179,7 @@ def with_alternatives(num_segments: int) -> ContentResult:
         reading = replace(segment.reading, carried=(Carried("9", Protected(0, 1, "{x}")),))
         alternative = replace(segment, source_ids=[4, 9, EOS], reading=reading)
         items.append(replace(segment, alternative=alternative))
-    return ContentResult(ParsedContent("a" * num_segments, tuple(items)), 1, Words())
+    return ContentResult(ParsedContent("a" * num_segments, tuple(items)), 1, Tokenizers.one(Words()))
 
 
 def test_an_alternative_is_answered_where_it_is_more_probable_whatever_ends_first() -> None:
@@ -264,7 +266,9 @@ async def test_what_cannot_be_read_fails_its_own_request_alone(small_tokenizer: 
 
     def opened(own: Tokenizer, source: list[int]) -> OpenRequest:
         content = ParsedContent("a", (parsed(source, greedy(9)),))
-        request = TranslationRequest(ServedModel(MANIFEST, own, engine, Backlog(1.0)), [content], 1, True)
+        request = TranslationRequest(
+            ServedModel(MANIFEST, Tokenizers.one(own), engine, Backlog(1.0)), [content], 1, True
+        )
         return OpenRequest(request, "somebody", math.inf, streams=False, seconds=metrics.request_seconds)
 
     # Of one length, so that they end in the same step.
@@ -281,7 +285,7 @@ async def test_what_cannot_be_read_fails_its_own_request_alone(small_tokenizer: 
 
 def test_what_has_nothing_to_translate_is_finished_from_the_start() -> None:
     kept = KeptSegment(Segment("...", range(1, 5)), "...", 0)
-    content = ContentResult(ParsedContent(" ... ", (" ", kept, " ")), 1, Words())
+    content = ContentResult(ParsedContent(" ... ", (" ", kept, " ")), 1, Tokenizers.one(Words()))
     assert content.is_finished
     assert content.take_delta().text == " ... "
     translation = translation_of(content)

@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 
+from models.seq2seq import EOS
 from seq2serve.pb import translation_pb2 as pb
 from server.bundle.manifest import Bundle
 from server.decoding.engine import Engine
@@ -14,7 +15,7 @@ from server.serving.models.catalogue import Models, ServedModel
 from server.serving.requests.options import OptionLimits
 from server.serving.requests.parse import RequestLimits, parse_request
 from server.serving.requests.parsed import TranslationRequest
-from server.text.tokenizer import Tokenizer
+from server.text.tokenizer import Tokenizer, Tokenizers
 from tests.fakes import MANIFEST, NO_PIECES, FakeBackend, all_at_once, post
 
 MAX_SOURCE_TOKENS, MAX_OUTPUT_TOKENS = 40, 60
@@ -29,7 +30,7 @@ def models(tokenizer: Tokenizer) -> Models:
 
     def load(bundle: Bundle) -> ServedModel:
         engine = Engine(manifest, FakeBackend(1), NO_PIECES, Limits(1, 1), 1, post, EngineMetrics("fake"))
-        return ServedModel(manifest, tokenizer, engine, Backlog(1.0))
+        return ServedModel(manifest, Tokenizers.one(tokenizer), engine, Backlog(1.0))
 
     return Models([Bundle(Path("fake"), manifest)], ["fake"], load)
 
@@ -46,8 +47,8 @@ def message(*contents: str, max_output_tokens: int = 0, model: str = "") -> pb.T
 def test_contents_become_ids_in_their_order(models: Models, tokenizer: Tokenizer) -> None:
     parsed = parse(message("The cat sleeps.", "She smiled."), models, LIMITS)
     assert [[segment.source_ids for segment in content.segments] for content in parsed.contents] == [
-        [tokenizer.encode("The cat sleeps.")],
-        [tokenizer.encode("She smiled.")],
+        [[*tokenizer.encode("The cat sleeps."), EOS]],
+        [[*tokenizer.encode("She smiled."), EOS]],
     ]
 
 
@@ -71,7 +72,7 @@ def test_a_requested_output_limit_is_taken(models: Models, requested: int) -> No
 def test_each_sentence_of_a_content_is_decoded_by_itself(models: Models, tokenizer: Tokenizer) -> None:
     [content] = parse(message("The cat sleeps. She smiled.\n\n The boy runs. "), models, LIMITS).contents
     assert [segment.source_ids for segment in content.segments] == [
-        tokenizer.encode(sentence) for sentence in ("The cat sleeps.", "She smiled.", "The boy runs.")
+        [*tokenizer.encode(sentence), EOS] for sentence in ("The cat sleeps.", "She smiled.", "The boy runs.")
     ]
     assert [item for item in content.items if isinstance(item, str)] == [" ", "\n\n ", " "]
 

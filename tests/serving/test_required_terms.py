@@ -17,6 +17,7 @@ from server.serving.requests.parse import RequestLimits, parse_request
 from server.serving.requests.parsed import TranslationRequest
 from server.text.glossary import Glossary
 from server.text.sentencepieces import SentencePieceTokenizer
+from server.text.tokenizer import Tokenizers
 from tests.fakes import EOS, MANIFEST, all_at_once
 from tests.integration.running_engine import Running
 
@@ -52,7 +53,13 @@ def tokenizer(small_tokenizer: Path) -> CountingTokenizer:
 @pytest.fixture
 def models(tokenizer: CountingTokenizer) -> Models:
     manifest = dataclasses.replace(MANIFEST, max_source_tokens=40, max_output_tokens=60)
-    model = ServedModel(manifest, tokenizer, Running().engine, Backlog(1.0), {"kept": Glossary([("roof", "le roof")])})
+    model = ServedModel(
+        manifest,
+        Tokenizers.one(tokenizer),
+        Running().engine,
+        Backlog(1.0),
+        {"kept": Glossary([("roof", "le roof")])},
+    )
     return Models([Bundle(Path("fake"), manifest)], ["fake"], lambda _: model)
 
 
@@ -70,7 +77,7 @@ def parse(
 def test_every_segment_requires_the_terms_that_it_has(models: Models, tokenizer: CountingTokenizer) -> None:
     [content] = parse(models, MANY_SEGMENTS, cat="the cat").contents
     assert len(content.segments) > 5
-    term_ids = tuple(tokenizer.encode("the cat")[:-1])
+    term_ids = tuple(tokenizer.encode("the cat"))
     for segment in content.segments:
         source = tokenizer.decode(segment.source_ids[:-1])
         assert [term.ids for term in segment.options.required_terms] == [term_ids] * source.count("cat")

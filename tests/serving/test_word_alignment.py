@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from models.seq2seq import EOS
 from server.messages.hypothesis import Ending, Hypothesis
 from server.messages.options import DecodingOptions
 from server.serving.requests.parsed import GivenTranslation, ParsedContent, ParsedSegment
@@ -10,7 +11,7 @@ from server.serving.requests.part import finished_part
 from server.serving.requests.word_alignment import WordAligner
 from server.text.reading import Reading
 from server.text.segment import Protected, Segment
-from server.text.tokenizer import Tokenizer
+from server.text.tokenizer import Tokenizer, Tokenizers
 from tests.fakes import all_at_once
 
 OPTIONS = DecodingOptions(max_output_tokens=99, alignment=True)
@@ -18,13 +19,14 @@ OPTIONS = DecodingOptions(max_output_tokens=99, alignment=True)
 
 def parsed(tokenizer: Tokenizer, text: str, start: int = 0) -> ParsedSegment:
     reading = Reading(text, range(len(text) + 1), (), is_upper=False, num_unreadable=0)
-    return ParsedSegment(Segment(text, range(start, start + len(text) + 1)), reading, tokenizer.encode(text), OPTIONS)
+    source_ids = [*tokenizer.encode(text), EOS]
+    return ParsedSegment(Segment(text, range(start, start + len(text) + 1)), reading, source_ids, OPTIONS)
 
 
 def copied(tokenizer: Tokenizer, segment: ParsedSegment, order: list[int] | None = None) -> Hypothesis:
     """A translation that is the source, each token attending to itself; order: of the words, if another one."""
     words = segment.reading.text.split()
-    ids_of = [tokenizer.encode(word)[:-1] for word in words]
+    ids_of = [tokenizer.encode(word) for word in words]
     starts = np.cumsum([0, *map(len, ids_of)])
     output_ids: list[int] = []
     attention = []
@@ -41,10 +43,10 @@ def copied(tokenizer: Tokenizer, segment: ParsedSegment, order: list[int] | None
 def align(tokenizer: Tokenizer, content: ParsedContent, *hypotheses: Hypothesis) -> str:
     parts = []
     for segment, hypothesis in zip(content.segments, hypotheses, strict=True):
-        part = all_at_once(finished_part(segment, hypothesis, tokenizer))
+        part = all_at_once(finished_part(segment, hypothesis, Tokenizers.one(tokenizer)))
         assert part
         parts.append(part)
-    return all_at_once(WordAligner(content, tokenizer).align(parts))
+    return all_at_once(WordAligner(content, Tokenizers.one(tokenizer)).align(parts))
 
 
 def test_every_output_word_has_the_source_word_that_it_attends_to_most(tokenizer: Tokenizer) -> None:
@@ -65,7 +67,7 @@ def test_a_protected_span_belongs_to_itself(tokenizer: Tokenizer) -> None:
     source = Segment("the {name} cat", range(15), (span,))
     origins = [0, 1, 2, 3, 11, 12, 13, 14]
     reading = Reading("the cat", origins, ((4, span),), is_upper=False, num_unreadable=0)
-    segment = ParsedSegment(source, reading, tokenizer.encode("the cat"), OPTIONS)
+    segment = ParsedSegment(source, reading, [*tokenizer.encode("the cat"), EOS], OPTIONS)
     content = ParsedContent("the {name} cat", (segment,))
     assert align(tokenizer, content, copied(tokenizer, segment)) == "0-0 1-1 2-2"
 

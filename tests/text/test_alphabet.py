@@ -32,13 +32,13 @@ class FakeTokenizer:
         return len(self.texts)
 
     def encode(self, text: str) -> list[int]:
-        return [*(self.texts.index(character) for character in text), self.eos]
+        return [self.texts.index(character) for character in text]
 
     def decode(self, ids: list[int]) -> str:
         return "".join(self.texts[id_] for id_ in ids)
 
     def encode_spans(self, text: str) -> tuple[list[int], list[tuple[int, int]]]:
-        return self.encode(text)[:-1], [(at, at + 1) for at in range(len(text))]
+        return self.encode(text), [(at, at + 1) for at in range(len(text))]
 
     def decode_spans(self, ids: list[int]) -> tuple[str, list[tuple[int, int]]]:
         return self.decode(ids), [(at, at + 1) for at in range(len(ids))]

@@ -42,10 +42,11 @@ class Backend:
             self._listed = ListedOutput(bundle, _session(bundle.path(OUTPUT_STEP), options), options.max_rows)
             self._features_step = _session(bundle.path(FEATURES_STEP), options)
             specs += self._listed.state
-        self.state = StateBuffers(specs, options.max_rows, manifest.max_source_tokens, manifest.max_output_tokens)
+        max_positions = len(manifest.forced_target) + manifest.max_output_tokens
+        self.state = StateBuffers(specs, options.max_rows, manifest.max_source_tokens, max_positions)
         self.previous_ids = np.zeros(options.max_rows, np.int64)
         self.positions = np.zeros(options.max_rows, np.int32)
-        self.log_probs = np.zeros((options.max_rows, manifest.vocabulary_size), np.float32)
+        self.log_probs = np.zeros((options.max_rows, manifest.target_vocabulary_size), np.float32)
         self._pad = manifest.special_ids.pad
         self._alignment = manifest.alignment
         if manifest.alignment:
@@ -108,8 +109,11 @@ class Backend:
         """Attention in the last step of rows of one sentence: float32 [rows, source], each row summing to 1."""
         assert self._alignment
         keys = self.state.current[self._alignment.keys][rows[0], :, :num_source]  # [heads, source, size]
-        heads, _, size = keys.shape
-        queries = self._query[rows].reshape(-1, heads, size).swapaxes(0, 1)
+        num_heads, _, size = keys.shape
+        queries = self._query[rows].reshape(-1, num_heads, size).swapaxes(0, 1)
+        if self._alignment.heads is not None:
+            heads = list(self._alignment.heads)
+            keys, queries = keys[heads], queries[heads]
         scores = queries @ keys.swapaxes(1, 2) * self._alignment.scale  # [heads, rows, source]
         weights = np.exp(scores - scores.max(axis=2, keepdims=True))
         weights /= weights.sum(axis=2, keepdims=True)

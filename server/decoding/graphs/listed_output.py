@@ -18,7 +18,7 @@ Float32 = npt.NDArray[np.float32]
 
 class ListedOutput:
     """The output layer for rows that have lists. A row's list is constant state, beside the model's own: its ids,
-    padded with PAD, and the padded width, which is 0 for a row without a list."""
+    padded with an id that is never written, and the padded width, which is 0 for a row without a list."""
 
     def __init__(self, bundle: Bundle, session: ort.InferenceSession, max_rows: int) -> None:
         """`session`: of `output.onnx`. Raises BundleError for a shortlist that cannot be read."""
@@ -27,10 +27,15 @@ class ListedOutput:
         except (OSError, ValueError, KeyError) as error:
             raise BundleError(f"{bundle.path(SHORTLIST)}: {error}") from error
         self._session = session
-        self._pad = bundle.manifest.special_ids.pad
+        self._pad = bundle.manifest.special_ids.never_written[0]
         vocabulary_size, num_features = self.shortlist.weights.shape
-        if vocabulary_size != bundle.manifest.vocabulary_size:
+        if vocabulary_size != bundle.manifest.target_vocabulary_size:
             raise BundleError(f"{bundle.path(SHORTLIST)}: of {vocabulary_size} tokens, not of the model's vocabulary")
+        if len(self.shortlist.candidates) != bundle.manifest.source_vocabulary_size:
+            number = len(self.shortlist.candidates)
+            raise BundleError(
+                f"{bundle.path(SHORTLIST)}: for {number} source tokens, not those of the model's vocabulary"
+            )
         self._columns = OutputColumns(self.shortlist, self._pad)
         self.features = np.zeros((max_rows, num_features), np.uint8)
         """What the output layer reads of the last step, by row."""

@@ -34,7 +34,7 @@ class Constraints:
         self._all: list[Constraint] = []
         if options.repetition_penalty != 1.0:
             self._all.append(RepetitionPenalty(options.repetition_penalty))
-        self._all.append(Never(special_ids.never_written))
+        self._all.append(Never(special_ids.forbidden))
         self._all.append(MinLength(max(options.min_output_tokens, 1), special_ids.eos))
         if options.no_repeat_ngram_size:
             self._all.append(NoRepeatNgram(options.no_repeat_ngram_size))
@@ -53,7 +53,7 @@ class Never:
     """Forbids tokens that no translation contains."""
 
     def __init__(self, ids: Sequence[int]) -> None:
-        self._ids = ids
+        self._ids = list(ids)
 
     def apply(self, scores: Float32, output_ids: Sequence[int]) -> None:
         scores[self._ids] = -np.inf

@@ -54,8 +54,11 @@ class GreedySentences:
     def takes(self, options: DecodingOptions) -> bool:
         return options.is_plain_greedy
 
+    def num_rows(self, options: DecodingOptions) -> int:
+        return 1
+
     def join(self, joining: OpenSentence) -> None:
-        greedy = self.held[joining] = Greedy(joining.sentence.options, self._rows.take(joining))
+        greedy = self.held[joining] = Greedy(joining.sentence.options, joining.rows[0])
         if joining.sentence.streams:
             self._streaming[joining] = greedy
 
@@ -87,13 +90,13 @@ class GreedySentences:
 
 def forbid(scores: np.ndarray, special_ids: SpecialIds) -> None:
     """Forbid tokens that no translation contains. scores: [rows, vocabulary], changed in place."""
-    for id_ in special_ids.never_written:  # a column at a time: an index of several is far slower
+    for id_ in special_ids.forbidden:  # a column at a time: an index of several is far slower
         scores[:, id_] = -np.inf
 
 
 def _best_first_id(log_probs: npt.NDArray[np.float32], special_ids: SpecialIds) -> int:
     """The most probable token that a translation may begin with: log_probs [vocabulary], changed in place."""
-    log_probs[[special_ids.eos, *special_ids.never_written]] = -np.inf
+    log_probs[[special_ids.eos, *special_ids.forbidden]] = -np.inf
     return int(log_probs.argmax())
 
 
@@ -113,7 +116,7 @@ def advance_greedy(
     function that is not in them takes as long as the loop does for many rows.
     """
     ids = log_probs.argmax(axis=1).tolist()
-    if not set(ids).isdisjoint(special_ids.never_written):  # hardly ever; a row that is not greedy may cause it
+    if not set(ids).isdisjoint(special_ids.forbidden):  # hardly ever; a row that is not greedy may cause it
         forbid(log_probs, special_ids)
         ids = log_probs.argmax(axis=1).tolist()
     log_prob_of, eos, minus_infinity = log_probs.item, special_ids.eos, -math.inf

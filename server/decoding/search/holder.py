@@ -53,16 +53,20 @@ class RowHolder(Protocol):
     def takes(self, options: DecodingOptions) -> bool:
         """Whether sentences with these options are the holder's."""
 
+    def num_rows(self, options: DecodingOptions) -> int:
+        """Rows that a sentence of the holder's has from the start."""
+
     def join(self, joining: OpenSentence) -> None:
-        """Take the first rows of a sentence, in ascending order. What this raises fails that sentence alone."""
+        """Begin with a sentence, in the rows that it has, in ascending order. What this raises fails that sentence
+        alone."""
 
     def advance(self, result: StepResult) -> None:
         """Write a token in every row, after a step, and note in `result` what that comes to. A sentence whose scores
         are none, or whose search raises, fails; all others go on as if it were not there."""
 
     def leave(self, leaving: OpenSentence) -> None:
-        """Forget a sentence that has ended, or that nobody waits for any more. `join` was called for it, but may have
-        raised."""
+        """Forget a sentence that has ended, or that nobody waits for any more. `join` may have raised for it, or may
+        not have been called."""
 
     def move(self, owner: OpenSentence, source: int, target: int) -> None:
         """Note that what was in row `source` is in row `target` now. `owner`: the sentence whose row it is."""

@@ -18,6 +18,9 @@ from server.decoding.search.holder import NonFiniteScores, StepResult
 from server.messages.hypothesis import Ending, Float32, Hypothesis, length_penalty
 from server.messages.options import DecodingOptions
 
+_MIN_SHARE = 0.75
+"""Share of the batch's rows from which on they are looked through in place: copies of them would take longer."""
+
 
 @dataclass(slots=True, eq=False)
 class Beam:
@@ -56,13 +59,12 @@ class BeamSentences:
     def takes(self, options: DecodingOptions) -> bool:
         return options.is_plain_beam
 
+    def num_rows(self, options: DecodingOptions) -> int:
+        """All that it will have."""
+        return options.beam_size
+
     def join(self, joining: OpenSentence) -> None:
-        """Take all the rows that the sentence will have."""
-        options = joining.sentence.options
-        for _ in range(options.beam_size):
-            self._rows.take(joining)
-        joining.rows.sort()
-        self.held[joining] = self._arrays_of(joining).join(options, joining.rows)
+        self.held[joining] = self._arrays_of(joining).join(joining.sentence.options, joining.rows)
 
     def leave(self, leaving: OpenSentence) -> None:
         beam = self.held.pop(leaving, None)
@@ -194,7 +196,8 @@ class BeamArrays:
 
     def _candidates(self, log_probs: Float32, ahead: Float32) -> Candidates:
         rows = self._rows[: len(self._beams)]
-        if rows.size < len(log_probs):  # the batch has others, too
+        # Where the batch has many others, too. What is done to the rows of a few does them no harm.
+        if rows.size < _MIN_SHARE * len(log_probs):
             log_probs, rows = log_probs[rows.reshape(-1)], np.arange(rows.size).reshape(rows.shape)
         forbid(log_probs, self._special_ids)
         self._break(log_probs, rows)

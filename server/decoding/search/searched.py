@@ -36,8 +36,11 @@ class SearchedSentences:
     def takes(self, options: DecodingOptions) -> bool:
         return not options.is_plain_greedy and not options.is_plain_beam
 
+    def num_rows(self, options: DecodingOptions) -> int:
+        """One: it gets more as its hypotheses branch."""
+        return 1
+
     def join(self, joining: OpenSentence) -> None:
-        self._rows.take(joining)
         self.held[joining] = open_search(joining.sentence.options, self._special_ids, self._pieces)
 
     def leave(self, leaving: OpenSentence) -> None:

@@ -12,7 +12,7 @@ from server.serving.requests.parsed import KeptSegment, ParsedContent, ParsedSeg
 from server.serving.requests.part import Part, beginning, finished_part, streams
 from server.serving.requests.word_alignment import WordAligner
 from server.text.steps import Steps
-from server.text.tokenizer import Tokenizer
+from server.text.tokenizer import Tokenizers
 
 _REASONS = {
     Ending.EOS: pb.FINISH_REASON_END_OF_SENTENCE,
@@ -38,14 +38,14 @@ class Delta(NamedTuple):
 
 class ContentResult:
     def __init__(
-        self, content: ParsedContent, num_hypotheses: int, tokenizer: Tokenizer, tells_alignment: bool = False
+        self, content: ParsedContent, num_hypotheses: int, tokenizers: Tokenizers, tells_alignment: bool = False
     ) -> None:
         """`tells_alignment`: whether the answer has alignments; see TranslationRequest."""
         self._content = content
         self._segments = list(content.segments)
         """The alternative in place of a segment, once it is chosen."""
         self._num_hypotheses = num_hypotheses
-        self._tokenizer = tokenizer
+        self._tokenizers = tokenizers
         self._tells_alignment = tells_alignment
         self._tells_log_probs = bool(self._segments) and self._segments[0].options.token_log_probs
         self._with_alternatives = [number for number, segment in enumerate(self._segments) if segment.alternative]
@@ -109,7 +109,7 @@ class ContentResult:
         intact: dict[str, Part] = {}
         mended: dict[str, Part] = {}
         for hypothesis in hypotheses:
-            part = yield from finished_part(segment, hypothesis, self._tokenizer)
+            part = yield from finished_part(segment, hypothesis, self._tokenizers)
             if part:
                 is_mended = not part.is_intact and not segment.options.num_samples
                 (mended if is_mended else intact).setdefault(part.text, part)
@@ -138,7 +138,7 @@ class ContentResult:
                 continue
             certain = self._certain[len(hypotheses)]
             if streams(item):
-                texts.append(beginning(item, certain.output_ids, self._tokenizer))
+                texts.append(beginning(item, certain.output_ids, self._tokenizers.target))
             if not item.alternative:
                 hypotheses.append(certain)
             break
@@ -236,12 +236,12 @@ class ContentResult:
         answer: pb.StreamTranslateResponse | pb.Hypothesis | pb.PairScore,
     ) -> Steps[None]:
         """Those with these numbers, counted over all segments."""
-        source_offset, first = 0, 0
+        source_offset, first, target = 0, 0, self._tokenizers.target
         for segment, hypothesis in zip(self._segments, hypotheses, strict=False):
-            ids = [*hypothesis.output_ids, self._tokenizer.eos]  # the end is a token where the model wrote it
+            ids = [*hypothesis.output_ids, target.eos]  # the end is a token where the model wrote it
             num_tokens = hypothesis.num_scored
             for position in range(max(numbers.start - first, 0), min(numbers.stop - first, num_tokens)):
-                token = answer.tokens.add(token=self._tokenizer.names[ids[position]])
+                token = answer.tokens.add(token=target.names[ids[position]])
                 if self._tells_log_probs:
                     token.log_prob = hypothesis.token_log_probs[position]
                 if self._tells_alignment:
@@ -254,12 +254,12 @@ class ContentResult:
     def _source_tokens(self) -> list[str]:
         if not self._tells_alignment:
             return []
-        return [self._tokenizer.names[id_] for segment in self._segments for id_ in segment.source_ids]
+        return [self._tokenizers.source.names[id_] for segment in self._segments for id_ in segment.source_ids]
 
     def _word_alignment(self, parts: Sequence[Part]) -> Steps[str]:
         if not self._tells_alignment:
             return ""
-        aligner = WordAligner(self._content.with_segments(self._segments), self._tokenizer)
+        aligner = WordAligner(self._content.with_segments(self._segments), self._tokenizers)
         return (yield from aligner.align(parts))
 
 

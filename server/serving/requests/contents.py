@@ -4,6 +4,7 @@ import dataclasses
 from collections.abc import Sequence
 
 from server.errors import InvalidRequest
+from server.messages.options import DecodingOptions
 from server.serving.requests.options import RequestedOptions
 from server.serving.requests.parsed import KeptSegment, ParsedContent, ParsedSegment
 from server.serving.requests.required_terms import FoundTerms
@@ -25,8 +26,10 @@ class ContentParser:
     ) -> None:
         self._options = options
         self._model = options.model
-        self._language = options.model.manifest.source_language
-        self._max_source_tokens = options.model.manifest.max_source_tokens
+        self._direction = options.direction
+        self._tokenizer = options.model.tokenizers.source
+        self._max_tokens = options.model.manifest.max_source_tokens - options.direction.num_added
+        """Of a segment's text."""
         self._splitting = splitting
         self._is_html = is_html
         self._do_not_translate = in_every_form(do_not_translate)
@@ -47,7 +50,7 @@ class ContentParser:
                 items.append(item)
                 continue
             yield
-            parsed = yield from self._parse_segment(item, num_segments == 0, field, text, self._max_source_tokens)
+            parsed = yield from self._parse_segment(item, num_segments == 0, field, text, self._max_tokens)
             num_segments += sum(1 + (one.alternative is not None) for one in parsed if isinstance(one, ParsedSegment))
             items += parsed
         return ParsedContent(text, tuple(items))
@@ -56,10 +59,10 @@ class ContentParser:
         if self._is_html:
             return (yield from lay_out_html(text, self._find_segments, self._find_protected))
         protected = yield from self._find_protected(text)
-        return (yield from lay_out(text, self._language, self._splitting, protected))
+        return (yield from lay_out(text, self._direction.source_code, self._splitting, protected))
 
     def _find_segments(self, text: str, whole: Sequence[Protected]) -> Steps[list[tuple[int, int]]]:
-        return find_segments(text, self._language, self._splitting, whole)
+        return find_segments(text, self._direction.source_code, self._splitting, whole)
 
     def _find_protected(self, text: str) -> Steps[list[Protected]]:
         return find_protected(text, self._do_not_translate)
@@ -69,10 +72,10 @@ class ContentParser:
     ) -> Steps[Sequence[str | KeptSegment | ParsedSegment]]:
         """A segment, or the parts of at most `max_tokens` of one that is too long, with what lies between them."""
         parsed = yield from self._read(segment, is_first, field, content)
-        if isinstance(parsed, KeptSegment) or len(parsed.source_ids) <= self._max_source_tokens:
+        if isinstance(parsed, KeptSegment) or self._fits(parsed.source_ids):
             return (parsed,)
-        if max_tokens < 2:
-            raise InvalidRequest(field, f"a text that can be cut into {self._max_source_tokens} tokens expected")
+        if max_tokens < 1:
+            raise InvalidRequest(field, f"a text that can be cut into {self._max_tokens} tokens expected")
         parts = yield from cut(segment, self._count_tokens, max_tokens)
         items: list[str | KeptSegment | ParsedSegment] = []
         end = segment.start
@@ -86,29 +89,35 @@ class ContentParser:
         return [item for item in items if item]
 
     def _count_tokens(self, text: str) -> int:
-        return len(self._model.tokenizer.encode(text))
+        return len(self._tokenizer.encode(text))
+
+    def _source_ids(self, text: str) -> list[int]:
+        return self._direction.source_ids(self._tokenizer.encode(text))
+
+    def _fits(self, source_ids: list[int]) -> bool:
+        return len(source_ids) <= self._model.manifest.max_source_tokens
 
     def _read(self, segment: Segment, is_first: bool, field: str, content: str) -> Steps[KeptSegment | ParsedSegment]:
         options = self._options
         found = (yield from options.terms.find(segment)) if options.terms else None
         if found:
             segment = dataclasses.replace(segment, protected=found.protected)
-        reading = yield from read(segment, self._model.alphabet, self._carriers_of)
-        source_ids = self._model.tokenizer.encode(reading.text)
-        if reading.carried and len(source_ids) > self._max_source_tokens:
-            reading = yield from read(segment, self._model.alphabet)
-            source_ids = self._model.tokenizer.encode(reading.text)
+        reading = yield from read(segment, self._model.source_alphabet, self._carriers_of)
+        source_ids = self._source_ids(reading.text)
+        if reading.carried and not self._fits(source_ids):
+            reading = yield from read(segment, self._model.source_alphabet)
+            source_ids = self._source_ids(reading.text)
         if not reading.text:
             text = (yield from write_untranslated(segment)) if found else content[segment.start : segment.end]
             return KeptSegment(segment, text, reading.num_unreadable)
         own = options.for_segment(
             source_ids,
-            options.terms.required(found, reading) if options.terms and found else (),
+            options.terms.required(found, reading, len(self._direction.before)) if options.terms and found else (),
             is_first,
             needs_alignment=self._model.manifest.alignment is not None and needs_alignment(segment, reading),
             field=field,
         )
-        parsed = ParsedSegment(segment, reading, source_ids, own, prefix=options.prefix if is_first else "")
+        parsed = self._parsed(segment, reading, source_ids, own, options.prefix if is_first else "")
         alternative = self._alternative(parsed, found, is_first, field) if reading.protected else None
         return dataclasses.replace(parsed, alternative=alternative) if alternative else parsed
 
@@ -120,15 +129,23 @@ class ContentParser:
         options, segment = self._options, parsed.segment
         if self._model.manifest.span_pieces or segment.elements or options.common.num_samples:
             return None
-        reading = with_stand_ins(parsed.reading, self._model.alphabet)
+        reading = with_stand_ins(parsed.reading, self._model.source_alphabet)
         if reading is None:
             return None
-        source_ids = self._model.tokenizer.encode(reading.text)
-        if len(source_ids) > self._max_source_tokens:
+        source_ids = self._source_ids(reading.text)
+        if not self._fits(source_ids):
             return None
-        required = options.terms.required(found, reading) if options.terms and found else ()
+        required = (
+            options.terms.required(found, reading, len(self._direction.before)) if options.terms and found else ()
+        )
         own = options.for_segment(source_ids, required, is_first, needs_alignment=False, field=field)
-        return ParsedSegment(segment, reading, source_ids, own, parsed.prefix)
+        return self._parsed(segment, reading, source_ids, own, parsed.prefix)
+
+    def _parsed(
+        self, segment: Segment, reading: Reading, source_ids: list[int], options: DecodingOptions, prefix: str
+    ) -> ParsedSegment:
+        num_before = len(self._direction.before)
+        return ParsedSegment(segment, reading, source_ids, options, prefix, num_before=num_before)
 
 
 def needs_alignment(segment: Segment, reading: Reading) -> bool:

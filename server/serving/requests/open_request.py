@@ -74,7 +74,7 @@ class OpenRequest:
         self._error: TranslationError | None = None
         self._changed = asyncio.Event()
         self.results = [
-            ContentResult(content, request.num_hypotheses, request.model.tokenizer, request.tells_alignment)
+            ContentResult(content, request.num_hypotheses, request.model.tokenizers, request.tells_alignment)
             for content in request.contents
         ]
 

@@ -8,7 +8,8 @@ from seq2serve.glossary_file import MAX_TERM_CHARACTERS
 from seq2serve.pb import translation_pb2 as pb
 from server.errors import InvalidRequest, shown
 from server.messages.options import DecodingOptions, RequiredTerm
-from server.serving.models.catalogue import ServedModel
+from server.serving.models.catalogue import Selected, ServedModel
+from server.serving.models.directions import Direction
 from server.serving.requests.required_terms import TermFinder, check_allowed
 from server.text.folding import plain
 from server.text.glossary import Glossary, words
@@ -41,6 +42,7 @@ class RequestedOptions:
     """Valid, and the same for all contents; `for_segment` adds what depends on the source."""
 
     model: ServedModel
+    direction: Direction
     common: DecodingOptions
     """The options of a segment without prefix and terms; `max_output_tokens` is 0 where the server chooses."""
     num_hypotheses: int
@@ -80,8 +82,9 @@ class RequestedOptions:
         )
 
 
-def parse_options(message: pb.DecodingOptions, model: ServedModel, limits: OptionLimits) -> Steps[RequestedOptions]:
+def parse_options(message: pb.DecodingOptions, selected: Selected, limits: OptionLimits) -> Steps[RequestedOptions]:
     """Raises InvalidRequest, naming the field, the limit and the value."""
+    model, direction = selected
     most = model.manifest.max_output_tokens
     _check_range(message, "max_output_tokens", 1, most, "the server's own")
     _check_range(message, "min_output_tokens", 0, message.max_output_tokens or most)
@@ -89,7 +92,7 @@ def parse_options(message: pb.DecodingOptions, model: ServedModel, limits: Optio
     _check_range(message, "length_penalty", 0, 10)
     _check_range(message, "coverage_penalty", 0, 10)
     _check_range(message, "temperature", 0, 10)
-    _check_range(message, "top_k", 1, model.manifest.vocabulary_size, "all")
+    _check_range(message, "top_k", 1, model.manifest.target_vocabulary_size, "all")
     _check_range(message, "top_p", 0, 1)
     _check_range(message, "no_repeat_ngram_size", 1, most, "none")
     _check_range(message, "repetition_penalty", 1, 10, "1")
@@ -118,6 +121,7 @@ def parse_options(message: pb.DecodingOptions, model: ServedModel, limits: Optio
         top_k=message.top_k,
         top_p=message.top_p or 1.0,
         seed=(message.seed if message.HasField("seed") else secrets.randbelow(_NUM_SEEDS)) if samples else 0,
+        start_ids=direction.start_ids,
         prefix=prefix,
         no_repeat_ngram_size=message.no_repeat_ngram_size,
         repetition_penalty=message.repetition_penalty or 1.0,
@@ -126,10 +130,11 @@ def parse_options(message: pb.DecodingOptions, model: ServedModel, limits: Optio
         token_log_probs=message.return_token_scores,
         alignment=message.return_alignment,
     )
-    yield from check_allowed(prefix, "decoding.target_prefix", forbidden_phrases, model.tokenizer)
+    yield from check_allowed(prefix, "decoding.target_prefix", forbidden_phrases, model.tokenizers.target)
     terms = yield from _terms(message.glossary, forbidden_phrases, model, limits)
     return RequestedOptions(
         model,
+        direction,
         options,
         num_hypotheses,
         message.target_prefix,
@@ -193,7 +198,8 @@ def _prefix(message: pb.DecodingOptions, model: ServedModel, most: int) -> tuple
     most = message.max_output_tokens or most
     if len(text) > most * _CHARACTERS_PER_TOKEN:
         raise InvalidRequest(field, f"at most {most * _CHARACTERS_PER_TOKEN} characters expected, got {len(text)}")
-    ids = tuple(id_ for id_ in model.tokenizer.encode(plain(text))[:-1] if model.tokenizer.texts[id_])
+    tokenizer = model.tokenizers.target
+    ids = tuple(id_ for id_ in tokenizer.encode(plain(text)) if tokenizer.texts[id_])
     if len(ids) > most:
         raise InvalidRequest(field, f"at most {most} tokens, the output limit, expected, got {len(ids)}")
     return ids
@@ -209,7 +215,7 @@ def _forbidden_phrases(message: pb.DecodingOptions, model: ServedModel, limits: 
     for index, phrase in enumerate(phrases):
         field = f"decoding.forbidden_phrases[{index}]"
         _check_term(phrase, field)
-        forbidden.append(model.tokenizer.surface(plain(phrase)).lstrip(WORD_START))
+        forbidden.append(model.tokenizers.target.surface(plain(phrase)).lstrip(WORD_START))
         if not forbidden[-1]:
             raise InvalidRequest(field, f"a text that has something to forbid expected, got {shown(phrase)}")
         yield
@@ -250,4 +256,4 @@ def _terms(
             raise InvalidRequest(f"{field}.source_term", f"a word expected, got {shown(entry.source_term)}")
         glossary.add(entry.source_term, entry.target_term)
         yield
-    return TermFinder(glossary, model.tokenizer, forbidden_phrases)
+    return TermFinder(glossary, model.tokenizers, forbidden_phrases)

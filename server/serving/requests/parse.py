@@ -7,7 +7,7 @@ from seq2serve.glossary_file import MAX_TERM_CHARACTERS
 from seq2serve.pb import translation_pb2 as pb
 from server.errors import InvalidRequest, shown
 from server.messages.options import DecodingOptions
-from server.serving.models.catalogue import Models, ServedModel
+from server.serving.models.catalogue import Models, Selected
 from server.serving.requests.contents import ContentParser
 from server.serving.requests.options import OptionLimits, no_alignment, parse_options
 from server.serving.requests.parsed import GivenTranslation, ParsedContent, ParsedSegment, TranslationRequest
@@ -44,7 +44,7 @@ class RequestLimits:
 
 def parse_request(message: pb.TranslateRequest, models: Models, limits: RequestLimits) -> Steps[TranslationRequest]:
     """Raises InvalidRequest or UnknownModel, naming the field, the limit and the value."""
-    model = models.select(message.model, message.source_language_code, message.target_language_code)
+    selected = models.select(message.model, message.source_language_code, message.target_language_code)
     _check_number(message.contents, "contents", limits)
     for index, text in enumerate(message.contents):
         _check_length(text, f"contents[{index}]", limits)
@@ -54,7 +54,7 @@ def parse_request(message: pb.TranslateRequest, models: Models, limits: RequestL
         names = ", ".join(pb.SentenceSplitting.keys())
         raise InvalidRequest("split_sentences", f"one of {names} expected, got {message.split_sentences}")
     _check_do_not_translate(message.do_not_translate, limits)
-    options = yield from parse_options(message.decoding, model, limits.options)
+    options = yield from parse_options(message.decoding, selected, limits.options)
     parser = ContentParser(
         options,
         _SPLITTINGS[message.split_sentences],
@@ -71,7 +71,7 @@ def parse_request(message: pb.TranslateRequest, models: Models, limits: RequestL
             so_far = f"{num_segments} or more in the first {index + 1} contents"
             raise InvalidRequest("contents", f"at most {limits.max_segments} segments expected, got {so_far}")
     request = TranslationRequest(
-        model,
+        selected.model,
         contents,
         options.num_hypotheses,
         options.is_repeatable,
@@ -83,13 +83,14 @@ def parse_request(message: pb.TranslateRequest, models: Models, limits: RequestL
 
 def parse_score_request(message: pb.ScoreRequest, models: Models, limits: RequestLimits) -> Steps[TranslationRequest]:
     """Translations that are given, as sentences whose decoding is forced. Raises like `parse_request`."""
-    model = models.select(message.model, message.source_language_code, message.target_language_code)
+    selected = models.select(message.model, message.source_language_code, message.target_language_code)
+    model = selected.model
     _check_number(message.pairs, "pairs", limits)
     if message.return_alignment and model.manifest.alignment is None:
         raise no_alignment("return_alignment", model)
     contents = []
     for index, pair in enumerate(message.pairs):
-        content = yield from _parse_pair(pair, f"pairs[{index}]", model, message.return_alignment, limits)
+        content = yield from _parse_pair(pair, f"pairs[{index}]", selected, message.return_alignment, limits)
         contents.append(content)
     request = TranslationRequest(
         model, contents, num_hypotheses=1, is_repeatable=True, tells_alignment=message.return_alignment
@@ -102,39 +103,47 @@ def parse_score_request(message: pb.ScoreRequest, models: Models, limits: Reques
 
 
 def _parse_pair(
-    pair: pb.ScoredPair, field: str, model: ServedModel, alignment: bool, limits: RequestLimits
+    pair: pb.ScoredPair, field: str, selected: Selected, alignment: bool, limits: RequestLimits
 ) -> Steps[ParsedContent]:
     """As many sentences on both sides; if the source is one, so is its translation."""
+    model, direction = selected
     source_field, target_field = f"{field}.content", f"{field}.translated_text"
     for text, name in ((pair.content, source_field), (pair.translated_text, target_field)):
         _check_length(text, name, limits)
         if not text.strip():
             raise InvalidRequest(name, f"a text that is not blank expected, got {shown(text)}")
-    sources = yield from _sentences(pair.content, model.manifest.source_language, Splitting.SENTENCES)
+    sources = yield from _sentences(pair.content, direction.source_code, Splitting.SENTENCES)
     nothing = InvalidRequest(source_field, f"a text with something to translate expected, got {shown(pair.content)}")
     if not sources:
         raise nothing
     splitting = Splitting.SENTENCES if len(sources) > 1 else Splitting.NONE
-    targets = yield from _sentences(pair.translated_text, model.manifest.target_language, splitting)
+    targets = yield from _sentences(pair.translated_text, direction.target_code, splitting)
     if len(targets) != len(sources):
         expected = f"as many sentences as the content has, {len(sources)}, expected"
         raise InvalidRequest(target_field, f"{expected}, got {len(targets)}")
     scored = []
     carriers = carriers_of(model.manifest.span_pieces)
     for source, target in zip(sources, targets, strict=True):
-        reading = yield from read(source, model.alphabet, carriers)
-        given = GivenTranslation(target, (yield from read(target, model.alphabet, same_carriers(reading.carried))))
+        reading = yield from read(source, model.source_alphabet, carriers)
+        given = GivenTranslation(
+            target, (yield from read(target, model.target_alphabet, same_carriers(reading.carried)))
+        )
         if not reading.text and not given.reading.text:
             continue  # it is kept as it is
-        source_ids = model.tokenizer.encode(reading.text or plain(source.text))
+        source_ids = direction.source_ids(model.tokenizers.source.encode(reading.text or plain(source.text)))
         _check_tokens(len(source_ids), model.manifest.max_source_tokens, source.text, source_field)
-        forced_ids = model.tokenizer.encode(given.reading.text or plain(target.text))[:-1]
+        forced_ids = model.tokenizers.target.encode(given.reading.text or plain(target.text))
         most = model.manifest.max_output_tokens - 1  # a place for its end
         _check_tokens(len(forced_ids), most, target.text, target_field)
         options = DecodingOptions(
-            max_output_tokens=most + 1, forced_ids=tuple(forced_ids), token_log_probs=True, alignment=alignment
+            max_output_tokens=most + 1,
+            start_ids=direction.start_ids,
+            forced_ids=tuple(forced_ids),
+            token_log_probs=True,
+            alignment=alignment,
         )
-        scored.append(ParsedSegment(source, reading, source_ids, options, given=given))
+        num_before = len(direction.before)
+        scored.append(ParsedSegment(source, reading, source_ids, options, given=given, num_before=num_before))
         yield
     if not scored:
         raise nothing

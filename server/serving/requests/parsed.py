@@ -38,12 +38,14 @@ class ParsedSegment:
     segment: Segment
     reading: Reading
     source_ids: list[int]
-    """Token ids of the reading's text, ending with EOS."""
+    """Token ids of the reading's text, with what the model's template adds."""
     options: DecodingOptions
     prefix: str = ""
     """Text that the translation begins with, as it was given; `options.prefix` is what the model is made to write."""
     given: GivenTranslation | None = None
     """Set where a translation is scored."""
+    num_before: int = 0
+    """Source ids before those of the text."""
     alternative: "ParsedSegment | None" = None
     """The same segment with names in place of its protected spans. Both are decoded, and one of them is answered."""
 

@@ -14,7 +14,7 @@ from server.text.reading import Reading
 from server.text.segment import Protected
 from server.text.stand_in import find_names
 from server.text.steps import Steps
-from server.text.tokenizer import Tokenizer
+from server.text.tokenizer import Tokenizer, Tokenizers
 
 _UNFINISHED = "\N{REPLACEMENT CHARACTER}"
 """What stands for a character of which not all bytes are written."""
@@ -52,12 +52,12 @@ def beginning(segment: ParsedSegment, output_ids: Sequence[int], tokenizer: Toke
     return escape(text) if segment.segment.is_html else text
 
 
-def finished_part(segment: ParsedSegment, hypothesis: Hypothesis, tokenizer: Tokenizer) -> Steps[Part | None]:
+def finished_part(segment: ParsedSegment, hypothesis: Hypothesis, tokenizers: Tokenizers) -> Steps[Part | None]:
     """A finished hypothesis; the text of one that was given is left empty. None where the model has not copied the
     names that stand in for spans."""
     if segment.given:
         return Part("", hypothesis)
-    written = _written(segment, hypothesis.output_ids, tokenizer)
+    written = _written(segment, hypothesis.output_ids, tokenizers.target)
     carried = segment.reading.carried
     if carries_by_pieces(carried):
         found: Found | None = find_carriers(written, carried, len(segment.prefix))
@@ -69,7 +69,7 @@ def finished_part(segment: ParsedSegment, hypothesis: Hypothesis, tokenizer: Tok
         return Part(found.text, hypothesis, None if found.is_intact else found.offsets)
     yield
     taken_out = _taken_out(segment.reading, found)
-    placed = yield from _place(segment, hypothesis, found, taken_out, tokenizer)
+    placed = yield from _place(segment, hypothesis, found, taken_out, tokenizers)
     yield
     places = [(placed.offsets[at], placed.offsets[at + len(one.carrier) - 1] + 1, one) for at, one in found.places]
     text, offsets = write_spans(placed.text, places)
@@ -94,7 +94,7 @@ def _place(
     hypothesis: Hypothesis,
     found: Found,
     taken_out: Sequence[tuple[int, Protected]],
-    tokenizer: Tokenizer,
+    tokenizers: Tokenizers,
 ) -> Steps[Placed]:
     """What the model wrote, carriers included, with everything put back that it lacks."""
     reading = segment.reading
@@ -105,13 +105,14 @@ def _place(
     output_spans: Spans = []
     attention = None
     if (taken_out or segment.segment.elements) and hypothesis.attention and hypothesis.output_ids:
-        _, source_spans = tokenizer.encode_spans(reading.text)
+        _, source_spans = tokenizers.source.encode_spans(reading.text)
         yield
         offsets = found.offsets
-        written = written_spans(segment, hypothesis.output_ids, tokenizer)
+        written = written_spans(segment, hypothesis.output_ids, tokenizers.target)
         output_spans = [(offsets[start], offsets[end]) for start, end in written]
-        # Without what the end attends to, and what is attended to it: neither is a word.
-        attention = np.stack(hypothesis.attention[: len(output_spans)])[:, : len(source_spans)]
+        # Without what the end attends to, and what is attended to the source's end and languages: no word is there.
+        columns = slice(segment.num_before, segment.num_before + len(source_spans))
+        attention = np.stack(hypothesis.attention[: len(output_spans)])[:, columns]
         yield
     return (
         yield from place(
@@ -127,7 +128,7 @@ def _place(
                 attention,
                 reading.is_upper,
                 num_given=len(segment.prefix),
-                terms=(yield from _find_terms(segment, found.text, tokenizer)),
+                terms=(yield from _find_terms(segment, found.text, tokenizers.target)),
             )
         )
     )

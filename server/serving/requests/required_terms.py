@@ -15,7 +15,7 @@ from server.text.pieces import contains
 from server.text.reading import Reading
 from server.text.segment import Protected, Segment
 from server.text.steps import Steps
-from server.text.tokenizer import Tokenizer
+from server.text.tokenizer import Tokenizer, Tokenizers
 
 
 @dataclass(frozen=True)
@@ -31,9 +31,9 @@ class FoundTerms:
 class TermFinder:
     """A target term is tokenised once, and compared with the forbidden phrases once: when it is first found."""
 
-    def __init__(self, glossary: Glossary, tokenizer: Tokenizer, forbidden_phrases: tuple[str, ...]) -> None:
+    def __init__(self, glossary: Glossary, tokenizers: Tokenizers, forbidden_phrases: tuple[str, ...]) -> None:
         self._glossary = glossary
-        self._tokenizer = tokenizer
+        self._source, self._target = tokenizers
         self._forbidden_phrases = forbidden_phrases
         self._ids: dict[str, tuple[int, ...]] = {}
         """Token ids of the target terms that were found, none of which is forbidden; empty where pieces are lacking, or
@@ -58,11 +58,12 @@ class TermFinder:
                 protected.append(Protected(start, end, escape(target) if segment.is_html else target))
         return FoundTerms(tuple(heapq.merge(segment.protected, protected)), tuple(required))
 
-    def required(self, found: FoundTerms, reading: Reading) -> tuple[RequiredTerm, ...]:
-        """In the order of the source; without those of which the model reads nothing."""
+    def required(self, found: FoundTerms, reading: Reading, num_before: int) -> tuple[RequiredTerm, ...]:
+        """In the order of the source; without those of which the model reads nothing. `num_before`: tokens of the
+        source before those of its text."""
         if not found.required:
             return ()
-        _, spans = self._tokenizer.encode_spans(reading.text)
+        _, spans = self._source.encode_spans(reading.text)
         token_starts, token_ends = [start for start, _ in spans], [end for _, end in spans]
         terms = []
         for target, start, end in found.required:
@@ -70,20 +71,21 @@ class TermFinder:
             last = bisect.bisect_left(reading.origins, end)
             tokens = range(bisect.bisect_right(token_ends, first), bisect.bisect_left(token_starts, last))
             if first < last and tokens:
-                terms.append(RequiredTerm(self._ids[target], tokens))
+                source = range(num_before + tokens.start, num_before + tokens.stop)
+                terms.append(RequiredTerm(self._ids[target], source))
         return tuple(terms)
 
     def _checked_ids(self, target: str) -> Steps[tuple[int, ...]]:
-        ids = tuple(self._tokenizer.encode(plain(target))[:-1])
-        if not all(self._tokenizer.texts[id_] for id_ in ids) or self._is_changed(target, ids):
+        ids = tuple(self._target.encode(plain(target)))
+        if not all(self._target.texts[id_] for id_ in ids) or self._is_changed(target, ids):
             return ()
-        yield from check_allowed(ids, "decoding.glossary", self._forbidden_phrases, self._tokenizer)
+        yield from check_allowed(ids, "decoding.glossary", self._forbidden_phrases, self._target)
         return ids
 
     def _is_changed(self, target: str, ids: Sequence[int]) -> bool:
         """Whether the tokenizer makes another text of a term, as 102 of 10²; blanks, and ways to encode a letter, do
         not count."""
-        written = self._tokenizer.decode(list(ids))
+        written = self._target.decode(list(ids))
         return normalize("NFC", " ".join(target.split())) != normalize("NFC", written)
 
 

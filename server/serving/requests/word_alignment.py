@@ -9,7 +9,7 @@ import numpy as np
 from server.serving.requests.parsed import KeptSegment, ParsedContent, ParsedSegment
 from server.serving.requests.part import Part, written_spans
 from server.text.steps import Steps
-from server.text.tokenizer import Tokenizer
+from server.text.tokenizer import Tokenizer, Tokenizers
 
 _WORD = re.compile(r"\S+")
 
@@ -34,9 +34,9 @@ class _Words:
 class WordAligner:
     """Aligns the words of one content."""
 
-    def __init__(self, content: ParsedContent, tokenizer: Tokenizer) -> None:
+    def __init__(self, content: ParsedContent, tokenizers: Tokenizers) -> None:
         self._content = content
-        self._tokenizer = tokenizer
+        self._tokenizers = tokenizers
         self._source_words = _Words(content.text)
 
     def align(self, parts: Sequence[Part]) -> Steps[str]:
@@ -63,7 +63,7 @@ class WordAligner:
     def _pairs(self, segment: ParsedSegment, part: Part, start: int, output_words: _Words) -> list[tuple[int, int]]:
         """`start`: where the segment's translation begins."""
         source_words = self._words_of_source(segment)
-        of_output = np.array(_words_of_output(segment, part, start, output_words, self._tokenizer), int)
+        of_output = np.array(_words_of_output(segment, part, start, output_words, self._tokenizers.target), int)
         pairs = []
         for span, at in part.spans:
             source = self._source_words.at(segment.segment.origins[span.start])
@@ -73,7 +73,8 @@ class WordAligner:
         ids = part.hypothesis.output_ids
         if not source_words or not ids:
             return pairs
-        weights = np.stack(part.hypothesis.attention[: len(ids)])[:, : len(source_words)]
+        of_text = slice(segment.num_before, segment.num_before + len(source_words))
+        weights = np.stack(part.hypothesis.attention[: len(ids)])[:, of_text]
         numbers, columns = np.unique(source_words, return_inverse=True)
         for output in np.unique(of_output):
             if output == _NONE:
@@ -86,8 +87,8 @@ class WordAligner:
         return pairs
 
     def _words_of_source(self, segment: ParsedSegment) -> list[int]:
-        """The word of each source token, its end left out."""
-        _, spans = self._tokenizer.encode_spans(segment.reading.text)
+        """The word of each token of the source's text."""
+        _, spans = self._tokenizers.source.encode_spans(segment.reading.text)
         words = []
         for first, end in spans:
             in_segment = segment.reading.origins[max(end - 1, first)]

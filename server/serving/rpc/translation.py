@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     _Context = grpc.aio.ServicerContext[Any, Any]
 
 
+_MAX_PAIRS = 100
+"""Language pairs that are listed one by one."""
+
+
 class TranslationService(pb_grpc.TranslationServiceServicer):
     def __init__(
         self, models: Models, limits: RequestLimits, request_seconds: Histogram, cache: TranslationCache | None = None
@@ -102,11 +106,9 @@ class TranslationService(pb_grpc.TranslationServiceServicer):
             name=manifest.name,
             versions=[manifest.version],
             architecture=manifest.architecture,
-            language_pairs=[
-                pb.LanguagePair(
-                    source_language_code=manifest.source_language, target_language_code=manifest.target_language
-                )
-            ],
+            language_pairs=_pairs(model),
+            source_language_codes=manifest.source_codes,
+            target_language_codes=manifest.target_codes,
             precision=manifest.precision,
             limits=pb.ModelLimits(
                 max_contents=self._limits.max_contents,
@@ -133,6 +135,16 @@ class TranslationService(pb_grpc.TranslationServiceServicer):
                 for name, licence in training_licences(manifest.provenance).items()
             ],
         )
+
+
+def _pairs(model: ServedModel) -> list[pb.LanguagePair]:
+    """None where there are too many to be listed."""
+    if model.directions.num_pairs > _MAX_PAIRS:
+        return []
+    return [
+        pb.LanguagePair(source_language_code=source, target_language_code=target)
+        for source, target in model.directions.pairs()
+    ]
 
 
 def _write_translations(results: list[ContentResult], answer: pb.TranslateResponse) -> Steps[None]:
