@@ -11,6 +11,7 @@ from pathlib import Path
 import grpc
 import pytest
 
+from models.registry import ARCHITECTURES
 from seq2serve.pb import translation_pb2 as pb
 from seq2serve.pb import translation_pb2_grpc as pb_grpc
 from server.bundle.manifest import STEP, TOKENIZER, read_bundle, write_manifest
@@ -134,7 +135,7 @@ def test_engines_of_a_model_that_is_not_there_are_refused_by_name(model_reposito
 def test_the_engines_end_with_a_server_that_is_killed(model_repository: Path) -> None:
     with server_process(model_repository) as server:
         decoding = children(server.process.pid)
-        assert len(decoding) == 4
+        assert len(decoding) == len(ARCHITECTURES)
         os.kill(decoding[0], signal.SIGSTOP)
         server.process.kill()
         give_up = time.monotonic() + PATIENCE
