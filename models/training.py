@@ -19,7 +19,7 @@ from models.checkpoint import CheckpointError, average_weights, build_model, loa
 from models.config import Config, TrainingConfig, load_config
 from models.data.batches import Batch
 from models.data.chunks import read_ahead
-from models.data.corpora import Corpus
+from models.data.corpora import Corpus, evenly
 from models.data.training_text import TrainingText, read_training_text
 from models.greedy import greedy_decode, translate
 from models.metrics import bleu
@@ -30,7 +30,8 @@ from models.seq2seq import IGNORED
 from models.tokenizer import load_tokenizer
 
 MAX_VALIDATED = 500
-"""Sentences of each validation set that are translated while a model is trained."""
+"""Most sentences of a validation set that are translated while a model is trained, taken evenly: a set may begin with
+its easiest corpus, and an export compares what is recorded with the whole set."""
 
 
 @dataclass
@@ -80,7 +81,7 @@ class Training:
         self.config = config
         self.tokenizer = tokenizer
         self.text = text
-        self.validation = validation
+        self.validation = {name: evenly(corpus, MAX_VALIDATED) for name, corpus in validation.items()}
         self.folder = folder
         self.team = team
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -241,10 +242,7 @@ class Training:
         decode = functools.partial(greedy_decode, self.model)
         share = itertools.islice(self.validation.items(), self.team.rank, None, self.team.size)
         scores = {
-            corpus: bleu(
-                translate(decode, self.tokenizer, part.sources[:MAX_VALIDATED]), part.references[:MAX_VALIDATED]
-            )
-            for corpus, part in share
+            corpus: bleu(translate(decode, self.tokenizer, part.sources), part.references) for corpus, part in share
         }
         merged = {corpus: score for part in self.team.gather(scores) for corpus, score in part.items()}
         return {corpus: merged[corpus] for corpus in self.validation}

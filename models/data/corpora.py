@@ -5,6 +5,7 @@ UTF-8, gzip. Line n of one language belongs to line n of the other.
 """
 
 import gzip
+import math
 import os
 import tomllib
 import zlib
@@ -129,6 +130,12 @@ def read_corpus(folder: Path, corpus: str, part: str, direction: Direction = FOR
     if missing:
         raise CorpusError(f"{every}: no reference for {missing[0]!r}")
     return Corpus(sources, targets, [references[source] for source in sources])
+
+
+def evenly(corpus: Corpus, max_sentences: int) -> Corpus:
+    """At most so many sentences of a corpus, from all over it."""
+    step = math.ceil(len(corpus.sources) / max_sentences)
+    return Corpus(corpus.sources[::step], corpus.targets[::step], corpus.references[::step])
 
 
 def _read_references(path: Path, *, backwards: bool) -> dict[str, list[str]]:

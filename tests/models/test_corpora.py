@@ -3,7 +3,17 @@ from pathlib import Path
 
 import pytest
 
-from models.data.corpora import REPORTED, CorpusError, Direction, all_sources, data_folder, read_corpus, read_tests
+from models.data.corpora import (
+    REPORTED,
+    Corpus,
+    CorpusError,
+    Direction,
+    all_sources,
+    data_folder,
+    evenly,
+    read_corpus,
+    read_tests,
+)
 
 
 def write(path: Path, lines: list[str]) -> None:
@@ -98,3 +108,14 @@ def test_every_corpus_has_a_licence_and_a_folder_of_its_own() -> None:
 def test_test_sets_that_are_not_are_refused(folder: Path, corpora: list[str], problem: str) -> None:
     with pytest.raises(CorpusError, match=problem):
         read_tests(folder, corpora=corpora)
+
+
+@pytest.mark.parametrize(("number", "most"), [(10, 500), (500, 500), (501, 500), (1014, 500), (7, 1)])
+def test_a_part_of_a_corpus_is_taken_from_all_over_it(number: int, most: int) -> None:
+    lines = [f"line {n}" for n in range(number)]
+    part = evenly(Corpus(lines, [line.upper() for line in lines], [[line] for line in lines]), most)
+    places = [lines.index(source) for source in part.sources]
+    assert most // 2 <= len(places) <= most or len(places) == number
+    assert number - 1 - places[-1] < places[-1] - places[-2] if len(places) > 1 else True
+    assert part.references == [[source] for source in part.sources]
+    assert part.targets == [source.upper() for source in part.sources]
