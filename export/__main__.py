@@ -11,6 +11,7 @@ training recorded, and int8 keeps that.
 
 import argparse
 import dataclasses
+import math
 import shutil
 import signal
 import sys
@@ -41,7 +42,7 @@ from models.checkpoint import TOKENIZER as CHECKPOINT_TOKENIZER
 from models.checkpoint import CheckpointError, load_checkpoint
 from models.config import Config, ConfigError
 from models.data.corpora import CorpusError, data_folder, read_tests
-from models.data.training_text import TextPair, read_training_text, read_validation
+from models.data.training_text import CHUNK_PAIRS, read_training_text, read_validation
 from server.bundle.manifest import (
     ENCODER,
     FEATURES_STEP,
@@ -54,6 +55,9 @@ from server.bundle.manifest import (
     write_manifest,
 )
 from server.bundle.shortlist import Shortlist, write_shortlist
+
+LEXICON_CHUNKS = 16
+"""Chunks of training text, of some 8,000 pairs each, from which a shortlist is made."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -172,19 +176,20 @@ def add_shortlist(folder: Path, tokenizer: SentencePieceProcessor, data: Path, c
     if output_layer is None:
         return None
     pairs = read_pairs(data, config)
-    sources = tokenizer.encode([pair.source for pair in pairs])
-    targets = tokenizer.encode([pair.target for pair in pairs])
+    sources = tokenizer.encode([source for source, _ in pairs])
+    targets = tokenizer.encode([target for _, target in pairs])
     shortlist = build_shortlist(sources, targets, output_layer)
     write_shortlist(folder / SHORTLIST, shortlist)
     return shortlist
 
 
-def read_pairs(data: Path, config: Config) -> list[TextPair]:
-    """The corpora that a model was trained on; a teacher's translations of them need not be there. Raises
-    CorpusError."""
+def read_pairs(data: Path, config: Config) -> list[tuple[str, str]]:
+    """A part of the text that a model was trained on, in the shares and the forms in which it was: all of it would take
+    the lexicon tens of gigabytes. A teacher's translations need not be there. Raises CorpusError."""
     without_teacher = dataclasses.replace(config.data, distilled="")
     text, _ = read_training_text(data, without_teacher, config.training.seed)
-    return [pair for pairs in text.domains.values() for pair in pairs]
+    num_chunks = math.ceil(sum(map(len, text.domains.values())) / CHUNK_PAIRS)
+    return [pair for number in range(min(num_chunks, LEXICON_CHUNKS)) for pair in text.chunk(number)]
 
 
 if __name__ == "__main__":
