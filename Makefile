@@ -83,10 +83,10 @@ train: $(patsubst %,runs/%/model.safetensors,$(or $(MODELS),$(CONFIGURED))) ## t
 # A finished training. What was interrupted goes on when it is made again; nothing is made again because its teacher or
 # the tokenizer were.
 .PRECIOUS: runs/%/model.safetensors
-runs/%/model.safetensors: models/configs/%.toml | $(VENV)/everything checkpoints/tokenizer.model
+runs/%/model.safetensors: models/configs/%.toml | $(VENV)/everything models/configs/tokenizer.model
 	$(BIN)/python -m models.train $<
 
-checkpoints/tokenizer.model: | $(VENV)/everything
+models/configs/tokenizer.model: | $(VENV)/everything
 	$(BIN)/python -m models.tokenizer models/configs/transformer-en-fr.toml $@
 
 # What the Transformer of a direction makes of the training text, for the students of that direction.

@@ -35,7 +35,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m models.course", description="Train teachers, then students.")
     parser.add_argument("configs", type=Path, help="folder of configs, e.g. models/configs/gpu")
     parser.add_argument("--data", type=Path, required=True, help="the corpora's folder")
-    parser.add_argument("--tokenizer", type=Path, default=Path("checkpoints/tokenizer.model"))
+    parser.add_argument("--tokenizer", type=Path, default=Path("models/configs/tokenizer.model"))
     parser.add_argument("--output", type=Path, required=True, help="where the students' folders are written")
     arguments = parser.parse_args()
     signal.signal(signal.SIGTERM, signal.default_int_handler)

@@ -27,7 +27,7 @@ def main() -> None:
     parser.add_argument("configs", type=Path, help="folder of configs, e.g. models/configs/gpu")
     parser.add_argument("folder", type=Path, help="must not exist")
     parser.add_argument("--data", type=Path, help="the corpora's folder (default: $SEQ2SERVE_DATA, else data)")
-    parser.add_argument("--tokenizer", type=Path, default=Path("checkpoints/tokenizer.model"))
+    parser.add_argument("--tokenizer", type=Path, default=Path("models/configs/tokenizer.model"))
     arguments = parser.parse_args()
     if arguments.folder.exists():
         parser.error(f"folder: one that does not exist expected, got {arguments.folder}")

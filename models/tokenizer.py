@@ -1,6 +1,6 @@
 """The SentencePiece model (Kudo and Richardson 2018) that all architectures share, trained on both languages.
 
-    python -m models.tokenizer models/configs/transformer-en-fr.toml checkpoints/tokenizer.model
+    python -m models.tokenizer models/configs/transformer-en-fr.toml models/configs/tokenizer.model
 
 It is trained on the mix of domains of a config. Digits are pieces of their own, so that numbers are copied digit by
 digit; protected spans have pieces; so has every character that English and French are written with, if the training
@@ -80,7 +80,7 @@ def main() -> None:
     parser.add_argument(
         "config", type=Path, help="whose mix of domains is read, e.g. models/configs/transformer-en-fr.toml"
     )
-    parser.add_argument("path", type=Path, help="e.g. checkpoints/tokenizer.model")
+    parser.add_argument("path", type=Path, help="e.g. models/configs/tokenizer.model")
     parser.add_argument("--data", type=Path, help="the corpora's folder (default: $SEQ2SERVE_DATA, else data)")
     parser.add_argument("--vocabulary-size", type=int, default=8000)
     arguments = parser.parse_args()

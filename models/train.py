@@ -30,7 +30,7 @@ def main() -> None:
     parser.add_argument("config", type=Path, help="e.g. models/configs/transformer-en-fr.toml")
     parser.add_argument("--data", type=Path, help="the corpora's folder (default: $SEQ2SERVE_DATA, else data)")
     parser.add_argument("--run", type=Path, help="the run's folder (default: runs/<name of the config>)")
-    parser.add_argument("--tokenizer", type=Path, default=Path("checkpoints/tokenizer.model"))
+    parser.add_argument("--tokenizer", type=Path, default=Path("models/configs/tokenizer.model"))
     default = 1 if torch.cuda.is_available() else len(os.sched_getaffinity(0))
     parser.add_argument("--processes", type=int, default=default, help=f"that train together (default: {default})")
     arguments = parser.parse_args()
