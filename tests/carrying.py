@@ -26,6 +26,7 @@ from server.bundle.shortlist import Int64
 from server.bundle.span_pieces import span_pieces
 from server.decoding.graphs.backend import Backend, BackendOptions
 from server.decoding.graphs.state import Array, StateBuffers
+from server.decoding.scores import StepScores
 from server.messages.hypothesis import Float32
 from server.text.sentencepieces import SentencePieceTokenizer
 from tests.fakes import MANIFEST
@@ -119,13 +120,14 @@ class CarryingBackend(Backend):
     def warm_up(self, source: list[int]) -> None:
         """Nothing: what is read is the test's."""
 
-    def step(self, num_rows: int) -> None:
+    def step(self, num_rows: int) -> StepScores:
         self.log_probs[:num_rows] = -10.0
         for row in range(num_rows):
             output, position = self._output(row), int(self.positions[row])
             self.log_probs[row, self._second] = -2.0
             self.log_probs[row, output[position] if position < len(output) else EOS] = -0.1
         self.state.flip()
+        return StepScores(self.log_probs[:num_rows])
 
     def attention(self, rows: Sequence[int], num_source: int) -> Float32:
         weights = np.full((len(rows), num_source), 0.01, np.float32)

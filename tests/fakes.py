@@ -14,6 +14,7 @@ from server.bundle.manifest import FORMAT_VERSION, TOKENIZER, Bundle, Manifest, 
 from server.bundle.shortlist import Int64
 from server.decoding.graphs.backend import Backend, BackendOptions
 from server.decoding.graphs.state import Array, StateBuffers
+from server.decoding.scores import StepScores
 from server.messages.hypothesis import Ending, Float32, Hypothesis
 from server.messages.options import DecodingOptions
 from server.messages.sentence import Event, Failed, Finished, Listener, Written
@@ -104,9 +105,9 @@ class GatedBackend(Backend):
     def warm_up(self, source: list[int]) -> None:
         """Nothing: it would stand before the gate."""
 
-    def step(self, num_rows: int) -> None:
+    def step(self, num_rows: int) -> StepScores:
         self._gate.pass_through()
-        super().step(num_rows)
+        return super().step(num_rows)
 
 
 class FakeBackend(Backend):
@@ -150,7 +151,7 @@ class FakeBackend(Backend):
             "checksum": np.array([sum(source) for source in sources]),
         }
 
-    def step(self, num_rows: int) -> None:
+    def step(self, num_rows: int) -> StepScores:
         if self._gate:
             self._gate.pass_through()
         if self.step_error:
@@ -159,6 +160,7 @@ class FakeBackend(Backend):
         for row in range(num_rows):
             self._step_row(row)
         self.state.flip()
+        return StepScores(self.log_probs[:num_rows])
 
     def _step_row(self, row: int) -> None:
         state, position = self.state.current, int(self.positions[row])

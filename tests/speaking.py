@@ -25,6 +25,7 @@ from server.bundle.manifest import (
 from server.bundle.shortlist import Int64
 from server.decoding.graphs.backend import Backend, BackendOptions
 from server.decoding.graphs.state import Array, StateBuffers
+from server.decoding.scores import StepScores
 from server.messages.hypothesis import Float32
 from server.text.sentencepieces import SentencePieceTokenizer
 from tests.fakes import MANIFEST
@@ -143,7 +144,7 @@ class SpeakingBackend(Backend):
     def warm_up(self, source: list[int]) -> None:
         """Nothing: what is read is the test's."""
 
-    def step(self, num_rows: int) -> None:
+    def step(self, num_rows: int) -> StepScores:
         eos, state = self._manifest.special_ids.eos, self.state.current
         self.log_probs[:num_rows] = -10.0
         for row in range(num_rows):
@@ -156,6 +157,7 @@ class SpeakingBackend(Backend):
             output, at = self._output(row), position - self._num_start
             self.log_probs[row, output[at] if at < len(output) else eos] = -0.1
         self.state.flip()
+        return StepScores(self.log_probs[:num_rows])
 
     def attention(self, rows: Sequence[int], num_source: int) -> Float32:
         weights = np.full((len(rows), num_source), 0.01, np.float32)

@@ -11,7 +11,7 @@ that are normalised over it, whatever the lists of its neighbours are.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +20,7 @@ import numpy.typing as npt
 Int64 = npt.NDArray[np.int64]
 
 WIDTH_STEP = 128
-"""Lists are padded to a multiple of so many ids: sums over them are then made in the same order, however long they
+"""Lists are padded to a multiple of so many columns: sums over them are then made in the same order, however long they
 are."""
 
 
@@ -33,12 +33,14 @@ class Shortlist:
     biases: npt.NDArray[np.float32] | None = None
 
     def of(self, ids: Sequence[int], further: Sequence[int] = ()) -> Int64:
-        """The list of a source, ordered: int64 [width]. `further`: ids that have to be on it."""
-        is_listed = np.zeros(len(self.weights) + 1, bool)
-        is_listed[self.frequent] = True
-        is_listed[self.candidates[list(ids)]] = True  # -1, which is none, is the last
-        is_listed[list(further)] = True
-        return np.flatnonzero(is_listed[:-1])
+        """The list of a source, in ascending order: int64 [listed]. `further`: ids that have to be on it."""
+        listed = np.unique(np.concatenate([self.frequent, self.candidates[list(ids)].reshape(-1), list(further)]))
+        return listed[np.searchsorted(listed, 0) :].astype(np.int64, copy=False)  # without -1, which is none
+
+    def without(self, ids: Sequence[int]) -> "Shortlist":
+        """The same, with lists that never have these ids."""
+        frequent = np.setdiff1d(self.frequent, ids)
+        return replace(self, frequent=frequent, candidates=np.where(np.isin(self.candidates, ids), -1, self.candidates))
 
 
 def read_shortlist(path: Path) -> Shortlist:
@@ -54,5 +56,6 @@ def write_shortlist(path: Path, shortlist: Shortlist) -> None:
     np.savez_compressed(path, **{name: array for name, array in vars(shortlist).items() if array is not None})
 
 
-def padded(width: int) -> int:
-    return -(-width // WIDTH_STEP) * WIDTH_STEP
+def list_width(num_listed: int) -> int:
+    """Columns that a list of so many ids has: one more at least, so that the last one stands for what is not listed."""
+    return (num_listed // WIDTH_STEP + 1) * WIDTH_STEP

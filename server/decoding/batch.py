@@ -45,7 +45,9 @@ class RunningBatch:
 
     def encode(self, group: Sequence[OpenSentence]) -> None:
         """Encode sentences of similar length together. Each of them may join afterwards, at once or later."""
-        sources, lists = [opened.sentence.source_ids for opened in group], [self._shortlist(opened) for opened in group]
+        for opened in group:
+            opened.listed = self._shortlist(opened)
+        sources, lists = zip(*((opened.sentence.source_ids, opened.listed) for opened in group), strict=True)
         encoded = self._backend.encode(sources, lists, len(self._rows.owners))
         for index, opened in enumerate(group):
             opened.encoded = Encoded(encoded, index)
@@ -83,11 +85,11 @@ class RunningBatch:
         for owner, source, target in self._rows.compact():
             if owner not in self._starting:
                 self._holder_of[owner].move(owner, source, target)
-        self._backend.step(len(self._rows.owners))
+        scores = self._backend.step(len(self._rows.owners))
         result = StepResult([], [], [])
         for holder in self._holders:
             if holder.held:
-                holder.advance(result)
+                holder.advance(scores, result)
         if self._starting:
             self._advance_starting(result)
         self._rows.next_position()

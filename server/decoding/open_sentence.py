@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from server.bundle.shortlist import Int64
 from server.decoding.graphs.state import Array
 from server.decoding.scheduler import Ticket
 from server.messages.sentence import Sentence
@@ -28,6 +29,8 @@ class OpenSentence:
     """When the sentence was submitted, on the engine's clock."""
     rows: list[int] = field(default_factory=list)
     """The sentence's rows in the running batch, for a search in the order of its hypotheses; none while it waits."""
+    listed: Int64 | None = None
+    """The tokens that the sentence may write, in ascending order, once it is encoded; None for all."""
     encoded: Encoded | None = None
     """What the encoder gave, from the sentence's encoding until it joins the batch."""
 

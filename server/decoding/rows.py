@@ -39,11 +39,6 @@ class RunningRows:
         """Rows that sentences have."""
         return len(self.owners) - len(self._vacant)
 
-    @property
-    def log_probs(self) -> Float32:
-        """Log-probabilities of the last step: [rows of the batch, vocabulary]."""
-        return self._backend.log_probs[: len(self.owners)]
-
     def attention(self, owner: OpenSentence) -> Float32:
         """Attention of a sentence's rows in the last step: [rows, source]."""
         return self._backend.attention(owner.rows, owner.ticket.num_source_tokens)

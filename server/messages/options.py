@@ -78,7 +78,7 @@ class DecodingOptions:
 
     @property
     def is_plain_beam(self) -> bool:
-        """A beam without constraints, over the whole vocabulary, so that arrays of beams can do it."""
+        """A beam without constraints, so that arrays of beams can do it."""
         return _suits_beam(self) and not self.is_plain_greedy
 
 
@@ -93,5 +93,12 @@ def _asks_only_for(*names: str) -> Callable[[DecodingOptions], bool]:
 
 _suits_greedy = _asks_only_for("max_output_tokens", "length_penalty", "patience", "use_shortlist", "seed", "start_ids")
 _suits_beam = _asks_only_for(
-    "max_output_tokens", "beam_size", "length_penalty", "patience", "seed", "token_log_probs", "start_ids"
+    "max_output_tokens",
+    "beam_size",
+    "length_penalty",
+    "patience",
+    "use_shortlist",
+    "seed",
+    "token_log_probs",
+    "start_ids",
 )

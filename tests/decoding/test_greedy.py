@@ -4,6 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from server.bundle.manifest import SpecialIds
+from server.decoding.scores import StepScores
 from server.decoding.search.greedy import Greedy, advance_greedy
 from server.messages.hypothesis import Ending
 from server.messages.options import DecodingOptions
@@ -29,7 +30,7 @@ class Batch:
 
     def advance_with(self, log_probs: np.ndarray) -> None:
         running = [greedy for greedy in self.greedy if not greedy.hypothesis.ending]
-        ended = advance_greedy(running, SPECIAL_IDS, log_probs, self.previous_ids)
+        ended = advance_greedy(running, SPECIAL_IDS, StepScores(log_probs), self.previous_ids)
         assert ended.finished == [greedy for greedy in running if greedy.hypothesis.ending]
         assert ended.broken == []
 
@@ -77,7 +78,7 @@ def test_a_finished_row_is_scored_by_its_length() -> None:
     greedy = Greedy(DecodingOptions(max_output_tokens=1, length_penalty=1.0), row=0)
     log_probs = np.full((1, VOCABULARY_SIZE), -5.0, np.float32)
     log_probs[0, 4] = -0.6
-    advance_greedy([greedy], SPECIAL_IDS, log_probs, np.array([BOS]))
+    advance_greedy([greedy], SPECIAL_IDS, StepScores(log_probs), np.array([BOS]))
     assert greedy.finished().score == pytest.approx(-0.6 / ((5 + 1) / 6))
     assert greedy.finished().total == pytest.approx(-0.6)
 
@@ -136,7 +137,7 @@ def test_a_row_whose_first_log_probability_of_an_end_is_none_is_broken(end: floa
     greedy = Greedy(DecodingOptions(max_output_tokens=8), row=0)
     log_probs = np.full((1, VOCABULARY_SIZE), -np.inf if end == -np.inf else -5.0, np.float32)
     log_probs[0, EOS] = end
-    ended = advance_greedy([greedy], SPECIAL_IDS, log_probs, np.array([BOS]))
+    ended = advance_greedy([greedy], SPECIAL_IDS, StepScores(log_probs), np.array([BOS]))
     assert (ended.finished, ended.broken) == ([], [greedy])
 
 
@@ -145,7 +146,7 @@ def test_rows_of_others_are_not_written() -> None:
     previous_ids = np.full(3, BOS)
     log_probs = np.full((3, VOCABULARY_SIZE), -5.0, np.float32)
     log_probs[:, 6] = -0.5
-    advance_greedy([others], SPECIAL_IDS, log_probs, previous_ids)
+    advance_greedy([others], SPECIAL_IDS, StepScores(log_probs), previous_ids)
     assert previous_ids.tolist() == [BOS, 6, BOS]
 
 

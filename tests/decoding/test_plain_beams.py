@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from server.decoding.scores import StepScores
 from server.decoding.search.beam import BeamSearch
 from server.decoding.search.candidates import find_candidates
 from server.decoding.search.plain_beams import Beam, BeamArrays
@@ -118,7 +119,7 @@ class Together:
         log_probs = np.zeros(self._shape, np.float32)  # tokens of free rows would be the best
         for row, content in self.rows.items():
             log_probs[row] = content.running.model(content.output_ids)
-        rows, ids, sources, targets = self.beams.advance(log_probs)
+        rows, ids, sources, targets = self.beams.advance(StepScores(log_probs))
         for source, target in zip(sources.tolist(), targets.tolist(), strict=True):
             self.rows[target].output_ids = list(self.rows[source].output_ids)
         for row, id_ in zip(rows.reshape(-1).tolist(), ids.reshape(-1).tolist(), strict=True):
@@ -230,7 +231,7 @@ def test_a_beam_whose_first_log_probability_of_an_end_is_none_is_broken(end: flo
     )
     log_probs = np.tile(random_model(1)([]), (4, 1))
     log_probs[:2, EOS] = end
-    beams.advance(log_probs)
+    beams.advance(StepScores(log_probs))
     assert (broken.is_broken, whole.is_broken) == (True, False)
     assert not broken.finished
 

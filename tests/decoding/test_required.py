@@ -74,7 +74,7 @@ def allowed(
     scores = log_probs.copy()
     scores[list(forbidden)] = -np.inf
     attended = None if attention is None else np.array(attention, np.float32)
-    terms.apply(scores, log_probs, attended, progress, num_places, EOS)
+    terms.apply(scores, log_probs, wish == EOS, attended, progress, num_places, EOS)
     return [id_ for id_ in np.flatnonzero(scores > -np.inf).tolist() if id_ >= EOS]
 
 
@@ -309,7 +309,7 @@ def test_what_terms_demand_has_the_models_score_where_it_was_forbidden() -> None
     terms = required((PA, IN))
     log_probs = np.linspace(-9, -1, VOCABULARY_SIZE).astype(np.float32)
     scores = np.full(VOCABULARY_SIZE, -np.inf, np.float32)
-    terms.apply(scores, log_probs, None, terms.start, 20, EOS)
+    terms.apply(scores, log_probs, False, None, terms.start, 20, EOS)
     assert np.flatnonzero(np.isfinite(scores)).tolist() == [PA]
     assert scores[PA] == log_probs[PA]
 

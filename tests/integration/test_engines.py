@@ -10,7 +10,7 @@ import threading
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, NoReturn, cast
 
 import pytest
 
@@ -257,7 +257,7 @@ class Mortal(FakeBackend):
 
 
 class Broken(FakeBackend):
-    def step(self, num_rows: int) -> None:
+    def step(self, num_rows: int) -> NoReturn:
         raise RuntimeError("secret of the backend")
 
 

@@ -4,7 +4,7 @@ import asyncio
 import math
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import grpc
 import pytest
@@ -388,7 +388,7 @@ async def test_a_request_that_breaks_every_decode_loop_hides_their_inside_and_th
         def warm_up(self, source: list[int]) -> None:
             pass
 
-        def step(self, num_rows: int) -> None:
+        def step(self, num_rows: int) -> NoReturn:
             raise RuntimeError("secret of the backend")
 
     def open_backend(bundle: Bundle, options: BackendOptions) -> Backend:

@@ -10,6 +10,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from server.bundle.manifest import Bundle
 from server.decoding.graphs.backend import Backend, BackendOptions
+from server.decoding.scores import StepScores
 from tests.integration.served import DEFAULT_MODEL, Served, serving
 from tests.small_models import SENTENCES
 
@@ -26,9 +27,9 @@ class Counting(Backend):
         self._number = len(self.num_rows)
         self.num_rows[self._number] = 0
 
-    def step(self, num_rows: int) -> None:
+    def step(self, num_rows: int) -> StepScores:
         self.num_rows[self._number] += num_rows
-        super().step(num_rows)
+        return super().step(num_rows)
 
 
 async def test_a_request_is_decoded_by_both_engines_and_translated_as_by_one(model_repository: Path) -> None:

@@ -9,8 +9,9 @@ import onnxruntime as ort
 
 from server.bundle.manifest import ALIGNMENT_QUERY, FEATURES, FEATURES_STEP, OUTPUT_STEP, Bundle, BundleError
 from server.bundle.shortlist import Int64
-from server.decoding.graphs.listed_output import LIST_WIDTH, LISTED_IDS, ListedOutput
+from server.decoding.graphs.listed_output import LIST_NUMBER, ListedOutput
 from server.decoding.graphs.state import Array, StateBuffers
+from server.decoding.scores import StepScores
 
 Float32 = npt.NDArray[np.float32]
 
@@ -25,8 +26,8 @@ class BackendOptions:
 class Backend:
     """One model's two sessions, and the buffers of its running batch.
 
-    Before a step the engine fills `previous_ids[:n]` and `positions[:n]`; after it, `log_probs[:n]` is filled, and
-    `attention` says what the rows attended to.
+    Before a step the engine fills `previous_ids[:n]` and `positions[:n]`; after it, `attention` says what the rows
+    attended to.
     """
 
     def __init__(self, bundle: Bundle, options: BackendOptions) -> None:
@@ -70,9 +71,8 @@ class Backend:
         outputs = self._encoder.run(self._encoder_outputs, {"source_ids": source_ids, "source_lengths": source_lengths})
         encoded = dict(zip(self._encoder_outputs, outputs, strict=True))
         if self._listed:
-            running = {name: self.state.current[name][:num_running] for name in (LISTED_IDS, LIST_WIDTH)}
-            encoded |= self._listed.encode(lists or [None] * len(sources), running)
-            self._has_lists |= LISTED_IDS in encoded
+            encoded |= self._listed.encode(lists or [None] * len(sources), self._list_numbers(num_running))
+            self._has_lists |= any(listed is not None for listed in lists)
         return encoded
 
     def shortlist(self, source_ids: Sequence[int], further: Sequence[int]) -> Int64:
@@ -80,8 +80,9 @@ class Backend:
         assert self._listed
         return self._listed.shortlist.of(source_ids, further)
 
-    def step(self, num_rows: int) -> None:
-        """Run the decoder: one token for each of the first `num_rows` rows."""
+    def step(self, num_rows: int) -> StepScores:
+        """Run the decoder: what each of the first `num_rows` rows may write next. The scores are good until the next
+        step."""
         num_listed = self._num_listed(num_rows)
         # Where all rows have lists, nobody needs the whole vocabulary.
         session = self._features_step if num_listed == num_rows else self._step
@@ -91,17 +92,19 @@ class Backend:
             binding = self._bindings[key] = self._bind(session, num_rows)
         session.run_with_iobinding(binding)
         self.state.flip()
-        if self._listed and num_listed:
-            state = self.state.current
-            # A slice spares copies.
-            rows = slice(num_rows) if num_listed == num_rows else np.flatnonzero(state[LIST_WIDTH][:num_rows])
-            self._listed.write(rows, state, self.log_probs)
+        log_probs = self.log_probs[:num_rows]
+        if not self._listed or not num_listed:
+            return StepScores(log_probs)
+        return self._listed.scores(self._list_numbers(num_rows), log_probs)
+
+    def _list_numbers(self, num_rows: int) -> Int64:
+        return self.state.current[LIST_NUMBER][:num_rows].astype(np.int64, copy=False)
 
     def _num_listed(self, num_rows: int) -> int:
         """How many rows have a list. Rows are looked through only after a sentence with a list has joined."""
         if not self._has_lists:
             return 0
-        num_listed = int(np.count_nonzero(self.state.current[LIST_WIDTH][:num_rows]))
+        num_listed = int(np.count_nonzero(self._list_numbers(num_rows)))
         self._has_lists = num_listed > 0
         return num_listed
 

@@ -1,5 +1,6 @@
 """The output layer over vocabulary shortlists: log-probabilities of rows that may write some tokens only."""
 
+import itertools
 from collections.abc import Sequence
 
 import numpy as np
@@ -7,76 +8,125 @@ import numpy.typing as npt
 import onnxruntime as ort
 
 from server.bundle.manifest import FEATURES, SHORTLIST, Bundle, BundleError, StateSpec
-from server.bundle.shortlist import Int64, padded, read_shortlist
+from server.bundle.shortlist import Int64, list_width, read_shortlist
 from server.decoding.graphs.output_columns import OutputColumns
 from server.decoding.graphs.state import Array
+from server.decoding.scores import ListedRows, StepScores
 
-LISTED_IDS, LIST_WIDTH = "listed_ids", "list_width"
+LIST_NUMBER = "list_number"
+_CHANGED = -1
+"""In place of the number of a list: what a row's arrays have is not to be used any more."""
 
 Float32 = npt.NDArray[np.float32]
 
 
 class ListedOutput:
-    """The output layer for rows that have lists. A row's list is constant state, beside the model's own: its ids,
-    padded with an id that is never written, and the padded width, which is 0 for a row without a list."""
+    """The output layer for rows that have lists. The number of a row's list, 0 for none, is constant state, beside the
+    model's own; the rows of one sentence have the same."""
 
     def __init__(self, bundle: Bundle, session: ort.InferenceSession, max_rows: int) -> None:
         """`session`: of `output.onnx`. Raises BundleError for a shortlist that cannot be read."""
         try:
-            self.shortlist = read_shortlist(bundle.path(SHORTLIST))
+            shortlist = read_shortlist(bundle.path(SHORTLIST))
         except (OSError, ValueError, KeyError) as error:
             raise BundleError(f"{bundle.path(SHORTLIST)}: {error}") from error
-        self._session = session
-        self._pad = bundle.manifest.special_ids.never_written[0]
-        vocabulary_size, num_features = self.shortlist.weights.shape
-        if vocabulary_size != bundle.manifest.target_vocabulary_size:
+        manifest = bundle.manifest
+        vocabulary_size, num_features = shortlist.weights.shape
+        if vocabulary_size != manifest.target_vocabulary_size:
             raise BundleError(f"{bundle.path(SHORTLIST)}: of {vocabulary_size} tokens, not of the model's vocabulary")
-        if len(self.shortlist.candidates) != bundle.manifest.source_vocabulary_size:
-            number = len(self.shortlist.candidates)
+        if len(shortlist.candidates) != manifest.source_vocabulary_size:
+            number = len(shortlist.candidates)
             raise BundleError(
                 f"{bundle.path(SHORTLIST)}: for {number} source tokens, not those of the model's vocabulary"
             )
-        self._columns = OutputColumns(self.shortlist, self._pad)
+        self.shortlist = shortlist.without(manifest.special_ids.never_written)
+        self._session = session
+        self._eos = manifest.special_ids.eos
+        self._columns = OutputColumns(self.shortlist)
+        biases = self.shortlist.biases
+        self._biases = np.zeros(vocabulary_size, np.float32) if biases is None else biases
         self.features = np.zeros((max_rows, num_features), np.uint8)
         """What the output layer reads of the last step, by row."""
-        self._max_width = padded(vocabulary_size)
-        biases = self.shortlist.biases
-        self._biases = np.zeros(vocabulary_size, np.float32) if biases is None else biases.copy()
-        self._biases[self._pad] = -np.inf  # behind a list's end
-        self.state = (
-            StateSpec(name=LISTED_IDS, kind="constant", shape=(self._max_width,), dtype="int32"),
-            StateSpec(name=LIST_WIDTH, kind="constant", shape=(), dtype="int64"),
-        )
+        self.state = (StateSpec(name=LIST_NUMBER, kind="constant", shape=(), dtype="int64"),)
+        self._lists: dict[int, Int64] = {}
+        """The lists of running rows, and of those that join, by number."""
+        self._numbers = itertools.count(1)
+        self._rows = _RowArrays(max_rows, 0)
 
-    def encode(self, lists: Sequence[Int64 | None], running: dict[str, Array]) -> dict[str, Array]:
-        """The lists of joining sentences as state, [batch, ...]. `running`: the same state of all running rows."""
-        if not any(listed is not None for listed in lists):
-            return {LIST_WIDTH: np.zeros(len(lists), np.int64)}  # ids that nobody reads are not written
-        running_ids = running[LISTED_IDS][np.flatnonzero(running[LIST_WIDTH])].astype(np.int64)
-        self._columns.add([listed for listed in lists if listed is not None], running_ids)
-        ids = np.full((len(lists), self._max_width), self._pad, np.int32)
-        widths = np.zeros(len(lists), np.int64)
-        for row, listed in enumerate(lists):
-            if listed is not None:
-                ids[row, : len(listed)] = listed
-                widths[row] = padded(len(listed))
-        return {LISTED_IDS: ids, LIST_WIDTH: widths}
+    def encode(self, lists: Sequence[Int64 | None], running: Int64) -> dict[str, Array]:
+        """Take in the lists of joining sentences, and give their numbers as state: [batch]. `running`: the numbers of
+        all running rows' lists."""
+        self._lists = {number: self._lists[number] for number in set(running.tolist()) - {0}}
+        joining = [listed for listed in lists if listed is not None]
+        if self._columns.add(joining, self._lists.values()):
+            self._rows.numbers[:] = _CHANGED
+        numbers = [0 if listed is None else next(self._numbers) for listed in lists]
+        self._lists |= {number: listed for number, listed in zip(numbers, lists, strict=True) if listed is not None}
+        return {LIST_NUMBER: np.array(numbers)}
 
-    def write(self, rows: Int64 | slice, state: dict[str, Array], log_probs: Float32) -> None:
-        """Write the log-probabilities of rows, normalised over the list of each row; minus infinity for all other
-        tokens."""
-        width = int(state[LIST_WIDTH][rows].max())
-        ids = state[LISTED_IDS][rows, :width].astype(np.int64, copy=False)
-        listed = self._session.run(
+    def scores(self, numbers: Int64, log_probs: Float32) -> StepScores:
+        """The log-probabilities of rows, normalised over the list of each row, and minus infinity behind its end.
+
+        numbers: [rows], those of their lists; log_probs: [rows, vocabulary], what rows without a list have, and, if
+        there is such a row, where all are written.
+        """
+        num_rows, is_listed = len(numbers), numbers > 0
+        self._update(numbers)
+        arrays = self._rows
+        listed = ListedRows(is_listed, arrays.ids[:num_rows], arrays.eos_columns[:num_rows])
+        if is_listed.all():
+            return StepScores(self._log_probs(slice(num_rows)), listed)
+        rows, num_missing = np.flatnonzero(is_listed), arrays.width - log_probs.shape[1]
+        if num_missing > 0:  # a vocabulary that is smaller than a list's columns
+            log_probs = np.pad(log_probs, ((0, 0), (0, num_missing)), constant_values=-np.inf)
+        log_probs[rows] = -np.inf
+        log_probs[rows, : arrays.width] = self._log_probs(rows)
+        return StepScores(log_probs, listed)
+
+    def _log_probs(self, rows: Int64 | slice) -> Float32:
+        found: Float32 = self._session.run(
             ["log_probs"],
             {
                 FEATURES: self.features[rows],
                 "weights": self._columns.weights,
                 "scales": self._columns.scales,
-                "indices": self._columns.of(ids),
-                "bias": self._biases[ids],
+                "indices": self._rows.columns[rows],
+                "bias": self._rows.biases[rows],
             },
         )[0]
-        every = np.full((len(ids), log_probs.shape[1]), -np.inf, np.float32)
-        np.put_along_axis(every, ids, listed, axis=1)
-        log_probs[rows] = every
+        return found
+
+    def _update(self, numbers: Int64) -> None:
+        """Give rows whose list is another than in the last step what that list stands for."""
+        lists = [self._lists[number] for number in set(numbers.tolist()) - {0}]
+        self._fit(list_width(max(map(len, lists), default=0)))
+        rows = self._rows
+        for row in np.flatnonzero((rows.numbers[: len(numbers)] != numbers) & (numbers > 0)).tolist():
+            listed = self._lists[int(numbers[row])]
+            end = len(listed)
+            rows.ids[row, :end] = listed
+            rows.columns[row, :end] = self._columns.of(listed)
+            rows.columns[row, end:] = 0
+            rows.biases[row, :end] = self._biases[listed]
+            rows.biases[row, end:] = -np.inf
+            rows.eos_columns[row] = listed.searchsorted(self._eos)
+            rows.numbers[row] = numbers[row]
+
+    def _fit(self, widest: int) -> None:
+        """Have arrays that are wide enough for lists of so many columns, and not far too wide."""
+        if not widest <= self._rows.width <= 2 * widest:
+            self._rows = _RowArrays(len(self.features), widest)
+
+
+class _RowArrays:
+    """What each row's columns stand for."""
+
+    def __init__(self, max_rows: int, width: int) -> None:
+        self.width = width
+        self.numbers = np.full(max_rows, _CHANGED)
+        """[max_rows]: the list that the other arrays have in that row."""
+        self.ids = np.zeros((max_rows, width), np.int64)
+        self.columns = np.zeros((max_rows, width), np.int64)
+        """[max_rows, width], among the gathered columns of the output layer."""
+        self.biases = np.zeros((max_rows, width), np.float32)
+        self.eos_columns = np.zeros(max_rows, np.int64)

@@ -1,10 +1,10 @@
 """The columns of the output layer that the shortlists of the running rows need."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from server.bundle.shortlist import Int64, Shortlist, padded
+from server.bundle.shortlist import Int64, Shortlist, list_width
 
 
 class OutputColumns:
@@ -13,20 +13,20 @@ class OutputColumns:
     Columns are added as sentences join; when there is no more room, those that no running row needs are left out.
     """
 
-    def __init__(self, shortlist: Shortlist, pad: int) -> None:
+    def __init__(self, shortlist: Shortlist) -> None:
         self._shortlist = shortlist
-        self._pad = pad
-        self._replace(np.array([pad]))
+        self._replace(np.zeros(0, np.int64))
 
-    def add(self, lists: Sequence[Int64], running: Int64) -> None:
-        """Gather the columns of all tokens of the lists, beside the columns that running rows still need."""
-        for ids in lists:
+    def add(self, joining: Sequence[Int64], running: Iterable[Int64]) -> bool:
+        """Gather the columns of all tokens of the lists that join, beside the columns that running lists still need.
+        Returns whether the columns that were there are others now."""
+        for ids in joining:
             missing = ids[self._column[ids] < 0]
-            if self._num_columns + len(missing) <= len(self.scales):
-                self._append(missing)
-            else:
-                self._replace(np.unique(np.concatenate([*lists, [self._pad], running.reshape(-1)])))
-                return
+            if self._num_columns + len(missing) > len(self.scales):
+                self._replace(np.unique(np.concatenate([*joining, *running])))
+                return True
+            self._append(missing)
+        return False
 
     def of(self, ids: Int64) -> Int64:
         """The column number of each id."""
@@ -36,7 +36,7 @@ class OutputColumns:
     def _replace(self, ids: Int64) -> None:
         """Begin anew, with the columns of these ids."""
         vocabulary_size, num_features = self._shortlist.weights.shape
-        width = padded(min(len(ids) * 5 // 4, vocabulary_size))  # room for those who join next
+        width = list_width(min(len(ids) * 5 // 4, vocabulary_size))  # room for those who join next
         self.weights = np.zeros((num_features, width), np.int8)
         self.scales = np.ones(width, np.float32)
         self._column = np.full(vocabulary_size, -1)

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from server.bundle.manifest import SpecialIds
+from server.decoding.scores import EVERY_TOKEN, Columns
 from server.messages.hypothesis import Ending, Float32, Hypothesis, coverage_penalty, length_penalty, num_agreed
 from server.messages.options import DecodingOptions
 
@@ -33,8 +34,9 @@ class Search(ABC):
     nothing else is cut by its constraints. Only a translation that is given, to be scored, may be empty (`forced.py`).
     """
 
-    def __init__(self, options: DecodingOptions, special_ids: SpecialIds) -> None:
+    def __init__(self, options: DecodingOptions, special_ids: SpecialIds, columns: Columns = EVERY_TOKEN) -> None:
         self.options = options
+        self.columns = columns
         self.eos = special_ids.eos
         self.live = [Hypothesis()]
         """Hypotheses that live, in the order of the last continuations; at first there is one, which is empty."""
@@ -43,7 +45,7 @@ class Search(ABC):
 
     @abstractmethod
     def advance(self, log_probs: Float32, attention: Float32 | None) -> list[Continuation]:
-        """Take one step. log_probs: [live, vocabulary]; attention: [live, source] where the options need it.
+        """Take one step. log_probs: [live, columns]; attention: [live, source] where the options need it.
 
         Neither array is changed, nor kept. Returns how the hypotheses live on, at most `options.num_rows`.
         """

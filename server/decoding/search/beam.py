@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from server.bundle.manifest import SpecialIds
+from server.decoding.scores import EVERY_TOKEN, Columns
 from server.decoding.search.base import Continuation, Search, best
 from server.decoding.search.constraints import Constraints
 from server.decoding.search.required import Progress, RequiredTerms, in_turns
@@ -32,8 +33,10 @@ class Candidate(NamedTuple):
 
 
 class BeamSearch(Search):
-    def __init__(self, options: DecodingOptions, special_ids: SpecialIds, pieces: Pieces) -> None:
-        super().__init__(options, special_ids)
+    def __init__(
+        self, options: DecodingOptions, special_ids: SpecialIds, pieces: Pieces, columns: Columns = EVERY_TOKEN
+    ) -> None:
+        super().__init__(options, special_ids, columns)
         self._constraints = Constraints(options, special_ids, pieces)
         self._required = RequiredTerms(options.required_terms, pieces) if options.required_terms else None
         self._progress = [self._required.start if self._required else None]
@@ -66,9 +69,9 @@ class BeamSearch(Search):
         scores = log_probs.copy()
         promoted: list[int] = []
         for row, hypothesis in enumerate(self.live):
-            self._constraints.apply(scores[row], hypothesis.output_ids)
-            for id_ in self._promote(row, scores[row], log_probs[row], attention):
-                promoted.append(row * scores.shape[1] + id_)
+            self._constraints.apply(self.columns.by_token(scores[row]), hypothesis.output_ids)
+            for column in self._promote(row, scores[row], log_probs[row], attention):
+                promoted.append(row * scores.shape[1] + column)
         # Scores are compared beside the best, as its size would cost them precision; and a beam of one adds nothing, so
         # that it is exactly greedy.
         best_total = max(hypothesis.total for hypothesis in self.live)
@@ -78,21 +81,27 @@ class BeamSearch(Search):
         if promoted:
             indices = np.unique([*indices, *promoted])
             indices = indices[np.argsort(-flat[indices], kind="stable")]
-        parents, ids = np.divmod(indices, scores.shape[1])
-        totals = flat[indices].astype(np.float64) + best_total
-        found = list(map(Candidate, totals.tolist(), parents.tolist(), ids.tolist(), log_probs[parents, ids].tolist()))
+        parents, columns = np.divmod(indices, scores.shape[1])
+        totals, ids = flat[indices].astype(np.float64) + best_total, self.columns.ids(columns)
+        own = log_probs[parents, columns]
+        found = list(map(Candidate, totals.tolist(), parents.tolist(), ids.tolist(), own.tolist()))
         return self._allocate(found, self._required) if self._required else found
 
     def _promote(self, row: int, scores: Float32, log_probs: Float32, attention: Float32 | None) -> list[int]:
-        """Tokens of one hypothesis that are candidates whatever their scores: what required terms begin or go on with,
+        """Columns of one hypothesis that are candidates whatever their scores: what required terms begin or go on with,
         and, so that its bank does not run empty, its most probable one."""
         hypothesis, options, progress = self.live[row], self.options, self._progress[row]
         if not self._required or not progress or len(hypothesis.output_ids) < len(options.prefix):
             return []
         num_places = options.max_output_tokens - len(hypothesis.output_ids)
         attended = attention[row] if attention is not None and options.guided else None
-        ids = self._required.apply(scores, log_probs, attended, progress, num_places, self.eos)
-        return [id_ for id_ in (*ids, int(scores.argmax())) if scores[id_] > -np.inf]
+        by_token, columns = self.columns.by_token, self.columns
+        would_end = int(log_probs.argmax()) == columns.of(self.eos)
+        ids = self._required.apply(
+            by_token(scores), by_token(log_probs), would_end, attended, progress, num_places, self.eos
+        )
+        found = [*map(int, map(columns.of, ids)), int(scores.argmax())]
+        return [column for column in found if scores[column] > -np.inf]
 
     def _allocate(self, candidates: list[Candidate], required: RequiredTerms) -> list[Candidate]:
         """Candidates in the order in which their banks give them places."""

@@ -1,10 +1,10 @@
 """The best continuations of many beams, found in one pass over their log-probabilities."""
 
-import functools
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+from numpy.lib.stride_tricks import as_strided
 
 from server.messages.hypothesis import Float32
 
@@ -25,6 +25,7 @@ class Candidates(NamedTuple):
     parents: Int64
     """The hypotheses, counted through all beams."""
     ids: Int64
+    """The tokens; columns, until who knows what they stand for has put tokens in their place."""
     log_probs: Float32
 
     def at(self, index: Int64) -> "Candidates":
@@ -34,10 +35,10 @@ class Candidates(NamedTuple):
 
 
 def find_candidates(log_probs: Float32, rows: Int64, ahead: Float32, number: int) -> Candidates:
-    """The `number` best continuations of each beam, the best first, equal ones by hypothesis and id: [beams * number],
-    beam by beam.
+    """The `number` best continuations of each beam, the best first, equal ones by hypothesis and column: [beams *
+    number], beam by beam.
 
-    log_probs: [rows of the batch, vocabulary], none positive; rows: [beams, size], the rows of their hypotheses; ahead:
+    log_probs: [rows of the batch, columns], none positive; rows: [beams, size], the rows of their hypotheses; ahead:
     [beams, size], what the hypotheses have already; `number`: at most 2 * size.
 
     The largest log-probabilities of blocks of columns bound the best scores from below. Only blocks that reach the
@@ -45,30 +46,27 @@ def find_candidates(log_probs: Float32, rows: Int64, ahead: Float32, number: int
     """
     num_beams, size = rows.shape
     num_rows, width = log_probs.shape
-    block = _block_width(width)
-    num_blocks = width // block
+    block = max(1, min(_MAX_BLOCK, width // _MIN_BLOCKS))
+    num_blocks = -(-width // block)  # the last may be shorter
+    starts = np.arange(0, num_rows * width, width)[:, None] + np.arange(0, width, block)
     # Of numbers that are not positive the largest is the smallest integer, and integers compare twice as fast.
-    integers = np.minimum.reduceat(log_probs.reshape(-1).view(np.uint32), np.arange(0, num_rows * width, block))
+    integers = np.minimum.reduceat(log_probs.reshape(-1).view(np.uint32), starts.reshape(-1))
     largest = integers.view(np.float32).reshape(num_rows, num_blocks)
     reached = (largest.take(rows, axis=0) + ahead[:, :, None]).reshape(num_beams, size * num_blocks)
     bounds = np.partition(reached, -number)[:, -number, None]  # [beams, 1]
     parent, number_of_block = np.divmod(np.flatnonzero(reached >= bounds), num_blocks)
     beam = parent // size
-    values = log_probs.reshape(-1, block)[rows.reshape(-1)[parent] * num_blocks + number_of_block]  # [hits, block]
+    firsts = np.minimum(number_of_block * block, width - block)  # the last block of a row begins in the one before
+    windows = as_strided(log_probs, (log_probs.size - block + 1, block), (log_probs.itemsize, log_probs.itemsize))
+    values = windows[rows.reshape(-1)[parent] * width + firsts]  # [hits, block]
     scores = values + ahead.reshape(-1)[parent, None]
-    found = np.flatnonzero(scores >= bounds[beam])
-    hit, column = np.divmod(found, block)
-    ids = number_of_block[hit] * block + column
+    hit, place = np.divmod(np.flatnonzero(scores >= bounds[beam]), block)
+    if width % block:
+        is_own = firsts[hit] + place >= number_of_block[hit] * block
+        hit, place = hit[is_own], place[is_own]
+    ids, found = firsts[hit] + place, hit * block + place
     candidates = Candidates(scores.reshape(-1)[found], parent[hit], ids, values.reshape(-1)[found])
     beam = beam[hit]
     ordered = np.lexsort((-candidates.scores, beam))
-    firsts = beam.searchsorted(np.arange(num_beams))
-    return candidates.at(ordered[(firsts[:, None] + np.arange(number)).reshape(-1)])
-
-
-@functools.cache
-def _block_width(width: int) -> int:
-    """The width of the blocks of a row: they divide it evenly, at least two of them; for a prime width each column is a
-    block."""
-    widest = max(1, min(_MAX_BLOCK, width // _MIN_BLOCKS))
-    return next(block for block in range(widest, 0, -1) if width % block == 0)
+    begins = beam.searchsorted(np.arange(num_beams))
+    return candidates.at(ordered[(begins[:, None] + np.arange(number)).reshape(-1)])

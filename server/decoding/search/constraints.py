@@ -1,6 +1,6 @@
 """What a hypothesis may not write, as changes to the scores of its next token.
 
-Every class has `apply(scores, output_ids)`: scores float32 [vocabulary], changed in place; output_ids, what the
+Every class has `apply(scores, output_ids)`: scores, those of its tokens, changed in place; output_ids, what the
 hypothesis has written. A token that is not allowed gets minus infinity.
 """
 
@@ -11,7 +11,7 @@ from typing import Protocol
 import numpy as np
 
 from server.bundle.manifest import SpecialIds
-from server.messages.hypothesis import Float32
+from server.decoding.scores import ByToken
 from server.messages.options import DecodingOptions
 from server.text.pieces import Int64, Pieces, begins_word
 
@@ -20,7 +20,7 @@ _PHRASES_KEPT = 16
 
 
 class Constraint(Protocol):
-    def apply(self, scores: Float32, output_ids: Sequence[int]) -> None: ...
+    def apply(self, scores: ByToken, output_ids: Sequence[int]) -> None: ...
 
 
 class Constraints:
@@ -41,7 +41,7 @@ class Constraints:
         if options.forbidden_phrases:
             self._all.append(_prepare(options.forbidden_phrases, pieces))
 
-    def apply(self, scores: Float32, output_ids: Sequence[int]) -> None:
+    def apply(self, scores: ByToken, output_ids: Sequence[int]) -> None:
         if len(output_ids) < len(self._prefix):
             keep_only(scores, [self._prefix[len(output_ids)]])
             return
@@ -55,7 +55,7 @@ class Never:
     def __init__(self, ids: Sequence[int]) -> None:
         self._ids = list(ids)
 
-    def apply(self, scores: Float32, output_ids: Sequence[int]) -> None:
+    def apply(self, scores: ByToken, output_ids: Sequence[int]) -> None:
         scores[self._ids] = -np.inf
 
 
@@ -66,7 +66,7 @@ class MinLength:
         self._min_output_tokens = min_output_tokens
         self._eos = eos
 
-    def apply(self, scores: Float32, output_ids: Sequence[int]) -> None:
+    def apply(self, scores: ByToken, output_ids: Sequence[int]) -> None:
         if len(output_ids) < self._min_output_tokens:
             scores[self._eos] = -np.inf
 
@@ -77,7 +77,7 @@ class NoRepeatNgram:
     def __init__(self, size: int) -> None:
         self._size = size
 
-    def apply(self, scores: Float32, output_ids: Sequence[int]) -> None:
+    def apply(self, scores: ByToken, output_ids: Sequence[int]) -> None:
         size = self._size
         if len(output_ids) < size:
             return
@@ -93,7 +93,7 @@ class RepetitionPenalty:
     def __init__(self, penalty: float) -> None:
         self._penalty = penalty
 
-    def apply(self, scores: Float32, output_ids: Sequence[int]) -> None:
+    def apply(self, scores: ByToken, output_ids: Sequence[int]) -> None:
         scores[list(set(output_ids))] *= self._penalty
 
 
@@ -126,7 +126,7 @@ class ForbiddenPhrases:
         """Pieces that complete a phrase, unless they make a word longer."""
         self._lengths = sorted({len(beginning) for beginning in self._endings})
 
-    def apply(self, scores: Float32, output_ids: Sequence[int]) -> None:
+    def apply(self, scores: ByToken, output_ids: Sequence[int]) -> None:
         scores[self._always] = -np.inf
         # A piece has a character at least, and one more before the phrase says whether a word begins there.
         written = "".join(self._texts[id_] for id_ in output_ids[-self._longest - 1 :])
@@ -148,7 +148,7 @@ def _prepare(phrases: tuple[str, ...], pieces: Pieces) -> ForbiddenPhrases:
     return ForbiddenPhrases(phrases, pieces)
 
 
-def keep_only(scores: Float32, ids: Sequence[int]) -> None:
+def keep_only(scores: ByToken, ids: Sequence[int]) -> None:
     """Forbid all tokens but these, which keep their scores."""
     kept = scores[list(ids)]
     scores.fill(-np.inf)

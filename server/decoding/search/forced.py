@@ -1,6 +1,7 @@
 """No search at all: the model scores a translation that is given."""
 
 from server.bundle.manifest import SpecialIds
+from server.decoding.scores import EVERY_TOKEN, Columns
 from server.decoding.search.base import Continuation, Search
 from server.messages.hypothesis import Float32
 from server.messages.options import DecodingOptions
@@ -9,8 +10,8 @@ from server.messages.options import DecodingOptions
 class Forced(Search):
     """Follows the only hypothesis that there is, `options.forced_ids`."""
 
-    def __init__(self, options: DecodingOptions, special_ids: SpecialIds) -> None:
-        super().__init__(options, special_ids)
+    def __init__(self, options: DecodingOptions, special_ids: SpecialIds, columns: Columns = EVERY_TOKEN) -> None:
+        super().__init__(options, special_ids, columns)
         assert options.forced_ids is not None
         self._ids = options.forced_ids
 
@@ -18,7 +19,7 @@ class Forced(Search):
         [hypothesis] = self.live
         position = len(hypothesis.output_ids)
         id_ = self._ids[position] if position < len(self._ids) else self.eos
-        log_prob = float(log_probs[0, id_])
+        log_prob = float(log_probs[0, self.columns.of(id_)])
         attended = attention[0].copy() if attention is not None else None
         if position == len(self._ids):
             self.finish(hypothesis.ended_by_eos(id_, log_prob, hypothesis.total + log_prob, attended))

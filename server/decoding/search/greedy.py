@@ -11,6 +11,7 @@ import numpy.typing as npt
 from server.bundle.manifest import SpecialIds
 from server.decoding.open_sentence import OpenSentence
 from server.decoding.rows import RunningRows
+from server.decoding.scores import StepScores
 from server.decoding.search.holder import NonFiniteScores, StepResult
 from server.messages.hypothesis import Ending, Hypothesis, length_penalty
 from server.messages.options import DecodingOptions
@@ -69,9 +70,8 @@ class GreedySentences:
     def move(self, owner: OpenSentence, source: int, target: int) -> None:
         self.held[owner].row = target
 
-    def advance(self, result: StepResult) -> None:
-        rows = self._rows
-        ended = advance_greedy(self.held.values(), self._special_ids, rows.log_probs, rows.previous_ids)
+    def advance(self, scores: StepScores, result: StepResult) -> None:
+        ended = advance_greedy(self.held.values(), self._special_ids, scores, self._rows.previous_ids)
         for greedy in ended.finished:
             result.finish(self._owner(greedy), [greedy.finished()])
         for greedy in ended.broken:
@@ -88,43 +88,46 @@ class GreedySentences:
         return owner
 
 
-def forbid(scores: np.ndarray, special_ids: SpecialIds) -> None:
-    """Forbid tokens that no translation contains. scores: [rows, vocabulary], changed in place."""
-    for id_ in special_ids.forbidden:  # a column at a time: an index of several is far slower
-        scores[:, id_] = -np.inf
+def _best_first(scores: StepScores, row: int, special_ids: SpecialIds) -> tuple[int, float]:
+    """The most probable token that a translation may begin with, and its log-probability."""
+    first = scores.take(np.array([row]))
+    first.forbid(special_ids.forbidden)
+    first.log_probs[0, first.eos_column(0, special_ids.eos)] = -np.inf
+    column = first.log_probs.argmax(axis=1)
+    return int(first.ids(np.array([0]), column)[0]), float(first.log_probs[0, column[0]])
 
 
-def _best_first_id(log_probs: npt.NDArray[np.float32], special_ids: SpecialIds) -> int:
-    """The most probable token that a translation may begin with: log_probs [vocabulary], changed in place."""
-    log_probs[[special_ids.eos, *special_ids.forbidden]] = -np.inf
-    return int(log_probs.argmax())
+def _best(scores: StepScores) -> tuple[list[int], list[int]]:
+    """The most probable column of every row, and its token."""
+    columns = scores.log_probs.argmax(axis=1)
+    return columns.tolist(), scores.ids(np.arange(len(columns)), columns).tolist()
 
 
 def advance_greedy(
     rows: Iterable[Greedy],
     special_ids: SpecialIds,
-    log_probs: npt.NDArray[np.float32],
+    scores: StepScores,
     previous_ids: npt.NDArray[np.int64],
 ) -> Ended:
     """Write the most probable token of each; returns those that end with it, and those that have none. The end of the
     sentence is never the first token; a row that may write nothing else ends by its constraints (a shortlist).
 
-    log_probs: float32 [rows of the batch, vocabulary], which may be changed in place; previous_ids: int64 [rows of the
-    batch], written for these rows.
+    scores: of all rows of the batch, changed in place; previous_ids: int64 [rows of the batch], written for these rows.
 
     A loop over rows, because after a step ONNX Runtime has the processor's caches to itself: one call of a NumPy
     function that is not in them takes as long as the loop does for many rows.
     """
-    ids = log_probs.argmax(axis=1).tolist()
+    columns, ids = _best(scores)
     if not set(ids).isdisjoint(special_ids.forbidden):  # hardly ever; a row that is not greedy may cause it
-        forbid(log_probs, special_ids)
-        ids = log_probs.argmax(axis=1).tolist()
+        scores.forbid(special_ids.forbidden)
+        columns, ids = _best(scores)
+    log_probs = scores.log_probs
     log_prob_of, eos, minus_infinity = log_probs.item, special_ids.eos, -math.inf
     ended = Ended([], [])
     for greedy in rows:
         row, hypothesis = greedy.row, greedy.hypothesis
         output_ids, id_ = hypothesis.output_ids, ids[row]
-        log_prob = log_prob_of(row, id_)
+        log_prob = log_prob_of(row, columns[row])
         if not minus_infinity < log_prob <= 0.0:  # of a row with NaN, the largest is NaN
             ended.broken.append(greedy)
             continue
@@ -134,8 +137,7 @@ def advance_greedy(
                 hypothesis.ending = Ending.EOS
                 ended.finished.append(greedy)
                 continue
-            id_ = _best_first_id(log_probs[row], special_ids)
-            log_prob = log_prob_of(row, id_)
+            id_, log_prob = _best_first(scores, row, special_ids)
             if log_prob == minus_infinity:
                 hypothesis.ending = Ending.CONSTRAINTS
                 ended.finished.append(greedy)

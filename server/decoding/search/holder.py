@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import NamedTuple, Protocol
 
 from server.decoding.open_sentence import OpenSentence
+from server.decoding.scores import StepScores
 from server.messages.hypothesis import Float32, Hypothesis
 from server.messages.options import DecodingOptions
 from server.messages.sentence import Finished, Written
@@ -60,7 +61,7 @@ class RowHolder(Protocol):
         """Begin with a sentence, in the rows that it has, in ascending order. What this raises fails that sentence
         alone."""
 
-    def advance(self, result: StepResult) -> None:
+    def advance(self, scores: StepScores, result: StepResult) -> None:
         """Write a token in every row, after a step, and note in `result` what that comes to. A sentence whose scores
         are none, or whose search raises, fails; all others go on as if it were not there."""
 
@@ -73,7 +74,7 @@ class RowHolder(Protocol):
 
 
 def check_scores(log_probs: Float32) -> None:
-    """Raise NonFiniteScores where a log-probability is NaN, or above 0. log_probs: [rows, vocabulary]."""
+    """Raise NonFiniteScores where a log-probability is NaN, or above 0. log_probs: [rows, columns]."""
     largest = log_probs.max(initial=-1.0)  # NaN, where one is
     if not largest <= 0.0:
         raise NonFiniteScores(f"a log-probability is {largest}")

@@ -11,9 +11,9 @@ import numpy as np
 from server.bundle.manifest import Manifest, SpecialIds
 from server.decoding.open_sentence import OpenSentence
 from server.decoding.rows import RunningRows
+from server.decoding.scores import StepScores
 from server.decoding.search.base import agreed
 from server.decoding.search.candidates import Candidates, Int64, find_candidates
-from server.decoding.search.greedy import forbid
 from server.decoding.search.holder import NonFiniteScores, StepResult
 from server.messages.hypothesis import Ending, Float32, Hypothesis, length_penalty
 from server.messages.options import DecodingOptions
@@ -82,12 +82,12 @@ class BeamSentences:
             self._by_size[size] = BeamArrays(size, max_beams, self._max_output_tokens, self._special_ids)
         return self._by_size[size]
 
-    def advance(self, result: StepResult) -> None:
+    def advance(self, scores: StepScores, result: StepResult) -> None:
         rows = self._rows
         for beams in self._by_size.values():
             if not len(beams):
                 continue
-            advanced = beams.advance(rows.log_probs)
+            advanced = beams.advance(scores)
             rows.previous_ids[advanced.rows] = advanced.ids
             if len(advanced.targets):
                 rows.copy(advanced.sources, advanced.targets)
@@ -176,14 +176,14 @@ class BeamArrays:
         beam.num_told += len(part.output_ids)
         return part if part.output_ids else None
 
-    def advance(self, log_probs: Float32) -> Advanced:
-        """Take one step. log_probs: [rows of the batch, vocabulary], changed in place. Beams that end have `has_ended`
-        then. Beams with a log-probability that is none have `is_broken`, and what they write does not count."""
+    def advance(self, scores: StepScores) -> Advanced:
+        """Take one step. scores: of all rows of the batch, changed in place. Beams that end have `has_ended` then.
+        Beams with a log-probability that is none have `is_broken`, and what they write does not count."""
         num_beams, size = len(self._beams), self._size
         totals = self._totals[:num_beams]
         best_totals = totals[:, :1].copy()
         # Scores are compared beside the best total, see `beam.py`.
-        found = self._candidates(log_probs, (totals - best_totals).astype(np.float32))
+        found = self._candidates(scores, (totals - best_totals).astype(np.float32))
         ends = (found.ids == self._special_ids.eos).reshape(num_beams, 2 * size)
         self._finish(found, ends, best_totals)
         places = ends.argsort(axis=1, kind="stable")[:, :size] + np.arange(0, len(found.ids), 2 * size)[:, None]
@@ -194,15 +194,16 @@ class BeamArrays:
         sources, targets = self._place(chosen.parents)
         return Advanced(self._rows[:num_beams], chosen.ids, sources, targets)
 
-    def _candidates(self, log_probs: Float32, ahead: Float32) -> Candidates:
+    def _candidates(self, scores: StepScores, ahead: Float32) -> Candidates:
         rows = self._rows[: len(self._beams)]
         # Where the batch has many others, too. What is done to the rows of a few does them no harm.
-        if rows.size < _MIN_SHARE * len(log_probs):
-            log_probs, rows = log_probs[rows.reshape(-1)], np.arange(rows.size).reshape(rows.shape)
-        forbid(log_probs, self._special_ids)
-        self._break(log_probs, rows)
-        self._forbid_empty(log_probs, rows)
-        return find_candidates(log_probs, rows, ahead, 2 * self._size)
+        if rows.size < _MIN_SHARE * len(scores.log_probs):
+            scores, rows = scores.take(rows.reshape(-1)), np.arange(rows.size).reshape(rows.shape)
+        scores.forbid(self._special_ids.forbidden)
+        self._break(scores.log_probs, rows)
+        self._forbid_empty(scores, rows)
+        found = find_candidates(scores.log_probs, rows, ahead, 2 * self._size)
+        return found._replace(ids=scores.ids(rows.reshape(-1)[found.parents], found.ids))
 
     def _break(self, log_probs: Float32, rows: Int64) -> None:
         """Take out beams that have a log-probability which is NaN or above 0: compared as integers, it could be
@@ -214,12 +215,13 @@ class BeamArrays:
             self._beams[index].is_broken = True
             log_probs[rows[index]] = -np.inf
 
-    def _forbid_empty(self, log_probs: Float32, rows: Int64) -> None:
+    def _forbid_empty(self, scores: StepScores, rows: Int64) -> None:
         """Take the end of the sentence from beams that begin; finish those that may write nothing else."""
         for index in np.flatnonzero(self._num_written[: len(rows)] == 0).tolist():
-            first_row, eos = log_probs[rows[index, 0]], self._special_ids.eos
+            first_row = scores.log_probs[rows[index, 0]]
+            eos = scores.eos_column(rows[index, 0], self._special_ids.eos)  # of all rows of a sentence
             may_end = first_row[eos] > -np.inf
-            log_probs[rows[index], eos] = -np.inf
+            scores.log_probs[rows[index], eos] = -np.inf
             if may_end and first_row.max() == -np.inf:
                 self._beams[index].finish(Hypothesis().cut(Ending.CONSTRAINTS))
 

@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from server.decoding.scores import ByToken
 from server.decoding.search.constraints import keep_only
 from server.messages.hypothesis import Float32
 from server.messages.options import RequiredTerm
@@ -45,6 +46,7 @@ class RequiredTerms:
         """terms: as `DecodingOptions.required_terms`."""
         self.terms = terms
         self._continues_word = pieces.continues_word
+        self._continuing_ids = np.flatnonzero(pieces.continues_word)
         self._lengths = [len(term.ids) for term in terms]
         self._beginning_with: dict[int, list[int]] = {}
         """Indices of terms by their first id."""
@@ -86,8 +88,9 @@ class RequiredTerms:
 
     def apply(
         self,
-        scores: Float32,
-        log_probs: Float32,
+        scores: ByToken,
+        log_probs: ByToken,
+        would_end: bool,
         attention: Float32 | None,
         progress: Progress,
         num_places: int,
@@ -96,11 +99,11 @@ class RequiredTerms:
         """Keep a hypothesis from what would leave a term out. Returns the tokens that get a place in the beam for what
         they begin or go on with, however improbable they are.
 
-        scores, log_probs: float32 [vocabulary]; attention: float32 [source]; `num_places`: tokens that it may still
-        write. What its terms demand is allowed, whatever forbids it.
+        scores, log_probs: of its tokens; `would_end`: whether its end is the most probable; attention: float32
+        [source]; `num_places`: tokens that it may still write. What its terms demand is allowed, whatever forbids it.
         """
         if progress.just_met is not None:
-            scores[self._continues_word] = -np.inf
+            scores[self._continuing_ids] = -np.inf
         if not progress.unmet:
             return []
         scores[eos] = -np.inf
@@ -110,10 +113,10 @@ class RequiredTerms:
         if is_last_chance:
             keep_only(scores, next_ids)
         elif attention is not None:
-            return self._write_in_place(scores, log_probs.argmax() == eos, attention, progress)
+            return self._write_in_place(scores, would_end, attention, progress)
         return next_ids
 
-    def _write_in_place(self, scores: Float32, would_end: bool, attention: Float32, progress: Progress) -> list[int]:
+    def _write_in_place(self, scores: ByToken, would_end: bool, attention: Float32, progress: Progress) -> list[int]:
         """Let a term be written where the model attends to the term's source, or where there will be no other place for
         it. Returns the tokens that `apply` is to return."""
         next_ids = self.next_ids(progress)

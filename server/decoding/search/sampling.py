@@ -4,6 +4,7 @@ import numpy as np
 import numpy.typing as npt
 
 from server.bundle.manifest import SpecialIds
+from server.decoding.scores import EVERY_TOKEN, Columns
 from server.decoding.search.base import Continuation, Search, best
 from server.decoding.search.constraints import Constraints
 from server.messages.hypothesis import Ending, Float32, Hypothesis
@@ -18,8 +19,10 @@ far longer."""
 class Sampling(Search):
     """Draws `options.num_samples` hypotheses; what one draws depends on the seed and on its own number alone."""
 
-    def __init__(self, options: DecodingOptions, special_ids: SpecialIds, pieces: Pieces) -> None:
-        super().__init__(options, special_ids)
+    def __init__(
+        self, options: DecodingOptions, special_ids: SpecialIds, pieces: Pieces, columns: Columns = EVERY_TOKEN
+    ) -> None:
+        super().__init__(options, special_ids, columns)
         self._constraints = Constraints(options, special_ids, pieces)
         self._generators = [
             np.random.default_rng(np.random.SeedSequence(options.seed, spawn_key=(index,)))
@@ -36,12 +39,12 @@ class Sampling(Search):
         for parent, generator in zip(parents, self._generators, strict=True):
             hypothesis = self.live[parent]
             scores = log_probs[parent].copy()
-            self._constraints.apply(scores, hypothesis.output_ids)
-            drawn = self._draw(scores, generator)
-            if drawn is None:
+            self._constraints.apply(self.columns.by_token(scores), hypothesis.output_ids)
+            column = self._draw(scores, generator)
+            if column is None:
                 self.finish(hypothesis.cut(Ending.CONSTRAINTS))
                 continue
-            log_prob = float(log_probs[parent, drawn])
+            log_prob, drawn = float(log_probs[parent, column]), int(self.columns.ids(np.array(column)))
             attended = attention[parent].copy() if attention is not None else None
             total = hypothesis.total + log_prob
             if drawn == self.eos:
@@ -54,41 +57,41 @@ class Sampling(Search):
         return [] if self.cut_at_limit() else continuations
 
     def _draw(self, scores: Float32, generator: np.random.Generator) -> int | None:
-        """Draw one token; None where no token is allowed."""
-        ids, probabilities = restricted(scores, self.options.temperature, self.options.top_k, self.options.top_p)
-        if not len(ids):
+        """Draw one column; None where no token is allowed."""
+        columns, probabilities = restricted(scores, self.options.temperature, self.options.top_k, self.options.top_p)
+        if not len(columns):
             return None
         bounds = np.cumsum(probabilities)
         drawn = int(np.searchsorted(bounds, generator.random() * bounds[-1], side="right"))
-        return int(ids[min(drawn, len(ids) - 1)])
+        return int(columns[min(drawn, len(columns) - 1)])
 
 
 def restricted(
     scores: Float32, temperature: float, top_k: int, top_p: float
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
-    """The tokens that may be drawn, and their weights, to which their probabilities are in proportion. Where some
-    tokens are left out, the most probable come first.
+    """The columns of tokens that may be drawn, and their weights, to which their probabilities are in proportion. Where
+    some are left out, the most probable come first.
 
-    scores: float32 [vocabulary], log-probabilities. The temperature comes first, then the `top_k` best (Fan et al.
+    scores: float32 [columns], log-probabilities. The temperature comes first, then the `top_k` best (Fan et al.
     2018), then the fewest of the best that together have a probability of `top_p` (Holtzman et al. 2020).
     """
     most = float(scores.max())
     if most == -np.inf:
         return np.zeros(0, np.int64), np.zeros(0)
     if top_k == 0 and top_p == 1.0:
-        ids = np.flatnonzero(scores > -np.inf)
-        return ids, _weights(scores[ids], most, temperature)
+        columns = np.flatnonzero(scores > -np.inf)
+        return columns, _weights(scores[columns], most, temperature)
     number = top_k or _MOST_LIKELY
     while True:
-        ids = best(scores, number)
-        probabilities = _weights(scores[ids], most, temperature)
+        columns = best(scores, number)
+        probabilities = _weights(scores[columns], most, temperature)
         if top_p == 1.0:
-            return ids, probabilities
+            return columns, probabilities
         wanted = top_p * (probabilities if top_k else _weights(scores, most, temperature)).sum()
         sums = np.cumsum(probabilities)
-        if top_k or len(ids) < number or sums[-1] >= wanted:
+        if top_k or len(columns) < number or sums[-1] >= wanted:
             kept = int(np.searchsorted(sums, wanted)) + 1
-            return ids[:kept], probabilities[:kept]
+            return columns[:kept], probabilities[:kept]
         number *= 4
 
 

@@ -5,6 +5,7 @@ import numpy as np
 from server.bundle.manifest import SpecialIds
 from server.decoding.open_sentence import OpenSentence
 from server.decoding.rows import RunningRows
+from server.decoding.scores import EVERY_TOKEN, Columns, StepScores
 from server.decoding.search.base import Continuation, Search
 from server.decoding.search.beam import BeamSearch
 from server.decoding.search.forced import Forced
@@ -14,13 +15,15 @@ from server.messages.options import DecodingOptions
 from server.text.pieces import Pieces
 
 
-def open_search(options: DecodingOptions, special_ids: SpecialIds, pieces: Pieces) -> Search:
+def open_search(
+    options: DecodingOptions, special_ids: SpecialIds, pieces: Pieces, columns: Columns = EVERY_TOKEN
+) -> Search:
     """Open the search that a sentence with these options needs."""
     if options.forced_ids is not None:
-        return Forced(options, special_ids)
+        return Forced(options, special_ids, columns)
     if options.num_samples:
-        return Sampling(options, special_ids, pieces)
-    return BeamSearch(options, special_ids, pieces)
+        return Sampling(options, special_ids, pieces, columns)
+    return BeamSearch(options, special_ids, pieces, columns)
 
 
 class SearchedSentences:
@@ -41,7 +44,8 @@ class SearchedSentences:
         return 1
 
     def join(self, joining: OpenSentence) -> None:
-        self.held[joining] = open_search(joining.sentence.options, self._special_ids, self._pieces)
+        columns = Columns(joining.listed)
+        self.held[joining] = open_search(joining.sentence.options, self._special_ids, self._pieces, columns)
 
     def leave(self, leaving: OpenSentence) -> None:
         self.held.pop(leaving, None)
@@ -49,12 +53,12 @@ class SearchedSentences:
     def move(self, owner: OpenSentence, source: int, target: int) -> None:
         """Nothing is to be done: a search knows its hypotheses by their order."""
 
-    def advance(self, result: StepResult) -> None:
+    def advance(self, scores: StepScores, result: StepResult) -> None:
         copied: list[tuple[int, int]] = []
         surplus: list[int] = []
         for searched, search in self.held.items():
             try:
-                continuations = self._continue(searched, search)
+                continuations = self._continue(searched, search, scores)
                 if not continuations:
                     result.finish(searched, search.ranked())
                     continue
@@ -69,10 +73,10 @@ class SearchedSentences:
             self._rows.copy(list(sources), list(targets))
         self._rows.free(surplus)
 
-    def _continue(self, searched: OpenSentence, search: Search) -> list[Continuation]:
+    def _continue(self, searched: OpenSentence, search: Search, scores: StepScores) -> list[Continuation]:
         """Show a search its log-probabilities, and its attention where it needs that. Returns how its hypotheses go
         on."""
-        log_probs = self._rows.log_probs[searched.rows]
+        log_probs = search.columns.of_rows(scores.log_probs[searched.rows])
         check_scores(log_probs)
         attention = self._rows.attention(searched) if searched.sentence.options.needs_attention else None
         if attention is not None and not np.isfinite(attention).all():
