@@ -3,6 +3,7 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
+NATIVE := server/decoding/native/attention.so
 
 .DEFAULT_GOAL := help
 .PHONY: help serve test peers check format proto download train release export load siege fuzz bench bench-quick evaluate evaluate-texts
@@ -16,6 +17,8 @@ $(BIN)/python:
 $(VENV)/serving: pyproject.toml | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[serve]'
 	touch $@
+$(NATIVE): server/decoding/native/build.sh server/decoding/native/attention.cpp $(wildcard server/decoding/native/*.h)
+	sh $<
 $(VENV)/everything: pyproject.toml | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[serve,train,loadtest,bench,dev]'
 	touch $@ $(VENV)/serving $(VENV)/loadtest
@@ -26,10 +29,10 @@ $(VENV)/loadtest: pyproject.toml | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[serve,loadtest]'
 	touch $@ $(VENV)/serving
 
-serve: $(VENV)/serving ## install what serving needs, and serve the shipped models
+serve: $(VENV)/serving $(NATIVE) ## install what serving needs, and serve the shipped models
 	$(BIN)/python -m server $(ARGS)
 
-test: $(VENV)/everything ## install everything, and run all tests
+test: $(VENV)/everything $(NATIVE) ## install everything, and run all tests
 	$(BIN)/python -m pytest $(ARGS)
 
 peers: $(VENV)/peers ## compare imported checkpoints with the toolkits that they come from

@@ -16,7 +16,17 @@ from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
-from bench import ideas, offline, operators, overload, sentence_latency, serving_process, sizes, under_load
+from bench import (
+    at_opus_size,
+    ideas,
+    offline,
+    operators,
+    overload,
+    sentence_latency,
+    serving_process,
+    sizes,
+    under_load,
+)
 from bench.findings import Cell, Findings
 from bench.html_report import goals_table, text_table, write_html
 from bench.plan import Plan
@@ -25,6 +35,7 @@ from loadtest.running_server import ServerError
 from models.data.corpora import CorpusError, data_folder
 
 SECTIONS: dict[str, Callable[[Plan], Findings]] = {
+    "at_opus_size": at_opus_size.measure,
     "offline": offline.measure,
     "sentence_latency": sentence_latency.measure,
     "under_load": partial(under_load.measure, size=sizes.SHIPPED),

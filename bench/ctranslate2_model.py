@@ -26,9 +26,11 @@ MIN_EQUAL = 0.96
 translation that is nearly undecided."""
 
 
-def convert(model: Transformer, pieces: Sequence[str], quantization: str, folder: Path) -> None:
-    """Write the model to `folder`. `pieces`: the vocabulary, by id; `quantization`: CTranslate2's "int8" or
-    "float32"."""
+def convert(
+    model: Transformer, pieces: Sequence[str], quantization: str, folder: Path, vocabulary_map: Path | None = None
+) -> None:
+    """Write the model to `folder`. `pieces`: the vocabulary, by id; `quantization`: CTranslate2's "int8" or "float32";
+    `vocabulary_map`: a file in its format."""
     config = model.config
     spec = transformer_spec.TransformerSpec.from_config(
         (config.num_encoder_layers, config.num_decoder_layers),
@@ -51,6 +53,8 @@ def convert(model: Transformer, pieces: Sequence[str], quantization: str, folder
     vocabulary = list(pieces)
     spec.register_source_vocabulary(vocabulary)
     spec.register_target_vocabulary(vocabulary)
+    if vocabulary_map:
+        spec.register_vocabulary_mapping(str(vocabulary_map))
     spec.config.add_source_eos = True
     spec.config.decoder_start_token = vocabulary[BOS]
     spec.validate()

@@ -24,7 +24,9 @@ class CTranslate2(System):
     settings = (16, 32, 64, -512, -1024)
     """Sizes of a batch to choose from: sentences where positive, tokens where negative."""
 
-    def __init__(self, folder: Path, quantization: str, threads: int) -> None:
+    def __init__(self, folder: Path, quantization: str, threads: int, is_listed: bool = False) -> None:
+        """`is_listed`: translate with the model's vocabulary map."""
+        self._is_listed = is_listed
         self._translator = open_translator(folder, quantization, threads)
         self._pieces: list[str] = json.loads((folder / "shared_vocabulary.json").read_text(encoding="utf-8"))
         self._ids = {piece: id_ for id_, piece in enumerate(self._pieces)}
@@ -40,5 +42,6 @@ class CTranslate2(System):
             batch_type="tokens" if setting < 0 else "examples",
             min_decoding_length=num_output or 1,
             max_decoding_length=num_output or 256,
+            use_vmap=self._is_listed,
         )
         return [[self._ids[piece] for piece in result.hypotheses[0]] for result in results]

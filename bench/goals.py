@@ -18,8 +18,18 @@ class Goal:
 
 
 GOALS = {
+    "offline_greedy_int8_opus_size": Goal("tokens/s, greedy, OPUS-MT's size, against CTranslate2", 1.3, True),
+    "offline_greedy_int8_opus_size_listed": Goal("the same, both with shortlists", 1.5, True),
+    "offline_beam4_int8_opus_size": Goal("tokens/s, beam of 4, OPUS-MT's size, against CTranslate2", 1.3, True),
+    "offline_beam4_int8_opus_size_listed": Goal("the same, both with shortlists", 1.5, True),
+    "one_sentence_greedy_opus_size": Goal("time of one sentence, greedy, OPUS-MT's size, against it", 0.45, False),
+    "one_sentence_greedy_opus_size_listed": Goal("the same, both with shortlists", 0.3, False),
+    "one_sentence_beam4_opus_size": Goal("time of one sentence, beam of 4, OPUS-MT's size, against it", 0.6, False),
+    "one_sentence_beam4_opus_size_listed": Goal("the same, both with shortlists", 0.45, False),
+    "shortlist_over_none_greedy_opus_size": Goal("tokens/s with a shortlist, against without", 1.25, True),
+    "shortlist_sentence_greedy_opus_size": Goal("time of one sentence with a shortlist, against without", 0.6, False),
+    "shortlist_bleu_lost_opus_size": Goal("BLEU that the shortlist costs", 0.3, False),
     "offline_greedy_int8": Goal("tokens/s, greedy, int8, against CTranslate2", 1.5, True),
-    "offline_greedy_int8_opus_size": Goal("the same at OPUS-MT's size", 1.3, True),
     "two_engines_over_one": Goal("tokens/s of two engines at OPUS-MT's size, against one", 1.7, True),
     "offline_beam4_int8": Goal("tokens/s, beam of 4, int8, against CTranslate2", 1.5, True),
     "sentence_latency_int8": Goal("time of one sentence, against CTranslate2 in process", 0.9, False),

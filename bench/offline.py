@@ -2,9 +2,7 @@
 
 import contextlib
 import statistics
-import time
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +17,6 @@ from models.seq2seq import EOS
 
 OURS, THEIRS = "seq2serve:transformer:int8", "ctranslate2:transformer:int8"
 OURS_FLOAT, THEIRS_FLOAT = "seq2serve:transformer:float32", "ctranslate2:transformer:float32"
-OURS_OPUS, THEIRS_OPUS = "seq2serve:opus-size:int8", "ctranslate2:opus-size:int8"
-WIDE = "greedy, OPUS-MT size"
 PYTORCH = ("pytorch:transformer:float32", "pytorch:transformer-without-cache:float32")
 RECURRENT = ("rnn", "lstm", "lstm_attention")
 SEARCHES = {"greedy": 1, "beam4": 4}
@@ -48,53 +44,15 @@ def measure(plan: Plan) -> Findings:
     for name in RECURRENT:
         with workers((f"seq2serve:{name}:int8", f"pytorch:{name}:float32"), 1, plan.folder) as systems:
             raw[f"greedy, {name}"] = compare(systems, some, min(plan.rounds, 3), tokenizer, beam_size=1)
-    made.opus_size(plan.folder, plan.data)
-    rounds = min(plan.rounds, 5)
-    with workers((OURS_OPUS, THEIRS_OPUS), 1, plan.folder) as systems:
-        wide = compare(systems, sources[:: 2 if plan.quick else 1], rounds, tokenizer, beam_size=1)
-    raw[WIDE] = wide
-    num_engines = two_engines(plan.folder, sources[:: 4 if plan.quick else 2], rounds, wide[OURS_OPUS]["setting"])
     return Findings(
         "Offline",
         f"{len(sources)} sentences, all there at the start, one core each, in {plan.rounds} rounds by turns. The "
         "setting is the number of rows of our engine, or the number of sentences of a batch (of tokens, where it is "
-        "below 0) of the others, at which each was fastest. PyTorch translates a part of the sentences. The model of "
-        "OPUS-MT's size is our Transformer, widened so that it computes the same. Two engines of it are two processes, "
-        "each with half of the sentences.",
-        {f"offline_{search}_int8": rate_ratio(raw[search], OURS, THEIRS) for search in SEARCHES}
-        | {
-            "offline_greedy_int8_opus_size": rate_ratio(wide, OURS_OPUS, THEIRS_OPUS),
-            "two_engines_over_one": round(
-                statistics.median(two / one for one, two in zip(*num_engines.values(), strict=True)), 3
-            ),
-        },
-        raw | {"engines": num_engines},
-        [*(table(title, results) for title, results in raw.items()), _engines_table(num_engines)],
+        "below 0) of the others, at which each was fastest. PyTorch translates a part of the sentences.",
+        {f"offline_{search}_int8": rate_ratio(raw[search], OURS, THEIRS) for search in SEARCHES},
+        raw,
+        [table(title, results) for title, results in raw.items()],
     )
-
-
-def two_engines(folder: Path, sources: Sequence[list[int]], rounds: int, setting: int) -> dict[str, list[float]]:
-    """Tokens a second of one engine of OPUS-MT's size, and of two at once that share the sentences, by round."""
-
-    def tokens_per_second(engines: Sequence[Worker]) -> float:
-        started = time.perf_counter()
-        parts = [sources[number :: len(engines)] for number in range(len(engines))]
-        with ThreadPoolExecutor(len(engines)) as pool:
-            answers = pool.map(
-                lambda engine, part: engine.ask(sources=part, beam_size=1, setting=setting), engines, parts
-            )
-            num_tokens = sum(len(output) for answer in answers for output in answer["outputs"])
-        return num_tokens / (time.perf_counter() - started)
-
-    rates: dict[str, list[float]] = {"one engine": [], "two engines": []}
-    with workers((OURS_OPUS,), 1, folder) as first, workers((OURS_OPUS,), 1, folder) as second:
-        both = [first[OURS_OPUS], second[OURS_OPUS]]
-        for engine in both:
-            engine.ask(sources=sources[:10], beam_size=1, setting=setting)  # what is done once
-        for _ in range(rounds):
-            rates["one engine"].append(tokens_per_second(both[:1]))
-            rates["two engines"].append(tokens_per_second(both))
-    return rates
 
 
 @contextlib.contextmanager
@@ -181,12 +139,4 @@ def table(title: str, results: dict[str, dict[str, Any]]) -> Table:
             ]
             for name, result in results.items()
         ],
-    )
-
-
-def _engines_table(rates: dict[str, list[float]]) -> Table:
-    return Table(
-        "Engines of OPUS-MT's size, greedy",
-        ["", "tokens/s", "lowest", "highest"],
-        [[name, statistics.median(by_round), min(by_round), max(by_round)] for name, by_round in rates.items()],
     )

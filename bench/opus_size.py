@@ -1,7 +1,8 @@
 """The shipped Transformer, widened to the size of OPUS-MT's models: as expensive as they are, on real sentences.
 
-`python -m bench.opus_size FOLDER` makes in FOLDER/opus-size an int8 bundle, and an int8 model for CTranslate2. It fails
-unless in fp32 both write what the shipped model writes, token for token, and unless int8 keeps its BLEU.
+`python -m bench.opus_size FOLDER` makes in FOLDER/opus-size an int8 bundle, and an int8 model for CTranslate2, both
+with the same vocabulary shortlist. It fails unless in fp32 both write what the shipped model writes, token for token,
+and unless int8 keeps its BLEU.
 """
 
 import argparse
@@ -26,6 +27,7 @@ from export.manifest import MAX_OUTPUT_TOKENS, MAX_SOURCE_TOKENS, alignment_spec
 from export.parity import TOLERANCE, largest_difference
 from export.quantize import quantize
 from export.session import GraphSession
+from export.shortlist import build_shortlist, split_output
 from models.checkpoint import load_checkpoint
 from models.data.corpora import LANGUAGES, REPORTED, CorpusError, data_folder, read_corpus, read_tests
 from models.greedy import greedy_decode
@@ -35,7 +37,10 @@ from models.transformer import Transformer, TransformerConfig
 from server.bundle.languages import TEXT, bilingual
 from server.bundle.manifest import (
     ENCODER,
+    FEATURES_STEP,
     FORMAT_VERSION,
+    OUTPUT_STEP,
+    SHORTLIST,
     STEP,
     TOKENIZER,
     Manifest,
@@ -43,6 +48,7 @@ from server.bundle.manifest import (
     TokenizerSpec,
     write_manifest,
 )
+from server.bundle.shortlist import Shortlist, write_shortlist
 
 SHIPPED = Path("checkpoints/transformer-en-fr")
 CONFIG = TransformerConfig(
@@ -93,10 +99,11 @@ def make(folder: Path, data: Path) -> None:
         convert(wide, pieces, "float32", Path(float32))
         theirs = CTranslate2(Path(float32), "float32", 1)
         _check_equal("CTranslate2", theirs.translate([list(source) for source in sources], 1, 32), expected)
-    convert(wide, pieces, "int8", ctranslate2)
-
     scores = {"fp32": bleu(tokenizer.decode(expected), references)}
     cache_scales = _export(wide, bundle, calibration_sources, sources, expected)
+    shortlist = add_shortlist(bundle, tokenizer, data)
+    with tempfile.TemporaryDirectory(dir=folder) as place:
+        convert(wide, pieces, "int8", ctranslate2, vocabulary_map(shortlist, pieces, Path(place) / "vmap.txt"))
     int8 = in_batches(GraphSession(bundle / ENCODER, bundle / STEP, wide.state).decode, sources)
     theirs = CTranslate2(ctranslate2, "int8", 1)
     scores["int8"] = bleu(tokenizer.decode(int8), references)
@@ -106,7 +113,7 @@ def make(folder: Path, data: Path) -> None:
     print(f"BLEU of {len(sources)} sentences: " + ", ".join(f"{name} {score:.2f}" for name, score in scores.items()))
     if scores["int8"] < scores["fp32"] - MAX_BLEU_LOSS:
         raise Different(f"int8 loses {scores['fp32'] - scores['int8']:.2f} BLEU, {MAX_BLEU_LOSS} is allowed")
-    write_made_manifest(bundle, wide, cache_scales, VOCABULARY_SIZE)
+    write_made_manifest(bundle, wide, cache_scales, VOCABULARY_SIZE, has_shortlist=True)
 
 
 def extended_tokenizer(model: bytes, vocabulary_size: int) -> bytes:
@@ -169,7 +176,37 @@ def _export(
     return calibration.cache_scales
 
 
-def write_made_manifest(bundle: Path, model: Transformer, cache_scales: dict[str, float], vocabulary_size: int) -> None:
+def add_shortlist(bundle: Path, tokenizer: SentencePieceProcessor, data: Path) -> Shortlist:
+    """Give the bundle a shortlist, of the training text of the corpora whose test sets are translated."""
+    layer = split_output(bundle / STEP, bundle / FEATURES_STEP, bundle / OUTPUT_STEP)
+    assert layer
+    corpora = [read_corpus(data, name, "train") for name in REPORTED]
+    sources, targets = (
+        tokenizer.encode([text for corpus in corpora for text in getattr(corpus, side)])
+        for side in ("sources", "targets")
+    )
+    shortlist = build_shortlist(sources[::2], targets[::2], layer)
+    write_shortlist(bundle / SHORTLIST, shortlist)
+    return shortlist
+
+
+def vocabulary_map(shortlist: Shortlist, pieces: Sequence[str], path: Path) -> Path:
+    """Write the same lists as a vocabulary map of CTranslate2: a line a source token, with what it puts on the list;
+    what the empty one puts there is on every list."""
+    lines = [("", shortlist.frequent), *zip(pieces, shortlist.candidates, strict=True)]
+    listed_pieces = ((piece, " ".join(pieces[id_] for id_ in listed if id_ >= 0)) for piece, listed in lines)
+    text = "".join(f"{piece}\t{listed}\n" for piece, listed in listed_pieces if listed)
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def write_made_manifest(
+    bundle: Path,
+    model: Transformer,
+    cache_scales: dict[str, float],
+    vocabulary_size: int,
+    has_shortlist: bool = False,
+) -> None:
     """The manifest of a model that only a benchmark serves."""
     write_manifest(
         bundle,
@@ -190,7 +227,7 @@ def write_made_manifest(bundle: Path, model: Transformer, cache_scales: dict[str
             max_output_tokens=MAX_OUTPUT_TOKENS,
             state=state_specs(model, cache_scales),
             alignment=alignment_spec(model, cache_scales),
-            has_shortlist=False,
+            has_shortlist=has_shortlist,
             quality=(),
             provenance={"weights": "made for a benchmark"},
             sha256={},

@@ -33,8 +33,10 @@ class System(ABC):
 class OurEngine(System):
     settings = (32, 48, 64, 128)
 
-    def __init__(self, bundle: Path, threads: int) -> None:
+    def __init__(self, bundle: Path, threads: int, is_listed: bool = False) -> None:
+        """`is_listed`: translate with the model's shortlist."""
         self._bundle = read_bundle(bundle)
+        self._is_listed = is_listed
         self._threads = threads
         self._engine: tuple[int, Engine] | None = None
         """The engine that is loaded, behind its number of rows."""
@@ -55,6 +57,7 @@ class OurEngine(System):
                         max_output_tokens=num_output or min(2 * len(source) + 10, limit),
                         beam_size=beam_size,
                         length_penalty=LENGTH_PENALTY,
+                        use_shortlist=self._is_listed,
                     ),
                     index,
                 )

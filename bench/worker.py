@@ -10,24 +10,28 @@ from bench.made import opus_size_paths
 from bench.systems import OurEngine, System
 from loadtest.memory import forget_peak, memory_megabytes
 
+LISTED = "-listed"
+"""Behind the name of a model: translate with a vocabulary shortlist."""
+
 
 def open_system(name: str, threads: int, folder: Path) -> System:
     """`name` is <engine>:<model>:<precision>; `folder` holds what the benchmark has made."""
     engine, model, precision = name.split(":")
+    is_listed, model = model.endswith(LISTED), model.removesuffix(LISTED)
     # Each is imported where it is needed: the others are no part of the process in which one is measured.
     if engine == "ctranslate2":
         from bench.ctranslate2_system import CTranslate2
 
         wide = model == "opus-size"
         made = opus_size_paths(folder).ctranslate2 if wide else folder / f"ctranslate2-{precision}"
-        return CTranslate2(made, precision, threads)
+        return CTranslate2(made, precision, threads, is_listed)
     if engine == "pytorch":
         from bench.pytorch_system import PyTorch
 
         without = model.endswith("-without-cache")
         return PyTorch(Path("checkpoints") / shipped(model.removesuffix("-without-cache")), not without, threads)
     if model == "opus-size":
-        return OurEngine(opus_size_paths(folder).bundle, threads)
+        return OurEngine(opus_size_paths(folder).bundle, threads, is_listed)
     repository = Path("model_repository") if precision == "int8" else folder / precision
     return OurEngine(repository / shipped(model) / "1", threads)
 

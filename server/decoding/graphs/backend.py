@@ -9,6 +9,7 @@ import onnxruntime as ort
 
 from server.bundle.manifest import ALIGNMENT_QUERY, FEATURES, FEATURES_STEP, OUTPUT_STEP, Bundle, BundleError
 from server.bundle.shortlist import Int64
+from server.decoding.graphs.attention_operator import use_attention_operator
 from server.decoding.graphs.listed_output import LIST_NUMBER, ListedOutput
 from server.decoding.graphs.state import Array, StateBuffers
 from server.decoding.scores import StepScores
@@ -175,6 +176,7 @@ def _session(path: object, options: BackendOptions) -> ort.InferenceSession:
     settings.inter_op_num_threads = 1
     settings.add_session_config_entry("session.intra_op.allow_spinning", "0")
     settings.log_severity_level = 3
+    use_attention_operator(settings)
     try:
         return ort.InferenceSession(path, settings, providers=["CPUExecutionProvider"])
     except Exception as error:  # ONNX Runtime's exceptions have no common base of their own
