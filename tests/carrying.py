@@ -22,7 +22,6 @@ from server.bundle.manifest import (
     read_bundle,
     write_manifest,
 )
-from server.bundle.shortlist import Int64
 from server.bundle.span_pieces import span_pieces
 from server.decoding.graphs.backend import Backend, BackendOptions
 from server.decoding.graphs.state import Array, StateBuffers
@@ -106,9 +105,7 @@ class CarryingBackend(Backend):
         self._second = self._tokenizer.names.index(".")
         self._script = script
 
-    def encode(
-        self, sources: Sequence[Sequence[int]], lists: Sequence[Int64 | None] = (), num_running: int = 0
-    ) -> dict[str, Array]:
+    def encode(self, sources: Sequence[Sequence[int]]) -> dict[str, Array]:
         self._script.read += [self._tokenizer.decode(list(source[:-1])) for source in sources]
         longest = max(map(len, sources))
         return {

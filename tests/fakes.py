@@ -11,7 +11,6 @@ import numpy as np
 
 from server.bundle.languages import TEXT, bilingual
 from server.bundle.manifest import FORMAT_VERSION, TOKENIZER, Bundle, Manifest, SpecialIds, StateSpec, TokenizerSpec
-from server.bundle.shortlist import Int64
 from server.decoding.graphs.backend import Backend, BackendOptions
 from server.decoding.graphs.state import Array, StateBuffers
 from server.decoding.scores import StepScores
@@ -136,9 +135,7 @@ class FakeBackend(Backend):
         """By the last token of a source: what happens at a position to log-probabilities [vocabulary] of its rows."""
         self._gate = gate
 
-    def encode(
-        self, sources: Sequence[Sequence[int]], lists: Sequence[Int64 | None] = (), num_running: int = 0
-    ) -> dict[str, Array]:
+    def encode(self, sources: Sequence[Sequence[int]]) -> dict[str, Array]:
         if self.encode_error:
             raise self.encode_error
         if any(not self.unreadable.isdisjoint(source) for source in sources):

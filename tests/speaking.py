@@ -22,7 +22,6 @@ from server.bundle.manifest import (
     read_bundle,
     write_manifest,
 )
-from server.bundle.shortlist import Int64
 from server.decoding.graphs.backend import Backend, BackendOptions
 from server.decoding.graphs.state import Array, StateBuffers
 from server.decoding.scores import StepScores
@@ -130,9 +129,7 @@ class SpeakingBackend(Backend):
         self.starts: set[tuple[str, ...]] = set()
         """The names of what rows read before they wrote."""
 
-    def encode(
-        self, sources: Sequence[Sequence[int]], lists: Sequence[Int64 | None] = (), num_running: int = 0
-    ) -> dict[str, Array]:
+    def encode(self, sources: Sequence[Sequence[int]]) -> dict[str, Array]:
         self.read += [[self.source_names[id_] for id_ in source] for source in sources]
         longest = max(map(len, sources))
         return {

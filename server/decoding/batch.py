@@ -45,10 +45,7 @@ class RunningBatch:
 
     def encode(self, group: Sequence[OpenSentence]) -> None:
         """Encode sentences of similar length together. Each of them may join afterwards, at once or later."""
-        for opened in group:
-            opened.listed = self._shortlist(opened)
-        sources, lists = zip(*((opened.sentence.source_ids, opened.listed) for opened in group), strict=True)
-        encoded = self._backend.encode(sources, lists, len(self._rows.owners))
+        encoded = self._backend.encode([opened.sentence.source_ids for opened in group])
         for index, opened in enumerate(group):
             opened.encoded = Encoded(encoded, index)
 
@@ -70,6 +67,7 @@ class RunningBatch:
             for _ in range(holder.num_rows(options)):
                 self._rows.take(joining)
             joining.rows.sort()
+            joining.listed = self._shortlist(joining)
             if options.start_ids:
                 self._starting[joining] = options.start_ids
             else:

@@ -46,7 +46,7 @@ def encoder_runs(joining: Sequence[OpenSentence], waiting: Iterable[OpenSentence
         length = _num_source_tokens(group[0])
         # Their length first: it is what most of them are passed over for.
         as_long = (one for one in looked_at if 0 <= length - one.ticket.num_source_tokens <= _COMPANIONS_PADDING)
-        possible = (one for one in as_long if not one.encoded and one.may_wait_encoded and one not in group)
+        possible = (one for one in as_long if not one.encoded and one not in group)
         companions = list(itertools.islice(possible, max(room, 0) // length))
         room -= len(companions) * length
         runs.append(EncoderRun(group, companions))

@@ -30,12 +30,6 @@ class OpenSentence:
     rows: list[int] = field(default_factory=list)
     """The sentence's rows in the running batch, for a search in the order of its hypotheses; none while it waits."""
     listed: Int64 | None = None
-    """The tokens that the sentence may write, in ascending order, once it is encoded; None for all."""
+    """The tokens that the sentence may write, in ascending order, once it has joined the batch; None for all."""
     encoded: Encoded | None = None
     """What the encoder gave, from the sentence's encoding until it joins the batch."""
-
-    @property
-    def may_wait_encoded(self) -> bool:
-        """Whether the sentence may be encoded before its turn. One with a shortlist may not: the columns of the output
-        layer that it needs are kept for running rows alone."""
-        return not self.sentence.options.use_shortlist

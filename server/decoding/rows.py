@@ -60,6 +60,7 @@ class RunningRows:
         backend, index = self._backend, _index(owner.rows)
         backend.state.write(index, *owner.encoded, owner.ticket.num_source_tokens)
         owner.encoded = None
+        backend.give_list(index, owner.listed, len(self.owners))
         backend.previous_ids[index] = start_id
         backend.positions[index] = 0
 

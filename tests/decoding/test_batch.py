@@ -19,7 +19,7 @@ class ListingBackend(FakeBackend):
     """Remembers what it is asked to put on shortlists."""
 
     def __init__(self) -> None:
-        super().__init__(max_rows=2)
+        super().__init__(max_rows=3)
         self.further: list[list[int]] = []
 
     def shortlist(self, source_ids: Sequence[int], further: Sequence[int]) -> Int64:
@@ -37,4 +37,5 @@ def test_a_shortlist_has_what_is_demanded_and_the_span_pieces_of_the_source() ->
     for source in ([1, 6, 5, 7, EOS], [1, 4, EOS], [1, 8, 7, EOS]):
         opened = OpenSentence(Sentence(source, options, None), Ticket(0, len(source), 1e9), 0.0)
         batch.encode([opened])
+        batch.join(opened)
     assert backend.further == [[4, 5, 6, 7], [4, 5], [4, 5, 7]]

@@ -128,7 +128,8 @@ def test_listed_tokens_have_the_log_probabilities_that_they_have_without_a_list(
     [source] = random_sources(7)
     lists = [None, np.arange(1, VOCABULARY_SIZE), np.array([3, 8, 40, 77, 299])]
     for row, listed in enumerate(lists):
-        backend.state.write(row, backend.encode([source], [listed], row), 0, len(source))
+        backend.state.write(row, backend.encode([source]), 0, len(source))
+        backend.give_list(row, listed, row + 1)
     backend.previous_ids[:] = BOS
     log_probs = backend.step(3).log_probs
     for row, listed in enumerate(lists):

@@ -2,22 +2,34 @@
 
 import functools
 import logging
+import mmap
 from pathlib import Path
 
 import onnxruntime as ort
 
 LIBRARY = Path(__file__).parents[1] / "native" / "attention.so"
 
+_REPLACED = b"GroupQueryAttention"
+
 _logger = logging.getLogger(__name__)
 
 
-def use_attention_operator(settings: ort.SessionOptions) -> bool:
-    """Let a session use the operator in place of ONNX Runtime's own, which computes the same more slowly. Returns
-    whether it will."""
-    if not _is_usable():
+def use_attention_operator(settings: ort.SessionOptions, graph: Path) -> bool:
+    """Let the session of a graph use the operator in place of ONNX Runtime's own, which computes the same more slowly.
+    Returns whether it will.
+
+    A graph without attention is left alone: where the operator's domain is registered, ONNX Runtime no longer merges
+    operators of other graphs into those of that domain.
+    """
+    if not _is_usable() or not _mentions_attention(graph):
         return False
     settings.register_custom_ops_library(str(LIBRARY))
     return True
+
+
+def _mentions_attention(graph: Path) -> bool:
+    with graph.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        return content.find(_REPLACED) >= 0
 
 
 @functools.cache

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -11,7 +12,7 @@ from server.bundle.manifest import ALIGNMENT_QUERY, FEATURES, FEATURES_STEP, OUT
 from server.bundle.shortlist import Int64
 from server.decoding.graphs.attention_operator import use_attention_operator
 from server.decoding.graphs.listed_output import LIST_NUMBER, ListedOutput
-from server.decoding.graphs.state import Array, StateBuffers
+from server.decoding.graphs.state import Array, Rows, StateBuffers
 from server.decoding.scores import StepScores
 
 Float32 = npt.NDArray[np.float32]
@@ -31,13 +32,15 @@ class Backend:
     attended to.
     """
 
+    _listed: ListedOutput | None = None
+    """None for a model without a shortlist."""
+
     def __init__(self, bundle: Bundle, options: BackendOptions) -> None:
         """Raises BundleError for graphs that ONNX Runtime refuses, or that the manifest does not describe."""
         manifest = bundle.manifest
         self._encoder = _session(bundle.encoder, options)
         self._step = _session(bundle.step, options)
         self._encoder_outputs = [output.name for output in self._encoder.get_outputs()]
-        self._listed: ListedOutput | None = None
         self._has_lists = False
         specs = manifest.state
         if manifest.has_shortlist:
@@ -57,29 +60,29 @@ class Backend:
         self._check(bundle)
         self._bindings: dict[tuple[ort.InferenceSession, int, int], ort.IOBinding] = {}
 
-    def encode(
-        self, sources: Sequence[Sequence[int]], lists: Sequence[Int64 | None] = (), num_running: int = 0
-    ) -> dict[str, Array]:
+    def encode(self, sources: Sequence[Sequence[int]]) -> dict[str, Array]:
         """Run the encoder: sources, each ending with EOS -> state tensors by name, [batch, ...], padded to the longest
         source.
 
-        A source's values do not depend on its padding, bit by bit. `lists`: the tokens that each may write, None for
-        all; `num_running`: rows that are decoded already, whose lists count.
+        A source's values do not depend on its padding, bit by bit.
         """
         source_lengths = np.array([len(source) for source in sources], np.int64)
         longest = int(source_lengths.max())
         source_ids = np.array([[*source, *[self._pad] * (longest - len(source))] for source in sources], np.int64)
         outputs = self._encoder.run(self._encoder_outputs, {"source_ids": source_ids, "source_lengths": source_lengths})
-        encoded = dict(zip(self._encoder_outputs, outputs, strict=True))
-        if self._listed:
-            encoded |= self._listed.encode(lists or [None] * len(sources), self._list_numbers(num_running))
-            self._has_lists |= any(listed is not None for listed in lists)
-        return encoded
+        return dict(zip(self._encoder_outputs, outputs, strict=True))
 
     def shortlist(self, source_ids: Sequence[int], further: Sequence[int]) -> Int64:
-        """The list of tokens that a sentence may write, for `encode`. `further`: tokens that it has to write."""
+        """The list of tokens that a sentence may write, in ascending order. `further`: tokens that it has to write."""
         assert self._listed
         return self._listed.shortlist.of(source_ids, further)
+
+    def give_list(self, rows: Rows, listed: Int64 | None, num_rows: int) -> None:
+        """Let a sentence's rows, among the first `num_rows`, write the tokens of its list alone; None: all tokens."""
+        if self._listed:
+            number = self._listed.add(listed, self._list_numbers(num_rows)) if listed is not None else 0
+            self.state.current[LIST_NUMBER][rows] = number
+            self._has_lists |= number > 0
 
     def step(self, num_rows: int) -> StepScores:
         """Run the decoder: what each of the first `num_rows` rows may write next. The scores are good until the next
@@ -170,14 +173,14 @@ class Backend:
             raise BundleError(f"{bundle.step}: outputs are missing that the manifest promises: {sorted(missing)}")
 
 
-def _session(path: object, options: BackendOptions) -> ort.InferenceSession:
+def _session(path: Path, options: BackendOptions) -> ort.InferenceSession:
     settings = ort.SessionOptions()
     settings.intra_op_num_threads = options.num_threads
     settings.inter_op_num_threads = 1
     settings.add_session_config_entry("session.intra_op.allow_spinning", "0")
     settings.log_severity_level = 3
-    use_attention_operator(settings)
     try:
+        use_attention_operator(settings, path)
         return ort.InferenceSession(path, settings, providers=["CPUExecutionProvider"])
     except Exception as error:  # ONNX Runtime's exceptions have no common base of their own
         raise BundleError(f"{path}: {error}") from error

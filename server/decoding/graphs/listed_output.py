@@ -1,7 +1,6 @@
 """The output layer over vocabulary shortlists: log-probabilities of rows that may write some tokens only."""
 
 import itertools
-from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -10,7 +9,6 @@ import onnxruntime as ort
 from server.bundle.manifest import FEATURES, SHORTLIST, Bundle, BundleError, StateSpec
 from server.bundle.shortlist import Int64, list_width, read_shortlist
 from server.decoding.graphs.output_columns import OutputColumns
-from server.decoding.graphs.state import Array
 from server.decoding.scores import ListedRows, StepScores
 
 LIST_NUMBER = "list_number"
@@ -49,20 +47,21 @@ class ListedOutput:
         """What the output layer reads of the last step, by row."""
         self.state = (StateSpec(name=LIST_NUMBER, kind="constant", shape=(), dtype="int64"),)
         self._lists: dict[int, Int64] = {}
-        """The lists of running rows, and of those that join, by number."""
+        """The lists of running rows by number, and, until there are too many, of others."""
         self._numbers = itertools.count(1)
         self._rows = _RowArrays(max_rows, 0)
 
-    def encode(self, lists: Sequence[Int64 | None], running: Int64) -> dict[str, Array]:
-        """Take in the lists of joining sentences, and give their numbers as state: [batch]. `running`: the numbers of
-        all running rows' lists."""
-        self._lists = {number: self._lists[number] for number in set(running.tolist()) - {0}}
-        joining = [listed for listed in lists if listed is not None]
-        if self._columns.add(joining, self._lists.values()):
+    def add(self, listed: Int64, running: Int64) -> int:
+        """Take in the list of a sentence that joins, and give it a number. `running`: the numbers of all rows' lists,
+        which are kept."""
+        kept = [number for number in set(running.tolist()) if number in self._lists]
+        if len(self._lists) > 2 * len(self.features):
+            self._lists = {number: self._lists[number] for number in kept}
+        if self._columns.add(listed, (self._lists[number] for number in kept)):
             self._rows.numbers[:] = _CHANGED
-        numbers = [0 if listed is None else next(self._numbers) for listed in lists]
-        self._lists |= {number: listed for number, listed in zip(numbers, lists, strict=True) if listed is not None}
-        return {LIST_NUMBER: np.array(numbers)}
+        number = next(self._numbers)
+        self._lists[number] = listed
+        return number
 
     def scores(self, numbers: Int64, log_probs: Float32) -> StepScores:
         """The log-probabilities of rows, normalised over the list of each row, and minus infinity behind its end.

@@ -1,6 +1,6 @@
 """The columns of the output layer that the shortlists of the running rows need."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 import numpy as np
 
@@ -17,16 +17,16 @@ class OutputColumns:
         self._shortlist = shortlist
         self._replace(np.zeros(0, np.int64))
 
-    def add(self, joining: Sequence[Int64], running: Iterable[Int64]) -> bool:
-        """Gather the columns of all tokens of the lists that join, beside the columns that running lists still need.
-        Returns whether the columns that were there are others now."""
-        for ids in joining:
-            missing = ids[self._column[ids] < 0]
-            if self._num_columns + len(missing) > len(self.scales):
-                self._replace(np.unique(np.concatenate([*joining, *running])))
-                return True
+    def add(self, joining: Int64, running: Iterable[Int64]) -> bool:
+        """Gather the columns of a list that joins, beside the columns that running lists still need. Returns whether
+        the columns that were there are others now."""
+        missing = joining[self._column[joining] < 0]
+        is_full = self._num_columns + len(missing) > len(self.scales)
+        if is_full:
+            self._replace(np.unique(np.concatenate([joining, *running])))
+        else:
             self._append(missing)
-        return False
+        return is_full
 
     def of(self, ids: Int64) -> Int64:
         """The column number of each id."""

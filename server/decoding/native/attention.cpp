@@ -24,8 +24,6 @@
 enum { QUERY = 0, NEW_KEYS = 1, KEYS = 3, VALUES = 4, LAST = 5, KEY_SCALE = 12, VALUE_SCALE = 13, NUM_INPUTS = 14 };
 enum { CONTEXT = 0, NEXT_KEYS = 1, NEXT_VALUES = 2, NUM_OUTPUTS = 3 };
 
-constexpr int64_t MAX_SIZE = 1024; /* of a head */
-
 /* One call, with buffers of keys and values [rows, heads, positions, size]. */
 struct Call {
     const float* query; /* [rows, heads, size]; where it is packed, [rows, 3, heads, size] with new keys and values */
@@ -141,7 +139,7 @@ OrtStatus* compute(void* op, OrtKernelContext* context) {
     call.scale = kernel.scale;
     call.key_scale = call.value_scale = 1.0f;
     if (query_shape[1] != 1 || (!call.is_packed && query_shape[2] != width) || call.heads != kernel.heads ||
-        call.size > MAX_SIZE || (type != FLOAT && type != INT8))
+        (type != FLOAT && type != INT8))
         return CreateStatus::call(api, 1, "attention: one new position of as many heads as the buffers have expected");
     const float *key_scale, *value_scale;
     CHECK(data_of(api, context, QUERY, &call.query));

@@ -95,36 +95,55 @@ INLINED void attend_head(const float* query, const Stored* keys, const Stored* v
     }
 }
 
-template <typename Stored, int parts>
+/* The same for a head of any size. */
+template <typename Stored>
+INLINED void attend_any_head(const float* query, const Stored* keys, const Stored* values, int64_t size, int64_t num,
+                             float key_scale, float value_scale, float* scores, float* context) {
+    float largest = -INFINITY, sum = 0.0f;
+    for (int64_t position = 0; position < num; position++) {
+        float product = 0.0f;
+        for (int64_t i = 0; i < size; i++) product += query[i] * keys[position * size + i];
+        scores[position] = product * key_scale;
+        largest = std::max(largest, scores[position]);
+    }
+    for (int64_t position = 0; position < num; position++) scores[position] = exponential(scores[position] - largest);
+    for (int64_t i = 0; i < size; i++) context[i] = 0.0f;
+    for (int64_t position = 0; position < num; position++) {
+        sum += scores[position];
+        for (int64_t i = 0; i < size; i++) context[i] += scores[position] * values[position * size + i];
+    }
+    for (int64_t i = 0; i < size; i++) context[i] *= value_scale / sum;
+}
+
+template <typename Stored>
 INLINED void attend_heads(const Call& call, int64_t row) {
     static thread_local std::vector<float> space;
     space.resize(call.positions);
     const int64_t size = call.size, width = call.heads * size, last = call.last[row];
+    const float scale = call.scale * call.key_scale;
     const float* query = call.query + row * width * (call.is_packed ? 3 : 1);
-    for (int64_t head = 0; head < call.heads; head++, query += size) {
+    float* context = call.context + row * width;
+    for (int64_t head = 0; head < call.heads; head++, query += size, context += size) {
         const int64_t first = (row * call.heads + head) * call.positions * size;
         Stored *keys = static_cast<Stored*>(call.keys) + first, *values = static_cast<Stored*>(call.values) + first;
+        const Stored* next_keys = keys + call.positions * size;
         if (call.is_packed)
             for (int64_t i = 0; i < size; i++) {
                 store(keys + last * size + i, query[width + i], 1.0f / call.key_scale);
                 store(values + last * size + i, query[2 * width + i], 1.0f / call.value_scale);
             }
-        attend_head<Stored, parts>(query, keys, values, keys + call.positions * size, last + 1, call.scale * call.key_scale, call.value_scale,
-                                   space.data(), call.context + row * width + head * size);
-    }
-}
-
-template <typename Stored>
-INLINED void attend_sizes(const Call& call, int64_t row) {
-    switch (call.size / WIDTH) {
-        case 1: return attend_heads<Stored, 1>(call, row);
-        case 2: return attend_heads<Stored, 2>(call, row);
-        case 3: return attend_heads<Stored, 3>(call, row);
-        case 4: return attend_heads<Stored, 4>(call, row);
-        case 8: return attend_heads<Stored, 8>(call, row);
+        float* scores = space.data();
+        if (size == 32)
+            attend_head<Stored, 2>(query, keys, values, next_keys, last + 1, scale, call.value_scale, scores, context);
+        else if (size == 48)
+            attend_head<Stored, 3>(query, keys, values, next_keys, last + 1, scale, call.value_scale, scores, context);
+        else if (size == 64)
+            attend_head<Stored, 4>(query, keys, values, next_keys, last + 1, scale, call.value_scale, scores, context);
+        else
+            attend_any_head<Stored>(query, keys, values, size, last + 1, scale, call.value_scale, scores, context);
     }
 }
 
 static void attend_row(const Call& call, int64_t row) {
-    call.is_int8 ? attend_sizes<int8_t>(call, row) : attend_sizes<float>(call, row);
+    call.is_int8 ? attend_heads<int8_t>(call, row) : attend_heads<float>(call, row);
 }
