@@ -9,11 +9,10 @@ import onnxruntime as ort
 from server.bundle.manifest import FEATURES, SHORTLIST, Bundle, BundleError, StateSpec
 from server.bundle.shortlist import Int64, list_width, read_shortlist
 from server.decoding.graphs.output_columns import OutputColumns
+from server.decoding.graphs.state import Array
 from server.decoding.scores import ListedRows, StepScores
 
 LIST_NUMBER = "list_number"
-_CHANGED = -1
-"""In place of the number of a list: what a row's arrays have is not to be used any more."""
 
 Float32 = npt.NDArray[np.float32]
 
@@ -58,7 +57,7 @@ class ListedOutput:
         if len(self._lists) > 2 * len(self.features):
             self._lists = {number: self._lists[number] for number in kept}
         if self._columns.add(listed, (self._lists[number] for number in kept)):
-            self._rows.numbers[:] = _CHANGED
+            self._rows = _RowArrays(len(self.features), self._rows.width)
         number = next(self._numbers)
         self._lists[number] = listed
         return number
@@ -69,38 +68,48 @@ class ListedOutput:
         numbers: [rows], those of their lists; log_probs: [rows, vocabulary], what rows without a list have, and, if
         there is such a row, where all are written.
         """
-        num_rows, is_listed = len(numbers), numbers > 0
+        num_rows = len(numbers)
+        is_listed = numbers > 0
         self._update(numbers)
         arrays = self._rows
         listed = ListedRows(is_listed, arrays.ids[:num_rows], arrays.eos_columns[:num_rows])
         if is_listed.all():
-            return StepScores(self._log_probs(slice(num_rows)), listed)
+            self._session.run_with_iobinding(self._binding(num_rows))
+            return StepScores(arrays.log_probs[:num_rows], listed)
         rows, num_missing = np.flatnonzero(is_listed), arrays.width - log_probs.shape[1]
         if num_missing > 0:  # a vocabulary that is smaller than a list's columns
             log_probs = np.pad(log_probs, ((0, 0), (0, num_missing)), constant_values=-np.inf)
         log_probs[rows] = -np.inf
-        log_probs[rows, : arrays.width] = self._log_probs(rows)
+        inputs = {name: array[rows] for name, array in self._by_row().items()} | self._columns.inputs
+        log_probs[rows, : arrays.width] = self._session.run(["log_probs"], inputs)[0]
         return StepScores(log_probs, listed)
 
-    def _log_probs(self, rows: Int64 | slice) -> Float32:
-        found: Float32 = self._session.run(
-            ["log_probs"],
-            {
-                FEATURES: self.features[rows],
-                "weights": self._columns.weights,
-                "scales": self._columns.scales,
-                "indices": self._rows.columns[rows],
-                "bias": self._rows.biases[rows],
-            },
-        )[0]
-        return found
+    def _by_row(self) -> dict[str, Array]:
+        """The inputs of the graph that are by row."""
+        return {FEATURES: self.features, "indices": self._rows.columns, "bias": self._rows.biases}
+
+    def _binding(self, num_rows: int) -> ort.IOBinding:
+        """Inputs and outputs of the first rows, bound to their arrays."""
+        bindings, arrays = self._rows.bindings, self._rows
+        if num_rows not in bindings:
+            binding = bindings[num_rows] = self._session.io_binding()
+            by_row = {name: array[:num_rows] for name, array in self._by_row().items()}
+            for name, array in (by_row | self._columns.inputs).items():
+                binding.bind_input(name, "cpu", 0, array.dtype, array.shape, array.ctypes.data)
+            shape = (num_rows, arrays.width)
+            binding.bind_output("log_probs", "cpu", 0, np.float32, shape, arrays.log_probs.ctypes.data)
+        return bindings[num_rows]
 
     def _update(self, numbers: Int64) -> None:
         """Give rows whose list is another than in the last step what that list stands for."""
-        lists = [self._lists[number] for number in set(numbers.tolist()) - {0}]
-        self._fit(list_width(max(map(len, lists), default=0)))
+        if np.array_equal(self._rows.numbers[: len(numbers)], numbers):
+            return
+        self._fit(list_width(max(len(self._lists[number]) for number in set(numbers.tolist()) if number)))
         rows = self._rows
-        for row in np.flatnonzero((rows.numbers[: len(numbers)] != numbers) & (numbers > 0)).tolist():
+        for row in np.flatnonzero(rows.numbers[: len(numbers)] != numbers).tolist():
+            rows.numbers[row] = numbers[row]
+            if not numbers[row]:
+                continue
             listed = self._lists[int(numbers[row])]
             end = len(listed)
             rows.ids[row, :end] = listed
@@ -109,7 +118,6 @@ class ListedOutput:
             rows.biases[row, :end] = self._biases[listed]
             rows.biases[row, end:] = -np.inf
             rows.eos_columns[row] = listed.searchsorted(self._eos)
-            rows.numbers[row] = numbers[row]
 
     def _fit(self, widest: int) -> None:
         """Have arrays that are wide enough for lists of so many columns, and not far too wide."""
@@ -118,14 +126,18 @@ class ListedOutput:
 
 
 class _RowArrays:
-    """What each row's columns stand for."""
+    """What each row's columns stand for, among the columns of the output layer that are gathered now."""
 
     def __init__(self, max_rows: int, width: int) -> None:
         self.width = width
-        self.numbers = np.full(max_rows, _CHANGED)
-        """[max_rows]: the list that the other arrays have in that row."""
+        self.numbers = np.full(max_rows, -1)
+        """[max_rows]: the list that the other arrays have in that row; -1 for none yet."""
         self.ids = np.zeros((max_rows, width), np.int64)
         self.columns = np.zeros((max_rows, width), np.int64)
-        """[max_rows, width], among the gathered columns of the output layer."""
+        """[max_rows, width], of the gathered ones."""
         self.biases = np.zeros((max_rows, width), np.float32)
         self.eos_columns = np.zeros(max_rows, np.int64)
+        self.log_probs = np.zeros((max_rows, width), np.float32)
+        """Where the graph writes."""
+        self.bindings: dict[int, ort.IOBinding] = {}
+        """The graph's inputs and outputs, by number of rows."""

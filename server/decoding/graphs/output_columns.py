@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 
 import numpy as np
+import numpy.typing as npt
 
 from server.bundle.shortlist import Int64, Shortlist, list_width
 
@@ -32,6 +33,11 @@ class OutputColumns:
         """The column number of each id."""
         columns: Int64 = self._column[ids]
         return columns
+
+    @property
+    def inputs(self) -> dict[str, npt.NDArray[np.generic]]:
+        """The inputs of the graph that all rows share; other arrays once `add` has returned True."""
+        return {"weights": self.weights, "scales": self.scales}
 
     def _replace(self, ids: Int64) -> None:
         """Begin anew, with the columns of these ids."""

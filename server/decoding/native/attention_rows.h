@@ -67,9 +67,13 @@ INLINED void fetch(const Stored* place) {
         __builtin_prefetch(reinterpret_cast<const char*>(place) + byte);
 }
 
+/* Heads ahead: as long as it takes memory to answer, where what a step's products have read has left no room for keys
+ * and values in the processor's caches. */
+constexpr int AHEAD = 4;
+
 /* One head of one row. `parts`: the size of a head over WIDTH; what it is made of stays in registers. */
 template <typename Stored, int parts>
-INLINED void attend_head(const float* query, const Stored* keys, const Stored* values, const Stored* next_keys, int64_t num, float key_scale,
+INLINED void attend_head(const float* query, const Stored* keys, const Stored* values, const Stored* further_keys, const Stored* further_values, int64_t num, float key_scale,
                          float value_scale, float* scores, float* context) {
     constexpr int size = parts * WIDTH;
     Floats queries[parts], sums[parts];
@@ -77,7 +81,7 @@ INLINED void attend_head(const float* query, const Stored* keys, const Stored* v
     float largest = -INFINITY, sum = 0.0f;
     for (int64_t position = 0; position < num; position++) {
         Floats products{};
-        fetch<parts>(values + position * size);
+        fetch<parts>(further_keys + position * size);
         for (int part = 0; part < parts; part++) products += queries[part] * load(keys + position * size + part * WIDTH);
         scores[position] = total(products) * key_scale;
         largest = std::max(largest, scores[position]);
@@ -85,7 +89,7 @@ INLINED void attend_head(const float* query, const Stored* keys, const Stored* v
     for (int64_t position = 0; position < num; position++) scores[position] = exponential(scores[position] - largest);
     for (int64_t position = 0; position < num; position++) {
         sum += scores[position];
-        fetch<parts>(next_keys + position * size);
+        fetch<parts>(further_values + position * size);
         for (int part = 0; part < parts; part++)
             sums[part] += scores[position] * load(values + position * size + part * WIDTH);
     }
@@ -126,7 +130,8 @@ INLINED void attend_heads(const Call& call, int64_t row) {
     for (int64_t head = 0; head < call.heads; head++, query += size, context += size) {
         const int64_t first = (row * call.heads + head) * call.positions * size;
         Stored *keys = static_cast<Stored*>(call.keys) + first, *values = static_cast<Stored*>(call.values) + first;
-        const Stored* next_keys = keys + call.positions * size;
+        const Stored* further_keys = keys + AHEAD * call.positions * size;
+        const Stored* further_values = values + AHEAD * call.positions * size;
         if (call.is_packed)
             for (int64_t i = 0; i < size; i++) {
                 store(keys + last * size + i, query[width + i], 1.0f / call.key_scale);
@@ -134,11 +139,11 @@ INLINED void attend_heads(const Call& call, int64_t row) {
             }
         float* scores = space.data();
         if (size == 32)
-            attend_head<Stored, 2>(query, keys, values, next_keys, last + 1, scale, call.value_scale, scores, context);
+            attend_head<Stored, 2>(query, keys, values, further_keys, further_values, last + 1, scale, call.value_scale, scores, context);
         else if (size == 48)
-            attend_head<Stored, 3>(query, keys, values, next_keys, last + 1, scale, call.value_scale, scores, context);
+            attend_head<Stored, 3>(query, keys, values, further_keys, further_values, last + 1, scale, call.value_scale, scores, context);
         else if (size == 64)
-            attend_head<Stored, 4>(query, keys, values, next_keys, last + 1, scale, call.value_scale, scores, context);
+            attend_head<Stored, 4>(query, keys, values, further_keys, further_values, last + 1, scale, call.value_scale, scores, context);
         else
             attend_any_head<Stored>(query, keys, values, size, last + 1, scale, call.value_scale, scores, context);
     }
