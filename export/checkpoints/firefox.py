@@ -6,11 +6,12 @@ The weights are int8 and are read as what they stand for. The factors by which a
 """
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
-from export.checkpoints.imported import Imported, ImportProblem
-from export.checkpoints.lexical_shortlist import LexicalShortlist, read_lexical_shortlist
+from export.checkpoints.imported import Imported, ImportProblem, LexicalShortlist
+from export.checkpoints.lexical_shortlist import read_lexical_shortlist
 from export.checkpoints.marian_binary import read_binary
 from export.checkpoints.marian_folder import MarianFiles
 from export.checkpoints.marian_model import import_marian
@@ -44,7 +45,8 @@ def read(folder: Path, languages: tuple[str, str] | None, positions: Literal["ow
         is_aligned=True,  # as Mozilla's and Bergamot's recipes train all students
         languages=(match[1], match[2]) if match else None,
     )
-    return import_marian("firefox", folder, files, read_binary, languages, problems)
+    imported = import_marian("firefox", folder, files, read_binary, languages, problems)
+    return replace(imported, shortlist=read_shortlist(folder, imported))
 
 
 def _found(folder: Path, *patterns: str) -> list[Path]:

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
 from torch import Tensor
 
 from models.encoder_decoder import EncoderDecoderConfig
@@ -43,6 +45,16 @@ class Language:
     is_target: bool = True
 
 
+@dataclass(frozen=True)
+class LexicalShortlist:
+    """The vocabulary shortlist that a checkpoint came with."""
+
+    frequent: npt.NDArray[np.int64]
+    """Target ids that are on every list."""
+    candidates: npt.NDArray[np.int64]
+    """Target ids that each source id puts on the list, [source vocabulary, candidates], filled up with -1."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Imported:
     """A checkpoint as its reader understood it."""
@@ -76,3 +88,4 @@ class Imported:
     """Heads of the last decoder layer's cross attention that align; None: all of them."""
     provenance: dict[str, str]
     warnings: tuple[str, ...]
+    shortlist: LexicalShortlist | None = None

@@ -6,25 +6,15 @@ and of their end; the ids, u32. The frequent tokens are those of the lowest ids.
 """
 
 import struct
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
-from export.checkpoints.imported import ImportProblem
+from export.checkpoints.imported import ImportProblem, LexicalShortlist
 
 MAGIC = 0xF11A48D5013417F5
 _HEADER = struct.Struct("<6Q")
 _NUM_BITS = 64
-
-
-@dataclass(frozen=True)
-class LexicalShortlist:
-    frequent: npt.NDArray[np.int64]
-    """Target ids that are on every list."""
-    candidates: npt.NDArray[np.int64]
-    """Target ids that each source id puts on the list, [source vocabulary, candidates], filled up with -1."""
 
 
 def read_lexical_shortlist(path: Path, source_vocabulary: int, target_vocabulary: int) -> LexicalShortlist:

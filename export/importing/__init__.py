@@ -23,9 +23,9 @@ from export.errors import ExportError
 from export.graphs import export_encoder, export_step
 from export.importing.int8 import Floors, quantize_and_compare
 from export.importing.manifest import copy_tokenizers, describe_import
-from export.importing.own_shortlist import add_own_shortlist
 from export.importing.report import Findings, describe
 from export.importing.text import plan_directions, read_sentences
+from export.importing.vocabulary_shortlist import add_shortlist
 from export.parity import TOLERANCE, largest_difference
 from export.place import check_place, new_bundle
 from export.session import GraphSession
@@ -73,7 +73,7 @@ def import_checkpoint(folder: Path, bundle: Path, options: ImportOptions) -> str
         findings = Findings(parity=parity, num_long=num_long, min_agreement=options.floors.agreement)
         if precision == "int8":
             manifest = quantize_and_compare(imported, model, target, directions, options.floors, manifest, findings)
-            has_shortlist, findings.shortlist = add_own_shortlist(imported, model, target, directions, options.floors)
+            has_shortlist, findings.shortlist = add_shortlist(imported, model, target, directions, options.floors)
             manifest = dataclasses.replace(manifest, has_shortlist=has_shortlist)
         write_manifest(target, manifest)
     return describe(imported, manifest, bundle, findings, is_without_text=not options.texts)

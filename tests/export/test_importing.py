@@ -1,23 +1,27 @@
+import dataclasses
 import shutil
 from contextlib import redirect_stdout
 from io import StringIO
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 import onnx
 import pytest
 
 from export.checkpoints import read_checkpoint
 from export.checkpoints.huggingface.known import M2M100
+from export.checkpoints.imported import LexicalShortlist
 from export.checkpoints.piece_text import PieceText
 from export.errors import ExportError
 from export.importing import ImportOptions, build_model, import_checkpoint
 from export.importing.command import main
 from export.importing.int8 import GUARD_SENTENCES, Floors, quantize_and_compare
-from export.importing.own_shortlist import add_own_shortlist
 from export.importing.report import Findings
 from export.importing.text import MAX_TARGETS, agreement, plan_directions
+from export.importing.vocabulary_shortlist import add_shortlist
 from server.bundle.manifest import ENCODER, FEATURES, FEATURES_STEP, OUTPUT_STEP, SHORTLIST, STEP, read_bundle
+from server.bundle.shortlist import read_shortlist
 from server.text.bundle_tokenizers import open_tokenizers
 from tests.export.checkpoints.folders import SENTENCES, Folder, m2m100, marian, nllb
 
@@ -159,7 +163,7 @@ def test_a_shortlist_of_the_models_own_translations_is_kept_if_it_changes_little
     words = " ".join(SENTENCES).split()
     directions, _ = plan_directions(imported, {None: words[: GUARD_SENTENCES + 10]}, 1000)
     floors = Floors(shortlist_agreement=floor, shortlist_sentences=10)
-    kept, said = add_own_shortlist(imported, build_model(imported), folder, directions, floors)
+    kept, said = add_shortlist(imported, build_model(imported), folder, directions, floors)
     assert kept == is_kept
     assert "from 10 translations" in said
     files = {ENCODER, STEP} | ({FEATURES_STEP, OUTPUT_STEP} if is_kept else set())
@@ -167,6 +171,21 @@ def test_a_shortlist_of_the_models_own_translations_is_kept_if_it_changes_little
     assert (folder / SHORTLIST).exists() == is_kept
     outputs = {output.name for output in onnx.load(folder / STEP).graph.output}
     assert (FEATURES in outputs) == is_kept
+
+
+def test_the_shortlist_that_a_checkpoint_came_with_is_taken(bilingual: Import, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(bilingual.bundle, tmp_path / "bundle"))
+    imported = read_checkpoint(bilingual.folder)
+    num_sources = imported.settings.source_vocabulary - 1
+    lists = LexicalShortlist(np.array([5, 6]), np.array([[7, -1], *[[8, 9]] * (num_sources - 1)]))
+    imported = dataclasses.replace(imported, shortlist=lists)
+    directions, _ = plan_directions(imported, {None: SENTENCES}, 1000)
+    kept, said = add_shortlist(imported, build_model(imported), folder, directions, Floors(shortlist_agreement=0))
+    assert kept
+    assert "from the checkpoint's lex.*.bin" in said
+    shortlist = read_shortlist(folder / SHORTLIST)
+    assert shortlist.of([0]).tolist() == sorted({imported.eos_id, 5, 6, 7})
+    assert shortlist.of([1, num_sources]).tolist() == sorted({imported.eos_id, 5, 6, 8, 9})
 
 
 def test_many_targets_are_sampled(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from export.checkpoints import marian_npz
-from export.checkpoints.firefox import read, read_shortlist, recognises
+from export.checkpoints.firefox import read, recognises
 from export.checkpoints.imported import ImportProblem, Language
 from export.checkpoints.marian_binary import INTGEMM8_BROWSERMT, INTGEMM8_MARIAN, read_binary
 from tests.export.checkpoints.marian_files import (
@@ -49,7 +49,6 @@ def student_folder(folder: Path, kind: str = "browsermt", **changed: str) -> Pat
     folder.mkdir(parents=True, exist_ok=True)
     write_bin(folder / MODEL, student_arrays(**changed), *KINDS[kind])
     (folder / "vocab.enfr.spm").write_bytes(pieces_model())
-    (folder / "lex.50.50.enfr.s2t.bin").write_bytes(b"\0" * 64)
     return folder
 
 
@@ -215,14 +214,12 @@ def test_integers_without_a_divisor_are_refused(quotient: float, tmp_path: Path)
 
 def test_the_shortlist_beside_the_model_is_of_its_vocabularies(tmp_path: Path) -> None:
     folder = student_folder(tmp_path)
-    imported = read(folder, None, "own")
+    assert read(folder, None, "own").shortlist is None
     lexicon = folder / "lex.50.50.enfr.s2t.bin"
     lexicon.write_bytes(shortlist_bytes([[5]] * len(NAMES)))
-    shortlist = read_shortlist(folder, imported)
+    shortlist = read(folder, None, "own").shortlist
     assert shortlist is not None
     assert shortlist.candidates.tolist() == [[5]] * len(NAMES)
     lexicon.write_bytes(shortlist_bytes([[5]] * (len(NAMES) + 1)))
     with pytest.raises(ImportProblem, match="source tokens expected"):
-        read_shortlist(folder, imported)
-    lexicon.unlink()
-    assert read_shortlist(folder, imported) is None
+        read(folder, None, "own")
