@@ -1,0 +1,100 @@
+"""A random model of the size of NLLB-200's smallest, imported and served: memory, and tokens a second.
+
+    python -m tests.peers.nllb_size FOLDER
+
+600 million parameters: 12 + 12 layers of d 1,024 and a vocabulary of 256,206. It takes some 10 GB of memory and 6 GB in
+FOLDER, and is run by night.
+"""
+
+import argparse
+import json
+import resource
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+from unittest.mock import patch
+
+from export.importing import ImportOptions, import_checkpoint
+from export.importing.int8 import Floors
+from loadtest.memory import memory_megabytes
+from loadtest.running_server import running_server, serve_command
+from seq2serve.client import Client
+from tests.export.checkpoints import folders
+
+VOCABULARY_SIZE = 256_206
+SENTENCES = 12
+"""Whose translations find the ranges of int8: those of random weights are as long as they may be, and take long."""
+NUM_TRANSLATED, NUM_TOKENS = 64, 20
+"""Sentences of which the served model writes so many tokens each."""
+
+
+def write_checkpoint(folder: Path) -> None:
+    """Write the checkpoint as transformers saves it."""
+    names = folders._names(folders._model("source"))
+    fillers = [f"piece{number}" for number in range(VOCABULARY_SIZE - len(names) - 9)]  # and tokens of languages
+    size = {"D_MODEL": 1024, "ENCODER_FFN": 4096, "DECODER_FFN": 4096, "ENCODER_LAYERS": 12, "DECODER_LAYERS": 12}
+    heads = {"ENCODER_HEADS": 16, "DECODER_HEADS": 16, "MAX_POSITIONS": 1024}
+    with patch.multiple(folders, **size, **heads, _names=lambda _: [*names, *fillers]):
+        written = folders.nllb(folder)
+    assert written.config["vocab_size"] == VOCABULARY_SIZE, written.config["vocab_size"]
+    written.write()
+
+
+def import_model(folder: Path, bundle: Path) -> None:
+    text = folder / "sentences.txt"
+    text.write_text("\n".join(folders.SENTENCES[:SENTENCES]) + "\n", encoding="utf-8")
+    options = ImportOptions(texts={"eng_Latn": text}, languages=("eng_Latn", "fra_Latn"), floors=Floors(agreement=0))
+    print(import_checkpoint(folder, bundle, options))
+
+
+def in_a_process(*arguments: str) -> tuple[float, float]:
+    """Run a part of this by itself. Returns its seconds, and the most memory that a part has had so far, in GB."""
+    started = time.monotonic()
+    subprocess.run([sys.executable, "-m", __spec__.name, *arguments], check=True)
+    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+    return time.monotonic() - started, peak * 1024 / 1e9
+
+
+def serve(repository: Path) -> dict[str, float]:
+    command = serve_command(f"--model-repository={repository}", "--default-model=nllb", "--grace-seconds=1")
+    started = time.monotonic()
+    with running_server(command, repository.parent / "server.log") as server, Client(server.address) as client:
+        loaded = time.monotonic() - started
+        contents = [folders.SENTENCES[number % len(folders.SENTENCES)] for number in range(NUM_TRANSLATED)]
+        decoding = {"max_output_tokens": NUM_TOKENS}
+        client.translate(contents[:4], decoding=decoding)
+        rates = []
+        for _ in range(3):
+            started = time.monotonic()
+            answers = client.translate(contents, decoding=decoding)
+            rates.append(sum(answer.output_token_count for answer in answers) / (time.monotonic() - started))
+        memory = memory_megabytes(server.pid)["Pss"]
+    return {"served after, s": loaded, "tokens/s": statistics.median(rates), "server's memory, GB": memory / 1e3}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m tests.peers.nllb_size")
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--part", choices=("write", "import"), help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    folder: Path = arguments.folder
+    checkpoint, bundle = folder / "checkpoint", folder / "repository" / "nllb" / "1"
+    if arguments.part == "write":
+        write_checkpoint(checkpoint)
+    elif arguments.part == "import":
+        import_model(checkpoint, bundle)
+    else:
+        found = {}
+        if not checkpoint.exists():
+            in_a_process(str(folder), "--part=write")
+        if not bundle.exists():
+            seconds, peak = in_a_process(str(folder), "--part=import")
+            found = {"imported in, s": seconds, "import's memory, GB": peak}
+        found["bundle, GB"] = sum(path.stat().st_size for path in bundle.iterdir()) / 1e9
+        print(json.dumps({name: round(value, 2) for name, value in (found | serve(bundle.parents[1])).items()}))
+
+
+if __name__ == "__main__":
+    main()
