@@ -14,6 +14,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 from unittest.mock import patch
 
 from export.importing import ImportOptions, import_checkpoint
@@ -21,6 +22,7 @@ from export.importing.int8 import Floors
 from loadtest.memory import memory_megabytes
 from loadtest.running_server import running_server, serve_command
 from seq2serve.client import Client
+from seq2serve.pb import translation_pb2 as pb
 from tests.export.checkpoints import folders
 
 VOCABULARY_SIZE = 256_206
@@ -34,9 +36,10 @@ def write_checkpoint(folder: Path) -> None:
     """Write the checkpoint as transformers saves it."""
     names = folders._names(folders._model("source"))
     fillers = [f"piece{number}" for number in range(VOCABULARY_SIZE - len(names) - 9)]  # and tokens of languages
-    size = {"D_MODEL": 1024, "ENCODER_FFN": 4096, "DECODER_FFN": 4096, "ENCODER_LAYERS": 12, "DECODER_LAYERS": 12}
-    heads = {"ENCODER_HEADS": 16, "DECODER_HEADS": 16, "MAX_POSITIONS": 1024}
-    with patch.multiple(folders, **size, **heads, _names=lambda _: [*names, *fillers]):
+    size: dict[str, Any] = dict.fromkeys(("ENCODER_LAYERS", "DECODER_LAYERS"), 12)
+    size |= dict.fromkeys(("ENCODER_HEADS", "DECODER_HEADS"), 16) | dict.fromkeys(("D_MODEL", "MAX_POSITIONS"), 1024)
+    size |= dict.fromkeys(("ENCODER_FFN", "DECODER_FFN"), 4096) | {"_names": lambda _: [*names, *fillers]}
+    with patch.multiple(folders, **size):
         written = folders.nllb(folder)
     assert written.config["vocab_size"] == VOCABULARY_SIZE, written.config["vocab_size"]
     written.write()
@@ -63,7 +66,7 @@ def serve(repository: Path) -> dict[str, float]:
     with running_server(command, repository.parent / "server.log") as server, Client(server.address) as client:
         loaded = time.monotonic() - started
         contents = [folders.SENTENCES[number % len(folders.SENTENCES)] for number in range(NUM_TRANSLATED)]
-        decoding = {"max_output_tokens": NUM_TOKENS}
+        decoding = pb.DecodingOptions(max_output_tokens=NUM_TOKENS)
         client.translate(contents[:4], decoding=decoding)
         rates = []
         for _ in range(3):
