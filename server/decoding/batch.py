@@ -43,6 +43,10 @@ class RunningBatch:
         """Rows that sentences have now."""
         return self._rows.num_taken
 
+    def num_written(self, running: OpenSentence) -> int:
+        """Tokens that each of a sentence's rows has written, its start included."""
+        return self._rows.position(running)
+
     def encode(self, group: Sequence[OpenSentence]) -> None:
         """Encode sentences of similar length together. Each of them may join afterwards, at once or later."""
         encoded = self._backend.encode([opened.sentence.source_ids for opened in group])

@@ -82,6 +82,8 @@ class Engine:
         self._batch = self._new_batch()
         self._num_failed_steps = 0
         """Steps that have failed since the last one that went well."""
+        self._passed = clock()
+        """Up to when rows held and sentences waiting were counted."""
         self._events: list[tuple[Any, Event]] = []
         self._num_reserved = 0
         """Rows that running sentences may come to hold."""
@@ -110,7 +112,7 @@ class Engine:
         """Drop sentences that nobody waits for any more: their rows are free. Sentences that have ended are passed
         over."""
         for id_ in ids:
-            self._remove(id_)
+            self._drop(id_)
 
     def begin_closing(self) -> None:
         """Refuse new sentences; once those that are in are finished, the loop ends."""
@@ -149,7 +151,10 @@ class Engine:
         Returns False if there was nothing to do, and nothing more can come.
         """
         if self._fetch:
-            self._fetch(wait=not (self._running or self._waiting or self._is_closing))
+            is_idle = not (self._running or self._waiting)
+            self._fetch(wait=is_idle and not self._is_closing)
+            if is_idle:
+                self._passed = self._clock()  # until now there was nothing
         had_work = bool(self._running or self._waiting)
         joined = self._admit_and_expire()
         if self._running:
@@ -170,10 +175,14 @@ class Engine:
         )
         for id_ in decision.expired:
             where = "while decoding" if id_ in self._running else "in the queue"
-            expired = self._remove(id_)
+            expired = self._drop(id_)
             if expired:
                 self._events.append((expired.sentence.listener, Failed(DeadlineExceeded(where))))
-        joined = self._join([self._waiting[id_] for id_ in decision.joining])
+        joining = [self._waiting[id_] for id_ in decision.joining]
+        now = self._clock()
+        for joiner in joining:
+            self._metrics.queue_seconds.observe(now - joiner.submitted)
+        joined = self._join(joining)
         deadlines = (running.ticket.deadline for running in self._running.values())
         # The waiting may be cancelled, after which the running ones have to be looked at.
         self._next_deadline = -math.inf if self._waiting else min(deadlines, default=math.inf)
@@ -226,7 +235,9 @@ class Engine:
         except Exception as error:
             return error
         self._metrics.encode_seconds.observe(self._clock() - started)
-        self._metrics.source_tokens += sum(opened.ticket.num_source_tokens for opened in group)
+        lengths = [opened.ticket.num_source_tokens for opened in group]
+        self._metrics.source_tokens += sum(lengths)
+        self._metrics.padding_tokens += len(lengths) * max(lengths) - sum(lengths)
         return None
 
     def _give_rows(self, joiner: OpenSentence) -> None:
@@ -243,7 +254,6 @@ class Engine:
         self._running[joiner.ticket.id] = waiting
         self._num_reserved += joiner.ticket.num_rows
         self._metrics.joined += 1
-        self._metrics.queue_seconds.observe(self._clock() - joiner.submitted)
 
     def _step(self, joined: list[OpenSentence]) -> None:
         """Take a step of the batch, and note what it comes to. `joined`: sentences whose first step it is."""
@@ -267,6 +277,8 @@ class Engine:
             self._fail(failed, "scores" if isinstance(problem, NonFiniteScores) else "search", problem)
         self._metrics.step_seconds.observe(now - started)
         self._metrics.batch_rows.observe(num_rows)
+        self._metrics.pass_time(now - self._passed, num_rows, len(self._waiting))
+        self._passed = now
         self._metrics.keep_up()
 
     def _publish(self) -> None:
@@ -275,15 +287,19 @@ class Engine:
             events, self._events = self._events, []
             self._post(events)
 
-    def _remove(self, id_: int) -> OpenSentence | None:
-        """Take a sentence out, whether it waits or runs, and return it; None if it has ended already."""
+    def _drop(self, id_: int) -> OpenSentence | None:
+        """Take out a sentence that nobody waits for any more, whether it waits or runs, and return it; None if it has
+        ended already."""
         waiting = self._waiting.pop(id_, None)
         if waiting:
             self._queue.remove(waiting.ticket)
             self._ahead.discard(waiting)
+            self._metrics.drop("queue", waiting.sentence.options.max_output_tokens)
             return waiting
         running = self._running.get(id_)
         if running:
+            num_left = running.sentence.options.max_output_tokens - self._batch.num_written(running)
+            self._metrics.drop("batch", max(num_left, 0))
             self._batch.leave(running)
             self._end(running)
         return running

@@ -43,6 +43,10 @@ class RunningRows:
         """Attention of a sentence's rows in the last step: [rows, source]."""
         return self._backend.attention(owner.rows, owner.ticket.num_source_tokens)
 
+    def position(self, owner: OpenSentence) -> int:
+        """The position at which a sentence's rows write next."""
+        return int(self._positions[owner.rows[0]])
+
     def take(self, owner: OpenSentence) -> int:
         """Give a sentence one more row, which comes after its others."""
         if self._vacant:

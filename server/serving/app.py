@@ -143,10 +143,12 @@ class App:
             if config.cache_megabytes
             else None
         )
+        for served in self._models:
+            self._metrics.know(served.manifest)
         admission = Admission(config.max_calls, config.max_request_megabytes * 1_000_000)
         calls = self._calls = Calls(self._metrics, admission, SERVICE, config.max_call_seconds)
         translation_pb2_grpc.add_TranslationServiceServicer_to_server(
-            TranslationService(self._models, limits, self._metrics.request_seconds, cache), calls
+            TranslationService(self._models, limits, self._metrics.requests, cache), calls
         )
         health_pb2_grpc.add_HealthServicer_to_server(self._health.servicer, cast(grpc.Server, calls))
         described = ReflectionServicer((SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME))

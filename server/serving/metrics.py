@@ -2,18 +2,47 @@
 or ids."""
 
 import asyncio
+import contextlib
+import platform
 from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    Info,
+    ProcessCollector,
+    disable_created_metrics,
+)
 
-_SECONDS = (0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
-"""A sentence takes 5 ms to 5 s."""
+from server.bundle.manifest import Manifest
+from server.errors import (
+    DeadlineExceeded,
+    EngineFailed,
+    EngineLost,
+    NotServing,
+    Overloaded,
+    QueueFull,
+    SentenceFailed,
+)
+
+disable_created_metrics()  # a series more for each, which says when a process first counted something
+
+_SECONDS = (0.00025, 0.0005, 0.001, 0.0015, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+"""A sentence takes from a millisecond, of a small model that has nothing else to do, to seconds."""
 
 _LAG_SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0)
 
 _LAG_INTERVAL = 0.05
 
 _PREFIX = "seq2serve"
+
+OK, CANCELLED, FAILED = "ok", "cancelled", "failed"
+_ERRORS = (Overloaded, QueueFull, NotServing, DeadlineExceeded, EngineLost, SentenceFailed, EngineFailed)
+OUTCOMES = (OK, CANCELLED, FAILED, *(error.reason.lower() for error in _ERRORS))
+"""How a valid request may end; behind the first three, reasons of errors."""
 
 
 @dataclass(frozen=True)
@@ -23,9 +52,32 @@ class CacheMetrics:
     bytes: Gauge
 
 
+@dataclass(frozen=True)
+class RequestMetrics:
+    """How requests end, by model and outcome."""
+
+    seconds: Histogram
+    ended: Counter
+
+    def know(self, model: str) -> None:
+        """Let the series of a model begin at 0: of one that is born with its first request, a rate does not see that
+        request."""
+        self.seconds.labels(model, OK)
+        for outcome in OUTCOMES:
+            self.ended.labels(model, outcome)
+
+    def end(self, model: str, outcome: str, seconds: float) -> None:
+        """Note the end of a valid request."""
+        self.seconds.labels(model, outcome).observe(seconds)
+        self.ended.labels(model, outcome).inc()
+
+
 class Metrics:
     def __init__(self) -> None:
         self.registry = registry = CollectorRegistry()
+        ProcessCollector(registry=registry)
+        Info(f"{_PREFIX}_build", "What serves.", registry=registry).info(versions())
+        self._models = Info(f"{_PREFIX}_model", "A model that is served.", ("model",), registry=registry)
         rpc = ("grpc_type", "grpc_service", "grpc_method")
         self.rpc_started = Counter("grpc_server_started_total", "RPCs started.", rpc, registry=registry)
         self.rpc_handled = Counter(
@@ -34,12 +86,15 @@ class Metrics:
         self.rpc_seconds = Histogram(
             "grpc_server_handling_seconds", "Time to handle an RPC.", rpc, buckets=_SECONDS, registry=registry
         )
-        self.request_seconds = Histogram(
-            f"{_PREFIX}_request_seconds",
-            "From a valid request to its end.",
-            ("model", "outcome"),
-            buckets=_SECONDS,
-            registry=registry,
+        self.requests = RequestMetrics(
+            Histogram(
+                f"{_PREFIX}_request_seconds",
+                "From a valid request to its end.",
+                ("model", "outcome"),
+                buckets=_SECONDS,
+                registry=registry,
+            ),
+            Counter(f"{_PREFIX}_requests", "Valid requests that ended.", ("model", "outcome"), registry=registry),
         )
         self.event_loop_lag = Histogram(
             f"{_PREFIX}_event_loop_lag_seconds",
@@ -55,6 +110,21 @@ class Metrics:
             misses=lookups.labels("miss"),
             bytes=Gauge(f"{_PREFIX}_cache_bytes", "Size of the cached translations.", registry=registry),
         )
+
+    def know(self, manifest: Manifest) -> None:
+        """Say that a model is served, and let its series begin at 0."""
+        self.requests.know(manifest.name)
+        described = {name: str(getattr(manifest, name)) for name in ("version", "architecture", "precision")}
+        self._models.labels(manifest.name).info(described)
+
+
+def versions() -> dict[str, str]:
+    """Of this project, where it is installed, and of what decides how it behaves."""
+    found = {"python": platform.python_version()}
+    for package in ("seq2serve", "grpcio", "onnxruntime"):
+        with contextlib.suppress(PackageNotFoundError):
+            found[package] = version(package)
+    return found
 
 
 async def watch_lag(lag: Histogram) -> None:

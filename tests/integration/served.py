@@ -1,6 +1,7 @@
 """The whole server in the test's own event loop, with a client beside it."""
 
 import asyncio
+import os
 import socket
 import threading
 import time
@@ -92,6 +93,8 @@ async def eventually(holds: Callable[[], Awaitable[bool]]) -> None:
 
 class Decoding:
     """An engine on a thread, where the test can reach its backend."""
+
+    pid = os.getpid()
 
     def __init__(self, connection: socket.socket, open_backend: OpenBackend) -> None:
         self.connection = connection.dup()

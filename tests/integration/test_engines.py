@@ -4,6 +4,7 @@ import asyncio
 import dataclasses
 import itertools
 import json
+import os
 import socket
 import subprocess
 import threading
@@ -397,6 +398,8 @@ async def test_an_engine_that_hangs_serves_no_more_until_it_answers_again(bundle
 
 class Puppet:
     """An engine that answers pings when the test says so."""
+
+    pid = os.getpid()
 
     def __init__(self, _: str, connection: socket.socket) -> None:
         self.was_killed = False

@@ -196,7 +196,7 @@ def test_where_nothing_but_an_end_has_a_probability_a_sentence_is_empty_by_its_c
 
 @pytest.mark.parametrize(
     ("options", "reason"),
-    list(zip(BROKEN_OPTIONS.values(), ["search", "search", "join", "encode"], strict=True)),
+    list(zip(BROKEN_OPTIONS.values(), ["search", "search", "join", "join"], strict=True)),
     ids=BROKEN_OPTIONS,
 )
 def test_a_sentence_whose_search_raises_fails_and_is_logged_once(

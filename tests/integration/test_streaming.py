@@ -43,7 +43,7 @@ class Streaming:
                 max_do_not_translate=9,
                 options=OptionLimits(4, 4, 4),
             ),
-            Metrics().request_seconds,
+            Metrics().requests,
         )
 
     def start(self, *contents: str) -> AsyncIterator[pb.StreamTranslateResponse]:

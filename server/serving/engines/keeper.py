@@ -92,6 +92,11 @@ class EngineKeeper:
         """What the engines before this one have counted, summed."""
         self.num_restarts = 0
 
+    @property
+    def pid(self) -> int | None:
+        """Of the engine's process; None where there is none now."""
+        return self._launched.pid if self._launched else None
+
     async def start(self) -> None:
         """Start an engine, which begins to load. Raises OSError where no process can be started."""
         ours, theirs = socket.socketpair()

@@ -11,6 +11,9 @@ from typing import Protocol
 class Launched(Protocol):
     """A process that decodes, as `subprocess.Popen` has it."""
 
+    @property
+    def pid(self) -> int: ...
+
     def wait(self, timeout: float | None = None) -> int:
         """Wait for the process's end; returns its exit status. Raises subprocess.TimeoutExpired."""
 

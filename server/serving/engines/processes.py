@@ -16,6 +16,7 @@ from server.config import ServerConfig
 from server.serving.engines.keeper import EngineKeeper, Timing
 from server.serving.engines.launch import Launch, launch_process
 from server.serving.engines.pool import EnginePool
+from server.serving.engines.process_series import ProcessSeries
 from server.serving.engines.remote import COLLECT_SECONDS
 from server.serving.engines.series import summed
 
@@ -78,10 +79,13 @@ class Engines:
         restarts = CounterMetricFamily(
             "seq2serve_engine_restarts", "Engines started in the place of one that was lost.", labels=("model",)
         )
+        processes = ProcessSeries()
         for name, keepers in self._keepers.items():
+            for number, keeper in enumerate(keepers):
+                processes.add(keeper.pid, name, number)
             serving.add_metric((name,), self._pools[name].num_serving)
             restarts.add_metric((name,), sum(keeper.num_restarts for keeper in keepers))
-        return [*summed(itertools.chain.from_iterable(collected)), serving, restarts]
+        return [*summed(itertools.chain.from_iterable(collected)), serving, restarts, *processes.families]
 
     def _all_keepers(self) -> list[EngineKeeper]:
         return list(itertools.chain.from_iterable(self._keepers.values()))

@@ -7,10 +7,9 @@ import time
 from types import TracebackType
 from typing import Self
 
-from prometheus_client import Histogram
-
 from server.errors import DeadlineExceeded, EngineFailed, TranslationError
 from server.messages.sentence import Event, Failed, Finished, Listener, Sentence
+from server.serving.metrics import CANCELLED, FAILED, OK, RequestMetrics
 from server.serving.requests.cache import TranslationCache, key_of
 from server.serving.requests.content_result import ContentResult
 from server.serving.requests.parsed import ParsedSegment, TranslationRequest
@@ -22,10 +21,10 @@ _logger = logging.getLogger(__name__)
 def _outcome(kind: type[BaseException] | None) -> str:
     """How a request ended, for the metrics."""
     if kind is None:
-        return "ok"
+        return OK
     if issubclass(kind, asyncio.CancelledError | GeneratorExit):
-        return "cancelled"
-    return kind.reason.lower() if issubclass(kind, TranslationError) else "failed"
+        return CANCELLED
+    return kind.reason.lower() if issubclass(kind, TranslationError) else FAILED
 
 
 def _cost(sentence: Sentence | ParsedSegment) -> int:
@@ -50,17 +49,16 @@ class OpenRequest:
         caller: str,
         deadline: float,
         streams: bool,
-        seconds: Histogram,
+        metrics: RequestMetrics,
         cache: TranslationCache | None = None,
     ) -> None:
-        """`caller`: who asks, as in `Sentence`; `deadline`: on the clock of `time.monotonic`; `seconds`: the series of
-        requests, by model and outcome."""
+        """`caller`: who asks, as in `Sentence`; `deadline`: on the clock of `time.monotonic`."""
         self._request = request
         self._caller = caller
         self._number = next(_numbers)
         self._deadline = deadline
         self._streams = streams
-        self._seconds = seconds
+        self._metrics = metrics
         self._cache = cache if request.is_repeatable else None
         self._ids: list[int] = []
         self._backlog = request.model.backlog
@@ -89,9 +87,9 @@ class OpenRequest:
             self._request.model.engine.cancel(self._ids)
         ended = time.monotonic()
         outcome = _outcome(kind)
-        if outcome == "cancelled" and ended >= self._deadline:  # gRPC's own timer may have been the first
+        if outcome == CANCELLED and ended >= self._deadline:  # gRPC's own timer may have been the first
             outcome = _outcome(DeadlineExceeded)
-        self._seconds.labels(self._request.model.manifest.name, outcome).observe(ended - self._started)
+        self._metrics.end(self._request.model.manifest.name, outcome, ended - self._started)
 
     def submit(self) -> Steps[None]:
         """Raises Overloaded, NotServing or EngineLost."""

@@ -12,7 +12,6 @@ from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import grpc
-from prometheus_client import Counter
 
 from server.errors import InvalidRequest, NotServing, UnknownMethod, Unreadable
 from server.serving.metrics import Metrics
@@ -41,8 +40,12 @@ _KINDS = {
 """The names that go-grpc-prometheus has for kinds of methods, by whether a method takes and whether it gives a
 stream."""
 
-_GO_NAMES = {"Ok": "OK", "Cancelled": "Canceled"}
-"""Status codes that go-grpc-prometheus names otherwise than with their words capitalised."""
+
+def _go_name(code: grpc.StatusCode) -> str:
+    """A status code as go-grpc-prometheus names it, and with it every dashboard of gRPC."""
+    name = "".join(word.capitalize() for word in code.name.split("_"))
+    return {"Ok": "OK", "Cancelled": "Canceled"}.get(name, name)
+
 
 if TYPE_CHECKING:
     _Context = grpc.aio.ServicerContext[Any, Any]
@@ -129,7 +132,8 @@ class _Method:
         self._inner: Any = inner
         self._begun = calls.metrics.rpc_started.labels(*labels)
         self._seconds = calls.metrics.rpc_seconds.labels(*labels)
-        self._handled: dict[grpc.StatusCode, Counter] = {}
+        # All at 0 from the start: of a series that is born with its first call, a rate does not see that call.
+        self._handled = {code: calls.metrics.rpc_handled.labels(*labels, _go_name(code)) for code in grpc.StatusCode}
         self.handler: _Handler = (
             grpc.stream_stream_rpc_method_handler(self._answer_with_stream)
             if inner and inner.response_streaming
@@ -232,11 +236,7 @@ class _Method:
     def end(self, running: RunningCall) -> None:
         """Record how a call ended."""
         self._seconds.observe(time.monotonic() - running.started)
-        code = running.code
-        if code not in self._handled:
-            name = "".join(word.capitalize() for word in code.name.split("_"))
-            self._handled[code] = self.calls.metrics.rpc_handled.labels(*self._labels, _GO_NAMES.get(name, name))
-        self._handled[code].inc()
+        self._handled[running.code].inc()
         if running.num_bytes is not None:
             self.calls.admission.leave(running.call.caller, running.num_bytes)
         if self.is_bounded:

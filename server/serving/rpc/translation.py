@@ -4,11 +4,11 @@ from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Any
 
 import grpc
-from prometheus_client import Histogram
 
 from seq2serve.pb import translation_pb2 as pb
 from seq2serve.pb import translation_pb2_grpc as pb_grpc
 from server.bundle.licences import LICENCE, training_licences
+from server.serving.metrics import RequestMetrics
 from server.serving.models.catalogue import Models, ServedModel
 from server.serving.requests.cache import TranslationCache
 from server.serving.requests.content_result import ContentResult
@@ -29,11 +29,15 @@ _MAX_PAIRS = 100
 
 class TranslationService(pb_grpc.TranslationServiceServicer):
     def __init__(
-        self, models: Models, limits: RequestLimits, request_seconds: Histogram, cache: TranslationCache | None = None
+        self,
+        models: Models,
+        limits: RequestLimits,
+        metrics: RequestMetrics,
+        cache: TranslationCache | None = None,
     ) -> None:
         self._models = models
         self._limits = limits
-        self._request_seconds = request_seconds
+        self._metrics = metrics
         self._cache = cache
         self._turns = Turns()
 
@@ -90,7 +94,7 @@ class TranslationService(pb_grpc.TranslationServiceServicer):
 
     def _open(self, parsed: TranslationRequest, context: "_Context", streams: bool) -> OpenRequest:
         call = current_call.get()
-        return OpenRequest(parsed, call.caller, call.deadline, streams, self._request_seconds, self._cache)
+        return OpenRequest(parsed, call.caller, call.deadline, streams, self._metrics, self._cache)
 
     async def _decode(self, parsed: TranslationRequest, context: "_Context") -> list[ContentResult]:
         """Decode the contents of a request. Returns their results once all of them are finished."""
