@@ -25,6 +25,7 @@ from deploy.dockerfile import Stage, read_dockerfile
 from server.config import ServerConfig
 from server.decoding.metrics import EngineMetrics
 from server.serving.app import CLOSING_SECONDS
+from server.serving.engines.process_series import ProcessSeries
 from server.serving.metrics import Metrics
 
 COMPOSE = Path("docker-compose.yml")
@@ -33,6 +34,8 @@ PROMETHEUS = Path("deploy/prometheus/prometheus.yml")
 DASHBOARDS = Path("deploy/grafana/dashboards")
 
 _START_SECONDS = 60
+_OF_SCRAPES = ("job", "instance")
+"""Labels that Prometheus gives."""
 _PINNED = re.compile(r".+:v?\d+\.\d+.*")
 
 
@@ -150,9 +153,13 @@ def server_series() -> dict[str, set[str]]:
     for rpc in (metrics.rpc_started, metrics.rpc_seconds):
         rpc.labels("type", "service", "method")
     metrics.rpc_handled.labels("type", "service", "method", "code")
-    families = (*metrics.registry.collect(), *EngineMetrics("model").collect())
+    metrics.requests.know("model")
+    processes = ProcessSeries()
+    processes.add(os.getpid(), "model", 0)
+    processes.count("model", 0, 0)
+    families = (*metrics.registry.collect(), *EngineMetrics("model").collect(), *processes.families)
     samples = [sample for family in families for sample in family.samples]
-    return {sample.name: set(sample.labels) for sample in samples}
+    return {sample.name: {*sample.labels, *_OF_SCRAPES} for sample in samples}
 
 
 def check_images(stages: dict[str, Stage]) -> Iterator[str]:

@@ -8,7 +8,6 @@ import itertools
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from prometheus_client import Metric
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from server.bundle.manifest import Bundle
@@ -75,17 +74,12 @@ class Engines:
     async def collect(self) -> list[Metric]:
         """The series of all engines as they are now; the engines of one model are summed."""
         collected = await asyncio.gather(*(keeper.collect() for keeper in self._all_keepers()))
-        serving = GaugeMetricFamily("seq2serve_engines", "Engines that serve.", labels=("model",))
-        restarts = CounterMetricFamily(
-            "seq2serve_engine_restarts", "Engines started in the place of one that was lost.", labels=("model",)
-        )
         processes = ProcessSeries()
         for name, keepers in self._keepers.items():
+            processes.count(name, self._pools[name].num_serving, sum(keeper.num_restarts for keeper in keepers))
             for number, keeper in enumerate(keepers):
                 processes.add(keeper.pid, name, number)
-            serving.add_metric((name,), self._pools[name].num_serving)
-            restarts.add_metric((name,), sum(keeper.num_restarts for keeper in keepers))
-        return [*summed(itertools.chain.from_iterable(collected)), serving, restarts, *processes.families]
+        return [*summed(itertools.chain.from_iterable(collected)), *processes.families]
 
     def _all_keepers(self) -> list[EngineKeeper]:
         return list(itertools.chain.from_iterable(self._keepers.values()))
