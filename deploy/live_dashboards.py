@@ -1,0 +1,248 @@
+"""The dashboards over a real Prometheus: python -m deploy.live_dashboards --prometheus /path/to/prometheus.
+
+A server of the shipped models is scraped while it is idle, after one call and one failure, and under a known load.
+Fails where a panel is empty then, where a number is further than a tenth from what the clients counted, or where models
+look alike that are not; and draws both dashboards as Grafana would have shown them. Takes a minute; run by night.
+"""
+
+import argparse
+import contextlib
+import itertools
+import json
+import math
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import urllib.parse
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import matplotlib
+from matplotlib import pyplot
+
+from deploy.check import DASHBOARDS, free_port
+from loadtest.running_server import ServerError, running_server, serve_command
+from seq2serve.client import Client
+from seq2serve.errors import TranslationError
+from seq2serve.pb import translation_pb2 as pb
+
+INTERVAL = 1.0
+"""Seconds between two scrapes."""
+RATE_INTERVAL = "5s"
+LOAD_SECONDS = 20.0
+CALLS_A_SECOND = 20.0
+"""Of each model."""
+TOLERANCE = 0.1
+SENTENCES = ("A man is sleeping.", "Two young dogs are playing in the snow with a red ball.", "What time is it?")
+ALIKE_IN = {"A step, on average": 1.05}
+"""Panels in which no two models are the same, and by which factor they differ at least."""
+
+
+class Series(NamedTuple):
+    name: str
+    points: list[tuple[float, float]]
+    """Unix times and values; the last is the newest."""
+
+
+class Prometheus:
+    def __init__(self, address: str) -> None:
+        self._address = address
+
+    def query(self, expression: str, started: float) -> list[tuple[dict[str, str], list[tuple[float, float]]]]:
+        """The labels and the finite values of each series since a time."""
+        query = expression.replace("$__rate_interval", RATE_INTERVAL)
+        parameters = {"query": query, "start": f"{started:.3f}", "end": f"{time.time():.3f}", "step": "1"}
+        url = f"http://{self._address}/api/v1/query_range?{urllib.parse.urlencode(parameters)}"
+        with urllib.request.urlopen(url, timeout=10) as answer:
+            result = json.load(answer)["data"]["result"]
+        found = [(one["metric"], [(at, float(value)) for at, value in one["values"]]) for one in result]
+        return [(labels, [point for point in points if math.isfinite(point[1])]) for labels, points in found]
+
+    def panel(self, panel: dict[str, Any], started: float) -> list[Series]:
+        """What a panel shows since a time, without series that have no number."""
+        return [
+            Series(_legend(target["legendFormat"], labels), points)
+            for target in panel["targets"]
+            for labels, points in self.query(target["expr"], started)
+            if points
+        ]
+
+
+class Counted(NamedTuple):
+    """What the clients of one model have seen."""
+
+    calls: int
+    output_tokens: int
+    source_tokens: int
+    seconds: float
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m deploy.live_dashboards")
+    parser.add_argument("--prometheus", default=shutil.which("prometheus"), help="the program (default: of the PATH)")
+    parser.add_argument("--pictures", type=Path, default=Path("docs/pictures"))
+    arguments = parser.parse_args()
+    if not arguments.prometheus:
+        sys.exit("error: --prometheus: no program prometheus in the PATH")
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            problems = check(Path(folder), arguments.prometheus, arguments.pictures)
+        except ServerError as error:
+            sys.exit(f"error: {error}")
+    for problem in problems:
+        print(f"error: {problem}", file=sys.stderr)
+    sys.exit(bool(problems))
+
+
+def check(folder: Path, program: str, pictures: Path) -> list[str]:
+    metrics = f"127.0.0.1:{free_port()}"
+    dashboards = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in sorted(DASHBOARDS.glob("*.json"))}
+    command = serve_command(f"--metrics-listen={metrics}")
+    with running_server(command, folder / "server.log") as server, _prometheus(folder, program, metrics) as prometheus:
+        with Client(server.address) as client:
+            models = [model.name for model in client.list_models()]
+        while not prometheus.query("up", time.time() - INTERVAL):  # it is told of its targets some seconds later
+            time.sleep(INTERVAL)
+        time.sleep(3 * INTERVAL)
+        started = time.time()
+        _call_and_fail(server.address)
+        time.sleep(4 * INTERVAL)
+        problems = [
+            f"{name}, after one call and one failure: {panel['title']}: empty"
+            for name, dashboard in dashboards.items()
+            for panel in dashboard["panels"]
+            if not prometheus.panel(panel, started)
+        ]
+        time.sleep(2 * INTERVAL)  # so that the failure is not in the load's first rates
+        counted = _load(server.address, models)
+        loaded = time.time()
+        titles = {panel["title"]: panel for dashboard in dashboards.values() for panel in dashboard["panels"]}
+        problems += compare(prometheus, titles, counted, loaded)
+        time.sleep(4 * INTERVAL)
+        for name, dashboard in dashboards.items():
+            draw(prometheus, dashboard, loaded - LOAD_SECONDS - 2, pictures / f"dashboard-{name}.png")
+    return problems
+
+
+def compare(
+    prometheus: Prometheus, panels: dict[str, dict[str, Any]], counted: dict[str, Counted], loaded: float
+) -> list[str]:
+    """What the panels say of the load, against what the clients counted."""
+    expected = {
+        "Requests per second": {name: one.calls / one.seconds for name, one in counted.items()},
+        "Output tokens per second": {
+            name: (one.output_tokens + one.calls) / one.seconds  # the end of a sentence is a token as well
+            for name, one in counted.items()
+        },
+        "Source tokens per second": {name: one.source_tokens / one.seconds for name, one in counted.items()},
+    }
+    problems = []
+    for title, by_model in expected.items():
+        shown = {one.name: _mean(one) for one in prometheus.panel(panels[title], loaded - LOAD_SECONDS + 6)}
+        for model, value in by_model.items():
+            told = shown.get(model, 0.0)
+            print(f"{title}, {model}: {told:.1f}, the clients counted {value:.1f}")
+            if not abs(told - value) <= TOLERANCE * value:
+                problems.append(f"{title}, {model}: {told:.2f} shown, {value:.2f} counted")
+    for title, factor in ALIKE_IN.items():
+        means = sorted((_mean(one), one.name) for one in prometheus.panel(panels[title], loaded - LOAD_SECONDS + 6))
+        print(f"{title}: " + ", ".join(f"{name} {1e6 * mean:.0f} microseconds" for mean, name in means))
+        problems += [
+            f"{title}: {one} and {other} look alike: {low:.6f} and {high:.6f}"
+            for (low, one), (high, other) in itertools.pairwise(means)
+            if high < factor * low
+        ]
+    return problems
+
+
+def draw(prometheus: Prometheus, dashboard: dict[str, Any], started: float, path: Path) -> None:
+    """Draw a dashboard's panels as they stand in it."""
+    matplotlib.use("Agg")
+    panels = dashboard["panels"]
+    figure, axes = pyplot.subplots(-(-len(panels) // 2), 2, figsize=(13, 2.6 * -(-len(panels) // 2)), squeeze=False)
+    for axis, panel in zip(axes.flat, panels, strict=False):
+        for series in prometheus.panel(panel, started):
+            times, values = zip(*series.points, strict=True)
+            axis.plot([at - started for at in times], values, label=series.name, linewidth=1)
+        axis.set_title(panel["title"], fontsize=9)
+        axis.set_ylim(bottom=0)
+        axis.tick_params(labelsize=7)
+        axis.legend(fontsize=5, ncols=2, loc="best")
+    figure.suptitle(dashboard["title"])
+    figure.tight_layout()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=70)
+
+
+@contextlib.contextmanager
+def _prometheus(folder: Path, program: str, target: str) -> Iterator[Prometheus]:
+    """Prometheus, which scrapes one address."""
+    scraped = {"job_name": "seq2serve", "static_configs": [{"targets": [target]}]}
+    config = folder / "prometheus.yml"
+    config.write_text(
+        json.dumps({"global": {"scrape_interval": f"{INTERVAL:g}s"}, "scrape_configs": [scraped]}), encoding="utf-8"
+    )
+    address = f"127.0.0.1:{free_port()}"
+    command = [program, f"--config.file={config}", f"--storage.tsdb.path={folder / 'data'}"]
+    with (folder / "prometheus.log").open("w") as log:
+        process = subprocess.Popen([*command, f"--web.listen-address={address}"], stdout=log, stderr=log)
+    try:
+        for _ in range(100):
+            with contextlib.suppress(OSError), urllib.request.urlopen(f"http://{address}/-/ready", timeout=1):
+                break
+            time.sleep(0.1)
+        yield Prometheus(address)
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
+def _call_and_fail(address: str) -> None:
+    """One translation, and one whose deadline passes."""
+    with Client(address, retries=False) as client:
+        client.translate(SENTENCES[0])
+        with contextlib.suppress(TranslationError):
+            client.translate([SENTENCES[1]] * 100, timeout=0.02, decoding=pb.DecodingOptions(beam_size=8))
+
+
+def _load(address: str, models: list[str]) -> dict[str, Counted]:
+    """All models at once, at an even pace."""
+    counted: dict[str, Counted] = {}
+
+    def load(model: str) -> None:
+        calls = output_tokens = source_tokens = 0
+        started = time.monotonic()
+        with Client(address) as client:
+            while (due := started + calls / CALLS_A_SECOND) < started + LOAD_SECONDS:
+                time.sleep(max(0.0, due - time.monotonic()))
+                answer = client.translate(SENTENCES[calls % len(SENTENCES)], model=model)
+                calls += 1
+                output_tokens += answer.output_token_count
+                source_tokens += answer.source_token_count
+        counted[model] = Counted(calls, output_tokens, source_tokens, time.monotonic() - started)
+
+    threads = [threading.Thread(target=load, args=(model,)) for model in models]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return counted
+
+
+def _mean(series: Series) -> float:
+    return sum(value for _, value in series.points) / len(series.points)
+
+
+def _legend(template: str, labels: dict[str, str]) -> str:
+    for name, value in labels.items():
+        template = template.replace("{{" + name + "}}", value)
+    return template
+
+
+if __name__ == "__main__":
+    main()
