@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-import sentencepiece
+from sentencepiece import SentencePieceProcessor
 
 from bench import made
 from bench.findings import Findings, Table
@@ -27,9 +27,9 @@ ROWS = 32
 
 
 def measure(plan: Plan) -> Findings:
+    tokenizer, texts = made.tokenizer(made.SMALL), plan.texts()
+    sources = [[*ids, EOS] for ids in tokenizer.encode(texts)]
     made.opus_size(plan.folder, plan.data)
-    tokenizer = sentencepiece.SentencePieceProcessor(model_file="checkpoints/tokenizer.model")
-    sources = [[*ids, EOS] for ids in tokenizer.encode(plan.texts())]
     rounds = min(plan.rounds, 5)
     raw: dict[str, dict[str, Any]] = {}
     with workers(SYSTEMS, 1, plan.folder) as systems:
@@ -51,10 +51,10 @@ def measure(plan: Plan) -> Findings:
         }
     return Findings(
         "At OPUS-MT's size",
-        f"Our Transformer, widened so that it computes the same; {len(sources)} sentences, or every second or fourth "
-        f"of them, in {rounds} rounds by turns, one core each. Listed: with a vocabulary shortlist, of the same tokens "
-        "for both. The setting is the number of rows, or of sentences (tokens, where it is below 0) of a batch, at "
-        "which each was fastest. Two engines are two processes, each with half of the sentences.",
+        f"A small Transformer, widened so that it computes the same; {len(sources)} sentences, or every second or "
+        f"fourth of them, in {rounds} rounds by turns, one core each. Listed: with a vocabulary shortlist, of the same "
+        "tokens for both. The setting is the number of rows, or of sentences (tokens, where it is below 0) of a "
+        "batch, at which each was fastest. Two engines are two processes, each with half of the sentences.",
         ratios,
         raw | {"one_sentence": one, "engines": engines},
         [
@@ -80,7 +80,7 @@ def one_by_one(
     return times
 
 
-def bleu_lost(systems: dict[str, Worker], plan: Plan, tokenizer: sentencepiece.SentencePieceProcessor) -> float:
+def bleu_lost(systems: dict[str, Worker], plan: Plan, tokenizer: SentencePieceProcessor) -> float:
     """BLEU that our shortlist costs greedy translations of the test sets, taken together."""
     tests = [read_tests(plan.data)[name] for name in TEST_SETS]
     sources = [[*ids, EOS] for test in tests for ids in tokenizer.encode(list(test.sources))]

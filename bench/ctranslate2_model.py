@@ -3,22 +3,24 @@
 `python -m bench.ctranslate2_model int8|float32 FOLDER` converts the shipped checkpoint.
 """
 
+import shutil
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from ctranslate2.specs import common_spec, transformer_spec
+from sentencepiece import SentencePieceProcessor
 from torch import Tensor, nn
 
 from bench.ctranslate2_system import CTranslate2
-from models.checkpoint import load_checkpoint
+from models.checkpoint import TOKENIZER, load_checkpoint
 from models.greedy import greedy_decode
 from models.seq2seq import BOS
 from models.transformer import DecoderLayer, EncoderLayer, Transformer
 
+SHIPPED = Path("checkpoints/transformer-en-fr")
 SENTENCES = Path("loadtest/sentences/en.txt")
 
 MIN_EQUAL = 0.96
@@ -27,10 +29,10 @@ translation that is nearly undecided."""
 
 
 def convert(
-    model: Transformer, pieces: Sequence[str], quantization: str, folder: Path, vocabulary_map: Path | None = None
+    model: Transformer, tokenizer: Path, quantization: str, folder: Path, vocabulary_map: Path | None = None
 ) -> None:
-    """Write the model to `folder`. `pieces`: the vocabulary, by id; `quantization`: CTranslate2's "int8" or "float32";
-    `vocabulary_map`: a file in its format."""
+    """Write the model to `folder`, with its tokenizer, a SentencePiece model. `quantization`: CTranslate2's "int8" or
+    "float32"; `vocabulary_map`: a file in its format."""
     config = model.config
     spec = transformer_spec.TransformerSpec.from_config(
         (config.num_encoder_layers, config.num_decoder_layers),
@@ -50,7 +52,7 @@ def convert(
         _encoder_layer(layer, encoder_layer)
     for layer, decoder_layer in zip(spec.decoder.layer, model.decoder_layers, strict=True):
         _decoder_layer(layer, decoder_layer)
-    vocabulary = list(pieces)
+    vocabulary = pieces_of(tokenizer)
     spec.register_source_vocabulary(vocabulary)
     spec.register_target_vocabulary(vocabulary)
     if vocabulary_map:
@@ -61,13 +63,20 @@ def convert(
     spec.optimize(quantization=None if quantization == "float32" else quantization)
     folder.mkdir(parents=True, exist_ok=True)
     spec.save(str(folder))
+    shutil.copyfile(tokenizer, folder / TOKENIZER)
+
+
+def pieces_of(tokenizer: Path) -> list[str]:
+    """The pieces of a SentencePiece model, by id."""
+    processor = SentencePieceProcessor(model_file=str(tokenizer))
+    return [processor.id_to_piece(id_) for id_ in range(processor.get_piece_size())]
 
 
 def convert_shipped(quantization: str, folder: Path) -> None:
     """Convert the shipped Transformer. Raises RuntimeError unless its weights compute in fp32 what PyTorch computes."""
-    _, model, tokenizer = load_checkpoint(Path("checkpoints/transformer-en-fr"))
+    _, model, tokenizer = load_checkpoint(SHIPPED)
     assert isinstance(model, Transformer)
-    convert(model, [tokenizer.id_to_piece(id_) for id_ in range(tokenizer.get_piece_size())], quantization, folder)
+    convert(model, SHIPPED / TOKENIZER, quantization, folder)
     if quantization == "float32":
         eos = tokenizer.eos_id()
         sources = [[*ids, eos] for ids in tokenizer.encode(SENTENCES.read_text(encoding="utf-8").splitlines()[:50])]

@@ -99,7 +99,7 @@ async def main() -> None:
     parser.add_argument("--max-batch", type=int, default=32)
     parser.add_argument("--wait-ms", type=float, default=5)
     arguments = parser.parse_args()
-    tokenizer = SentencePieceProcessor(model_file="checkpoints/tokenizer.model")
+    tokenizer = SentencePieceProcessor(model_file=str(arguments.folder / "tokenizer.model"))
     translator = open_translator(arguments.folder, "int8", arguments.translators, arguments.threads_each)
     batcher = Batcher(translator, arguments.translators, arguments.max_batch, arguments.wait_ms)
     await serve(Service(batcher, tokenizer))

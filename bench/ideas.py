@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import onnxruntime as ort
-import sentencepiece
 
 from bench import made
 from bench.findings import Findings, Line, Plot, Table
@@ -28,7 +27,7 @@ AROUND = 2
 
 
 def measure(plan: Plan) -> Findings:
-    tokenizer = sentencepiece.SentencePieceProcessor(model_file="checkpoints/tokenizer.model")
+    tokenizer = made.tokenizer(made.SHIPPED)
     sources = [[*ids, EOS] for ids in tokenizer.encode(plan.texts())]
     by_position = _by_position(plan)
     batching = _batching(sources, plan)

@@ -5,10 +5,17 @@ import sys
 from pathlib import Path
 from typing import NamedTuple
 
+from sentencepiece import SentencePieceProcessor
+
 from bench.process import BenchError
 
+SHIPPED = Path("checkpoints/transformer-en-fr")
+SMALL = Path("bench/small_transformer")
+"""What the model of OPUS-MT's size is made from, see `opus_size.py`."""
+
 SOURCES = (
-    "checkpoints/transformer-en-fr",
+    str(SHIPPED),
+    str(SMALL),
     "models",
     "export",
     "server/bundle",
@@ -19,13 +26,18 @@ SOURCES = (
 """What the models are made from: a change here makes them anew."""
 
 OPUS_SIZE = "opus-size-en-fr"
-"""The shipped Transformer, widened to the size of OPUS-MT's models: name of its bundle."""
+"""A small Transformer, widened to the size of OPUS-MT's models: name of its bundle."""
 
 
 class OpusSize(NamedTuple):
     repository: Path
     bundle: Path
     ctranslate2: Path
+
+
+def tokenizer(checkpoint: Path) -> SentencePieceProcessor:
+    """That of a checkpoint."""
+    return SentencePieceProcessor(model_file=str(checkpoint / "tokenizer.model"))
 
 
 def float32_repository(folder: Path) -> Path:
@@ -62,7 +74,7 @@ def opus_size_paths(folder: Path) -> OpusSize:
 def _exported(repository: Path, *flags: str) -> Path:
     bundle = repository / "transformer-en-fr" / "1"
     if not _is_fresh(bundle / "model.json"):
-        _run("export", "checkpoints/transformer-en-fr", str(bundle), "--precision", "fp32", "--replace", *flags)
+        _run("export", str(SHIPPED), str(bundle), "--precision", "fp32", "--replace", *flags)
     return repository
 
 

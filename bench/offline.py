@@ -12,6 +12,7 @@ from bench import made
 from bench.findings import Findings, Table
 from bench.plan import Plan
 from bench.process import BenchError, Worker
+from bench.worker import shipped
 from models.metrics import bleu
 from models.seq2seq import EOS
 
@@ -26,7 +27,7 @@ Whether both compute with the same weights is checked in fp32, where weights are
 
 
 def measure(plan: Plan) -> Findings:
-    tokenizer = sentencepiece.SentencePieceProcessor(model_file="checkpoints/tokenizer.model")
+    tokenizer = made.tokenizer(made.SHIPPED)
     sources = [[*ids, EOS] for ids in tokenizer.encode(plan.texts())]
     # PyTorch is slow: a part of the sentences, evenly taken.
     some = sources[:: max(1, len(sources) // (50 if plan.quick else 400))]
@@ -43,7 +44,9 @@ def measure(plan: Plan) -> Findings:
         raw["greedy, PyTorch eager"] = compare(eager, some, min(plan.rounds, 3), tokenizer, beam_size=1)
     for name in RECURRENT:
         with workers((f"seq2serve:{name}:int8", f"pytorch:{name}:float32"), 1, plan.folder) as systems:
-            raw[f"greedy, {name}"] = compare(systems, some, min(plan.rounds, 3), tokenizer, beam_size=1)
+            own = made.tokenizer(Path("checkpoints") / shipped(name))
+            part = [[*ids, EOS] for ids in own.encode(plan.texts()[:: len(sources) // len(some)])]
+            raw[f"greedy, {name}"] = compare(systems, part, min(plan.rounds, 3), own, beam_size=1)
     return Findings(
         "Offline",
         f"{len(sources)} sentences, all there at the start, one core each, in {plan.rounds} rounds by turns. The "

@@ -1,7 +1,10 @@
-"""The shipped Transformer, widened to the size of OPUS-MT's models: as expensive as they are, on real sentences.
+"""A small Transformer, widened to the size of OPUS-MT's models: as expensive as they are, on real sentences.
+
+The small one, in `bench/small_transformer`, has d 128, which divides OPUS-MT's, and stays the same whichever models are
+shipped.
 
 `python -m bench.opus_size FOLDER` makes in FOLDER/opus-size an int8 bundle, and an int8 model for CTranslate2, both
-with the same vocabulary shortlist. It fails unless in fp32 both write what the shipped model writes, token for token,
+with the same vocabulary shortlist. It fails unless in fp32 both write what the small model writes, token for token,
 and unless int8 keeps its BLEU.
 """
 
@@ -16,9 +19,9 @@ from typing import Any
 import torch
 from sentencepiece import SentencePieceProcessor, sentencepiece_model_pb2
 
-from bench.ctranslate2_model import convert
+from bench.ctranslate2_model import convert, pieces_of
 from bench.ctranslate2_system import CTranslate2
-from bench.made import opus_size_paths
+from bench.made import SMALL, opus_size_paths
 from bench.plan import TEST_SETS
 from bench.widened import widen
 from export.calibrate import calibrate
@@ -50,7 +53,6 @@ from server.bundle.manifest import (
 )
 from server.bundle.shortlist import Shortlist, write_shortlist
 
-SHIPPED = Path("checkpoints/transformer-en-fr")
 CONFIG = TransformerConfig(
     d_model=512, num_heads=8, d_ffn=2048, num_encoder_layers=6, num_decoder_layers=6, dropout=0.0
 )
@@ -61,7 +63,7 @@ NUM_CHECKED = 150
 NUM_CALIBRATED = 50
 """Sentences of each validation set, which find the ranges of what int8 quantises."""
 MIN_EQUAL = 0.99
-"""Share of translations in fp32 that have to be the shipped model's, token for token; sums in another order may change
+"""Share of translations in fp32 that have to be the small model's, token for token; sums in another order may change
 one that is nearly undecided."""
 MAX_BLEU_LOSS = 1.0
 """What int8 may cost on so few sentences."""
@@ -71,13 +73,13 @@ Decode = Callable[[Sources], list[list[int]]]
 
 
 class Different(Exception):
-    """A form of the model that does not compute what the shipped model computes; the message says how far it is."""
+    """A form of the model that does not compute what the small model computes; the message says how far it is."""
 
 
 def make(folder: Path, data: Path) -> None:
     """`folder`: where all models lie that the benchmark makes. Raises Different, and CorpusError where a test or
     validation set is missing."""
-    _, small, tokenizer = load_checkpoint(SHIPPED)
+    _, small, tokenizer = load_checkpoint(SMALL)
     assert isinstance(small, Transformer)
     wide = widen(small, CONFIG, VOCABULARY_SIZE)
     tests, validation = read_tests(data), [read_corpus(data, name, "val") for name in REPORTED]
@@ -86,24 +88,26 @@ def make(folder: Path, data: Path) -> None:
     calibrated = [text for part in validation for text in part.sources[:NUM_CALIBRATED]]
     sources, calibration_sources = ([[*ids, EOS] for ids in tokenizer.encode(texts)] for texts in (checked, calibrated))
     difference = logit_difference(small, wide, sources[:: len(sources) // 10])
-    print(f"fp32: largest difference of a logit from the shipped model: {difference:.1e}")
+    print(f"fp32: largest difference of a logit from the small model: {difference:.1e}")
     if not difference <= TOLERANCE:
         raise Different(f"the widened model's logits differ by {difference:.3g}, at most {TOLERANCE} is allowed")
     expected = in_batches(lambda batch: greedy_decode(small, batch), sources)
 
     _, bundle, ctranslate2 = opus_size_paths(folder)
     bundle.mkdir(parents=True, exist_ok=True)
-    (bundle / TOKENIZER).write_bytes(extended_tokenizer((SHIPPED / "tokenizer.model").read_bytes(), VOCABULARY_SIZE))
-    pieces = _pieces(bundle / TOKENIZER)
+    (bundle / TOKENIZER).write_bytes(extended_tokenizer((SMALL / TOKENIZER).read_bytes(), VOCABULARY_SIZE))
+    pieces = pieces_of(bundle / TOKENIZER)
     with tempfile.TemporaryDirectory(dir=folder) as float32:
-        convert(wide, pieces, "float32", Path(float32))
+        convert(wide, bundle / TOKENIZER, "float32", Path(float32))
         theirs = CTranslate2(Path(float32), "float32", 1)
         _check_equal("CTranslate2", theirs.translate([list(source) for source in sources], 1, 32), expected)
     scores = {"fp32": bleu(tokenizer.decode(expected), references)}
     cache_scales = _export(wide, bundle, calibration_sources, sources, expected)
     shortlist = add_shortlist(bundle, tokenizer, data)
     with tempfile.TemporaryDirectory(dir=folder) as place:
-        convert(wide, pieces, "int8", ctranslate2, vocabulary_map(shortlist, pieces, Path(place) / "vmap.txt"))
+        convert(
+            wide, bundle / TOKENIZER, "int8", ctranslate2, vocabulary_map(shortlist, pieces, Path(place) / "vmap.txt")
+        )
     int8 = in_batches(GraphSession(bundle / ENCODER, bundle / STEP, wide.state).decode, sources)
     theirs = CTranslate2(ctranslate2, "int8", 1)
     scores["int8"] = bleu(tokenizer.decode(int8), references)
@@ -147,16 +151,11 @@ def in_batches(decode: Decode, sources: Sources, batch_size: int = 50) -> list[l
     return [outputs[index] for index in range(len(sources))]
 
 
-def _pieces(tokenizer: Path) -> list[str]:
-    processor = SentencePieceProcessor(model_file=str(tokenizer))
-    return [processor.id_to_piece(id_) for id_ in range(processor.get_piece_size())]
-
-
 def _check_equal(name: str, outputs: list[list[int]], expected: list[list[int]]) -> None:
     num_equal = sum(map(list.__eq__, outputs, expected))
-    print(f"fp32: {num_equal} of {len(expected)} translations of {name} are the shipped model's, token for token")
+    print(f"fp32: {num_equal} of {len(expected)} translations of {name} are the small model's, token for token")
     if num_equal < MIN_EQUAL * len(expected):
-        raise Different(f"{name}: {num_equal} of {len(expected)} translations in fp32 are the shipped model's")
+        raise Different(f"{name}: {num_equal} of {len(expected)} translations in fp32 are the small model's")
 
 
 def _export(

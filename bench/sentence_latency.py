@@ -3,8 +3,6 @@
 import statistics
 from typing import Any
 
-import sentencepiece
-
 from bench import made
 from bench.findings import Findings, Line, Plot, Table
 from bench.offline import OURS, OURS_FLOAT, THEIRS, THEIRS_FLOAT, workers
@@ -19,7 +17,7 @@ ROWS = 32
 
 
 def measure(plan: Plan) -> Findings:
-    tokenizer = sentencepiece.SentencePieceProcessor(model_file="checkpoints/tokenizer.model")
+    tokenizer = made.tokenizer(made.SHIPPED)
     sources = [[*ids, EOS] for ids in tokenizer.encode(plan.texts())]
     sources = sources[:: max(1, len(sources) // 200)]
     made.float32_repository(plan.folder)

@@ -17,6 +17,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
+from bench.made import SMALL
 from bench.opus_size import write_made_manifest
 from bench.systems import OurEngine
 from export.calibrate import calibrate
@@ -87,7 +88,7 @@ def _bundle(shape: Shape, folder: Path) -> Path:
     model = Transformer(config, shape.vocabulary_size).eval()
     bundle = folder / "-".join(map(str, shape)) / "1"
     bundle.mkdir(parents=True)
-    copyfile("checkpoints/tokenizer.model", bundle / TOKENIZER)  # which nobody reads
+    copyfile(SMALL / TOKENIZER, bundle / TOKENIZER)  # which nobody reads
     export_encoder(model, bundle / ENCODER)
     export_step(model, bundle / STEP)
     calibration = calibrate(bundle / ENCODER, bundle / STEP, model.state, _sources(shape)[:100])

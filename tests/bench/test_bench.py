@@ -21,7 +21,10 @@ from seq2serve.pb import translation_pb2_grpc as pb_grpc
 from tests.e2e.processes import ROOT, run
 
 TEXTS = (ROOT / "loadtest" / "sentences" / "en.txt").read_text(encoding="utf-8").splitlines()[:12]
-TOKENIZER = SentencePieceProcessor(model_file=str(ROOT / "checkpoints" / "tokenizer.model"))
+TOKENIZER, RECURRENT = (
+    SentencePieceProcessor(model_file=str(ROOT / "checkpoints" / name / "tokenizer.model"))
+    for name in ("transformer-en-fr", "rnn-en-fr")
+)
 SOURCES = [[*ids, EOS] for ids in TOKENIZER.encode(TEXTS)]
 
 
@@ -51,7 +54,7 @@ def test_a_system_that_translates_otherwise_is_not_timed(tmp_path: Path) -> None
         offline.workers(names, 1, tmp_path) as systems,
         pytest.raises(BenchError, match=r"seq2serve:rnn:int8 translates otherwise: BLEU .* against our translations"),
     ):
-        offline.compare(systems, SOURCES, 1, TOKENIZER, beam_size=1)
+        offline.compare(systems, [[*ids, EOS] for ids in RECURRENT.encode(TEXTS)], 1, RECURRENT, beam_size=1)
 
 
 def test_the_peer_answers_as_our_server_does_and_no_call_of_the_open_loop_is_lost(tmp_path: Path) -> None:

@@ -110,7 +110,7 @@ def test_a_size_that_cannot_be_reached_is_named(small: Transformer, wide: Transf
 
 
 def test_an_extended_tokenizer_reads_and_writes_as_before(tmp_path: Path) -> None:
-    shipped = ROOT / "checkpoints" / "tokenizer.model"
+    shipped = ROOT / "bench" / "small_transformer" / "tokenizer.model"
     path = tmp_path / "tokenizer.model"
     path.write_bytes(extended_tokenizer(shipped.read_bytes(), 5000))
     before, after = (SentencePieceProcessor(model_file=str(file)) for file in (shipped, path))
