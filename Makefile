@@ -35,7 +35,7 @@ serve: $(VENV)/serving $(NATIVE) ## install what serving needs, and serve the sh
 test: $(VENV)/everything $(NATIVE) ## install everything, and run all tests
 	$(BIN)/python -m pytest $(ARGS)
 
-peers: $(VENV)/peers ## compare imported checkpoints with the toolkits that they come from
+peers: $(VENV)/peers $(NATIVE) ## compare imported checkpoints with the toolkits that they come from
 	$(BIN)/python -m tests.peers $(ARGS)
 
 check: $(VENV)/everything ## lint, types, import rules, the contract, container files, and whether the generated stubs are current
@@ -56,19 +56,19 @@ proto: $(VENV)/everything ## write seq2serve/pb from proto/
 	$(BIN)/python -m grpc_tools.protoc -Iseq2serve/pb=proto/translation/v1 \
 		--python_out=. --pyi_out=. --grpc_python_out=. proto/translation/v1/translation.proto
 
-load: $(VENV)/loadtest ## load every model alike, and compare latency and throughput
+load: $(VENV)/loadtest $(NATIVE) ## load every model alike, and compare latency and throughput
 	$(BIN)/python -m loadtest $(ARGS)
 
-siege: $(VENV)/loadtest ## attack a server in every known way beside an honest client, in two minutes
+siege: $(VENV)/loadtest $(NATIVE) ## attack a server in every known way beside an honest client, in two minutes
 	$(BIN)/python -m loadtest.siege $(ARGS)
 
-fuzz: $(VENV)/everything ## translate 20,000 texts that nobody has thought of, and check all answers, in ten minutes
+fuzz: $(VENV)/everything $(NATIVE) ## translate 20,000 texts that nobody has thought of, and check all answers, in ten minutes
 	$(BIN)/python -m tests.fuzz $(ARGS)
 
-bench: $(VENV)/everything ## compare with CTranslate2 and PyTorch, offline and under load: build/bench.html
+bench: $(VENV)/everything $(NATIVE) ## compare with CTranslate2 and PyTorch, offline and under load: build/bench.html
 	$(BIN)/python -m bench $(ARGS)
 
-bench-quick: $(VENV)/everything ## a part of the benchmark, in five minutes
+bench-quick: $(VENV)/everything $(NATIVE) ## a part of the benchmark, in five minutes
 	$(BIN)/python -m bench --quick $(ARGS)
 
 # A model has one name: models/configs/<name>.toml, runs/<name>, checkpoints/<name>, model_repository/<name>/1. Each of

@@ -39,7 +39,7 @@ CALLS_A_SECOND = 20.0
 """Of each model."""
 TOLERANCE = 0.1
 SENTENCES = ("A man is sleeping.", "Two young dogs are playing in the snow with a red ball.", "What time is it?")
-ALIKE_IN = {"A step, on average": 1.05}
+DIFFERENT_IN = {"A step, on average": 1.05}
 """Panels in which no two models are the same, and by which factor they differ at least."""
 
 
@@ -149,7 +149,7 @@ def compare(
             print(f"{title}, {model}: {told:.1f}, the clients counted {value:.1f}")
             if not abs(told - value) <= TOLERANCE * value:
                 problems.append(f"{title}, {model}: {told:.2f} shown, {value:.2f} counted")
-    for title, factor in ALIKE_IN.items():
+    for title, factor in DIFFERENT_IN.items():
         means = sorted((_mean(one), one.name) for one in prometheus.panel(panels[title], loaded - LOAD_SECONDS + 6))
         print(f"{title}: " + ", ".join(f"{name} {1e6 * mean:.0f} microseconds" for mean, name in means))
         problems += [

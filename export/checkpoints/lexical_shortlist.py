@@ -15,6 +15,8 @@ from export.checkpoints.imported import ImportProblem, LexicalShortlist
 MAGIC = 0xF11A48D5013417F5
 _HEADER = struct.Struct("<6Q")
 _NUM_BITS = 64
+_MOST_CANDIDATES = 1000
+"""More than any recipe asks for (50 to 100): every token of the vocabulary gets room for as many as the longest has."""
 
 
 def read_lexical_shortlist(path: Path, source_vocabulary: int, target_vocabulary: int) -> LexicalShortlist:
@@ -36,6 +38,9 @@ def read_lexical_shortlist(path: Path, source_vocabulary: int, target_vocabulary
     if num_offsets != source_vocabulary + 1:
         raise ImportProblem(f"{path.name}: {source_vocabulary} source tokens expected, got {num_offsets - 1}")
     lengths = np.diff(offsets)
+    if lengths.max(initial=0) > _MOST_CANDIDATES:
+        problem = f"at most {_MOST_CANDIDATES} candidates of a token expected, got {lengths.max()}"
+        raise ImportProblem(f"{path.name}: {problem}")
     if offsets[0] != 0 or (lengths < 0).any() or offsets[-1] != num_ids:
         raise ImportProblem(f"{path.name}: ascending offsets from 0 to {num_ids} expected")
     if num_ids and ids.max() >= target_vocabulary:

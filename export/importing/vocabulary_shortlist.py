@@ -54,10 +54,14 @@ def add_shortlist(
 
 
 def with_lists(imported: Imported, lists: LexicalShortlist, layer: OutputLayer) -> Shortlist:
-    """The lists that came with the checkpoint. Its first decoder input, which the checkpoint does not number, puts
-    nothing on them."""
-    candidates = np.full((imported.settings.source_vocabulary, lists.candidates.shape[1]), -1)
-    candidates[: len(lists.candidates)] = lists.candidates
+    """The lists that came with the checkpoint, and on them, as in Marian, the source tokens themselves where both sides
+    share a vocabulary: a name is often written as it is. The first decoder input, which the checkpoint does not number,
+    puts nothing on a list."""
+    num_sources = len(lists.candidates)
+    candidates = np.full((imported.settings.source_vocabulary, lists.candidates.shape[1] + 1), -1)
+    candidates[:num_sources, 1:] = lists.candidates
+    if imported.shares_vocabulary:
+        candidates[:num_sources, 0] = np.arange(num_sources)
     return Shortlist(np.unique(np.append(lists.frequent, imported.eos_id)), candidates, *layer)
 
 

@@ -82,8 +82,8 @@ class Engine:
         self._batch = self._new_batch()
         self._num_failed_steps = 0
         """Steps that have failed since the last one that went well."""
-        self._passed = clock()
-        """Up to when rows held and sentences waiting were counted."""
+        self._beginning: dict[OpenSentence, int] = {}
+        """Running sentences that have written nothing yet, and the number of steps in which they will."""
         self._events: list[tuple[Any, Event]] = []
         self._num_reserved = 0
         """Rows that running sentences may come to hold."""
@@ -106,6 +106,7 @@ class Engine:
         for sentence in opened:
             self._queue.add(sentence.ticket)
             self._waiting[sentence.ticket.id] = sentence
+        self._metrics.waiting.set(len(self._waiting), now)
         return [sentence.ticket.id for sentence in opened]
 
     def cancel(self, ids: Sequence[int]) -> None:
@@ -120,9 +121,10 @@ class Engine:
 
     def collect(self) -> list[Metric]:
         """The engine's series, as they are now."""
-        self._metrics.active_rows = self._batch.num_rows
+        now = self._clock()
+        self._metrics.rows.set(self._batch.num_rows, now)
+        self._metrics.waiting.set(len(self._waiting), now)
         self._metrics.reserved_rows = self._num_reserved
-        self._metrics.waiting = len(self._waiting)
         return self._metrics.collect()
 
     def _ticket(self, sentence: Sentence) -> Ticket:
@@ -151,22 +153,19 @@ class Engine:
         Returns False if there was nothing to do, and nothing more can come.
         """
         if self._fetch:
-            is_idle = not (self._running or self._waiting)
-            self._fetch(wait=is_idle and not self._is_closing)
-            if is_idle:
-                self._passed = self._clock()  # until now there was nothing
+            self._fetch(wait=not (self._running or self._waiting or self._is_closing))
         had_work = bool(self._running or self._waiting)
-        joined = self._admit_and_expire()
+        self._admit_and_expire()
         if self._running:
-            self._step(joined)
+            self._step()
+        self._metrics.keep_up()
         self._publish()
         return had_work or (self._fetch is not None and not self._is_closing)
 
-    def _admit_and_expire(self) -> list[OpenSentence]:
-        """Take out sentences whose deadline has passed, and let those join whose turn it is. Returns the sentences that
-        have joined."""
+    def _admit_and_expire(self) -> None:
+        """Take out sentences whose deadline has passed, and let those join whose turn it is."""
         if not self._waiting and self._clock() < self._next_deadline:
-            return []  # nobody joins, and nobody is late
+            return  # nobody joins, and nobody is late
         decision = plan(
             self._clock(),
             self._queue.in_turn(self._limits.max_rows),
@@ -182,15 +181,15 @@ class Engine:
         now = self._clock()
         for joiner in joining:
             self._metrics.queue_seconds.observe(now - joiner.submitted)
-        joined = self._join(joining)
+        self._metrics.waiting.set(len(self._waiting) - len(joining), now)
+        for joiner in self._join(joining):
+            self._beginning[joiner] = len(joiner.sentence.options.start_ids) + 1
         deadlines = (running.ticket.deadline for running in self._running.values())
         # The waiting may be cancelled, after which the running ones have to be looked at.
         self._next_deadline = -math.inf if self._waiting else min(deadlines, default=math.inf)
-        return joined
 
     def _join(self, joining: list[OpenSentence]) -> list[OpenSentence]:
-        """Encode sentences, and give them rows. The sentences of one encoder run have their rows before the next run:
-        shortlists keep what running rows need. Returns the sentences that have rows now; the others have failed."""
+        """Encode sentences, and give them rows. Returns the sentences that have rows now; the others have failed."""
         in_turn: Iterable[OpenSentence] = ()
         if self._ahead.num_bytes < self._limits.max_ahead_bytes:
             in_turn = (self._waiting[ticket.id] for ticket in self._queue.in_turn(self._limits.max_rows))
@@ -255,9 +254,10 @@ class Engine:
         self._num_reserved += joiner.ticket.num_rows
         self._metrics.joined += 1
 
-    def _step(self, joined: list[OpenSentence]) -> None:
-        """Take a step of the batch, and note what it comes to. `joined`: sentences whose first step it is."""
+    def _step(self) -> None:
+        """Take a step of the batch, and note what it comes to."""
         started, num_rows = self._clock(), self._batch.num_rows
+        self._metrics.rows.set(num_rows, started)
         try:
             result = self._batch.step()
         except Exception as error:
@@ -265,21 +265,28 @@ class Engine:
             return
         self._num_failed_steps = 0
         now = self._clock()
-        for joiner in joined:
-            self._metrics.first_token_seconds.observe(now - joiner.submitted)
+        for failed, problem in result.failed:
+            self._end(failed)
+            self._fail(failed, "scores" if isinstance(problem, NonFiniteScores) else "search", problem)
+        self._note_first_tokens(now)
         for ended, finished in result.finished:
             self._end(ended)
             self._metrics.output_tokens += finished.hypotheses[0].num_scored
         self._events += [(writing.sentence.listener, written) for writing, written in result.written]
         self._events += [(ended.sentence.listener, finished) for ended, finished in result.finished]
-        for failed, problem in result.failed:
-            self._end(failed)
-            self._fail(failed, "scores" if isinstance(problem, NonFiniteScores) else "search", problem)
         self._metrics.step_seconds.observe(now - started)
         self._metrics.batch_rows.observe(num_rows)
-        self._metrics.pass_time(now - self._passed, num_rows, len(self._waiting))
-        self._passed = now
-        self._metrics.keep_up()
+        self._metrics.rows.set(self._batch.num_rows, now)
+
+    def _note_first_tokens(self, now: float) -> None:
+        """Note which sentences have written their first token in this step: their first, but for a start that is
+        read before."""
+        for beginning, num_steps in list(self._beginning.items()):
+            if num_steps > 1:
+                self._beginning[beginning] = num_steps - 1
+            else:
+                self._metrics.first_token_seconds.observe(now - beginning.submitted)
+                del self._beginning[beginning]
 
     def _publish(self) -> None:
         """Post all events of this turn."""
@@ -295,6 +302,7 @@ class Engine:
             self._queue.remove(waiting.ticket)
             self._ahead.discard(waiting)
             self._metrics.drop("queue", waiting.sentence.options.max_output_tokens)
+            self._metrics.waiting.set(len(self._waiting), self._clock())
             return waiting
         running = self._running.get(id_)
         if running:
@@ -302,11 +310,13 @@ class Engine:
             self._metrics.drop("batch", max(num_left, 0))
             self._batch.leave(running)
             self._end(running)
+            self._metrics.rows.set(self._batch.num_rows, self._clock())
         return running
 
     def _end(self, ended: OpenSentence) -> None:
         """Note that a sentence has left the batch."""
         del self._running[ended.ticket.id]
+        self._beginning.pop(ended, None)
         self._metrics.left += 1
         self._queue.free_rows(ended.ticket)
         self._num_reserved -= ended.ticket.num_rows
@@ -330,6 +340,7 @@ class Engine:
             self._events.append((failed.sentence.listener, Failed(SentenceFailed())))
         self._metrics.failed["step"] += len(running)
         self._batch = self._new_batch()
+        self._metrics.rows.set(0, self._clock())
 
     def _fail_everything(self) -> None:
         """Fail every open sentence with EngineLost, after the loop has broken."""

@@ -84,6 +84,27 @@ class Distribution:
         return series
 
 
+class Level:
+    """A number that changes in time, as that of the rows which are held: what it is, the most that it was, and its
+    integral over time, whose rate is its average however short it was there."""
+
+    def __init__(self) -> None:
+        self.number = 0
+        self.seconds = 0.0
+        self._most = 0
+        self._since = 0.0
+
+    def set(self, number: int, now: float) -> None:
+        self.seconds += self.number * (now - self._since)
+        self.number, self._since = number, now
+        self._most = max(self._most, number)
+
+    def take_most(self) -> int:
+        """The most since this was last called."""
+        most, self._most = self._most, self.number
+        return most
+
+
 class EngineMetrics:
     """What one model's engine measures. Used by the engine's thread alone: plain numbers, which become series when
     somebody asks for them.
@@ -98,13 +119,9 @@ class EngineMetrics:
         self.encode_seconds = Distribution(_STEP_SECONDS)
         self.step_seconds = Distribution(_STEP_SECONDS)
         self.batch_rows = Distribution(_ROWS)
-        self.active_rows = 0
+        self.rows = Level()
+        self.waiting = Level()
         self.reserved_rows = 0
-        self.waiting = 0
-        self.most_rows = 0
-        self.most_waiting = 0
-        self.row_seconds = 0.0
-        self.waiting_seconds = 0.0
         self.joined = 0
         self.left = 0
         self.dropped: dict[Place, int] = dict.fromkeys(get_args(Place), 0)
@@ -114,13 +131,6 @@ class EngineMetrics:
         self.output_tokens = 0
         self.failed: dict[FailureReason, int] = dict.fromkeys(get_args(FailureReason), 0)
 
-    def pass_time(self, seconds: float, num_rows: int, num_waiting: int) -> None:
-        """Note how long so many rows were held, and so many sentences waited."""
-        self.row_seconds += seconds * num_rows
-        self.waiting_seconds += seconds * num_waiting
-        self.most_rows = max(self.most_rows, num_rows)
-        self.most_waiting = max(self.most_waiting, num_waiting)
-
     def drop(self, place: "Place", num_unwritten: int) -> None:
         """Note a sentence that nobody waits for any more, and how many tokens it might still have written."""
         self.dropped[place] += 1
@@ -128,8 +138,8 @@ class EngineMetrics:
 
     def keep_up(self) -> None:
         """Count what was observed, every `_COUNTED_AT_ONCE` steps, so that this takes no more than a fraction of a
-        step. To be called after every step."""
-        if len(self.step_seconds) < _COUNTED_AT_ONCE:
+        step. To be called in every turn."""
+        if len(self.step_seconds) < _COUNTED_AT_ONCE and len(self.queue_seconds) < _COUNTED_AT_ONCE:
             return
         for value in vars(self).values():
             if isinstance(value, Distribution):
@@ -153,7 +163,7 @@ class EngineMetrics:
         )
         for place, number in self.dropped.items():
             dropped.add_metric((self._model, place), number)
-        series = [
+        return [
             self._histogram("queue_seconds", "Wait for a row.", self.queue_seconds),
             self._histogram(
                 "time_to_first_token_seconds",
@@ -163,13 +173,15 @@ class EngineMetrics:
             self._histogram("encode_seconds", "One encoder run.", self.encode_seconds),
             self._histogram("step_seconds", "One decoder step of all rows.", self.step_seconds),
             self._histogram("batch_rows", "Rows in a step.", self.batch_rows),
-            self._gauge("active_rows", "Rows of the running batch.", self.active_rows),
-            self._gauge("most_active_rows", "The most rows since the last scrape.", self.most_rows),
+            self._gauge("active_rows", "Rows of the running batch.", self.rows.number),
+            self._gauge("most_active_rows", "The most rows since the last scrape.", self.rows.take_most()),
             self._gauge("reserved_rows", "Rows kept for the hypotheses of running sentences.", self.reserved_rows),
-            self._gauge("waiting", "Sentences that wait for a row.", self.waiting),
-            self._gauge("most_waiting", "The most sentences that waited since the last scrape.", self.most_waiting),
-            self._counter("row_seconds", "Rows times the time that they are held.", self.row_seconds),
-            self._counter("waiting_seconds", "Waiting sentences times their time.", self.waiting_seconds),
+            self._gauge("waiting", "Sentences that wait for a row.", self.waiting.number),
+            self._gauge(
+                "most_waiting", "The most sentences that waited since the last scrape.", self.waiting.take_most()
+            ),
+            self._counter("row_seconds", "Rows times the time that they are held.", self.rows.seconds),
+            self._counter("waiting_seconds", "Waiting sentences times their time.", self.waiting.seconds),
             self._counter("rows_joined", "Sentences given a row.", self.joined),
             self._counter("rows_left", "Sentences that left.", self.left),
             self._counter("padding_tokens", "Source tokens that the encoder read as padding.", self.padding_tokens),
@@ -182,8 +194,6 @@ class EngineMetrics:
             failed,
             dropped,
         ]
-        self.most_rows, self.most_waiting = self.active_rows, self.waiting
-        return series
 
     def _histogram(self, name: str, documentation: str, values: Distribution) -> Metric:
         return values.histogram(f"{_PREFIX}_{name}", documentation, self._model)

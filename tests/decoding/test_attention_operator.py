@@ -1,5 +1,7 @@
 """The compiled attention operator computes what ONNX Runtime's own does."""
 
+import os
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +25,8 @@ ROWS, HEADS, POSITIONS, SCALE = 5, 3, 40, 0.25
 KEY_SCALE, VALUE_SCALE = 0.02, 0.03
 
 
-def attention_graph(path: Path, size: int, is_packed: bool, is_int8: bool) -> Path:
-    """A graph of one operator, as step graphs have it."""
+def attention_graph(path: Path, size: int, is_packed: bool, is_int8: bool, **others: Any) -> Path:
+    """A graph of one operator, as step graphs have it; `others`: attributes that they do not have."""
     width, stored = HEADS * size, TensorProto.INT8 if is_int8 else TensorProto.FLOAT
     buffer: list[str | int | None] = ["rows", HEADS, POSITIONS, size]
     new = "" if is_packed else "nothing"
@@ -43,6 +45,7 @@ def attention_graph(path: Path, size: int, is_packed: bool, is_int8: bool) -> Pa
         ["context", "next_keys", "next_values"],
         domain="com.microsoft",
         **attributes,
+        **others,
     )
     tensor = helper.make_tensor_value_info
     graph = helper.make_graph(
@@ -136,6 +139,33 @@ def test_a_position_outside_the_buffers_is_an_error(tmp_path: Path, last: int) -
     inputs["last"][3] = last
     with pytest.raises(Exception, match="a position is outside the buffers"):
         open_session(path, is_ours=True).run(None, inputs)
+
+
+@compiled
+@pytest.mark.parametrize(
+    "attribute", [{"do_rotary": 1}, {"softcap": 30.0}, {"local_window_size": 4}, {"smooth_softmax": 1}]
+)
+def test_what_the_operator_does_not_compute_is_refused(tmp_path: Path, attribute: dict[str, Any]) -> None:
+    path = attention_graph(tmp_path / "attention.onnx", 32, True, False, **attribute)
+    with pytest.raises(Exception, match=r"attention: n.*expected"):
+        open_session(path, is_ours=True)
+
+
+@compiled
+def test_new_keys_that_are_not_packed_are_refused(tmp_path: Path) -> None:
+    path = attention_graph(tmp_path / "attention.onnx", 32, False, False)
+    graph = onnx.load(path)
+    [nothing] = [constant for constant in graph.graph.initializer if constant.name == "nothing"]
+    nothing.CopyFrom(helper.make_tensor("nothing", TensorProto.FLOAT, [ROWS, 1, HEADS * 32], [0.0] * ROWS * HEADS * 32))
+    onnx.save(graph, path)
+    with pytest.raises(Exception, match="new keys packed with the query, or none, expected"):
+        open_session(path, is_ours=True).run(None, random_inputs(32, False, False))
+
+
+def test_where_there_is_a_compiler_there_is_the_operator() -> None:
+    """Else nothing here would be tested."""
+    if shutil.which(os.environ.get("CXX", "c++")):
+        assert LIBRARY.exists(), "make test compiles it, and so does: sh server/decoding/native/build.sh"
 
 
 @compiled

@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Metric
 
-from server.decoding.metrics import Distribution, EngineMetrics
+from server.decoding.metrics import Distribution, EngineMetrics, Level
 
 BOUNDS = (0.25, 1, 2.5)
 
@@ -36,7 +36,8 @@ def test_a_distribution_becomes_what_the_librarys_histogram_does(collected: list
 
 def test_counters_and_gauges_are_named_as_the_library_names_them() -> None:
     metrics = EngineMetrics("fake")
-    metrics.joined, metrics.waiting = 3, 2
+    metrics.joined = 3
+    metrics.waiting.set(2, now=1.0)
     counter = Counter("seq2serve_rows_joined_total", "Sentences given a row.", ("model",), registry=CollectorRegistry())
     counter.labels("fake").inc(3)
     gauge = Gauge("seq2serve_waiting", "Sentences that wait for a row.", ("model",), registry=CollectorRegistry())
@@ -58,5 +59,17 @@ def test_what_nobody_collects_does_not_grow() -> None:
         metrics.queue_seconds.observe(0.001)
         metrics.keep_up()
         assert len(metrics.step_seconds) == len(metrics.queue_seconds) < 200, step
+    for _ in range(1000):  # none of which can be encoded
+        metrics.queue_seconds.observe(0.001)
+        metrics.keep_up()
+    assert len(metrics.queue_seconds) < 200
     [queue_seconds, *_] = metrics.collect()
-    assert samples(queue_seconds)["seq2serve_queue_seconds_count", frozenset({("model", "fake")})] == 1000
+    assert samples(queue_seconds)["seq2serve_queue_seconds_count", frozenset({("model", "fake")})] == 2000
+
+
+def test_a_level_has_a_number_a_peak_and_an_integral() -> None:
+    level = Level()
+    for now, number in ((10.0, 3), (12.0, 1), (13.0, 0), (99.0, 2)):
+        level.set(number, now)
+    assert level.seconds == pytest.approx(3 * 2 + 1)
+    assert [level.take_most(), level.take_most()] == [3, 2]

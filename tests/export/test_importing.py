@@ -173,19 +173,22 @@ def test_a_shortlist_of_the_models_own_translations_is_kept_if_it_changes_little
     assert (FEATURES in outputs) == is_kept
 
 
-def test_the_shortlist_that_a_checkpoint_came_with_is_taken(bilingual: Import, tmp_path: Path) -> None:
+@pytest.mark.parametrize("is_shared", [False, True])
+def test_the_shortlist_that_a_checkpoint_came_with_is_taken(is_shared: bool, bilingual: Import, tmp_path: Path) -> None:
+    """With a vocabulary that both sides share, a source token may be written as it is."""
     folder = Path(shutil.copytree(bilingual.bundle, tmp_path / "bundle"))
     imported = read_checkpoint(bilingual.folder)
     num_sources = imported.settings.source_vocabulary - 1
     lists = LexicalShortlist(np.array([5, 6]), np.array([[7, -1], *[[8, 9]] * (num_sources - 1)]))
-    imported = dataclasses.replace(imported, shortlist=lists)
+    imported = dataclasses.replace(imported, shortlist=lists, shares_vocabulary=is_shared)
     directions, _ = plan_directions(imported, {None: SENTENCES}, 1000)
     kept, said = add_shortlist(imported, build_model(imported), folder, directions, Floors(shortlist_agreement=0))
     assert kept
     assert "from the checkpoint's lex.*.bin" in said
     shortlist = read_shortlist(folder / SHORTLIST)
-    assert shortlist.of([0]).tolist() == sorted({imported.eos_id, 5, 6, 7})
-    assert shortlist.of([1, num_sources]).tolist() == sorted({imported.eos_id, 5, 6, 8, 9})
+    same = {0, 1} if is_shared else set()
+    assert shortlist.of([0]).tolist() == sorted({imported.eos_id, 5, 6, 7} | same - {1})
+    assert shortlist.of([1, num_sources]).tolist() == sorted({imported.eos_id, 5, 6, 8, 9} | same - {0})
 
 
 def test_many_targets_are_sampled(tmp_path: Path) -> None:

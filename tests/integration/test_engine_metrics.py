@@ -1,35 +1,51 @@
 """What an engine's series say, on a clock that the test moves."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 
 from server.decoding.graphs.state import Array
-from tests.fakes import EOS
+from server.messages.sentence import Sentence
+from tests.fakes import EOS, greedy
 from tests.integration.running_engine import LIMIT, Running, endless
 
 
 def test_rows_and_waits_are_counted_by_the_time_that_they_last() -> None:
     made = Running(max_rows=2)
     made.submit(endless(1), endless(2), endless(3))
-    for seconds in (2.0, 0.5):
+    for seconds in (2.0, 0.5):  # in which all wait, and in which one does
         made.clock.now += seconds
         made.turn()
-    assert made.metric("row_seconds_total") == pytest.approx(2 * 2.5)
-    assert made.metric("waiting_seconds_total") == pytest.approx(1 * 2.5)
+    assert made.metric("waiting_seconds_total") == pytest.approx(3 * 2.0 + 1 * 0.5)
+    assert made.metric("row_seconds_total") == pytest.approx(2 * 0.5)
+
+
+def test_rows_are_held_from_the_first_step_on_and_not_while_a_source_is_encoded() -> None:
+    made = Running(max_rows=2)
+    made.submit([2, 5, EOS])
+    encode = made.backend.encode
+
+    def encode_slowly(sources: Sequence[Sequence[int]]) -> dict[str, Array]:
+        made.clock.now += 5.0
+        return encode(sources)
+
+    made.backend.encode = encode_slowly  # type: ignore[method-assign]
+    made.run()
+    assert made.metric("row_seconds_total") == made.metric("waiting_seconds_total") == 0
 
 
 def test_time_in_which_there_is_nothing_counts_for_nothing() -> None:
-    def fetch(wait: bool) -> None:
-        if wait:
-            made.clock.now += 60.0
-            made.submit(endless(1))
-
-    made = Running(fetch=fetch)
+    made = Running(max_rows=1)
+    ids = made.submit(endless(1), endless(2))
     made.turn()
     made.clock.now += 1.0
-    made.turn()
+    made.engine.cancel(ids)
+    made.clock.now += 60.0
+    made.submit([2, 5, EOS])
+    made.run()
     assert made.metric("row_seconds_total") == pytest.approx(1.0)
+    assert made.metric("waiting_seconds_total") == pytest.approx(1.0)
 
 
 def test_a_wait_ends_when_a_sentence_is_chosen_and_a_first_token_comes_after_its_encoder_run() -> None:
@@ -92,5 +108,18 @@ def test_peaks_between_two_scrapes_are_seen_once() -> None:
 
     made.submit(endless(4), endless(5), endless(6))
     made.run()
-    assert peaks() == {"seq2serve_most_active_rows": 2, "seq2serve_most_waiting": 1}
+    assert peaks() == {"seq2serve_most_active_rows": 2, "seq2serve_most_waiting": 3}
     assert peaks() == {"seq2serve_most_active_rows": 0, "seq2serve_most_waiting": 0}
+
+
+def test_a_first_token_comes_behind_the_start_that_a_sentence_reads() -> None:
+    made = Running()
+    options = replace(greedy(LIMIT), start_ids=(7, 8))
+    made.engine.submit([Sentence([2, 5, EOS], options, made.outcomes.listener((2, 5, EOS)), 1e9)])
+    made.clock.now += 0.5
+    made.turn()
+    assert made.metric("time_to_first_token_seconds_count") == 0
+    made.clock.now += 0.25
+    made.turn(2)
+    assert made.metric("time_to_first_token_seconds_count") == 1
+    assert made.metric("time_to_first_token_seconds_sum") == pytest.approx(0.75)

@@ -9,7 +9,7 @@ def measured(model: str, steps: list[float], active_rows: int) -> list[Metric]:
     metrics = EngineMetrics(model)
     for seconds in steps:
         metrics.step_seconds.observe(seconds)
-    metrics.active_rows = active_rows
+    metrics.rows.set(active_rows, now=0.0)
     metrics.source_tokens = len(steps)
     return metrics.collect()
 

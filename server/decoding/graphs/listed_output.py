@@ -36,10 +36,12 @@ class ListedOutput:
             raise BundleError(
                 f"{bundle.path(SHORTLIST)}: for {number} source tokens, not those of the model's vocabulary"
             )
+        if manifest.special_ids.eos not in shortlist.frequent:
+            raise BundleError(f"{bundle.path(SHORTLIST)}: the end of the sentence is not on every list")
         self.shortlist = shortlist.without(manifest.special_ids.never_written)
         self._session = session
         self._eos = manifest.special_ids.eos
-        self._columns = OutputColumns(self.shortlist)
+        self._gathered = OutputColumns(self.shortlist)
         biases = self.shortlist.biases
         self._biases = np.zeros(vocabulary_size, np.float32) if biases is None else biases
         self.features = np.zeros((max_rows, num_features), np.uint8)
@@ -56,7 +58,7 @@ class ListedOutput:
         kept = [number for number in set(running.tolist()) if number in self._lists]
         if len(self._lists) > 2 * len(self.features):
             self._lists = {number: self._lists[number] for number in kept}
-        if self._columns.add(listed, (self._lists[number] for number in kept)):
+        if self._gathered.add(listed, (self._lists[number] for number in kept)):
             self._rows = _RowArrays(len(self.features), self._rows.width)
         number = next(self._numbers)
         self._lists[number] = listed
@@ -80,13 +82,13 @@ class ListedOutput:
         if num_missing > 0:  # a vocabulary that is smaller than a list's columns
             log_probs = np.pad(log_probs, ((0, 0), (0, num_missing)), constant_values=-np.inf)
         log_probs[rows] = -np.inf
-        inputs = {name: array[rows] for name, array in self._by_row().items()} | self._columns.inputs
+        inputs = {name: array[rows] for name, array in self._by_row().items()} | self._gathered.inputs
         log_probs[rows, : arrays.width] = self._session.run(["log_probs"], inputs)[0]
         return StepScores(log_probs, listed)
 
     def _by_row(self) -> dict[str, Array]:
         """The inputs of the graph that are by row."""
-        return {FEATURES: self.features, "indices": self._rows.columns, "bias": self._rows.biases}
+        return {FEATURES: self.features, "indices": self._rows.gathered, "bias": self._rows.biases}
 
     def _binding(self, num_rows: int) -> ort.IOBinding:
         """Inputs and outputs of the first rows, bound to their arrays."""
@@ -94,7 +96,7 @@ class ListedOutput:
         if num_rows not in bindings:
             binding = bindings[num_rows] = self._session.io_binding()
             by_row = {name: array[:num_rows] for name, array in self._by_row().items()}
-            for name, array in (by_row | self._columns.inputs).items():
+            for name, array in (by_row | self._gathered.inputs).items():
                 binding.bind_input(name, "cpu", 0, array.dtype, array.shape, array.ctypes.data)
             shape = (num_rows, arrays.width)
             binding.bind_output("log_probs", "cpu", 0, np.float32, shape, arrays.log_probs.ctypes.data)
@@ -113,8 +115,8 @@ class ListedOutput:
             listed = self._lists[int(numbers[row])]
             end = len(listed)
             rows.ids[row, :end] = listed
-            rows.columns[row, :end] = self._columns.of(listed)
-            rows.columns[row, end:] = 0
+            rows.gathered[row, :end] = self._gathered.of(listed)
+            rows.gathered[row, end:] = 0
             rows.biases[row, :end] = self._biases[listed]
             rows.biases[row, end:] = -np.inf
             rows.eos_columns[row] = listed.searchsorted(self._eos)
@@ -126,15 +128,15 @@ class ListedOutput:
 
 
 class _RowArrays:
-    """What each row's columns stand for, among the columns of the output layer that are gathered now."""
+    """What each row's columns stand for."""
 
     def __init__(self, max_rows: int, width: int) -> None:
         self.width = width
         self.numbers = np.full(max_rows, -1)
         """[max_rows]: the list that the other arrays have in that row; -1 for none yet."""
         self.ids = np.zeros((max_rows, width), np.int64)
-        self.columns = np.zeros((max_rows, width), np.int64)
-        """[max_rows, width], of the gathered ones."""
+        self.gathered = np.zeros((max_rows, width), np.int64)
+        """[max_rows, width]: where each stands among the gathered columns of the output layer."""
         self.biases = np.zeros((max_rows, width), np.float32)
         self.eos_columns = np.zeros(max_rows, np.int64)
         self.log_probs = np.zeros((max_rows, width), np.float32)

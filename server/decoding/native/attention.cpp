@@ -131,6 +131,8 @@ OrtStatus* compute(void* op, OrtKernelContext* context) {
     CHECK(Input::call(api, context, KEYS, &keys));
     CHECK(shape_of(api, query, query_shape));
     CHECK(shape_of(api, keys, shape, &type));
+    if (query_shape.size() != 3 || shape.size() != 4)
+        return CreateStatus::call(api, 1, "attention: a query of three dimensions and buffers of four expected");
     const int64_t width = shape[1] * shape[3];
     Call call{};
     call.rows = shape[0], call.heads = shape[1], call.positions = shape[2], call.size = shape[3];
@@ -149,8 +151,16 @@ OrtStatus* compute(void* op, OrtKernelContext* context) {
     if (call.is_int8) {
         CHECK(data_of(api, context, KEY_SCALE, &key_scale));
         CHECK(data_of(api, context, VALUE_SCALE, &value_scale));
+        if (!key_scale || !value_scale)
+            return CreateStatus::call(api, 1, "attention: scales of keys and values of int8 expected");
         call.key_scale = *key_scale, call.value_scale = *value_scale;
     }
+    const OrtValue* new_keys = nullptr;
+    std::vector<int64_t> new_shape;
+    CHECK(Input::call(api, context, NEW_KEYS, &new_keys));
+    if (new_keys) CHECK(shape_of(api, new_keys, new_shape));
+    if (new_keys && (new_shape.size() != 3 || new_shape[1] != 0))
+        return CreateStatus::call(api, 1, "attention: new keys packed with the query, or none, expected");
     const size_t bytes = call.rows * width * call.positions * (call.is_int8 ? sizeof(int8_t) : sizeof(float));
     CHECK(next_buffer(api, context, NEXT_KEYS, shape, bytes, &call.keys));
     CHECK(next_buffer(api, context, NEXT_VALUES, shape, bytes, &call.values));
@@ -173,6 +183,16 @@ OrtStatus* create(const OrtCustomOp*, const OrtApi* api, const OrtKernelInfo* in
     CHECK(FloatAttribute::call(api, info, "scale", &made.scale));
     if (made.heads != key_heads)
         return CreateStatus::call(api, 1, "attention: as many heads of keys as of queries expected");
+    for (const char* name : {"do_rotary", "smooth_softmax"}) {
+        int64_t value = 0; /* where the node does not say */
+        if (OrtStatus* status = IntAttribute::call(api, info, name, &value)) ReleaseStatus::call(api, status);
+        if (value > 0) return CreateStatus::call(api, 1, "attention: neither rotary embeddings nor smooth softmax expected");
+    }
+    float softcap = 0.0f;
+    if (OrtStatus* status = FloatAttribute::call(api, info, "softcap", &softcap)) ReleaseStatus::call(api, status);
+    int64_t window = -1;
+    if (OrtStatus* status = IntAttribute::call(api, info, "local_window_size", &window)) ReleaseStatus::call(api, status);
+    if (softcap != 0.0f || window > 0) return CreateStatus::call(api, 1, "attention: no softcap and no window expected");
     *kernel = new Kernel(made);
     return nullptr;
 }
@@ -187,6 +207,9 @@ OrtStatus* infer_shapes(const OrtCustomOp*, OrtShapeInferContext* context) {
         CHECK(InferOutput::call(api, context, number, buffers));
     }
     int64_t shape[4];
+    size_t number;
+    CHECK(NumDimensions::call(api, buffers, &number));
+    if (number != 4) return CreateStatus::call(api, 1, "attention: buffers of four dimensions expected");
     CHECK(Dimensions::call(api, buffers, shape, 4));
     const int64_t of_context[3] = {-1, 1, shape[1] * shape[3]};
     const char* names[3] = {"rows", "", ""};

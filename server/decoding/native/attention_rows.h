@@ -1,7 +1,7 @@
 /* The arithmetic of `attention.cpp`, included once for each kind of processor, in a namespace of its own. */
 
-/* e to the power of x, for x at most 0, to about a unit in the last place: 2^n times a polynomial, so that a compiler
- * can compute many at once. NaN stays NaN. */
+/* e to the power of x, for x at most 0, to some units in the last place: 2^n times a polynomial, so that a compiler can
+ * compute many at once. NaN stays NaN. */
 INLINED float exponential(float x) {
     x = x < -87.0f ? -87.0f : x;
     float n = std::nearbyint(x * 1.44269504f);

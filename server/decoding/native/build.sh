@@ -6,6 +6,7 @@
 set -eu
 
 cd "$(dirname "$0")"
+rm -f attention.so  # of an older source
 compiler=${CXX:-c++}
 # Sums in any order, so that they can be made many at once; but NaN and infinity stay what they are.
 order="-fassociative-math -fno-signed-zeros -fno-trapping-math -fno-math-errno"

@@ -73,3 +73,8 @@ def test_a_damaged_byte_or_a_lost_end_is_refused(lists: list[list[int]], at: int
 def test_a_list_of_other_vocabularies_is_refused(sizes: tuple[int, int], problem: str, tmp_path: Path) -> None:
     with pytest.raises(ImportProblem, match=problem):
         read_lexical_shortlist(write(tmp_path, shortlist_bytes(LISTS)), *sizes)
+
+
+def test_a_list_that_would_take_all_memory_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ImportProblem, match="at most 1000 candidates of a token expected, got 1001"):
+        read_lexical_shortlist(write(tmp_path, shortlist_bytes([[], list(range(1001))])), 2, 2000)
