@@ -49,14 +49,15 @@ class Served:
         return [message async for message in self.stub.StreamTranslate(request(*contents, **fields), timeout=PATIENCE)]
 
     async def metric(self, name: str, **labels: str) -> float:
-        """As Prometheus reads it; 0 where there is no such series yet."""
+        """As Prometheus reads it, the sum of all series with these labels."""
         url = f"http://127.0.0.1:{self.app.metrics_port}/metrics"
         text = await asyncio.to_thread(lambda: urllib.request.urlopen(url).read().decode())
-        for family in text_string_to_metric_families(text):
-            for sample in family.samples:
-                if sample.name == name and labels.items() <= sample.labels.items():
-                    return float(sample.value)
-        return 0.0
+        return sum(
+            sample.value
+            for family in text_string_to_metric_families(text)
+            for sample in family.samples
+            if sample.name == name and labels.items() <= sample.labels.items()
+        )
 
     async def wait_for_metric(self, value: float, name: str, **labels: str) -> None:
         async def has_come() -> bool:

@@ -168,7 +168,7 @@ async def test_what_no_model_may_touch_is_there_exactly_once_and_in_order(
         ("• A dog runs.", "• Un chien court."),
         ("(A dog runs.)", None),
         ("The man says Привет to the dog.", "L'homme dit Привет au chien."),
-        ("The number is 1234567890.", "Le numéro est 1234567890."),
+        ("The number is 1234567890.", "Le nombre est 1234567890."),
     ],
 )
 async def test_words_around_a_span_are_translated_as_without_it(
