@@ -33,6 +33,7 @@ from bench.plan import Plan
 from bench.process import BenchError
 from loadtest.running_server import ServerError
 from models.data.corpora import CorpusError, data_folder
+from server.decoding.graphs.attention_operator import LIBRARY
 
 SECTIONS: dict[str, Callable[[Plan], Findings]] = {
     "at_opus_size": at_opus_size.measure,
@@ -101,6 +102,7 @@ def machine() -> dict[str, Cell]:
     facts = {name.strip(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
     return {
         "processor": facts.get("model name", platform.machine()),
+        "attention operator": "compiled" if LIBRARY.exists() else "ONNX Runtime's",
         "VNNI": "yes" if "vnni" in facts.get("flags", "") else "no",
         "cores": os.cpu_count() or 0,
         "memory, GB": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9, 1),

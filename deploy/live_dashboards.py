@@ -38,6 +38,8 @@ LOAD_SECONDS = 20.0
 CALLS_A_SECOND = 20.0
 """Of each model."""
 TOLERANCE = 0.1
+MOST_OUTSIDE_SECONDS = 0.004
+"""Time of a call that the server does not see, as its way to it and back, on a machine that is shared with the load."""
 SENTENCES = ("A man is sleeping.", "Two young dogs are playing in the snow with a red ball.", "What time is it?")
 DIFFERENT_IN = {"A step, on average": 1.05}
 """Panels in which no two models are the same, and by which factor they differ at least."""
@@ -63,6 +65,15 @@ class Prometheus:
         found = [(one["metric"], [(at, float(value)) for at, value in one["values"]]) for one in result]
         return [(labels, [point for point in points if math.isfinite(point[1])]) for labels, points in found]
 
+    def rate(self, series: str, labels: str, started: float) -> float:
+        """How much a counter grows a second, on average since a time."""
+        [(_, points)] = self.query(f"sum(rate({series}{labels}[$__rate_interval]))", started)
+        return sum(value for _, value in points) / len(points)
+
+    def mean(self, series: str, labels: str, started: float) -> float:
+        """The mean of a histogram's values since a time."""
+        return self.rate(f"{series}_sum", labels, started) / self.rate(f"{series}_count", labels, started)
+
     def panel(self, panel: dict[str, Any], started: float) -> list[Series]:
         """What a panel shows since a time, without series that have no number."""
         return [
@@ -80,6 +91,8 @@ class Counted(NamedTuple):
     output_tokens: int
     source_tokens: int
     seconds: float
+    mean_seconds: float
+    """Of a call, as the client has it."""
 
 
 def main() -> None:
@@ -142,6 +155,16 @@ def compare(
         "Source tokens per second": {name: one.source_tokens / one.seconds for name, one in counted.items()},
     }
     problems = []
+    started = loaded - LOAD_SECONDS + 6
+    for model, one in counted.items():
+        told = prometheus.mean("seq2serve_request_seconds", f'{{model="{model}", outcome="ok"}}', started)
+        print(f"A request on average, {model}: {1e3 * told:.2f} ms, the client had {1e3 * one.mean_seconds:.2f}")
+        if not told <= one.mean_seconds <= told + MOST_OUTSIDE_SECONDS:
+            problems.append(f"requests of {model}: {told:.4f} s told, {one.mean_seconds:.4f} s in the client")
+        waits = prometheus.rate("seq2serve_queue_seconds_sum", f'{{model="{model}"}}', started)
+        waiting = prometheus.rate("seq2serve_waiting_seconds_total", f'{{model="{model}"}}', started)
+        if not abs(waits - waiting) <= TOLERANCE * waits:
+            problems.append(f"{model}: {waiting:.6f} sentences wait on average, by their waits {waits:.6f}")
     for title, by_model in expected.items():
         shown = {one.name: _mean(one) for one in prometheus.panel(panels[title], loaded - LOAD_SECONDS + 6)}
         for model, value in by_model.items():
@@ -216,15 +239,19 @@ def _load(address: str, models: list[str]) -> dict[str, Counted]:
 
     def load(model: str) -> None:
         calls = output_tokens = source_tokens = 0
+        in_calls = 0.0
         started = time.monotonic()
         with Client(address) as client:
             while (due := started + calls / CALLS_A_SECOND) < started + LOAD_SECONDS:
                 time.sleep(max(0.0, due - time.monotonic()))
+                sent = time.monotonic()
                 answer = client.translate(SENTENCES[calls % len(SENTENCES)], model=model)
+                in_calls += time.monotonic() - sent
                 calls += 1
                 output_tokens += answer.output_token_count
                 source_tokens += answer.source_token_count
-        counted[model] = Counted(calls, output_tokens, source_tokens, time.monotonic() - started)
+        seconds = time.monotonic() - started
+        counted[model] = Counted(calls, output_tokens, source_tokens, seconds, in_calls / calls)
 
     threads = [threading.Thread(target=load, args=(model,)) for model in models]
     for thread in threads:

@@ -68,6 +68,9 @@ def _one(folder: Path, what: str, patterns: tuple[str, ...], problems: list[str]
 def read_shortlist(folder: Path, imported: Imported) -> LexicalShortlist | None:
     """The shortlist `lex.*.bin` beside an imported model; None where there is none. Raises ImportProblem."""
     found = _found(folder, "lex*.bin")
+    packed = _found(folder, "lex*.bin.gz", "lex*.bin.zst")
+    if not found and packed:
+        raise ImportProblem(f"{packed[0].name}: a shortlist that is not packed expected: unpack it, or take it away")
     if not found:
         return None
     if len(found) > 1:

@@ -8,7 +8,7 @@ FOLDER, and is run by night.
 
 import argparse
 import json
-import resource
+import os
 import statistics
 import subprocess
 import sys
@@ -26,6 +26,8 @@ from seq2serve.pb import translation_pb2 as pb
 from tests.export.checkpoints import folders
 
 VOCABULARY_SIZE = 256_206
+MOST_IMPORT, MOST_SERVER = 12.0, 2.5
+"""GB of memory."""
 SENTENCES = 12
 """Whose translations find the ranges of int8: those of random weights are as long as they may be, and take long."""
 NUM_TRANSLATED, NUM_TOKENS = 64, 20
@@ -53,11 +55,13 @@ def import_model(folder: Path, bundle: Path) -> None:
 
 
 def in_a_process(*arguments: str) -> tuple[float, float]:
-    """Run a part of this by itself. Returns its seconds, and the most memory that a part has had so far, in GB."""
+    """Run a part of this by itself. Returns its seconds, and the most memory that it has had, in GB."""
     started = time.monotonic()
-    subprocess.run([sys.executable, "-m", __spec__.name, *arguments], check=True)
-    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
-    return time.monotonic() - started, peak * 1024 / 1e9
+    process = subprocess.Popen([sys.executable, "-m", __spec__.name, *arguments])
+    _, status, usage = os.wait4(process.pid, 0)
+    if status:
+        sys.exit(f"error: {' '.join(arguments)} ended with status {status}")
+    return time.monotonic() - started, usage.ru_maxrss * 1024 / 1e9
 
 
 def serve(repository: Path) -> dict[str, float]:
@@ -96,7 +100,10 @@ def main() -> None:
             seconds, peak = in_a_process(str(folder), "--part=import")
             found = {"imported in, s": seconds, "import's memory, GB": peak}
         found["bundle, GB"] = sum(path.stat().st_size for path in bundle.iterdir()) / 1e9
-        print(json.dumps({name: round(value, 2) for name, value in (found | serve(bundle.parents[1])).items()}))
+        found |= serve(bundle.parents[1])
+        print(json.dumps({name: round(value, 2) for name, value in found.items()}))
+        if found.get("import's memory, GB", 0.0) > MOST_IMPORT or found["server's memory, GB"] > MOST_SERVER:
+            sys.exit(f"error: at most {MOST_IMPORT:g} GB for the import and {MOST_SERVER:g} for the server are allowed")
 
 
 if __name__ == "__main__":

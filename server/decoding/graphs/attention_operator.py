@@ -35,6 +35,7 @@ def _mentions_attention(graph: Path) -> bool:
 @functools.cache
 def _is_usable() -> bool:
     if not LIBRARY.exists():
+        _logger.info("attention is ONNX Runtime's: %s has not been compiled", LIBRARY.name)
         return False
     try:
         ort.SessionOptions().register_custom_ops_library(str(LIBRARY))

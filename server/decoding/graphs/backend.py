@@ -22,11 +22,12 @@ Float32 = npt.NDArray[np.float32]
 class BackendOptions:
     max_rows: int
     num_threads: int
-    """Threads of each of the two sessions, which never run at the same time."""
+    """Threads of each session; no two of them run at the same time."""
 
 
 class Backend:
-    """One model's two sessions, and the buffers of its running batch.
+    """One model's sessions, of the encoder and of the step, whole and in two parts where it has a shortlist, and the
+    buffers of its running batch.
 
     Before a step the engine fills `previous_ids[:n]` and `positions[:n]`; after it, `attention` says what the rows
     attended to.
@@ -128,9 +129,12 @@ class Backend:
         return attention
 
     def warm_up(self, source: list[int]) -> None:
-        """One encoder run and one step, so that the first request does not pay for what ONNX Runtime does once."""
+        """An encoder run and a step, with a shortlist as well where there is one, so that the first request does not
+        pay for what ONNX Runtime does once."""
         self.state.write(0, self.encode([source]), 0, len(source))
-        self.step(1)
+        for listed in (self.shortlist(source, ()), None) if self._listed else (None,):
+            self.give_list(0, listed, 1)
+            self.step(1)
 
     def _bind(self, session: ort.InferenceSession, num_rows: int) -> ort.IOBinding:
         """Bind every input and output of a step to its buffer; done once for each number of rows and side of the

@@ -223,3 +223,6 @@ def test_the_shortlist_beside_the_model_is_of_its_vocabularies(tmp_path: Path) -
     lexicon.write_bytes(shortlist_bytes([[5]] * (len(NAMES) + 1)))
     with pytest.raises(ImportProblem, match="source tokens expected"):
         read(folder, None, "own")
+    lexicon.rename(f"{lexicon}.gz")
+    with pytest.raises(ImportProblem, match=r"lex.50.50.enfr.s2t.bin.gz: a shortlist that is not packed expected"):
+        read(folder, None, "own")
