@@ -61,7 +61,8 @@ def convert(
     spec.config.decoder_start_token = vocabulary[BOS]
     spec.validate()
     spec.optimize(quantization=None if quantization == "float32" else quantization)
-    folder.mkdir(parents=True, exist_ok=True)
+    shutil.rmtree(folder, ignore_errors=True)  # CTranslate2 writes over no vocabulary map
+    folder.mkdir(parents=True)
     spec.save(str(folder))
     shutil.copyfile(tokenizer, folder / TOKENIZER)
 
