@@ -6,12 +6,11 @@ The weights are int8 and are read as what they stand for. The factors by which a
 """
 
 import re
-from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
-from export.checkpoints.imported import Imported, ImportProblem, LexicalShortlist
-from export.checkpoints.lexical_shortlist import read_lexical_shortlist
+from export.checkpoints.imported import Imported
+from export.checkpoints.lexical_shortlist import with_shortlist
 from export.checkpoints.marian_binary import read_binary
 from export.checkpoints.marian_folder import MarianFiles
 from export.checkpoints.marian_model import import_marian
@@ -45,8 +44,7 @@ def read(folder: Path, languages: tuple[str, str] | None, positions: Literal["ow
         is_aligned=True,  # as Mozilla's and Bergamot's recipes train all students
         languages=(match[1], match[2]) if match else None,
     )
-    imported = import_marian("firefox", folder, files, read_binary, languages, problems)
-    return replace(imported, shortlist=read_shortlist(folder, imported))
+    return with_shortlist(folder, import_marian("firefox", folder, files, read_binary, languages, problems))
 
 
 def _found(folder: Path, *patterns: str) -> list[Path]:
@@ -63,17 +61,3 @@ def _one(folder: Path, what: str, patterns: tuple[str, ...], problems: list[str]
     if problem not in problems:
         problems.append(problem)
     return None
-
-
-def read_shortlist(folder: Path, imported: Imported) -> LexicalShortlist | None:
-    """The shortlist `lex.*.bin` beside an imported model; None where there is none. Raises ImportProblem."""
-    found = _found(folder, "lex*.bin")
-    packed = _found(folder, "lex*.bin.gz", "lex*.bin.zst")
-    if not found and packed:
-        raise ImportProblem(f"{packed[0].name}: a shortlist that is not packed expected: unpack it, or take it away")
-    if not found:
-        return None
-    if len(found) > 1:
-        raise ImportProblem(f"lex*.bin: one expected, got {', '.join(path.name for path in found)}")
-    settings = imported.settings
-    return read_lexical_shortlist(found[0], settings.source_vocabulary - 1, settings.target_vocabulary - 1)

@@ -6,17 +6,33 @@ and of their end; the ids, u32. The frequent tokens are those of the lowest ids.
 """
 
 import struct
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
-from export.checkpoints.imported import ImportProblem, LexicalShortlist
+from export.checkpoints.imported import Imported, ImportProblem, LexicalShortlist
 
 MAGIC = 0xF11A48D5013417F5
 _HEADER = struct.Struct("<6Q")
 _NUM_BITS = 64
 _MOST_CANDIDATES = 1000
 """More than any recipe asks for (50 to 100): every token of the vocabulary gets room for as many as the longest has."""
+
+
+def with_shortlist(folder: Path, imported: Imported) -> Imported:
+    """An imported model with the shortlist `lex.*.bin` beside it, if there is one. Raises ImportProblem."""
+    found = sorted(folder.glob("lex*.bin"))
+    packed = sorted(path for pattern in ("lex*.bin.gz", "lex*.bin.zst") for path in folder.glob(pattern))
+    if not found and packed:
+        raise ImportProblem(f"{packed[0].name}: a shortlist that is not packed expected: unpack it, or take it away")
+    if not found:
+        return imported
+    if len(found) > 1:
+        raise ImportProblem(f"lex*.bin: one expected, got {', '.join(path.name for path in found)}")
+    settings = imported.settings
+    shortlist = read_lexical_shortlist(found[0], settings.source_vocabulary - 1, settings.target_vocabulary - 1)
+    return replace(imported, shortlist=shortlist)
 
 
 def read_lexical_shortlist(path: Path, source_vocabulary: int, target_vocabulary: int) -> LexicalShortlist:

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from export.checkpoints.imported import Imported, ImportProblem
+from export.checkpoints.lexical_shortlist import with_shortlist
 from export.checkpoints.marian_folder import find_files, models_of
 from export.checkpoints.marian_model import import_marian
 
@@ -27,7 +28,7 @@ def read(folder: Path, languages: tuple[str, str] | None, positions: Literal["ow
     """
     problems: list[str] = []
     files = find_files(folder, problems)
-    return import_marian("marian-npz", folder, files, read_npz, languages, problems)
+    return with_shortlist(folder, import_marian("marian-npz", folder, files, read_npz, languages, problems))
 
 
 def read_npz(path: Path) -> dict[str, npt.NDArray[np.generic]]:
