@@ -19,6 +19,7 @@ from pathlib import Path
 from bench import (
     at_opus_size,
     ideas,
+    large_vocabulary,
     offline,
     operators,
     overload,
@@ -43,6 +44,7 @@ SECTIONS: dict[str, Callable[[Plan], Findings]] = {
     "under_load_opus_size": partial(under_load.measure, size=sizes.OPUS_SIZE),
     "overload": partial(overload.measure, size=sizes.SHIPPED),
     "overload_opus_size": partial(overload.measure, size=sizes.OPUS_SIZE),
+    "large_vocabulary": large_vocabulary.measure,
     "ideas": ideas.measure,
     "operators": operators.measure,
     "serving_process": serving_process.measure,
