@@ -31,7 +31,7 @@ Architecture `{architecture}`.
 | | |
 |---|---|
 | parameters | {parameters:.2f} million, here in fp16 |
-| vocabulary | {vocabulary:,} SentencePiece pieces, shared by both languages and all models |
+| vocabulary | {vocabulary:,} SentencePiece pieces, shared by both languages |
 | training | {steps:,} steps, {tokens:,} target tokens, {hours:.1f} hours of wall time |
 | recipe | {recipe}; curves in `curves.png` |
 
