@@ -1,5 +1,7 @@
 """The buffers against a model of them: a dictionary from sentence to what its row has to hold."""
 
+import os
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -161,3 +163,17 @@ def test_a_sentence_may_join_in_several_rows(rows: slice | list[int]) -> None:
         assert buffers.current["length"][row] == 4
         assert buffers.current["hidden"][row].tolist() == [3, 4]
     assert not buffers.current["length"][0], "no other row is written"
+
+
+def test_room_that_nothing_fills_takes_no_memory() -> None:
+    """Of 64 rows with room for 1,024 positions of 16 heads, the first ten positions are filled."""
+    spec = StateSpec(name="cache", kind="append", shape=(16, "target", 64), dtype="int8")
+    before = resident_bytes()
+    buffers = StateBuffers([spec], max_rows=64, max_source=1, max_target=1024)
+    buffers.current["cache"][:, :, :10] = 1
+    assert buffers.current["cache"].nbytes == 64 * 2**20
+    assert resident_bytes() - before < 16 * 2**20
+
+
+def resident_bytes() -> int:
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
