@@ -106,6 +106,7 @@ class Engine:
         for sentence in opened:
             self._queue.add(sentence.ticket)
             self._waiting[sentence.ticket.id] = sentence
+        self._metrics.waiting.add(sum(now - sentence.submitted for sentence in opened))  # on their way here
         self._metrics.waiting.set(len(self._waiting), now)
         return [sentence.ticket.id for sentence in opened]
 

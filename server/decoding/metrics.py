@@ -99,6 +99,10 @@ class Level:
         self.number, self._since = number, now
         self._most = max(self._most, number)
 
+    def add(self, seconds: float) -> None:
+        """Add time in which something counted that was not known here yet."""
+        self.seconds += seconds
+
     def take_most(self) -> int:
         """The most since this was last called."""
         most, self._most = self._most, self.number

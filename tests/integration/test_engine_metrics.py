@@ -21,6 +21,16 @@ def test_rows_and_waits_are_counted_by_the_time_that_they_last() -> None:
     assert made.metric("row_seconds_total") == pytest.approx(2 * 0.5)
 
 
+def test_a_wait_begins_when_a_sentence_was_sent_to_the_engine() -> None:
+    made = Running()
+    sent = made.clock.now - 0.75
+    made.engine.submit([Sentence([2, 5, EOS], greedy(LIMIT), made.outcomes.listener((2,)), 1e9, submitted=sent)])
+    made.clock.now += 0.5
+    made.run()
+    assert made.metric("waiting_seconds_total") == pytest.approx(1.25)
+    assert made.metric("queue_seconds_sum") == pytest.approx(1.25)
+
+
 def test_rows_are_held_from_the_first_step_on_and_not_while_a_source_is_encoded() -> None:
     made = Running(max_rows=2)
     made.submit([2, 5, EOS])
