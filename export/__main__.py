@@ -56,8 +56,8 @@ from server.bundle.manifest import (
 )
 from server.bundle.shortlist import Shortlist, write_shortlist
 
-LEXICON_CHUNKS = 16
-"""Chunks of training text, of some 8,000 pairs each, from which a shortlist is made."""
+LEXICON_CHUNKS = 4
+"""Chunks of training text, of some 33,000 pairs each, from which a shortlist is made."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,14 +10,18 @@ import argparse
 import dataclasses
 import gzip
 import sys
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from models.checkpoint import CheckpointError
 from models.config import ConfigError, load_config
 from models.data.corpora import CorpusError, data_folder
-from models.data.training_text import read_training_text
+from models.data.training_text import TextPair, TrainingText, read_training_text
 from models.evaluate import Translator, TranslatorError, open_system
 from models.span_characters import find_spans
+
+_SELDOM = 0.2
+"""Of how often the average sentence is drawn: what is drawn less often is not translated."""
 
 
 def main() -> None:
@@ -35,13 +39,13 @@ def main() -> None:
 
 
 def distil(config: Path, teacher: Translator, data: Path, output: Path) -> None:
-    """Write the teacher's translation of every source sentence of a training, once each: gzip, in each line a sentence,
-    a tab and its translation. Left out are those that do not have each protected span of their source once. Raises
-    ConfigError, CorpusError or TranslatorError."""
+    """Write the teacher's translation of the source sentences of a training that it will often see, once each:
+    gzip, in each line a sentence, a tab and its translation. Left out are those that do not have each protected span of
+    their source once. Raises ConfigError, CorpusError or TranslatorError."""
     settings = load_config(config)
     own_text = dataclasses.replace(settings.data, distilled="")
     text, _ = read_training_text(data, own_text, settings.training.seed)
-    sources = list(dict.fromkeys(pair.source for pairs in text.domains.values() for pair in pairs))
+    sources = list(dict.fromkeys(pair.source for pairs in often_drawn(text, own_text.mix) for pair in pairs))
     translations = teacher(sources)
     output.parent.mkdir(parents=True, exist_ok=True)
     num_written = 0
@@ -54,6 +58,15 @@ def distil(config: Path, teacher: Translator, data: Path, output: Path) -> None:
                 file.write(f"{source}\t{translation}\n")
     unfinished.replace(output)
     print(f"wrote {output}: translations of {num_written:,} of {len(sources):,} sentences")
+
+
+def often_drawn(text: TrainingText, mix: Mapping[str, float]) -> Iterator[Sequence[TextPair]]:
+    """The pairs of each domain whose sentences are drawn not much less often than others: a large domain of a small
+    share is hardly read once, and its long sentences would take most of a teacher's time."""
+    total = sum(map(len, text.domains.values()))
+    for name, pairs in text.domains.items():
+        if mix[name] / sum(mix.values()) >= _SELDOM * len(pairs) / total:
+            yield pairs
 
 
 if __name__ == "__main__":

@@ -27,7 +27,7 @@ from models.checkpoint import CheckpointError, load_checkpoint
 from models.config import ConfigError
 from models.data.corpora import LANGUAGES, REPORTED, Corpus, CorpusError, Direction, data_folder, read_tests
 from models.data.training_text import read_validation
-from models.greedy import greedy_decode, translate
+from models.greedy import batch_size, greedy_decode, translate
 from models.metrics import Score, score_all
 
 Translator = Callable[[Sequence[str]], list[str]]
@@ -92,8 +92,9 @@ def open_system(argument: str, beam_size: int = 1, direction: Direction | None =
     config, model, tokenizer = load_checkpoint(Path(argument))
     if direction not in (None, config.data.direction):
         raise ConfigError(f"{argument} translates {'-'.join(config.data.direction)}, {'-'.join(direction)} expected")
-    on_gpu = torch.cuda.is_available()
-    model.to("cuda" if on_gpu else "cpu")
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    torch.set_float32_matmul_precision("high")  # a GPU's: ten bits are enough, and several times faster
+    model.to(device)
     options = BeamOptions(beam_size=beam_size)
 
     def decode(sources: Sequence[Sequence[int]]) -> list[list[int]]:
@@ -101,7 +102,7 @@ def open_system(argument: str, beam_size: int = 1, direction: Direction | None =
             return greedy_decode(model, sources)
         return [beam_search(model, source, options)[0].ids for source in sources]
 
-    return argument.rstrip("/"), lambda sources: translate(decode, tokenizer, sources, 1024 if on_gpu else 128)
+    return argument.rstrip("/"), lambda sources: translate(decode, tokenizer, sources, batch_size(device))
 
 
 def choose_validation(sets: dict[str, Corpus], names: Sequence[str] | None) -> dict[str, Corpus]:

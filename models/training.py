@@ -21,7 +21,7 @@ from models.data.batches import Batch
 from models.data.chunks import read_ahead
 from models.data.corpora import Corpus, evenly
 from models.data.training_text import TrainingText, read_training_text
-from models.greedy import greedy_decode, translate
+from models.greedy import batch_size, greedy_decode, translate
 from models.metrics import bleu
 from models.optimizer import build_optimizers, has_fast_bfloat16
 from models.parallel import Team
@@ -241,8 +241,10 @@ class Training:
         self.model.eval()
         decode = functools.partial(greedy_decode, self.model)
         share = itertools.islice(self.validation.items(), self.team.rank, None, self.team.size)
+        rows = batch_size(self.device)
         scores = {
-            corpus: bleu(translate(decode, self.tokenizer, part.sources), part.references) for corpus, part in share
+            corpus: bleu(translate(decode, self.tokenizer, part.sources, rows), part.references)
+            for corpus, part in share
         }
         merged = {corpus: score for part in self.team.gather(scores) for corpus, score in part.items()}
         return {corpus: merged[corpus] for corpus in self.validation}

@@ -52,15 +52,11 @@ def make_batch(pairs: Sequence[Pair]) -> Batch:
 
 def batches_of(pairs: Sequence[Pair], batch_tokens: int, generator: np.random.Generator) -> Iterator[Batch]:
     """Every pair once, in batches of at most `batch_tokens` padded tokens on the longer side, in random order."""
-    lengths = np.array([(len(pair.source), len(pair.target)) for pair in pairs])
-    order = np.lexsort((generator.random(len(pairs)), lengths[:, 1], lengths[:, 0]))
+    longer = np.array([max(len(pair.source), len(pair.target)) for pair in pairs])
     groups: list[list[int]] = [[]]
-    longest = 0
-    for index in order:
-        longest = max(longest, *lengths[index])
-        if groups[-1] and longest * (len(groups[-1]) + 1) > batch_tokens:
+    for index in np.lexsort((generator.random(len(pairs)), longer)):
+        if groups[-1] and longer[index] * (len(groups[-1]) + 1) > batch_tokens:
             groups.append([])
-            longest = max(lengths[index])
         groups[-1].append(int(index))
     for group in generator.permutation(len(groups)):
         yield make_batch([pairs[index] for index in groups[group]])

@@ -23,6 +23,8 @@ class _Chunks(IterableDataset[tuple[int, Batch]]):
     def __iter__(self) -> Iterator[tuple[int, Batch]]:
         worker = get_worker_info()
         place, num_workers = (worker.id, worker.num_workers) if worker else (0, 1)
+        if worker:
+            os.nice(10)  # whoever gives a GPU its work must not wait for a core
         for number in itertools.count(self._first + place * self._step, num_workers * self._step):
             for batch in self._make(number):
                 yield number, batch

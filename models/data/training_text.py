@@ -23,7 +23,8 @@ from models.seq2seq import EOS, UNKNOWN
 
 _logger = logging.getLogger(__name__)
 
-CHUNK_PAIRS = 8192
+CHUNK_PAIRS = 32768
+"""So many that batches of thousands of tokens, made of sentences of like length, are not half padding."""
 
 VALIDATION_DOMAINS = ("everyday", "prose")
 """Domains of which a part of the training text is kept for validation, beside the corpora that have one."""

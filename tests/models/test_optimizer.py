@@ -10,7 +10,10 @@ from tests.small_models import VOCABULARY_SIZE, build_random_model
 @pytest.mark.parametrize("shape", [(16, 16), (8, 32), (32, 8)])
 def test_an_update_is_nearly_orthogonal(shape: tuple[int, int]) -> None:
     torch.manual_seed(1)
-    singular_values = torch.linalg.svdvals(orthogonalised(torch.randn(shape)))
+    singular_values = torch.linalg.svdvals(
+        orthogonalised(torch.randn(3, *shape) * torch.tensor([0.01, 1, 100])[:, None, None])
+    )
+    assert singular_values.shape == (3, min(shape))
     assert ((singular_values > 0.5) & (singular_values < 1.5)).all()
 
 

@@ -85,8 +85,8 @@ def test_corpora_without_a_validation_set_keep_some_of_their_sentences(data: Pat
 
 
 def test_chunks_have_each_domain_s_share_and_read_all_of_it_before_any_again() -> None:
-    small = [TextPair(f"small {n}", "petit") for n in range(3000)]
-    large = [TextPair(f"large {n}", "grand") for n in range(50_000)]
+    small = [TextPair(f"small {n}", "petit") for n in range(3 * CHUNK_PAIRS // 8 - 72)]
+    large = [TextPair(f"large {n}", "grand") for n in range(3 * CHUNK_PAIRS)]
     settings = DataConfig(mix={"captions": 1, "everyday": 3})
     text = TrainingText({"captions": small, "everyday": large}, settings, seed=1)
     chunks = [text.chunk(number) for number in range(3)]
