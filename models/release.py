@@ -32,7 +32,7 @@ Architecture `{architecture}`.
 |---|---|
 | parameters | {parameters:.2f} million, here in fp16 |
 | vocabulary | {vocabulary:,} SentencePiece pieces, shared by both languages |
-| training | {steps:,} steps, {tokens:,} target tokens, {hours:.1f} hours of wall time |
+| training | {steps:,} steps, {tokens:,} target tokens, {minutes:,.0f} minutes of wall time |
 | recipe | {recipe}; curves in `curves.png` |
 
 ## Data and licence
@@ -113,7 +113,7 @@ def model_card(folder: Path, config: Config, facts: dict[str, Any]) -> str:
         architecture=config.architecture,
         steps=last["step"],
         tokens=last["target_tokens"],
-        hours=last["seconds"] / 3600,
+        minutes=last["seconds"] / 60,
         recipe=f"{recipe}, one after the other" if phases else recipe,
         data=training_data(config.data),
         licence=licence_of_weights(sources),
