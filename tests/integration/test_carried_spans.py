@@ -94,11 +94,23 @@ CARRIED = [
 ]
 
 
-async def test_a_copied_carrier_is_the_span_in_its_place_after_one_decoding(carrying: Carrying) -> None:
+async def test_a_copied_carrier_is_the_span_in_its_place(carrying: Carrying) -> None:
     answer = await carrying.served.translate(*CARRIED)
     assert [translation.translated_text for translation in answer.translations] == CARRIED
-    assert len(carrying.script.read) == len(CARRIED)
+    assert len(carrying.script.read) == 2 * len(CARRIED)  # with the carriers, and without
     assert await carrying(*CARRIED, mime_type=HTML) == [re.sub("&", "&amp;", text) for text in CARRIED]
+
+
+@pytest.mark.parametrize(("num_more", "is_carried"), [(1, True), (9, False)])
+async def test_a_carrier_is_answered_unless_it_makes_the_sentence_less_probable(
+    carrying: Carrying, num_more: int, is_carried: bool
+) -> None:
+    """Each token costs a tenth of a nat."""
+    with_carrier = f"{A} is{' late' * num_more}"
+    carrying.script.begin(lambda text: with_carrier if A in text else "late is")
+    assert await carrying("{name} is late") == ["{name} is late" if is_carried else "{name} late is"]
+    carrying.script.begin(lambda text: f"{A} is late" if A in text else f"late is {A}")
+    assert await carrying("{name} is late") == ["{name} is late"]
 
 
 async def test_spans_go_where_the_model_writes_them(carrying: Carrying) -> None:
@@ -149,8 +161,9 @@ async def test_a_lost_span_goes_where_the_model_attends_to_it(carrying: Carrying
 
 async def test_a_hypothesis_that_carries_all_spans_is_answered_before_one_that_does_not(carrying: Carrying) -> None:
     # The second best token, a full stop, is written by some hypotheses in place of what is doubled.
-    carrying.script.begin(lambda _: f"{A} is late{A}")
-    decoding = {"beam_size": 4, "num_hypotheses": 4}
+    without = f"late{' late' * 25}"  # less probable than either
+    carrying.script.begin(lambda text: f"{A} is late{A}" if A in text else without)
+    decoding = {"beam_size": 4, "num_hypotheses": 4, "max_output_tokens": 32}
     answer = await carrying.served.translate("{name} is late", decoding=decoding)
     [translation] = answer.translations
     texts = [hypothesis.translated_text for hypothesis in translation.hypotheses]
@@ -161,7 +174,13 @@ async def test_a_hypothesis_that_carries_all_spans_is_answered_before_one_that_d
 async def test_emoji_at_the_ends_stand_beside_the_sentence(carrying: Carrying) -> None:
     texts = ["👍 The cat sleeps.", "The cat sleeps 👍", "The cat sleeps 👍!", "🐕 🐕 {a} sleeps 👍."]
     assert await carrying(*texts) == texts
-    assert set(carrying.script.read) == {"The cat sleeps.", "The cat sleeps", "The cat sleeps!", f"{A} sleeps."}
+    assert set(carrying.script.read) == {
+        "The cat sleeps.",
+        "The cat sleeps",
+        "The cat sleeps!",
+        f"{A} sleeps.",
+        "sleeps.",
+    }
 
 
 async def test_more_spans_than_pieces_are_carried_in_part(carrying: Carrying) -> None:
@@ -222,7 +241,12 @@ async def test_terms_stand_beside_carried_spans(carrying: Carrying) -> None:
 async def test_a_text_in_capitals_is_read_in_small_letters(carrying: Carrying) -> None:
     texts = ["{name} ATE LATE.", "A LATE DATE AT https://example.com/now AND 12:30!"]
     assert await carrying(*texts) == texts
-    assert set(carrying.script.read) == {f"{A} ate late.", f"A late date at {A} and {B}!"}
+    assert set(carrying.script.read) == {
+        f"{A} ate late.",
+        "Ate late.",
+        f"A late date at {A} and {B}!",
+        "A late date at and!",
+    }
 
 
 TAGGED = [
@@ -264,7 +288,7 @@ async def test_a_cached_sentence_serves_every_span(carrying_tokenizer: Path, tmp
     async with serving_carrying(tmp_path, carrying_tokenizer, cache_megabytes=1) as carrying:
         assert await carrying("{one} is late.") == ["{one} is late."]
         assert await carrying("https://two.org/ is late.") == ["https://two.org/ is late."]
-        assert len(carrying.script.read) == 1
+        assert sorted(carrying.script.read) == ["is late.", f"{A} is late."]
 
 
 async def test_samples_are_all_answered(carrying: Carrying) -> None:

@@ -11,6 +11,7 @@ from server.serving.requests.combinations import Combined, best_combinations
 from server.serving.requests.parsed import KeptSegment, ParsedContent, ParsedSegment
 from server.serving.requests.part import Part, beginning, finished_part, streams
 from server.serving.requests.word_alignment import WordAligner
+from server.text.carriers import carries_by_pieces
 from server.text.steps import Steps
 from server.text.tokenizer import Tokenizers
 
@@ -22,8 +23,12 @@ _REASONS = {
 """How a content ended: the last of these that one of its segments ended with."""
 
 _LEAST_GAIN = 0.5
-"""Nats by which a translation with a name in place of a protected span has to be more probable than one without: less
-lets it win by chance where the span is no word of the sentence (measured in docs/quality.md)."""
+"""Nats by which a translation with names in place of protected spans has to be more probable than one without: less
+lets it win by chance where a span is no word of the sentence (measured in docs/quality.md)."""
+
+_MOST_LOSS = 0.5
+"""Nats a span piece by which a translation with them may be less probable than one without: a model that was trained to
+carry them is nearly sure of them where they belong, and is not where they do not."""
 
 
 class Delta(NamedTuple):
@@ -92,12 +97,14 @@ class ContentResult:
             yield
 
     def _choose(self, number: int, hypotheses: list[Hypothesis], others: list[Hypothesis]) -> Steps[None]:
-        """Take a segment's alternative if the model finds it more probable than the segment without the span, although
-        it is longer, and has copied the name."""
+        """Take a segment's alternative if the model finds it about as probable as that without the spans, although it
+        is longer, and has written all that it was to carry."""
         segment = self._segments[number]
-        if segment.alternative and others[0].log_prob >= hypotheses[0].log_prob + _LEAST_GAIN:
+        assert segment.alternative
+        least = hypotheses[0].log_prob + _least_gain(segment.alternative)
+        if any(other.log_prob >= least for other in others):
             parts = yield from self._texts(segment.alternative, others)
-            if parts and parts[0].hypothesis is others[0]:
+            if parts and parts[0].is_intact and parts[0].hypothesis.log_prob >= least:
                 self._segments[number] = segment.alternative
                 self._parts[number] = parts
                 return
@@ -274,3 +281,8 @@ def _reason(hypotheses: Sequence[Hypothesis]) -> pb.FinishReason:
         (_REASONS[hypothesis.ending] for hypothesis in hypotheses if hypothesis.ending),
         default=pb.FINISH_REASON_NOTHING_TO_TRANSLATE,
     )
+
+
+def _least_gain(alternative: ParsedSegment) -> float:
+    carried = alternative.reading.carried
+    return -_MOST_LOSS * len(carried) if carries_by_pieces(carried) else _LEAST_GAIN

@@ -102,11 +102,12 @@ class ContentParser:
         found = (yield from options.terms.find(segment)) if options.terms else None
         if found:
             segment = dataclasses.replace(segment, protected=found.protected)
-        reading = yield from read(segment, self._model.source_alphabet, self._carriers_of)
-        source_ids = self._source_ids(reading.text)
-        if reading.carried and not self._fits(source_ids):
+        carrying = yield from self._read_with_pieces(segment)
+        if carrying and options.common.num_samples:  # which have no alternative, as the better of two is no sample
+            reading = carrying
+        else:
             reading = yield from read(segment, self._model.source_alphabet)
-            source_ids = self._source_ids(reading.text)
+        source_ids = self._source_ids(reading.text)
         if not reading.text:
             text = (yield from write_untranslated(segment)) if found else content[segment.start : segment.end]
             return KeptSegment(segment, text, reading.num_unreadable)
@@ -114,32 +115,46 @@ class ContentParser:
             source_ids,
             options.terms.required(found, reading, len(self._direction.before)) if options.terms and found else (),
             is_first,
-            needs_alignment=self._model.manifest.alignment is not None and needs_alignment(segment, reading),
+            needs_alignment=self._needs_alignment(segment, reading),
             field=field,
         )
         parsed = self._parsed(segment, reading, source_ids, own, options.prefix if is_first else "")
-        alternative = self._alternative(parsed, found, is_first, field) if reading.protected else None
-        return dataclasses.replace(parsed, alternative=alternative) if alternative else parsed
+        if not reading.protected or options.common.num_samples:
+            return parsed
+        other = carrying if self._model.manifest.span_pieces else self._read_with_names(segment, reading)
+        return dataclasses.replace(parsed, alternative=self._alternative(other, parsed, found, is_first, field))
+
+    def _read_with_pieces(self, segment: Segment) -> Steps[Reading | None]:
+        """The segment with span pieces in place of those of its spans that may be words of it; None if there are none,
+        or it is too long with them."""
+        reading = yield from read(segment, self._model.source_alphabet, self._carriers_of)
+        return reading if reading.carried and self._fits(self._source_ids(reading.text)) else None
+
+    def _read_with_names(self, segment: Segment, reading: Reading) -> Reading | None:
+        """Likewise with names, for a model without span pieces."""
+        other = None if segment.elements else with_stand_ins(reading, self._model.source_alphabet)
+        return other if other and self._fits(self._source_ids(other.text)) else None
 
     def _alternative(
-        self, parsed: ParsedSegment, found: FoundTerms | None, is_first: bool, field: str
+        self, reading: Reading | None, parsed: ParsedSegment, found: FoundTerms | None, is_first: bool, field: str
     ) -> ParsedSegment | None:
-        """The segment with names in place of its protected spans, where these may be words of the sentence, and the
-        model has no span pieces. Samples have none, as the better of two is no sample."""
-        options, segment = self._options, parsed.segment
-        if self._model.manifest.span_pieces or segment.elements or options.common.num_samples:
-            return None
-        reading = with_stand_ins(parsed.reading, self._model.source_alphabet)
+        """The segment read in another way, if there is one."""
         if reading is None:
             return None
+        options = self._options
         source_ids = self._source_ids(reading.text)
-        if not self._fits(source_ids):
-            return None
-        required = (
-            options.terms.required(found, reading, len(self._direction.before)) if options.terms and found else ()
+        own = options.for_segment(
+            source_ids,
+            options.terms.required(found, reading, len(self._direction.before)) if options.terms and found else (),
+            is_first,
+            # It is answered only if it has written all that it carries.
+            needs_alignment=self._needs_alignment(parsed.segment, dataclasses.replace(reading, carried=())),
+            field=field,
         )
-        own = options.for_segment(source_ids, required, is_first, needs_alignment=False, field=field)
-        return self._parsed(segment, reading, source_ids, own, parsed.prefix)
+        return self._parsed(parsed.segment, reading, source_ids, own, parsed.prefix)
+
+    def _needs_alignment(self, segment: Segment, reading: Reading) -> bool:
+        return self._model.manifest.alignment is not None and needs_alignment(segment, reading)
 
     def _parsed(
         self, segment: Segment, reading: Reading, source_ids: list[int], options: DecodingOptions, prefix: str

@@ -47,7 +47,7 @@ class ParsedSegment:
     num_before: int = 0
     """Source ids before those of the text."""
     alternative: "ParsedSegment | None" = None
-    """The same segment with names in place of its protected spans. Both are decoded, and one of them is answered."""
+    """The same segment with carriers in place of its protected spans. Both are decoded, and one of them is answered."""
 
 
 @dataclass(frozen=True)
