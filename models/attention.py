@@ -33,8 +33,8 @@ def attend(query: Tensor, key: Tensor, value: Tensor, mask: Tensor, num_heads: i
 def attend_source(
     query: Tensor, key: Tensor, value: Tensor, source_lengths: Tensor, num_heads: int, scale: float
 ) -> Tensor:
-    """Every source position attends to all real ones: query, key, value [batch, source, d_model], source_lengths int64
-    [batch] -> like query."""
+    """Attend to all real source positions: query [batch, length, d_model], of the source itself or of the target; key,
+    value [batch, source, d_model]; source_lengths int64 [batch] -> like query."""
     if torch.onnx.is_in_onnx_export():
         return torch.onnx.ops.symbolic(
             "Attention",
@@ -44,7 +44,7 @@ def attend_source(
             shape=query.shape,
             version=24,
         )
-    real = padding_mask(source_lengths, query.shape[1])[:, None, None]
+    real = padding_mask(source_lengths, key.shape[1])[:, None, None]
     return attend(query, key, value, real, num_heads, scale)
 
 
