@@ -33,8 +33,8 @@ def attend(query: Tensor, key: Tensor, value: Tensor, mask: Tensor, num_heads: i
 def attend_source(
     query: Tensor, key: Tensor, value: Tensor, source_lengths: Tensor, num_heads: int, scale: float
 ) -> Tensor:
-    """Attend to all real source positions: query [batch, length, d_model], of the source itself or of the target; key,
-    value [batch, source, d_model]; source_lengths int64 [batch] -> like query."""
+    """Every source position attends to all real ones: query, key, value [batch, source, d_model], source_lengths int64
+    [batch] -> like query."""
     if torch.onnx.is_in_onnx_export():
         return torch.onnx.ops.symbolic(
             "Attention",
@@ -44,7 +44,7 @@ def attend_source(
             shape=query.shape,
             version=24,
         )
-    real = padding_mask(source_lengths, key.shape[1])[:, None, None]
+    real = padding_mask(source_lengths, query.shape[1])[:, None, None]
     return attend(query, key, value, real, num_heads, scale)
 
 
@@ -95,6 +95,23 @@ def attend_memory(
     beyond = torch.arange(positions, device=keys.device) > last.unsqueeze(1)  # [rows, positions]
     weights = scores.masked_fill(beyond[:, None, None], float("-inf")).softmax(dim=-1)
     return (weights @ values).view(rows, 1, heads * head_size), keys, values
+
+
+def attend_once(query: Tensor, keys: Tensor, values: Tensor, lengths: Tensor, scale: float) -> Tensor:
+    """What `attend_memory` computes, where the buffers are not kept: as an operator that does not return them, and so
+    copies none. lengths int64 [rows], the positions of keys and values that are real. Returns the context."""
+    if torch.onnx.is_in_onnx_export():
+        query = split_heads(query, keys.shape[1])
+        context = torch.onnx.ops.symbolic(
+            "Attention",
+            [query, keys, values, None, None, None, lengths],
+            attrs={"scale": scale},
+            dtype=query.dtype,
+            shape=query.shape,
+            version=24,
+        )
+        return context.transpose(1, 2).flatten(2)
+    return attend_memory(query, no_positions(query), keys, values, lengths - 1, scale)[0]
 
 
 def _attend_onnx(

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from models.attention import attend, attend_cached, attend_memory, attend_source, split_heads
+from models.attention import attend, attend_cached, attend_memory, attend_once, attend_source, split_heads
 from models.seq2seq import StateTensor
 from models.ssru import Ssru
 
@@ -105,13 +105,13 @@ class DecoderLayer(nn.Module):
         self, x: Tensor, keys: Tensor, values: Tensor, source_lengths: Tensor
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """The first position: x [rows, 1, d_model], or [1, 1, d_model] for what is equal in all rows; keys and values
-        of the encoder memory, [rows, source, d_model]; source_lengths int64 [rows] -> [rows, 1, d_model], and the
-        earlier positions' state behind it, with as many rows as x."""
+        of the encoder memory, [rows, heads, source, head_size]; source_lengths int64 [rows] -> [rows, 1, d_model], and
+        the earlier positions' state behind it, with as many rows as x."""
         mixed, state = self.past.begin(self.self_norm.before(x))
         x = self.self_norm.after(x + mixed)
         cross = self.cross_attention
         query = cross.query(self.cross_norm.before(x)).expand(keys.shape[0], -1, -1)
-        context = attend_source(query, keys, values, source_lengths, cross.num_heads, cross.scale)
+        context = attend_once(query, keys, values, source_lengths, cross.scale)
         x = self.cross_norm.after(x + cross.output(context))
         return self.ffn_norm.after(x + self.ffn(self.ffn_norm.before(x))), state
 

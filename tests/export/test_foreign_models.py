@@ -184,7 +184,7 @@ def test_constants_that_one_file_cannot_hold_lie_beside_the_graph_until_int8_has
     monkeypatch.setattr(graph_files, "MAX_CONSTANT_BYTES", 100_000)
     save_anew(fp32("mbart"), parted)
     for name in (ENCODER, STEP):
-        assert (parted / name).stat().st_size < 40_000 < (parted / f"{name}.data").stat().st_size
+        assert (parted / name).stat().st_size < 50_000 < (parted / f"{name}.data").stat().st_size
     assert session_of(model, parted).decode(SOURCES) == session_of(model, fp32("mbart")).decode(SOURCES)
     quantize_graphs(model, parted)
     assert sorted(path.name for path in parted.iterdir()) == [ENCODER, STEP]
