@@ -35,8 +35,8 @@ class GraphSession:
         self._inputs = {value.name: value.type for value in self.stepper.get_inputs()}
 
     def encode(self, sources: Sequence[Sequence[int]], max_target: int) -> dict[str, Array]:
-        """The state of one padded batch, with buffers of `max_target` positions for appended tensors, empty but for what
-        the encoder's graph has read."""
+        """The state of one padded batch, with buffers of `max_target` positions for appended tensors, empty but for
+        what the encoder's graph has read."""
         source_ids, source_lengths = (tensor.numpy() for tensor in pad_sources(sources))
         if source_ids.shape[1] < MIN_POSITIONS:
             source_ids = np.pad(source_ids, ((0, 0), (0, MIN_POSITIONS - source_ids.shape[1])), constant_values=PAD)

@@ -100,7 +100,6 @@ class DecoderLayer(nn.Module):
         x = self.ffn_norm.after(x + self.ffn(self.ffn_norm.before(x)))
         return x, query, {**next_state, "cross_keys": keys, "cross_values": values}
 
-
     def begin(
         self, x: Tensor, keys: Tensor, values: Tensor, source_lengths: Tensor
     ) -> tuple[Tensor, dict[str, Tensor]]:
