@@ -102,7 +102,7 @@ def bundle_of(model: EncoderDecoder, folder: Path, cache_scales: dict[str, float
 
 
 def options(start_ids: Sequence[int], **fields: Any) -> DecodingOptions:
-    return DecodingOptions(**{"max_output_tokens": 15, "start_ids": tuple(start_ids)} | fields)
+    return DecodingOptions(max_output_tokens=15, start_ids=tuple(start_ids), **fields)
 
 
 def decode(small: SmallModel, decoding: DecodingOptions) -> list[Finished]:
