@@ -210,7 +210,8 @@ class EncoderDecoder(Seq2SeqModel):
         # Equal in all rows as far as the first layer's look at the source: an exported graph holds it as constants.
         x = self.decoder_embedding_norm(token + self.target_positions[0])[None, None]
         for index, layer in enumerate(self.decoder_layers):
-            x, own = layer.begin(x, *keys_values[2 * index : 2 * index + 2], source_lengths)
+            keys, values = keys_values[2 * index : 2 * index + 2]
+            x, own = layer.begin(x, keys, values, source_lengths)
             for name, value in own.items():
                 state[f"{name}_{index}"] = value.expand(source_lengths.shape[0], *value.shape[1:])
         return state

@@ -15,6 +15,7 @@ from export.calibrate import calibrate
 from export.graphs import export_encoder, export_step
 from export.quantize import quantize
 from models.encoder_decoder import EncoderDecoder
+from models.encoder_decoder_layers import Decoder
 from models.seq2seq import BOS, OutputIds
 from server.bundle.manifest import (
     ENCODER,
@@ -81,7 +82,7 @@ def both(request: pytest.FixtureRequest, small_model: SmallModels, tmp_path_fact
     )
 
 
-def random_model(decoder: str, encodes_start: bool) -> EncoderDecoder:
+def random_model(decoder: Decoder, encodes_start: bool) -> EncoderDecoder:
     model = build_random_model("encoder_decoder")
     assert isinstance(model, EncoderDecoder)
     if decoder != model.config.decoder:
