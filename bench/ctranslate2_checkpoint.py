@@ -6,11 +6,15 @@ import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 from ctranslate2.converters import MarianConverter
 from sentencepiece import SentencePieceProcessor
 
 from bench.ctranslate2_system import SOURCE_MODEL, TARGET_MODEL
 from bench.process import BenchError
+
+_SETTINGS = "special:model.yml"
+"""Name of a model's settings among its tensors."""
 
 
 def convert(checkpoint: Path, folder: Path, python: str | None) -> None:
@@ -26,7 +30,8 @@ def convert(checkpoint: Path, folder: Path, python: str | None) -> None:
         vocabularies = sorted(checkpoint.glob("*.vocab.yml"))
         if not vocabularies:
             vocabularies = [_as_yaml(model, folder.parent / f"{model.name}.yml") for model in models]
-        MarianConverter(str(marian[0]), [str(vocabularies[0]), str(vocabularies[-1])]).convert(
+        model = _with_short_settings(marian[0], folder.parent / "marian.npz")
+        MarianConverter(str(model), [str(vocabularies[0]), str(vocabularies[-1])]).convert(
             str(folder), quantization="int8", force=True
         )
     elif python:
@@ -45,6 +50,17 @@ def _sentencepieces(checkpoint: Path) -> Sequence[Path]:
     if not found:
         raise BenchError(f"{checkpoint}: no *.spm")
     return found[0], found[-1]  # source.spm comes before target.spm
+
+
+def _with_short_settings(model: Path, path: Path) -> Path:
+    """The model with one zero byte behind its settings, which is what the converter expects: recent versions of Marian
+    fill them up with more."""
+    with np.load(model) as arrays:
+        tensors = dict(arrays)
+    settings = tensors[_SETTINGS].tobytes().rstrip(b"\0") + b"\0"
+    tensors[_SETTINGS] = np.frombuffer(settings, np.int8)
+    np.savez(path, **tensors)
+    return path
 
 
 def _as_yaml(model: Path, path: Path) -> Path:

@@ -25,7 +25,7 @@ from bench.ctranslate2_checkpoint import convert
 from bench.marian_decode import MarianDecode, to_int8
 from bench.process import BenchError, Child
 from loadtest.memory import memory_megabytes
-from loadtest.running_server import running_server, serve_command
+from loadtest.running_server import ServerError, running_server, serve_command
 from models.metrics import bleu
 from seq2serve import AsyncClient
 from server.bundle.manifest import read_bundle
@@ -73,7 +73,7 @@ def main() -> None:
     arguments.folder.mkdir(parents=True, exist_ok=True)
     try:
         print(compare(arguments.checkpoint, arguments.bundle, arguments.folder, texts, arguments.rounds))
-    except BenchError as error:
+    except (BenchError, ServerError) as error:
         sys.exit(f"error: {error}")
 
 
@@ -93,7 +93,8 @@ def compare(checkpoint: Path, bundle: Path, folder: Path, texts: Sequence[str], 
     finally:
         for system in systems.values():
             system.close()
-    servers = {f"{OURS}, gRPC": serve_command(f"--model-repository={bundle.parent.parent}")}
+    ours = serve_command(f"--model-repository={bundle.parent.parent}", f"--default-model={opened.manifest.name}")
+    servers = {f"{OURS}, gRPC": ours}
     if (folder / "ctranslate2" / "model.bin").exists():
         command = [sys.executable, "-m", "bench.ctranslate2_server", str(folder / "ctranslate2")]
         servers["CTranslate2, gRPC"] = [*command, "--translators=1", "--max-batch=32"]

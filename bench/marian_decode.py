@@ -31,6 +31,8 @@ class MarianDecode:
         sizes = (1, 1) if one_by_one else (setting, 100)
         some, whole = self._run(texts[:_TIMED], beam_size, sizes), self._run(texts, beam_size, sizes)
         seconds = (whole["seconds"] - some["seconds"]) * len(texts) / max(len(texts) - len(texts[:_TIMED]), 1)
+        if seconds <= 0:
+            raise BenchError(f"marian decode: {len(texts)} sentences take no longer than its start: more are needed")
         whole["seconds"] = [seconds / len(texts)] * len(texts) if one_by_one else seconds
         return whole
 
