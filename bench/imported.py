@@ -12,12 +12,13 @@ left out, and named. Behind gRPC: this project's server, and one around CTransla
 
 import argparse
 import asyncio
+import contextlib
 import os
 import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -28,7 +29,7 @@ from loadtest.memory import memory_megabytes
 from loadtest.running_server import ServerError, running_server, serve_command
 from models.metrics import bleu
 from seq2serve import AsyncClient
-from server.bundle.manifest import read_bundle
+from server.bundle.manifest import BundleError, read_bundle
 from server.text.bundle_tokenizers import open_tokenizers
 
 OURS = "seq2serve"
@@ -73,7 +74,7 @@ def main() -> None:
     arguments.folder.mkdir(parents=True, exist_ok=True)
     try:
         print(compare(arguments.checkpoint, arguments.bundle, arguments.folder, texts, arguments.rounds))
-    except (BenchError, ServerError) as error:
+    except (BenchError, BundleError, ServerError) as error:
         sys.exit(f"error: {error}")
 
 
@@ -111,25 +112,32 @@ def open_systems(checkpoint: Path, bundle: Path, folder: Path, is_listed: bool, 
         systems[listed] = TextChild(listed, ["bench.text_systems", "seq2serve-listed", str(bundle)])
     python, pymarian = os.environ.get("OPTIMUM_PYTHON"), os.environ.get("PYMARIAN")
     marian = sorted(checkpoint.glob("*.npz"))
-    made = folder / "ctranslate2"
-    try:
+    made, texts = folder / "ctranslate2", "bench.text_systems"
+    with left_out("CTranslate2", missing):
         convert(checkpoint, made, python)
-        systems["CTranslate2"] = TextChild("CTranslate2", ["bench.text_systems", "ctranslate2", str(made)])
-    except (BenchError, subprocess.CalledProcessError, ValueError) as error:
-        missing.append(f"CTranslate2: {error}")
-    if marian and pymarian:
+        systems["CTranslate2"] = TextChild("CTranslate2", [texts, "ctranslate2", str(made)])
+    with left_out("marian decode", missing):
+        if not marian or not pymarian:
+            raise BenchError("no variable PYMARIAN" if marian else "not Marian's layout")
         vocabularies = sorted(checkpoint.glob("*.vocab.yml")) or sorted(checkpoint.glob("*.spm"))
         pair = [vocabularies[0], vocabularies[-1]]
         systems["marian decode, fp32"] = MarianDecode(pymarian, marian[0], pair)
         systems["marian decode"] = MarianDecode(pymarian, to_int8(pymarian, marian[0], folder), pair)
-    else:
-        missing.append("marian decode: no variable PYMARIAN" if marian else "marian decode: not Marian's layout")
-    if python and not marian:
+    with left_out("Optimum", missing):
+        if marian or not python:
+            raise BenchError("not Hugging Face's layout" if marian else "no variable OPTIMUM_PYTHON")
         command = ["bench.optimum_worker", str(checkpoint), str(folder / "optimum")]
         systems["Optimum"] = TextChild("Optimum", command, python)
-    else:
-        missing.append("Optimum: not Hugging Face's layout" if marian else "Optimum: no variable OPTIMUM_PYTHON")
     return systems
+
+
+@contextlib.contextmanager
+def left_out(name: str, missing: list[str]) -> Iterator[None]:
+    """Note why a peer cannot be compared."""
+    try:
+        yield
+    except (BenchError, subprocess.CalledProcessError, ValueError) as error:
+        missing.append(f"{name}: {error}")
 
 
 def offline(
