@@ -201,7 +201,7 @@ def vocabulary_map(shortlist: Shortlist, pieces: Sequence[str], path: Path) -> P
 
 def write_made_manifest(
     bundle: Path,
-    model: Transformer,
+    model: Seq2SeqModel,
     cache_scales: dict[str, float],
     vocabulary_size: int,
     has_shortlist: bool = False,
