@@ -68,10 +68,18 @@ def make(bundle: Path, sources: Sequence[list[int]], encodes_start: bool) -> Non
         return
     bundle.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(1)
-    sizes = {"d_model": 512, "num_encoder_heads": 8, "num_decoder_heads": 8}
-    sizes |= {"d_encoder_ffn": 2048, "d_decoder_ffn": 2048}
-    sizes |= {"source_vocabulary": VOCABULARY_SIZE, "target_vocabulary": VOCABULARY_SIZE}
-    model = EncoderDecoder(EncoderDecoderConfig(**sizes, activation="relu", output_bias=False)).eval()
+    settings = EncoderDecoderConfig(
+        source_vocabulary=VOCABULARY_SIZE,
+        target_vocabulary=VOCABULARY_SIZE,
+        d_model=512,
+        num_encoder_heads=8,
+        num_decoder_heads=8,
+        d_encoder_ffn=2048,
+        d_decoder_ffn=2048,
+        activation="relu",
+        output_bias=False,
+    )
+    model = EncoderDecoder(settings).eval()
     model.output_ids = OutputIds(start=(BOS, LANGUAGE), encodes_start=encodes_start)
     export_encoder(model, bundle / ENCODER)
     export_step(model, bundle / STEP)

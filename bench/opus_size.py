@@ -35,7 +35,7 @@ from models.checkpoint import load_checkpoint
 from models.data.corpora import LANGUAGES, REPORTED, CorpusError, data_folder, read_corpus, read_tests
 from models.greedy import greedy_decode
 from models.metrics import bleu
-from models.seq2seq import BOS, EOS, PAD, UNKNOWN
+from models.seq2seq import BOS, EOS, PAD, UNKNOWN, Seq2SeqModel
 from models.transformer import Transformer, TransformerConfig
 from server.bundle.languages import TEXT, bilingual
 from server.bundle.manifest import (
