@@ -69,6 +69,8 @@ def _check_text(manifest: "Manifest") -> None:
         raise ValueError(f"source_template: {TEXT} expected, got {list(manifest.source_template)}")
     check_template("forced_target", manifest.forced_target, (TARGET_TOKEN,), sizes[1])
     check_tokens(manifest.languages, manifest.source_template, manifest.forced_target, sizes)
+    if manifest.encodes_start and not manifest.forced_target:
+        raise ValueError("encodes_start: false expected where forced_target is empty, got true")
     if manifest.max_source_tokens < len(manifest.source_template):
         least = len(manifest.source_template)
         raise ValueError(

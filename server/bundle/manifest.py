@@ -7,7 +7,8 @@ all other files of tokenizers. Vocabularies, special ids, languages and what a s
 say (`languages.py`): nothing else knows them.
 
 `encoder.onnx`: source_ids int64 [batch, source], source_lengths int64 [batch] -> the constant state, and the first
-value of the replaced state, by name.
+value of the replaced state, by name; where the manifest says `encodes_start`, also the first position of the appended
+state.
 `step.onnx`: previous_ids int64 [rows], positions int32 [rows], every state tensor by name -> log_probs float32 [rows,
 vocabulary], `next_<name>` of state tensors, and, where the manifest has an alignment, alignment_query float32 [rows, 1,
 heads * head_size]. The next value of a replaced tensor goes to a second buffer; every other `next_` is the buffer that
@@ -141,6 +142,9 @@ class Manifest:
     """What a source is made of, see `languages.py`."""
     forced_target: Template = ()
     """What the decoder reads behind the start token, before the translation begins, see `languages.py`."""
+    encodes_start: bool = False
+    """Whether the encoder's graph reads the start token as well, and gives the state behind it: the first step, at
+    position 1, reads the first of `forced_target` then."""
     max_source_tokens: int
     """The longest source, all of its template included."""
     max_output_tokens: int
