@@ -83,7 +83,7 @@ def drive(
     gc.collect()
     begun, cpu = time.perf_counter(), time.process_time()
     opened = begun + warm_up
-    job.until = opened + seconds
+    job.since, job.until = begun, opened + seconds
     runner.start(users or 1, spawn_rate=users or 1)
     started = time.time() + warm_up
     time.sleep(warm_up + seconds)  # Locust has patched it: the users run meanwhile

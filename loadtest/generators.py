@@ -43,6 +43,10 @@ class Generators:
             with process:  # closes its pipes, and waits
                 pass
 
+    @property
+    def pids(self) -> list[int]:
+        return [process.pid for process in self._processes]
+
     def drive(self, *, rate: float, users: int, seed: int, **order: Any) -> dict[str, Any]:
         """Load the server as `loadtest.generator.drive` does, each process with its share, and put together what they
         answer: fields of a record, among them `saturated`. Raises GeneratorError."""

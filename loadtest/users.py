@@ -38,8 +38,10 @@ class Job:
     """Arrivals a second of each user; 0 for a closed loop."""
     chooser: random.Random
     """Of requests and of the times between arrivals."""
+    since: float | None = None
+    """When the arrivals begin, by `time.perf_counter`; None for as soon as a user starts."""
     until: float = math.inf
-    """When the arrivals end, by `time.perf_counter`."""
+    """When they end."""
     calls: Group = field(default_factory=Group)
     """Those of an open loop that are under way."""
 
@@ -50,10 +52,10 @@ class TranslationUser(User):
     job: Job
 
     def on_start(self) -> None:
-        self._due = time.perf_counter()
+        self._due = time.perf_counter() if self.job.since is None else self.job.since
         if self.job.rate:
             self._next()
-            gevent.sleep(self._due - time.perf_counter())
+            gevent.sleep(self.wait_time())
 
     def wait_time(self) -> float:
         """Seconds until the next call is due; none in a closed loop."""
