@@ -75,6 +75,8 @@ def _server(arguments: Namespace) -> Iterator[Place]:
     """The server that was named, or one of our own. Raises ServerError, ExportFailed, or ValueError."""
     if arguments.address:
         metrics = parse_target("--metrics", arguments.metrics) if arguments.metrics else None
+        if metrics and metrics.path:
+            raise ValueError(f"--metrics: host:port expected, got {metrics}")
         yield Place(connection_options(arguments.address, arguments), metrics, 0)
         return
     flags = server_flags(arguments)

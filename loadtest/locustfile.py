@@ -21,10 +21,11 @@ from google.protobuf import json_format
 from locust import events
 from locust.env import Environment
 
-from loadtest import shapes
+from loadtest import locust_shape
 from loadtest.calls import Caller, serialise_requests
 from loadtest.connections import add_connection_arguments, connect, connection_options
 from loadtest.driven import SENTENCES, NotDriven, choose, list_models
+from loadtest.shapes import parse_shape
 from loadtest.users import Job, TranslationUser
 from loadtest.workloads import WORKLOADS, make_texts
 from seq2serve.addresses import parse_target
@@ -56,7 +57,7 @@ def _check(environment: Environment, **_: Any) -> None:
         if environment.host:
             parse_target("--host", environment.host)
         if options and options.shape:
-            environment.shape_class = shapes.PiecewiseShape(shapes.parse_shape(options.shape))
+            environment.shape_class = locust_shape.PiecewiseShape(parse_shape(options.shape))
     except ValueError as error:
         sys.exit(f"error: {error}")
 

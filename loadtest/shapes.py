@@ -1,10 +1,8 @@
-"""Loads that change in time, as Locust's shapes: steps, ramps, spikes, and one level for long."""
+"""Loads that change in time: steps, ramps, spikes, and one level for long."""
 
 import re
 from collections.abc import Sequence
 from typing import NamedTuple
-
-from locust import LoadTestShape
 
 _PART = re.compile(r"(\d{1,6})(?:-(\d{1,6}))?x(\d{1,6}(?:\.\d{1,3})?)")
 
@@ -15,19 +13,6 @@ class Part(NamedTuple):
     last: int
     """And at its end, to which their number grows or falls evenly."""
     seconds: float
-
-
-class PiecewiseShape(LoadTestShape):
-    """One part after the other; the run ends with the last one."""
-
-    def __init__(self, parts: Sequence[Part]) -> None:
-        super().__init__()
-        self._parts = parts
-
-    def tick(self) -> tuple[int, float] | None:
-        """Users now, and how many of them may start a second: all at once, as a spike is steep."""
-        users = users_at(self._parts, self.get_run_time())
-        return None if users is None else (users, float(max(users, 1)))
 
 
 def users_at(parts: Sequence[Part], seconds: float) -> int | None:
