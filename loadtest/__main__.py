@@ -22,6 +22,7 @@ from typing import Any, NamedTuple
 import grpc
 
 from loadtest.arguments import parse_arguments
+from loadtest.calibration import commit
 from loadtest.cases import compared_cases, make_case
 from loadtest.connections import connect, connection_options
 from loadtest.driven import DrivenModel, NotDriven, choose, list_models, same_direction
@@ -40,6 +41,8 @@ from seq2serve.channel import open_channel
 
 _SIDE_RATE = grid_rate(8)
 """Calls a second at which is measured what has no search: every model holds them on any machine."""
+_SIDE_USERS = 8
+"""Calls in flight, for a closed loop beside the search."""
 
 _SOAK_KNEE = grid_rate(32)
 """Calls a second that a model is taken to hold for a soak, as long as no run has found its knee."""
@@ -100,8 +103,8 @@ def load(place: Place, arguments: Namespace) -> bool:
     if arguments.look_for == "lost memory":
         return _soak(place, models, arguments)
     plan = make_plan(models, arguments)
-    settings = {name: str(value) for name, value in vars(arguments).items() if name != "output"}
-    settings["models"] = " ".join(f"{model.name}/{model.version}" for model in models)
+    settings = {name: str(value) for name, value in vars(arguments).items() if name not in ("output", "minutes")}
+    settings |= {"models": " ".join(f"{model.name}/{model.version}" for model in models), "commit": commit()}
     records = open_run(arguments.output, settings, plan)
     until = time.monotonic() + 60 * arguments.minutes
     with Generators(place.connection, arguments.generators) as generators:
@@ -140,6 +143,8 @@ def make_plan(models: Sequence[DrivenModel], arguments: Namespace) -> Plan:
     workloads = ["lengths"] if arguments.quick else ["lengths", "texts", "long-mix"]
     beside = compared_cases(models, workloads)
     side = [Order(case=case, round=0, rate=_SIDE_RATE, seconds=arguments.seconds) for case in beside]
+    if not arguments.quick:
+        side += [Order(case=case, round=0, users=_SIDE_USERS, seconds=arguments.seconds) for case in cases]
     return Plan(fixed=side, searched=cases, **common)
 
 

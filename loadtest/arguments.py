@@ -56,6 +56,9 @@ def parse_arguments(given: list[str] | None = None) -> Namespace:
     arguments = parser.parse_args(given)
     if arguments.address and (arguments.model_repository or arguments.default_model):
         parser.error("--address: a server that runs already serves what it serves")
+    theirs = (arguments.metrics, arguments.tls, arguments.ca, arguments.server_name, arguments.api_key_file)
+    if any(theirs) and not arguments.address:
+        parser.error("--address: expected beside --metrics, --tls, --ca, --server-name and --api-key-file")
     return _settle(arguments)
 
 

@@ -37,7 +37,7 @@ def describe_machine(calibrations: Sequence[float]) -> Machine:
         calibration_ms=statistics.median(calibrations),
         processor=_processor(),
         cores=len(os.sched_getaffinity(0)),
-        commit=_commit(),
+        commit=commit(),
     )
 
 
@@ -49,7 +49,9 @@ def _processor() -> str:
 
 
 @functools.cache
-def _commit() -> str:
+def commit() -> str:
+    """Of the working tree, as `Machine` has it."""
+
     def git(*arguments: str) -> str:
         done = subprocess.run(
             ["git", *arguments], capture_output=True, text=True, check=False, cwd=Path(__file__).parent
@@ -57,7 +59,7 @@ def _commit() -> str:
         return done.stdout.strip() if done.returncode == 0 else ""
 
     try:
-        commit = git("rev-parse", "--short=10", "HEAD")
-        return commit + "+" if commit and git("status", "--porcelain", "--untracked-files=no") else commit
+        head = git("rev-parse", "--short=10", "HEAD")
+        return head + "+" if head and git("status", "--porcelain", "--untracked-files=no") else head
     except FileNotFoundError:
         return ""

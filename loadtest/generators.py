@@ -15,6 +15,9 @@ _MAX_LATE_SHARE = 0.1
 _MAX_CPU = 0.85
 """Of one core, which is all that a Python process can use: where it has no more, answers wait for it."""
 
+_BUSY_CPU = 0.5
+"""Of one core: a generator that used less was late because it did not get one."""
+
 
 class GeneratorError(Exception):
     """A generator has ended."""
@@ -78,7 +81,8 @@ def why_saturated(late_ms: float, latency_ms: float, busiest_cpu: float) -> str:
     if busiest_cpu > _MAX_CPU:
         return f"the generator used {busiest_cpu:.2f} cores, and has one"
     if late_ms > max(_MAX_LATE_MS, _MAX_LATE_SHARE * latency_ms):
-        return f"the generator began calls up to {late_ms:.0f} ms late, of {latency_ms:.0f} ms that they took"
+        what = "the generator" if busiest_cpu > _BUSY_CPU else "the machine was busy with other work, and the generator"
+        return f"{what} began calls up to {late_ms:.0f} ms late, of {latency_ms:.0f} ms that they took"
     return ""
 
 

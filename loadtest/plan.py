@@ -1,6 +1,7 @@
 """What a run measures, and in which order: policy alone, from the records that there are, so that a run which was
 stopped goes on where it was."""
 
+import dataclasses
 import itertools
 import statistics
 from collections.abc import Iterator, Sequence
@@ -12,6 +13,9 @@ from loadtest.records import Case, Record
 
 _MIN_CALLS = 1000
 """Counted in a measurement of the search: fewer cannot tell whether a call in a thousand fails."""
+
+_MAX_TRIES = 2
+"""Of a measurement that is not to be believed."""
 
 _BELOW_KNEE = 4
 """Grid steps below the last round's knee at which the next round's search begins."""
@@ -73,8 +77,11 @@ class Plan:
         return next(self._open_orders(number, records), None)
 
     def _open_orders(self, number: int, records: Sequence[Record]) -> Iterator[Order]:
-        orders = [Order(**(vars(order) | {"round": number})) for order in self.fixed]
-        return (order for order in orders if not any(map(order.is_answered_by, records)))
+        for order in self.fixed:
+            order = dataclasses.replace(order, round=number)
+            answers = [bool(record.saturated) for record in records if order.is_answered_by(record)]
+            if all(answers) and len(answers) < _MAX_TRIES:
+                yield order
 
     def _searched(self, number: int, records: Sequence[Record]) -> Order | None:
         """Of the case that has the fewest records of this round."""

@@ -67,6 +67,7 @@ def test_wrong_arguments_are_refused_by_one_line(tmp_path: Path) -> None:
         (["--address=:1", "--metrics=unix:/x"], "error: --metrics: "),
         (["--address=:1"], "error: UNAVAILABLE: "),
         (["--address=:1", "--model-repository=x"], "--address: a server that runs already serves what it serves"),
+        (["--tls"], "--address: expected beside --metrics, --tls"),
         (["--rate=0"], "more than 0 expected, got 0"),
         (["--users=-1"], "at least 1 expected, got -1"),
         (["--rate=1", "--users=1"], "not allowed with argument"),

@@ -27,7 +27,7 @@ ORDER: dict[str, Any] = {
     "rate": 0.0,
     "users": 0,
     "warm_up": 0.2,
-    "seconds": 1.5,
+    "seconds": 1.0,
     "seed": 1,
 }
 
@@ -75,7 +75,7 @@ def test_arrivals_are_those_of_a_poisson_process_and_the_same_for_the_same_seed(
     numbers = [drive(Faults(), rate=100.0, warm_up=0.0, seed=seed)["due"] for seed in (5, 5, 6, 7)]
     assert numbers[0] == numbers[1]
     assert len(set(numbers)) > 1
-    assert statistics.fmean(numbers) == pytest.approx(150, abs=40)
+    assert statistics.fmean(numbers) == pytest.approx(100, abs=30)
 
 
 def test_a_stall_of_a_second_is_in_the_latency_of_every_call_that_was_due_meanwhile(drive: Drive) -> None:
@@ -103,7 +103,7 @@ def test_errors_are_counted_by_code_and_have_no_latency(drive: Drive) -> None:
 def test_streams_tell_when_their_texts_came(drive: Drive) -> None:
     measured = drive(Faults(delays=[0.1], texts=4, gap=0.05), rate=20.0, method="stream")
     number = measured["due"]
-    assert len(measured["latencies_ms"]) == len(measured["first_text_ms"]) == number > 10
+    assert len(measured["latencies_ms"]) == len(measured["first_text_ms"]) == number > 8
     assert len(measured["between_texts_ms"]) == 3 * number
     assert statistics.median(measured["first_text_ms"]) == pytest.approx(105, abs=30)
     assert statistics.median(measured["between_texts_ms"]) == pytest.approx(52, abs=15)
@@ -112,8 +112,8 @@ def test_streams_tell_when_their_texts_came(drive: Drive) -> None:
 
 @pytest.mark.parametrize(("users", "number"), [(1, 1), (6, 1), (3, 2), (1, 2)])
 def test_users_of_a_closed_loop_have_one_call_in_flight_each(users: int, number: int, drive: Drive) -> None:
-    measured = drive(Faults(delays=[0.05]), number, users=users, seconds=1.0)
-    assert measured["due"] == pytest.approx(users / 0.055, rel=0.3)
+    measured = drive(Faults(delays=[0.05]), number, users=users, seconds=0.7)
+    assert measured["due"] == pytest.approx(0.7 * users / 0.055, rel=0.35)
     assert measured["late_ms"] < 5
 
 
@@ -122,10 +122,12 @@ def test_a_generator_that_stands_still_says_so_and_makes_the_calls_that_were_due
         generators.drive(**(ORDER | {"rate": 10.0, "seconds": 0.1}))  # so that it has started
         timer = threading.Timer(0.5, stand_still, [generators.pids[0], 0.6])
         timer.start()
-        measured = generators.drive(**(ORDER | {"rate": 100.0, "warm_up": 0.0}))
+        measured = generators.drive(**(ORDER | {"rate": 100.0, "warm_up": 0.0, "seconds": 1.5}))
         timer.join()
     assert measured["late_ms"] > 300
-    assert measured["saturated"].startswith("the generator began calls up to ")
+    assert measured["saturated"].startswith(
+        "the machine was busy with other work, and the generator began calls up to "
+    )
     assert measured["due"] == pytest.approx(150, abs=40)
     assert sum(latency > 60 for latency in measured["latencies_ms"]) >= 30
 
@@ -204,6 +206,6 @@ def test_flags_of_tls_and_key(closed_server: str, authority: trustme.CA, tmp_pat
         locust,
     ):
         assert run(*command, *flags).returncode == 0
-        refused = run(*command, flags[0])
-        assert refused.returncode == 1
-        assert "UNAUTHENTICATED: no key, or a wrong one" in refused.stderr
+    refused = run(*locust, flags[0])
+    assert refused.returncode == 1
+    assert "UNAUTHENTICATED: no key, or a wrong one" in refused.stderr

@@ -1,5 +1,6 @@
 """The search for knees, and the order of a run: policy alone, against servers that are made up."""
 
+import dataclasses
 import itertools
 from collections.abc import Mapping, Sequence
 
@@ -114,6 +115,16 @@ def test_every_round_has_every_fixed_measurement_once_and_finds_every_knee() -> 
     for name, found in plan.knees(records).items():
         assert len(found) == 2
         assert all(rate <= CAPACITIES[name] < rate * 1.1 for rate, _ in found)
+
+
+def test_a_fixed_measurement_that_is_not_to_be_believed_is_made_once_more() -> None:
+    plan = a_plan()
+    first = plan.next([])
+    assert first
+    doubted = dataclasses.replace(answer(first, 900.0), saturated="busy")
+    assert plan.next([doubted]) == first
+    assert plan.next([doubted, answer(first, 900.0)]) != first
+    assert plan.next([doubted, doubted]) != first
 
 
 def test_rounds_follow_each_other_and_the_cases_of_a_search_take_turns() -> None:
