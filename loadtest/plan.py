@@ -33,7 +33,7 @@ class Plan:
     meets all."""
 
     fixed: Sequence[Order]
-    """Measurements of every round; their own round does not count."""
+    """Measurements of every round, of every second one in reverse; their own round does not count."""
     searched: Sequence[Case]
     """Whose knees are searched in every round."""
     search: Search
@@ -77,7 +77,7 @@ class Plan:
         return next(self._open_orders(number, records), None)
 
     def _open_orders(self, number: int, records: Sequence[Record]) -> Iterator[Order]:
-        for order in self.fixed:
+        for order in self.fixed if number % 2 == 0 else reversed(self.fixed):
             order = dataclasses.replace(order, round=number)
             answers = [bool(record.saturated) for record in records if order.is_answered_by(record)]
             if all(answers) and len(answers) < _MAX_TRIES:

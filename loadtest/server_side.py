@@ -48,6 +48,7 @@ def server_side(before: Samples, after: Samples, model: str, seconds: float) -> 
     grown = Growth(before, after)
     buckets = grown.buckets("seq2serve_request_seconds", model=model, outcome="ok")
     source = grown.of("seq2serve_tokens_total", model=model, direction="source")
+    output = grown.of("seq2serve_tokens_total", model=model, direction="output")
     padding = grown.of("seq2serve_padding_tokens_total", model=model)
     engine = grown.of("seq2serve_engine_process_cpu_seconds_total", model=model)
     serving = grown.of("process_cpu_seconds_total")
@@ -61,6 +62,7 @@ def server_side(before: Samples, after: Samples, model: str, seconds: float) -> 
         padding_share=padding / (source + padding) if source and padding is not None else None,
         engine_cores=None if engine is None else engine / seconds,
         serving_cores=None if serving is None else serving / seconds,
+        engine_ms_per_token=_milliseconds(engine / output) if engine is not None and output else None,
         first_token_ms=_milliseconds(grown.mean("seq2serve_time_to_first_token_seconds", model=model)),
         step_ms=_milliseconds(grown.mean("seq2serve_step_seconds", model=model)),
     )

@@ -130,7 +130,9 @@ def test_a_fixed_measurement_that_is_not_to_be_believed_is_made_once_more() -> N
 def test_rounds_follow_each_other_and_the_cases_of_a_search_take_turns() -> None:
     records = carried_out(a_plan())
     assert [record.round for record in records] == sorted(record.round for record in records)
-    searched = [record.case.name for record in records if record.round == 0][7:]
+    names = [[record.case.name for record in records if record.round == number] for number in range(2)]
+    assert names[1][:7] == names[0][6::-1]
+    searched = names[0][7:]
     assert searched[:6] == ["fast", "middle", "slow"] * 2
 
 

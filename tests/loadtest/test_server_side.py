@@ -62,6 +62,7 @@ def test_what_happened_in_between_to_one_model_alone() -> None:
     assert seen.rows_per_step == pytest.approx(2.0)
     assert seen.padding_share == pytest.approx(0.1)
     assert seen.engine_cores == pytest.approx(1.5)
+    assert seen.engine_ms_per_token == pytest.approx(3.0)
     assert seen.serving_cores == pytest.approx(0.5)
     assert seen.first_token_ms is None
 
@@ -72,7 +73,7 @@ def test_a_server_that_tells_nothing_is_seen_as_nothing() -> None:
     assert server_side({}, Server().samples(), "a", 1.0) == ServerSide()
     assert server_side(Server().samples(), {}, "a", 1.0) == ServerSide()
     nothing = server_side(Server().samples(), Server().samples(), "a", 1.0)
-    assert (nothing.p99_ms, nothing.rows_per_step, nothing.padding_share, nothing.requests) == (None, None, None, 0)
+    assert nothing == ServerSide(serving_cores=0.0)
 
 
 @pytest.mark.parametrize(
