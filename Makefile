@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 NATIVE := server/decoding/native/attention.so
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test peers check format proto download train release export load siege fuzz bench bench-quick evaluate evaluate-texts
+.PHONY: help serve test peers check format proto download train release export load load-quick soak siege fuzz bench bench-quick evaluate evaluate-texts
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -56,8 +56,15 @@ proto: $(VENV)/everything ## write seq2serve/pb from proto/
 	$(BIN)/python -m grpc_tools.protoc -Iseq2serve/pb=proto/translation/v1 \
 		--python_out=. --pyi_out=. --grpc_python_out=. proto/translation/v1/translation.proto
 
-load: $(VENV)/loadtest $(NATIVE) ## load every model alike, and compare latency and throughput
+# Everything, as the Transformer without its cache is exported for it.
+load: $(VENV)/everything $(NATIVE) ## search for the rate at which each architecture breaks, in an hour; a run that was stopped goes on
 	$(BIN)/python -m loadtest $(ARGS)
+
+load-quick: $(VENV)/everything $(NATIVE) ## the same, shorter and once, in five minutes
+	$(BIN)/python -m loadtest --quick --output build/load-quick $(ARGS)
+
+soak: $(VENV)/loadtest $(NATIVE) ## all models at once at 70 % of what they hold, for ten minutes: nothing lost, memory stays
+	$(BIN)/python -m loadtest --soak 10 $(ARGS)
 
 siege: $(VENV)/loadtest $(NATIVE) ## attack a server in every known way beside an honest client, in two minutes
 	$(BIN)/python -m loadtest.siege $(ARGS)
