@@ -59,6 +59,9 @@ class ServerSide:
     """Mean time until a sentence's first token."""
     step_ms: float | None = None
     """Mean time of a decoder step."""
+    engine_ms_per_token: float | None = None
+    """Processor time of the process that decodes the model, for each output token that the server counted in the same
+    time: whoever else uses the machine changes it little."""
 
 
 @dataclass(frozen=True, kw_only=True)

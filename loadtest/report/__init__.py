@@ -74,12 +74,12 @@ def _head(findings: Findings) -> Section:
 def _sections(findings: Findings) -> list[Section]:
     has_rates = bool(findings.main_knees)
     sections = [
+        quality_section(findings),
         rate_section(findings) if has_rates else None,
         distribution_section(findings) if has_rates else None,
         length_section(findings),
         stream_section(findings),
         beam_section(findings),
-        quality_section(findings),
         engine_section(findings),
         closed_section(findings),
         server_section(findings),

@@ -64,6 +64,8 @@ class Spot:
     style: int
     x: float
     y: float
+    is_named_left: bool = False
+    """Whether its name stands to the left, so that names of neighbours do not cover each other."""
 
 
 def line_chart(name: str, title: str, lines: Sequence[Line], x: Axis, y: Axis, limit: Limit | None = None) -> Chart:
@@ -140,8 +142,9 @@ def spot_chart(name: str, title: str, spots: Sequence[Spot], x: Axis, y: Axis) -
         for spot in spots:
             color, marker = series_color(spot.style), _MARKERS[spot.style % len(_MARKERS)]
             axes.plot([spot.x], [spot.y], color=color, marker=marker, markersize=8, linestyle="")
-            axes.annotate(spot.label, (spot.x, spot.y), xytext=(8, -4), textcoords="offset points")
-        axes.margins(x=0.35, y=0.15)
+            side, offset = ("right", -8) if spot.is_named_left else ("left", 8)
+            axes.annotate(spot.label, (spot.x, spot.y), xytext=(offset, -4), textcoords="offset points", ha=side)
+        axes.margins(x=0.6, y=0.15)
         _plain_numbers(axes, x.is_log, y.is_log)
         if not y.is_log:
             axes.set_ylim(bottom=0)

@@ -140,7 +140,7 @@ def beam_words(findings: Findings) -> list[str]:
             if len(pair) < 2 or not math.isfinite(pair["greedy"].p50 + pair["beam"].p50):
                 continue
             cost = f"{pair['beam'].p50 / pair['greedy'].p50:.1f} times the p50"
-            if knee.rate and knees[knee.model]:
+            if knee.broken and knees.get(knee.model):
                 cost += f" and {knee.rate / knees[knee.model]:.0%} of the knee"
             gain = _gain(findings.bleu(pair["greedy"]), findings.bleu(pair["beam"]))
             costs.append(f"{findings.labels[knee.model]} {cost}{gain}")

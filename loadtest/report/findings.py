@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from loadtest.records import Load, Record
-from loadtest.report.knees import Knee, find_knee, holds
+from loadtest.report.knees import Knee, find_knee
 from loadtest.report.points import Point, Setting, combine, labels, main_setting, setting
 from loadtest.report.quality import Quality
 
@@ -66,7 +66,7 @@ def common_points(points: dict[str, list[Point]], highest: bool) -> dict[str, Po
     believed = {model: [point for point in own if point.is_believed] for model, own in points.items()}
     believed = {model: own for model, own in believed.items() if own}
     common = set.intersection(*({point.rate for point in own} for own in believed.values())) if believed else set()
-    held = [rate for rate in common if all(holds(_at(own, rate)) for own in believed.values())]
+    held = [rate for rate in common if all(_at(own, rate).holds for own in believed.values())]
     rate = max(held, default=None) if highest and held else min(common, default=None)
     return {model: own[0] if rate is None else _at(own, rate) for model, own in believed.items()}
 

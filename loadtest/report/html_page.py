@@ -23,7 +23,7 @@ figure {{ margin: .5rem 0; break-inside: avoid }} figcaption {{ font-weight: 600
 svg {{ display: block; width: 100%; height: auto }} svg text {{ font-family: system-ui, sans-serif !important }}
 .wide {{ overflow-x: auto; margin: .5rem 0 }} summary {{ cursor: pointer }}
 table {{ border-collapse: collapse; font-size: .875rem; font-variant-numeric: tabular-nums }}
-caption, summary {{ text-align: left; font-weight: 600; padding: .3rem 0 }}
+.caption, summary {{ font-size: .95rem; font-weight: 600; padding: .3rem 0; margin: .4rem 0 0 }}
 th, td {{ border-bottom: 1px solid var(--line); padding: .2rem .6rem; text-align: right; vertical-align: top }}
 th:first-child, td:first-child, td.words, th.words {{ text-align: left }}
 thead th {{ vertical-align: bottom }} tbody th {{ font-weight: 500 }}
@@ -67,8 +67,9 @@ def _table(table: Table) -> str:
     if table.is_long:
         rows = f"<table>{head}<tbody>{body}</tbody></table>"
         return f"<details class='wide'><summary>{html.escape(table.title)}</summary>{rows}</details>"
-    caption = f"<caption>{html.escape(table.title)}</caption>"
-    return f"<div class='wide'><table>{caption}{head}<tbody>{body}</tbody></table></div>"
+    title = html.escape(table.title)
+    rows = f"<table aria-label='{title}'>{head}<tbody>{body}</tbody></table>"
+    return f"<p class='caption'>{title}</p><div class='wide'>{rows}</div>"
 
 
 def _row(cells: list[str], words: list[bool]) -> str:

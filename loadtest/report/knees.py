@@ -1,26 +1,30 @@
-"""The knee of a case: the highest offered rate at which it still answers in time, nearly always."""
+"""The knee of a case: the highest offered rate at which it still answers in time, nearly always.
 
+Each round has its knee, and the case has their median. A rate that was missed counts as held where it was tried again in
+the same round and then held: the machine may have been slow once.
+"""
+
+import statistics
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
+from loadtest.knee import MAX_ERROR_SHARE, MAX_P99_MS, holds
 from loadtest.report.points import Point
-from loadtest.report.words import rate_words
+from loadtest.report.words import plain_rate, rate_words
 
-MAX_P99_MS = 250.0
-MAX_ERROR_SHARE = 0.001
 GOAL = f"p99 under {MAX_P99_MS:.0f} ms, errors under {MAX_ERROR_SHARE:.1%}"
 
 
 class Knee(NamedTuple):
     model: str
     point: Point | None
-    """Of the knee; None where no measured rate held."""
+    """The point at the knee; None where no measured rate held."""
+    rounds: tuple[float, ...]
+    """The knees of all rounds, ascending; 0 for a round in which no rate held."""
     broken: float | None
-    """The lowest measured rate above the knee that did not hold; None where the knee is the highest believed rate."""
+    """The lowest measured rate above the knee that did not hold; None where there is none."""
     doubted: bool
     """Whether rates above the knee were offered by a generator that was too slow, so that nothing is known of them."""
-    failed_below: bool
-    """Whether a rate below the knee did not hold, as on a machine that was busy for a while."""
 
     @property
     def rate(self) -> float:
@@ -30,34 +34,29 @@ class Knee(NamedTuple):
     @property
     def words(self) -> str:
         held = f"holds {rate_words(self.rate)}" if self.point else "holds none of the measured rates"
-        if self.broken is not None:
-            upper = f", breaks at {rate_words(self.broken)}"
-        elif self.point is None:
-            upper = ""
-        elif self.doubted:
-            upper = "; the load generator could not offer more"
-        else:
-            upper = ", the highest that was measured"
-        return held + upper + (" (a lower rate did not hold: the machine was busy)" if self.failed_below else "")
-
-
-def holds(point: Point) -> bool:
-    return point.p99 < MAX_P99_MS and point.error_share < MAX_ERROR_SHARE
+        if self.rounds and self.rounds[0] < self.rounds[-1]:
+            held += f" (rounds: {plain_rate(self.rounds[0])} to {plain_rate(self.rounds[-1])})"
+        if self.broken is not None and self.point:
+            return f"{held}, breaks at {rate_words(self.broken)}"
+        if self.doubted:
+            return f"{held}; the load generator could not offer more"
+        return f"{held}, the highest that was measured" if self.point else held
 
 
 def find_knee(model: str, points: Iterable[Point]) -> Knee:
     """The knee of one model in one setting. Points of closed loops are passed over."""
     offered = sorted((point for point in points if point.load == "open"), key=lambda point: point.rate)
-    believed = [point for point in offered if point.is_believed]
-    knee = max((point for point in believed if holds(point)), key=lambda point: point.rate, default=None)
-    rate = knee.rate if knee else 0.0
-    failed = [point.rate for point in believed if not holds(point)]
+    by_round: dict[int, float] = {}
+    for record in (record for point in offered for record in point.believed):
+        by_round[record.round] = max(by_round.get(record.round, 0.0), record.rate if holds(record) else 0.0)
+    rate = statistics.median_low(by_round.values()) if by_round else 0.0
+    above = [point for point in offered if point.rate > rate]
     return Knee(
         model=model,
-        point=knee,
-        broken=min((failed_rate for failed_rate in failed if failed_rate > rate), default=None),
-        doubted=any(point.rate > rate and not point.is_believed for point in offered),
-        failed_below=any(failed_rate < rate for failed_rate in failed),
+        point=next((point for point in offered if point.rate == rate), None),
+        rounds=tuple(sorted(by_round.values())),
+        broken=next((point.rate for point in above if point.is_believed and not point.holds), None),
+        doubted=any(not point.is_believed for point in above),
     )
 
 

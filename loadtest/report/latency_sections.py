@@ -4,16 +4,20 @@ import statistics
 from bisect import bisect_left
 from collections.abc import Sequence
 
+from loadtest.knee import MAX_P99_MS
 from loadtest.percentiles import percentile
 from loadtest.report.charts import Axis, Limit, Line, Range, line_chart, range_chart
 from loadtest.report.findings import Findings, common_points
-from loadtest.report.knees import GOAL, MAX_P99_MS, light
+from loadtest.report.knees import GOAL, light
 from loadtest.report.parts import Chart, Section, Table
 from loadtest.report.points import Point, Setting, median_percentile
 from loadtest.report.words import milliseconds, number, plain_rate, rate_words, share
 
 _LEVELS = [share_ for tens in (0, 1, 2, 3) for step in range(10, 1, -1) if (share_ := step / 10 ** (tens + 1)) >= 1e-4]
 """Shares of calls, from all to one in 10,000, in which a distribution is drawn."""
+
+_BY_LENGTH = "lengths"
+"""The workload of single sentences of all lengths alike."""
 
 _NUM_LENGTHS = 8
 """Groups of source lengths, with as many calls each."""
@@ -29,7 +33,7 @@ def knee_table(findings: Findings) -> Table:
         rows.append(
             [
                 findings.labels[knee.model],
-                plain_rate(knee.rate) if point else "none",
+                plain_rate(knee.rate) if point else "-",
                 *(milliseconds(value) for value in ((point.p50, point.p95, point.p99) if point else (None,) * 3)),
                 milliseconds(easy.p50 if easy else None),
                 number(bleu),
@@ -87,6 +91,7 @@ def rate_section(findings: Findings) -> Section:
         for setting_ in findings.settings
         if setting_ != findings.main
         for knee in findings.knees(setting_)
+        if len(findings.of(setting_)[knee.model]) > 1
     ]
     columns = ["case", "offered/s", "answered/s", "p50, ms", "p95", "p99", "errors", "p99 apart between rounds", ""]
     tables = [Table("Knees of the other settings", ["case", "knee"], knees)] if knees else []
@@ -94,7 +99,8 @@ def rate_section(findings: Findings) -> Section:
         "Latency against the offered rate",
         [
             "Calls arrive by a Poisson process, whether or not the server keeps up, and a latency counts from when its "
-            "call was meant to start. Each number is the median of the rounds. Crosses are measurements in which the "
+            "call was meant to start. Each number is the median of the rounds; what was measured again in a round counts once, as it went better. "
+            "Crosses are measurements in which the "
             "load generator was too slow: they are not believed, and no knee is taken from them."
         ],
         tables=[*tables, Table("Every rate", columns, rows, is_long=True)],
@@ -129,10 +135,10 @@ def _slower(rounds: list[list[float]]) -> list[tuple[float, float]]:
 
 
 def length_section(findings: Findings) -> Section | None:
-    """Latency by source length, in the greedy setting of whole answers whose sources are longest: under light load,
-    where nothing waits."""
+    """Latency by source length under light load, where nothing waits: of greedy decoding and whole answers, in the
+    workload that is made for it, or else in the one with the longest sources."""
     settings = [one for one in findings.settings if one.is_greedy and one.method == "unary" and findings.of(one)]
-    chosen = max(settings, key=lambda one: _longest(findings, one), default=None)
+    chosen = max(settings, key=lambda one: (one.workload == _BY_LENGTH, _longest(findings, one)), default=None)
     if chosen is None:
         return None
     points = common_points(findings.of(chosen), highest=False)

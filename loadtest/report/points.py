@@ -1,7 +1,8 @@
 """Measurements of several rounds become points: one case under one load.
 
-A point's numbers are medians over its rounds, so that one slow minute of the machine does not decide. Rounds in which
-the load generator was too slow do not count; where those are half of all, the point is not believed.
+A point's numbers are medians over its rounds, so that one slow minute of the machine does not decide. What was measured
+again in the same round counts once, as it went better. Rounds in which the load generator was too slow do not count;
+where those are half of all, the point is not believed.
 """
 
 import json
@@ -12,6 +13,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
 
+from loadtest.knee import MAX_ERROR_SHARE, MAX_P99_MS, holds
 from loadtest.percentiles import percentile
 from loadtest.records import Case, Load, Method, Record, ServerSide
 
@@ -95,6 +97,11 @@ class Point:
         return failed / (failed + succeeded) if failed or succeeded else 1.0
 
     @property
+    def holds(self) -> bool:
+        """Whether the server kept up with it."""
+        return self.p99 < MAX_P99_MS and self.error_share < MAX_ERROR_SHARE
+
+    @property
     def answered_rate(self) -> float:
         """Calls a second that succeeded."""
         return statistics.median(len(record.latencies_ms) / record.seconds for record in self.rounds)
@@ -134,17 +141,22 @@ def spread(values: Iterable[float]) -> float:
 
 def combine(records: Sequence[Record]) -> list[Point]:
     """The points of a run: cases as they first appear, each from the lowest load to the highest."""
-    groups: dict[tuple[str, Load, float, int], list[Record]] = {}
+    groups: dict[tuple[str, Load, float, int], dict[int, Record]] = {}
     for record in records:
-        groups.setdefault((record.case.name, record.load, record.rate, record.users), []).append(record)
+        group = groups.setdefault((record.case.name, record.load, record.rate, record.users), {})
+        group[record.round] = min(group.get(record.round, record), record, key=_badness)
     order = {name: index for index, name in enumerate(dict.fromkeys(record.case.name for record in records))}
     points = []
     for key in sorted(groups, key=lambda key: (order[key[0]], key[1:])):
-        group = groups[key]
+        group = list(groups[key].values())
         believed = tuple(record for record in group if not record.saturated)
         doubted = tuple(record for record in group if record.saturated)
         points.append(Point(group[0].case, group[0].load, group[0].rate, group[0].users, believed, doubted))
     return points
+
+
+def _badness(record: Record) -> tuple[bool, bool, float]:
+    return bool(record.saturated), not holds(record), record.percentile(99)
 
 
 def labels(points: Sequence[Point]) -> dict[str, str]:
@@ -161,11 +173,11 @@ def labels(points: Sequence[Point]) -> dict[str, str]:
 
 def main_setting(points: Sequence[Point]) -> Setting | None:
     """The setting that architectures are compared in first: of greedy decoding and whole answers if there is one, then
-    the one that most models were driven in over an open loop; of several, the first that was measured."""
+    the one that most models were driven in at given rates, and at most rates."""
     settings = list(dict.fromkeys(setting(point.case) for point in points))
 
-    def rank(one: Setting) -> tuple[bool, bool, int]:
-        models = {point.case.model for point in points if setting(point.case) == one and point.load == "open"}
-        return one.is_greedy, one.method == "unary", len(models)
+    def rank(one: Setting) -> tuple[bool, bool, int, int]:
+        offered = [point for point in points if setting(point.case) == one and point.load == "open"]
+        return one.is_greedy, one.method == "unary", len({point.case.model for point in offered}), len(offered)
 
     return max(settings, key=rank, default=None)
