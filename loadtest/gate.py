@@ -38,9 +38,8 @@ than a server does."""
 BETWEEN_STARTS = 0.01
 """Standard deviation of one model's cost between two starts of the same server, as a share: where its memory lies."""
 
-MAX_ERROR = 0.025
-"""Standard error of a loss up to which it is judged: a third of `SLOWER`, so that unchanged code fails once in a
-thousand cases."""
+MAX_ERROR = 0.02
+"""Standard error of a loss up to which it is judged: a quarter of `SLOWER`, so that unchanged code hardly ever fails."""
 
 _MEDIAN_ERROR = 1.2533
 """Standard error of the median of many values against that of their mean."""
@@ -60,7 +59,7 @@ class Loss(NamedTuple):
     against_calibration: float | None
     """None on another processor."""
     error: float
-    """Standard error of either."""
+    """Standard error of the loss against others."""
 
     @property
     def is_judged(self) -> bool:
@@ -181,7 +180,7 @@ def _losses(
                 measure=measure,
                 against_others=growths[case] - statistics.median(others) if others else None,
                 against_calibration=against_calibration[case] if is_same_processor else None,
-                error=errors[case],
+                error=errors[case] * math.sqrt(1 + _MEDIAN_ERROR**2 / max(1, len(others))),
             )
         )
     return losses

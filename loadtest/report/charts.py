@@ -134,7 +134,7 @@ def range_chart(name: str, title: str, ranges: Sequence[Range], x_label: str) ->
 
 
 def spot_chart(name: str, title: str, spots: Sequence[Spot], x: Axis, y: Axis) -> Chart:
-    """Spots with their names beside them."""
+    """Spots with their names beside them; those of one model are joined."""
     with rc_context(SETTINGS):
         figure = Figure(figsize=_SIZE, layout="constrained")
         axes = figure.subplots()
@@ -143,6 +143,8 @@ def spot_chart(name: str, title: str, spots: Sequence[Spot], x: Axis, y: Axis) -
             color, marker = series_color(spot.style), _MARKERS[spot.style % len(_MARKERS)]
             axes.plot([spot.x], [spot.y], color=color, marker=marker, markersize=8, linestyle="")
             side, offset = ("right", -8) if spot.is_named_left else ("left", 8)
+            own = [one for one in spots if one.style == spot.style]
+            axes.plot([one.x for one in own], [one.y for one in own], color=color, linewidth=1)
             axes.annotate(spot.label, (spot.x, spot.y), xytext=(offset, -4), textcoords="offset points", ha=side)
         axes.margins(x=0.6, y=0.15)
         _plain_numbers(axes, x.is_log, y.is_log)

@@ -70,7 +70,7 @@ def quality_section(findings: Findings) -> Section | None:
         for model, point in common_points(findings.of(setting_), highest=False).items():
             bleu = findings.bleu(point)
             if bleu is not None and math.isfinite(point.p50):
-                name = findings.labels[model] + ("" if setting_.is_greedy else f", {setting_.decoding_words}")
+                name = findings.labels[model] if setting_.is_greedy else setting_.decoding_words
                 spots.append(Spot(name, findings.style(model), point.p50, bleu, setting_.is_greedy))
                 rates.add(point.rate)
     if not spots or findings.quality is None:

@@ -4,8 +4,9 @@ import csv
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from loadtest.records import Record
 from loadtest.report.findings import Findings
-from loadtest.report.points import Point, Setting, setting
+from loadtest.report.points import Point, setting
 from loadtest.report.trust_sections import differences, is_flagged
 
 _PERCENTS = (*range(1, 100), 99.5, 99.9, 99.95, 99.99)
@@ -29,7 +30,7 @@ def write_csv_files(findings: Findings, folder: Path) -> None:
         folder / "rounds.csv",
         (*_CASE, *_LOAD, "round", "started", "seconds", "calls", "p50_ms", "p95_ms", "p99_ms", "error_share", "late_ms",
          "generator_cpu", "saturated", "calibration_ms"),
-        _rounds(points),
+        map(_round, findings.records),
     )  # fmt: skip
     _write(
         folder / "knees.csv",
@@ -62,18 +63,16 @@ def _point(findings: Findings, point: Point) -> Sequence[object]:
     )
 
 
-def _rounds(points: Sequence[Point]) -> Iterable[Sequence[object]]:
-    for point in points:
-        for record in sorted(point.believed + point.doubted, key=lambda record: record.round):
-            percentiles = [record.percentile(percent) for percent in (50, 95, 99)]
-            own = (record.round, record.started, record.seconds, len(record.latencies_ms), *percentiles)
-            generator = (record.late_ms, record.generator_cpu, record.saturated)
-            yield (*_key(point), *own, record.error_share, *generator, record.machine.calibration_ms)
+def _round(record: Record) -> Sequence[object]:
+    percentiles = [record.percentile(percent) for percent in (50, 95, 99)]
+    own = (record.round, record.started, record.seconds, len(record.latencies_ms), *percentiles)
+    generator = (record.late_ms, record.generator_cpu, record.saturated)
+    return (*_key(record), *own, record.error_share, *generator, record.machine.calibration_ms)
 
 
-def _key(point: Point) -> tuple[object, ...]:
-    case, one = point.case, setting(point.case)
-    return (case.name, case.model, case.architecture, *Setting(*one), point.load, point.rate, point.users)
+def _key(one: Point | Record) -> tuple[object, ...]:
+    case = one.case
+    return (case.name, case.model, case.architecture, *setting(case), one.load, one.rate, one.users)
 
 
 def _write(path: Path, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:

@@ -25,12 +25,12 @@ svg {{ display: block; width: 100%; height: auto }} svg text {{ font-family: sys
 table {{ border-collapse: collapse; font-size: .875rem; font-variant-numeric: tabular-nums }}
 .caption, summary {{ font-size: .95rem; font-weight: 600; padding: .3rem 0; margin: .4rem 0 0 }}
 th, td {{ border-bottom: 1px solid var(--line); padding: .2rem .6rem; text-align: right; vertical-align: top }}
-th:first-child, td:first-child, td.words, th.words {{ text-align: left }}
+th:first-child, td:first-child, td.words, th.words {{ text-align: left }} td.words {{ min-width: 11rem }}
 thead th {{ vertical-align: bottom }} tbody th {{ font-weight: 500 }}
 @media print {{ body {{ max-width: none; font-size: 11pt }} .advice {{ border: 1px solid }} }}
 """
 
-_NUMBER = re.compile(r"[-+]?[\d.,]+(%| ms)?|none|")
+_NUMBER = re.compile(r"[-+]?[\d.,]+%?|-|")
 
 
 def html_page(title: str, about: str, advice: list[str], head: Section, sections: list[Section]) -> str:

@@ -11,7 +11,7 @@ from loadtest.report.findings import Findings, common_points
 from loadtest.report.knees import GOAL, light
 from loadtest.report.parts import Chart, Section, Table
 from loadtest.report.points import Point, Setting, median_percentile
-from loadtest.report.words import milliseconds, number, plain_rate, rate_words, share
+from loadtest.report.words import NOTHING, milliseconds, number, plain_rate, rate_words, share
 
 _LEVELS = [share_ for tens in (0, 1, 2, 3) for step in range(10, 1, -1) if (share_ := step / 10 ** (tens + 1)) >= 1e-4]
 """Shares of calls, from all to one in 10,000, in which a distribution is drawn."""
@@ -33,7 +33,7 @@ def knee_table(findings: Findings) -> Table:
         rows.append(
             [
                 findings.labels[knee.model],
-                plain_rate(knee.rate) if point else "-",
+                plain_rate(knee.rate) if point else NOTHING,
                 *(milliseconds(value) for value in ((point.p50, point.p95, point.p99) if point else (None,) * 3)),
                 milliseconds(easy.p50 if easy else None),
                 number(bleu),
@@ -99,8 +99,8 @@ def rate_section(findings: Findings) -> Section:
         "Latency against the offered rate",
         [
             "Calls arrive by a Poisson process, whether or not the server keeps up, and a latency counts from when its "
-            "call was meant to start. Each number is the median of the rounds; what was measured again in a round counts once, as it went better. "
-            "Crosses are measurements in which the "
+            "call was meant to start. Each number is the median of the rounds; what was measured again in a round counts once, "
+            "as it went better. Crosses are measurements in which the "
             "load generator was too slow: they are not believed, and no knee is taken from them."
         ],
         tables=[*tables, Table("Every rate", columns, rows, is_long=True)],

@@ -148,10 +148,10 @@ def combine(records: Sequence[Record]) -> list[Point]:
     order = {name: index for index, name in enumerate(dict.fromkeys(record.case.name for record in records))}
     points = []
     for key in sorted(groups, key=lambda key: (order[key[0]], key[1:])):
-        group = list(groups[key].values())
-        believed = tuple(record for record in group if not record.saturated)
-        doubted = tuple(record for record in group if record.saturated)
-        points.append(Point(group[0].case, group[0].load, group[0].rate, group[0].users, believed, doubted))
+        measured = list(groups[key].values())
+        believed = tuple(record for record in measured if not record.saturated)
+        doubted = tuple(record for record in measured if record.saturated)
+        points.append(Point(measured[0].case, measured[0].load, measured[0].rate, measured[0].users, believed, doubted))
     return points
 
 

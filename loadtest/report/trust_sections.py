@@ -10,7 +10,7 @@ from loadtest.report.charts import Axis, Line, line_chart
 from loadtest.report.findings import Findings
 from loadtest.report.parts import Section, Table
 from loadtest.report.points import Point, setting, spread
-from loadtest.report.words import listed, milliseconds, number, share
+from loadtest.report.words import NOTHING, listed, milliseconds, number, share
 
 MAX_DIFFERENCE = 0.1
 """Of the client's percentile from the server's, as a share of the server's, that is not flagged."""
@@ -79,7 +79,7 @@ def server_section(findings: Findings) -> Section | None:
 
 
 def _signed(value: float | None) -> str:
-    return "none" if value is None else f"{value:+.0%}"
+    return NOTHING if value is None else f"{value:+.0%}"
 
 
 def error_section(findings: Findings) -> Section:

@@ -1,11 +1,13 @@
-"""Numbers as a reader has them: with as many digits as mean something."""
+"""Numbers as a reader has them: with as many digits as mean something, and a dash for what is not known."""
 
 import math
+
+NOTHING = "-"
 
 
 def milliseconds(value: float | None) -> str:
     if value is None or not math.isfinite(value):
-        return "none"
+        return NOTHING
     return f"{value:,.0f}" if value >= 100 else f"{value:.1f}" if value >= 10 else f"{value:.2f}"
 
 
@@ -19,14 +21,14 @@ def rate_words(value: float) -> str:
 
 def share(value: float | None) -> str:
     if value is None:
-        return "none"
+        return NOTHING
     return "0" if value == 0 else f"{value:.2%}" if abs(value) < 0.01 else f"{value:.0%}"
 
 
 def number(value: float | None) -> str:
-    return (
-        "none" if value is None or not math.isfinite(value) else f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}"
-    )
+    if value is None or not math.isfinite(value):
+        return NOTHING
+    return f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}"
 
 
 def listed(names: list[str]) -> str:
