@@ -99,9 +99,9 @@ def rate_section(findings: Findings) -> Section:
         "Latency against the offered rate",
         [
             "Calls arrive by a Poisson process, whether or not the server keeps up, and a latency counts from when its "
-            "call was meant to start. Each number is the median of the rounds; what was measured again in a round counts once, "
-            "as it went better. Crosses are measurements in which the "
-            "load generator was too slow: they are not believed, and no knee is taken from them."
+            "call was meant to start. Each number is the median of the rounds; what was measured again in a round "
+            "counts once, as it went better. Crosses are measurements in which the load generator was too slow: they "
+            "are not believed, and no knee is taken from them."
         ],
         tables=[*tables, Table("Every rate", columns, rows, is_long=True)],
     )
