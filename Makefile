@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 NATIVE := server/decoding/native/attention.so
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test peers check format proto download train release export load siege fuzz bench bench-quick evaluate evaluate-texts
+.PHONY: help serve test peers check format proto download train release export load load-check siege fuzz bench bench-quick evaluate evaluate-texts
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -58,6 +58,11 @@ proto: $(VENV)/everything ## write seq2serve/pb from proto/
 
 load: $(VENV)/loadtest $(NATIVE) ## load every model alike, and compare latency and throughput
 	$(BIN)/python -m loadtest $(ARGS)
+
+load-check: $(VENV)/loadtest $(NATIVE) ## has a model become slower than the stored run? (closed loops of all models, compared by ratios)
+	rm -rf build/load-check
+	$(BIN)/python -m loadtest --users 4 --rounds 10 --seconds 2 --output build/load-check $(ARGS)
+	$(BIN)/python -m loadtest.gate loadtest/baseline.json build/load-check/records.jsonl
 
 siege: $(VENV)/loadtest $(NATIVE) ## attack a server in every known way beside an honest client, in two minutes
 	$(BIN)/python -m loadtest.siege $(ARGS)

@@ -9,7 +9,7 @@ from loadtest.report.findings import Findings
 from loadtest.report.points import Point, setting
 from loadtest.report.trust_sections import differences, is_flagged
 
-_PERCENTS = (*range(1, 100), 99.5, 99.9, 99.95, 99.99)
+_PERCENTS = (1, *range(5, 100, 5), 99, 99.5, 99.9, 99.95, 99.99)
 
 _CASE = ("case", "model", "architecture", "workload", "method", "decoding")
 _LOAD = ("load", "rate", "users")

@@ -53,7 +53,7 @@ def exact(
         load="open",
         rate=rate,
         users=0,
-        seconds=len(latencies) / rate,
+        seconds=max(1, len(latencies)) / rate,
         started=1_000_000.0 + 10 * round,
         latencies_ms=latencies,
         source_tokens=[10] * len(latencies),
