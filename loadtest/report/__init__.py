@@ -34,6 +34,11 @@ from loadtest.report.trust_sections import doubt_section, error_section, machine
 __all__ = ["Quality", "read_quality", "write_report"]
 
 _TITLE = "Load: what each architecture costs, and when it breaks"
+_TERMS = (
+    "p50 and p99: half of the calls, and 99 of 100, are answered within that time. BLEU: how close translations come to "
+    "those of people; more is better. A model holds a rate while 99 of 100 calls are answered within 250 ms and 999 of "
+    "1,000 succeed."
+)
 _CHARTS = "load"
 """Folder of the Markdown page's charts, beside it."""
 
@@ -60,8 +65,9 @@ def _about(findings: Findings) -> str:
     """What was measured on, and how quiet that was."""
     machine = findings.records[0].machine
     commit = f", commit {machine.commit}" if machine.commit else ""
-    compared = f" Compared in the setting {findings.main}." if findings.main else ""
-    return f"{machine.processor}, {machine.cores} cores{commit}. {noise_words(findings)}{compared}"
+    one = findings.main
+    compared = f"Compared: workload {one.workload}, {one.method} calls, {one.decoding_words}." if one else ""
+    return f"{machine.processor}, {machine.cores} cores{commit}. {noise_words(findings)} {compared} {_TERMS}"
 
 
 def _head(findings: Findings) -> Section:

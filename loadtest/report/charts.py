@@ -37,6 +37,8 @@ class Line:
 class Axis:
     label: str
     is_log: bool = False
+    begins_at_zero: bool = True
+    """Unless it is logarithmic."""
 
 
 @dataclass(frozen=True)
@@ -106,7 +108,7 @@ def line_chart(name: str, title: str, lines: Sequence[Line], x: Axis, y: Axis, l
                 textcoords="offset points",
             )
         _plain_numbers(axes, x.is_log, y.is_log)
-        if not y.is_log:
+        if y.begins_at_zero and not y.is_log:
             axes.set_ylim(bottom=0)
         if len(lines) > 1:
             figure.legend(loc="outside lower center", ncols=2, handlelength=3.2)
@@ -148,7 +150,7 @@ def spot_chart(name: str, title: str, spots: Sequence[Spot], x: Axis, y: Axis) -
             axes.annotate(spot.label, (spot.x, spot.y), xytext=(offset, -4), textcoords="offset points", ha=side)
         axes.margins(x=0.6, y=0.15)
         _plain_numbers(axes, x.is_log, y.is_log)
-        if not y.is_log:
+        if y.begins_at_zero and not y.is_log:
             axes.set_ylim(bottom=0)
         return _chart(figure, name, title)
 

@@ -15,7 +15,7 @@ _STYLE = f"""
 body {{ font: 16px/1.5 system-ui, sans-serif; color: var(--ink); background: var(--paper); margin: 0 auto;
   max-width: 72rem; padding: 1rem }}
 h1 {{ font-size: 1.6rem; margin: .2rem 0 }} h2 {{ font-size: 1.25rem; margin: 2.2rem 0 .4rem }}
-p {{ max-width: 48rem; margin: .4rem 0 }} .about {{ font-size: .9rem }}
+p {{ max-width: 48rem; margin: .4rem 0 }} .about {{ font-size: .9rem; max-width: none }}
 .advice {{ background: var(--shade); border-left: 4px solid currentColor; padding: .6rem 1rem; margin: .8rem 0 }}
 .advice ul {{ margin: 0; padding-left: 1.1rem }} li {{ margin: .3rem 0 }}
 .charts {{ display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 21rem), 1fr)); gap: .5rem 1rem }}

@@ -179,7 +179,7 @@ def machine_section(findings: Findings) -> Section:
                 "Calibration loop over the run",
                 [Line("calibration loop", 0, speed)],
                 Axis("minutes"),
-                Axis("time, of the median"),
+                Axis("time, of the median", begins_at_zero=False),
             )
         ],
         [
