@@ -35,9 +35,9 @@ __all__ = ["Quality", "read_quality", "write_report"]
 
 _TITLE = "Load: what each architecture costs, and when it breaks"
 _TERMS = (
-    "p50 and p99: half of the calls, and 99 of 100, are answered within that time. BLEU: how close translations come to "
-    "those of people; more is better. A model holds a rate while 99 of 100 calls are answered within 250 ms and 999 of "
-    "1,000 succeed."
+    "p50 and p99: half of the calls, and 99 of 100, are answered within that time. BLEU: how close translations come "
+    "to those of people; more is better. A model holds a rate while 99 of 100 calls are answered within 250 ms "
+    "and 999 of 1,000 succeed."
 )
 _CHARTS = "load"
 """Folder of the Markdown page's charts, beside it."""
