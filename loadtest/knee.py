@@ -45,7 +45,7 @@ class Search:
         if tried_again is not None:
             return grid_rate(tried_again)
         if missed is None:
-            return grid_rate(self.first if held is None else held + self.step)
+            return grid_rate(self.first if held is None else max(self.first, held + self.step))
         if held is None:
             return grid_rate(missed - self.step) if missed > 0 else None
         return grid_rate((held + missed) // 2) if missed - held > self.nearness else None

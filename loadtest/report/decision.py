@@ -97,7 +97,7 @@ def _facts(findings: Findings, knee: Knee, rate: float) -> str:
     if point:
         where = "" if point.rate == rate else f" at {rate_words(point.rate)}"
         facts.append(f"p50 {milliseconds(point.p50)} and p99 {milliseconds(point.p99)} ms{where}")
-    return "; ".join([*facts, f"holds {rate_words(knee.rate)}"])
+    return "; ".join([*facts, f"holds {knee.at_least}"])
 
 
 def cache_words(findings: Findings) -> list[str]:
@@ -110,9 +110,9 @@ def cache_words(findings: Findings) -> list[str]:
         if cached is None or cached is bare or not cached.point:
             continue
         name = findings.labels[cached.model]
-        limit = "no measured rate" if not bare.point else rate_words(bare.rate)
+        limit = bare.at_least if bare.point else "no measured rate"
         times = f", {cached.rate / bare.rate:.1f} times as much" if bare.point and cached.rate > bare.rate else ""
-        words.append(f"**The KV cache:** {name} holds {rate_words(cached.rate)} with it and {limit} without{times}.")
+        words.append(f"**The KV cache:** {name} holds {cached.at_least} with it and {limit} without{times}.")
     return words
 
 
@@ -140,7 +140,7 @@ def beam_words(findings: Findings) -> list[str]:
             if len(pair) < 2 or not math.isfinite(pair["greedy"].p50 + pair["beam"].p50):
                 continue
             cost = f"{pair['beam'].p50 / pair['greedy'].p50:.1f} times the p50"
-            if knee.broken and knees.get(knee.model):
+            if knee.point and knee.broken and knees.get(knee.model):
                 cost += f" and {knee.rate / knees[knee.model]:.0%} of the knee"
             gain = _gain(findings.bleu(pair["greedy"]), findings.bleu(pair["beam"]))
             costs.append(f"{findings.labels[knee.model]} {cost}{gain}")

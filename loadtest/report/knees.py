@@ -32,6 +32,11 @@ class Knee(NamedTuple):
         return self.point.rate if self.point else 0.0
 
     @property
+    def at_least(self) -> str:
+        """The rate in words, for a sentence that tells nothing else of the knee."""
+        return rate_words(self.rate) if self.broken is not None else f"at least {rate_words(self.rate)}"
+
+    @property
     def words(self) -> str:
         held = f"holds {rate_words(self.rate)}" if self.point else "holds none of the measured rates"
         if self.rounds and self.rounds[0] < self.rounds[-1]:

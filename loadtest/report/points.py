@@ -111,14 +111,14 @@ class Point:
         return statistics.median(record.machine.calibration_ms for record in self.rounds)
 
     @property
-    def calibration_spread(self) -> float:
-        """How far the calibration loop's times beside its rounds are apart, as a share of their median."""
-        return spread(record.machine.calibration_ms for record in self.rounds)
+    def calibration_spread(self) -> float | None:
+        """How far the calibration loop's times beside its rounds are apart, as a share of their median; None of one."""
+        return spread(record.machine.calibration_ms for record in self.rounds) if len(self.rounds) > 1 else None
 
     @property
-    def p99_spread(self) -> float:
-        """How far its rounds' p99 are apart, as a share of their median."""
-        return spread(record.percentile(99) for record in self.rounds)
+    def p99_spread(self) -> float | None:
+        """How far its rounds' p99 are apart, as a share of their median; None of one."""
+        return spread(record.percentile(99) for record in self.rounds) if len(self.rounds) > 1 else None
 
     def server(self, value: Callable[[ServerSide], float | None]) -> float | None:
         """A number of the server's side, the median of the rounds that have it."""

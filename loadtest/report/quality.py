@@ -9,7 +9,7 @@ class Quality:
     """BLEU of one test set, by model and decoding."""
 
     source: str
-    """The file that it is from."""
+    """Name of the file that it is from."""
     test_set: str
     bleu: dict[tuple[str, int], float]
     """By a model's name and its beam's size, 1 for greedy decoding."""
@@ -46,7 +46,7 @@ def read_quality(path: Path) -> Quality:
                 bleu[system, size] = float(cells[columns.index("BLEU")].split()[0])
     if not bleu:
         raise ValueError(f"{path}: a table expected with the columns system, test set, decoding, BLEU")
-    return Quality(str(path), test_set, bleu)
+    return Quality(path.name, test_set, bleu)
 
 
 def _beam_size(decoding: str) -> int | None:

@@ -136,6 +136,7 @@ def noise_words(findings: Findings) -> str:
     apart = calibration_spread(findings)
     name = "quiet" if apart <= _QUIET else "noisy" if apart >= _NOISY else "fairly quiet"
     meaning = "" if name == "quiet" else f" Differences between architectures of less than {apart:.0%} mean little."
+    meaning += " Measure again where nobody else computes." if name == "noisy" else ""
     took = f"a fixed piece of work beside each measurement took times {apart:.0%} apart"
     return f"The machine was **{name}**: {took}.{meaning}"
 
