@@ -131,7 +131,7 @@ def range_chart(name: str, title: str, ranges: Sequence[Range], x_label: str) ->
         axes.set_ylim(-0.6, len(ranges) - 0.4)
         axes.set_xlabel(x_label)
         axes.grid(axis="x", which="both")
-        _plain_numbers(axes, x=True, y=False)
+        _plain_numbers(axes, x=True, y=False, longest=30)
         return _chart(figure, name, title)
 
 
@@ -164,14 +164,14 @@ def _scale(axes: Axes, x: Axis, y: Axis) -> None:
     axes.grid(which="both" if y.is_log else "major")
 
 
-def _plain_numbers(axes: Axes, x: bool, y: bool) -> None:
-    """1000 in place of a power of ten; between the tens, 2 and 5 alone are named, and nothing on a long axis. After all
-    is drawn: an axis grows with what is on it."""
+def _plain_numbers(axes: Axes, x: bool, y: bool, longest: float = 300) -> None:
+    """Name 1000 in place of a power of ten, and of the numbers between the tens 2 and 5 alone, or none on an axis whose
+    end is more than `longest` times its beginning. Called after all is drawn: an axis grows with what is on it."""
     for chosen, axis in ((x, axes.xaxis), (y, axes.yaxis)):
         if chosen:
             axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))
             lowest, highest = axis.get_view_interval()
-            axis.set_minor_formatter(FuncFormatter(_if_two_or_five) if highest < 300 * lowest else NullFormatter())
+            axis.set_minor_formatter(FuncFormatter(_if_two_or_five) if highest < longest * lowest else NullFormatter())
 
 
 def _if_two_or_five(value: float, _: object) -> str:

@@ -10,7 +10,7 @@ from loadtest.report.decision import beam_pairs
 from loadtest.report.findings import Findings, common_points
 from loadtest.report.parts import Chart, Section, Table
 from loadtest.report.points import Point
-from loadtest.report.words import milliseconds, number, plain_rate, rate_words, share
+from loadtest.report.words import NOTHING, milliseconds, number, plain_rate, rate_words, share
 
 
 class _ServerChart(NamedTuple):
@@ -43,13 +43,12 @@ def beam_section(findings: Findings) -> Section | None:
                 continue
             for one, knee in ((greedy, greedy_knees[model]), (beam, beam_knees[model])):
                 point = pair[str(one)]
+                words = knee.words if len(own[one]) > 1 else NOTHING
                 name = f"{findings.labels[model]}, {one.decoding_words}"
                 if math.isfinite(point.p99):
                     ranges.append(Range(name, findings.style(model), point.p50, point.p95, point.p99))
                 numbers = [plain_rate(point.rate), *map(milliseconds, (point.p50, point.p99))]
-                rows.append(
-                    [f"{name} ({one.workload}, {one.method})", *numbers, number(findings.bleu(point)), knee.words]
-                )
+                rows.append([f"{name} ({one.workload}, {one.method})", *numbers, number(findings.bleu(point)), words])
     if not rows:
         return None
     return Section(

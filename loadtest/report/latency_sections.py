@@ -150,7 +150,7 @@ def length_section(findings: Findings) -> Section | None:
         Line(findings.labels[model], findings.style(model), latency_by_length(point, bounds))
         for model, point in points.items()
     ]
-    axes = Axis("source tokens"), Axis("milliseconds, median")
+    axes = Axis("source tokens"), Axis("milliseconds, median", True)
     return Section(
         "Latency against source length",
         [
