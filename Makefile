@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 NATIVE := server/decoding/native/attention.so
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test peers check format proto download train release export load load-quick soak siege fuzz bench bench-quick evaluate evaluate-texts
+.PHONY: help serve test peers check format proto download train release export load load-quick load-check soak siege fuzz bench bench-quick evaluate evaluate-texts
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -65,6 +65,11 @@ load-quick: $(VENV)/everything $(NATIVE) ## the same, shorter and once, in five 
 
 soak: $(VENV)/loadtest $(NATIVE) ## all models at once at 70 % of what they hold, for ten minutes: nothing lost, memory stays
 	$(BIN)/python -m loadtest --soak 10 $(ARGS)
+
+load-check: $(VENV)/loadtest $(NATIVE) ## has a model become slower than the stored run? (closed loops of all models, compared by ratios)
+	rm -rf build/load-check
+	$(BIN)/python -m loadtest --users 4 --rounds 10 --seconds 2 --output build/load-check $(ARGS)
+	$(BIN)/python -m loadtest.gate loadtest/baseline.json build/load-check/records.jsonl
 
 siege: $(VENV)/loadtest $(NATIVE) ## attack a server in every known way beside an honest client, in two minutes
 	$(BIN)/python -m loadtest.siege $(ARGS)

@@ -31,7 +31,7 @@ from loadtest.knee import Search, grid_rate
 from loadtest.measuring import Measuring, Order
 from loadtest.plan import Plan
 from loadtest.records import Record, read_records
-from loadtest.report import write_report
+from loadtest.report import read_quality, write_report
 from loadtest.run import RECORDS, carry_out, knee_lines, open_run
 from loadtest.running_server import ServerError, free_port, running_server, serve_command, server_flags
 from loadtest.soak import problems, rates_for, soak
@@ -112,7 +112,8 @@ def load(place: Place, arguments: Namespace) -> bool:
         for model in models:
             measuring.warm_up(model)
         whole = carry_out(plan, measuring, records, arguments.output, until)
-    write_report(records, arguments.output)
+    quality = read_quality(arguments.quality) if arguments.quality.is_file() else None
+    write_report(records, arguments.output, quality)
     print("\n".join(["", *knee_lines(plan, records), f"written to {arguments.output}"]))
     return whole and all(_answered(records, case) for case in {record.case.name for record in records})
 

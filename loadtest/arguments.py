@@ -14,6 +14,8 @@ from loadtest.running_server import add_server_arguments
 from loadtest.workloads import WORKLOADS
 from seq2serve.pb import translation_pb2 as pb
 
+QUALITY = Path("docs/quality.md")
+
 
 def parse_arguments(given: list[str] | None = None) -> Namespace:
     """The command line's arguments, and two that follow from them: `look_for`, "knees", "given load" or "lost memory",
@@ -48,6 +50,9 @@ def parse_arguments(given: list[str] | None = None) -> Namespace:
         "--generators", type=_positive, default=1, help="processes that make the load, each of which can use a core"
     )
     parser.add_argument("--output", type=Path, default=Path("build/load"), help="folder (default: build/load)")
+    parser.add_argument(
+        "--quality", type=Path, default=QUALITY, help="table of the models' BLEU, for the report (default: %(default)s)"
+    )
     add_server_arguments(parser)
     running = parser.add_argument_group("a server that runs already")
     running.add_argument("--address", default="", help="host:port (default: start a server)")

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from loadtest.memory import forget_peak, memory_megabytes
-from loadtest.report import percentile
+from loadtest.percentiles import percentile
 from loadtest.running_server import (
     STOP_SECONDS,
     RunningServer,
