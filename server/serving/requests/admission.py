@@ -31,7 +31,7 @@ class Admission:
             raise Overloaded(f"{self._max_calls} calls are running, which is the limit")
         if self._calls[caller] >= _SHARE * free:
             raise Overloaded(
-                f"this connection has {self._calls[caller]} calls running, and all together {self._num_calls} "
+                f"this caller has {self._calls[caller]} calls running, and all together {self._num_calls} "
                 f"of {self._max_calls}: the free ones are for others"
             )
 
