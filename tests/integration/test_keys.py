@@ -18,9 +18,9 @@ from seq2serve.pb import translation_pb2 as pb
 from server.keys.key_file import ADMIN, READ, SCORE, TRANSLATE, Key, KeyFileError, digest, new_key, table_of
 from server.serving.access import watched
 from server.serving.app import SERVICE
-from tests.e2e.processes import ROOT
 from tests.fakes import PATIENCE
-from tests.integration.served import DEFAULT_MODEL, Served, eventually, refusal, request, serving
+from tests.integration.served import Served, eventually, refusal, request, serving
+from tests.integration.shipped import one_model
 from tests.integration.test_reflection import call_by_reflection
 from tests.small_models import SENTENCES
 
@@ -81,11 +81,7 @@ METHODS: dict[str, tuple[str, Calling]] = {
 
 @pytest.fixture
 def model_repository(tmp_path: Path) -> Path:
-    """One of the shipped models, which loads quickly."""
-    repository = tmp_path / "models"
-    repository.mkdir()
-    (repository / DEFAULT_MODEL).symlink_to(ROOT / "model_repository" / DEFAULT_MODEL)
-    return repository
+    return one_model(tmp_path)
 
 
 async def test_every_method_needs_its_role_and_an_admin_has_all(model_repository: Path, tmp_path: Path) -> None:
