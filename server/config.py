@@ -24,6 +24,7 @@ def _setting(default: Any, text: str) -> Any:
 class ServerConfig:
     listen: str = _setting("127.0.0.1:50051", "gRPC's host:port, [IPv6]:port, :port or unix:path; port 0 is a free one")
     metrics_listen: str = _setting("127.0.0.1:9464", "the same for Prometheus over HTTP, without unix; empty for none")
+    health_listen: str = _setting("", "gRPC's health checks alone, for probes without TLS; empty: only where gRPC is")
     model_repository: tuple[Path, ...] = _setting(
         (Path("model_repository"),), "folder of <model>/<version>/ bundles; a flag for each, or a list as in PATH"
     )

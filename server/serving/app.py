@@ -41,6 +41,7 @@ from server.serving.requests.parse import RequestLimits
 from server.serving.rpc.calls import Calls
 from server.serving.rpc.health import Health
 from server.serving.rpc.listen import TransportLimits, channel_options
+from server.serving.rpc.probes import Probes
 from server.serving.rpc.translation import TranslationService
 from server.serving.signals import drain_on_signals
 from server.serving.sockets import listen_for_metrics, listen_for_rpcs, num_endpoints, stop_metrics
@@ -85,6 +86,10 @@ class App:
             self._metrics_address = parse_address("metrics_listen", config.metrics_listen)
             if self._metrics_address.path:
                 raise ValueError(f"metrics_listen: host:port or :port expected, got {self._metrics_address}")
+        self.probes: Probes | None = None
+        """Health checks at an address of their own, where there are any."""
+        if config.health_listen:
+            self.probes = Probes(config.health_listen, config.max_streams, config.max_connection_age_seconds)
         check_exposure(config, self._listen_address)
         self._engines_changed = asyncio.Event()
         self._engines = Engines(self._engines_changed.set, launch, timing)
@@ -174,6 +179,8 @@ class App:
             self._metrics_servers, bound = listen_for_metrics(registry, "metrics_listen", self._metrics_address)
             self.metrics_port = bound.port
         await self._server.start()
+        if self.probes:
+            await self.probes.start(self._health, self._metrics)
         self._guard.watch()
         self._descriptor_watch = asyncio.create_task(descriptors.warn_when_reached())
 
@@ -200,6 +207,8 @@ class App:
         idle.cancel()
         await self._server.stop(None)  # who only watches the health, or reflects, is not waited for
         await stopped
+        if self.probes:
+            await self.probes.stop()
         is_well = await self._engines.close()
         self._lag.cancel()
         self._guard.stop()

@@ -130,8 +130,8 @@ async def serving(
     listen: str = "127.0.0.1:0",
     **settings: Any,
 ) -> AsyncIterator[Served]:
-    """A server on free ports, whose engines are in this process, reached on 127.0.0.1; `gated`: no decode loop takes a step but through the
-    gate."""
+    """A server on free ports, reached on 127.0.0.1, whose engines are in this process; `gated`: no decode loop takes a
+    step but through the gate."""
     gate = Gate()
     if not gated:
         gate.open()

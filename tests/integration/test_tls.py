@@ -254,7 +254,7 @@ async def test_an_expired_certificate_or_a_key_with_a_password_or_of_another_sto
         async with serving(model_repository, **files.settings):
             pass
     file.write_bytes(trustme.CA().issue_cert("localhost").private_key_pem.bytes())
-    with pytest.raises(CertificateError, match="the private key of .* expected, got another one"):
+    with pytest.raises(CertificateError, match=r"the private key of .* expected, got another one"):
         async with serving(model_repository, **files.settings):
             pass
 

@@ -183,7 +183,7 @@ class Waiting(pb_grpc.TranslationServiceServicer):
 
     async def Translate(self, request: Any, context: Any) -> pb.TranslateResponse:
         self.num_begun += 1
-        self.callers.add(current_call.get().caller)
+        self.callers.add(current_call.get().caller.name)
         await self.may_answer.wait()
         return pb.TranslateResponse()
 
