@@ -28,7 +28,7 @@ async def test_a_probe_without_tls_or_key_learns_the_health_and_gets_nothing_els
         assert served.app.probes
         address = served.app.probes.address
         async with grpc.aio.insecure_channel(address.target) as channel:
-            stub: Any = health_pb2_grpc.HealthStub(channel)  # type: ignore[no-untyped-call]
+            stub: Any = health_pb2_grpc.HealthStub(channel)
             answer = await stub.Check(health_pb2.HealthCheckRequest(), timeout=PATIENCE)
             assert answer.status == health_pb2.HealthCheckResponse.SERVING
             translation = pb_grpc.TranslationServiceStub(channel)

@@ -47,7 +47,10 @@ class Files:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.authority = trustme.CA()
-        self.settings = {"tls_certificate": str(folder / "server.pem"), "tls_key": str(folder / "server.key")}
+        self.settings: dict[str, Any] = {
+            "tls_certificate": str(folder / "server.pem"),
+            "tls_key": str(folder / "server.key"),
+        }
         self.certificate = self.write_pair()
 
     @property
@@ -91,7 +94,7 @@ async def wait_until_shown(served: Served, certificate: bytes, host: str = "127.
     await eventually(is_shown)
 
 
-def by(authority: trustme.CA, name: str = "client@example.org") -> dict[str, bytes]:
+def by(authority: trustme.CA, name: str = "client@example.org") -> Any:
     """The certificate of a client, as our client takes it."""
     made = authority.issue_cert(name)
     chain = b"".join(blob.bytes() for blob in made.cert_chain_pems)
@@ -165,7 +168,7 @@ async def test_files_behind_a_link_are_replaced_at_once(model_repository: Path, 
     first, second = Files(one), Files(two)
     link = tmp_path / "data"
     link.symlink_to(one)
-    settings = {"tls_certificate": str(link / "server.pem"), "tls_key": str(link / "server.key")}
+    settings: dict[str, Any] = {"tls_certificate": str(link / "server.pem"), "tls_key": str(link / "server.key")}
     async with serving(model_repository, **settings) as served:
         await wait_until_shown(served, first.certificate)
         (tmp_path / "next").symlink_to(two)
