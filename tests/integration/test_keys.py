@@ -21,6 +21,7 @@ from server.serving.app import SERVICE
 from tests.fakes import PATIENCE
 from tests.integration.served import Served, eventually, refusal, request, serving
 from tests.integration.shipped import one_model
+from tests.integration.test_fair_shares import another_connection
 from tests.integration.test_reflection import call_by_reflection
 from tests.small_models import SENTENCES
 
@@ -349,6 +350,31 @@ async def test_limits_change_without_a_restart_and_what_was_used_stays_used(
             return not await is_refused()
 
         await eventually(is_free)
+
+
+@pytest.mark.parametrize("has_keys", [True, False])
+async def test_connections_of_one_key_have_one_share(model_repository: Path, tmp_path: Path, has_keys: bool) -> None:
+    keys = write_keys(tmp_path, key("translator"), key("other")) if has_keys else ""
+    async with (
+        serving(model_repository, keys=keys, max_calls=10, gated=True) as served,
+        another_connection(served) as another,
+    ):
+
+        def call(stub: Any, name: str) -> Any:
+            return stub.Translate(request(SENTENCES[0]), metadata=bearer(name), timeout=PATIENCE)
+
+        calls = [call(stub, "translator") for stub in [served.stub, another] * 4]
+        await served.wait_for_metric(8, "grpc_server_started_total", grpc_method="Translate")
+        await asyncio.sleep(0.2)  # in which their messages come
+        ninth = call(another, "translator")
+        if has_keys:
+            code, message, _ = await refusal(ninth)
+            assert code is grpc.StatusCode.RESOURCE_EXHAUSTED
+            assert message.startswith("this caller has 8 calls running")
+            ninth = call(another, "other")
+        calls.append(ninth)
+        served.gate.open()
+        await asyncio.gather(*calls)
 
 
 async def test_series_of_keys_are_those_of_the_file(model_repository: Path, tmp_path: Path) -> None:
