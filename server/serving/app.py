@@ -233,6 +233,14 @@ class App:
             await self._health.tell(self._engines.num_serving)
 
 
+def _credentials(config: ServerConfig) -> list[str]:
+    """Flags of the command line for what a client needs; whoever reads them knows the files."""
+    flags = ["--authorities"] * bool(config.tls_certificate)
+    flags += ["--client-certificate", "--client-key"] * bool(config.tls_client_authorities)
+    flags += ["--api-key-file"] * bool(config.keys)
+    return [word for flag in flags for word in (flag, "FILE")]
+
+
 def _example_in(code: str) -> str:
     """Empty for a language that there is none in."""
     *_, language = parsed(code).ranges
@@ -263,7 +271,7 @@ async def serve(config: ServerConfig) -> int:
         write_line(f"error: {error}", sys.stderr)
         return 1
     write_line(f"serving on {app.address}; translate a sentence with:")
-    command = shlex.join([sys.executable, "-m", "seq2serve", "--server", str(app.address)])
+    command = shlex.join([sys.executable, "-m", "seq2serve", "--server", str(app.address), *_credentials(config)])
     write_line(f"  {command} {app.example}")
     await app.wait()
     _logger.info("draining, for at most %s s", config.grace_seconds)

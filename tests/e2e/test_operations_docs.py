@@ -64,6 +64,7 @@ def test_the_five_commands_make_a_server_with_tls_and_keys(commands: list[str], 
         ended = run(command, tmp_path)
         assert ended.returncode == 0, ended.stderr
     with served(serve, tmp_path) as server:
+        assert " --authorities FILE --api-key-file FILE " in server.example
         ended = run(translate, tmp_path)
         assert (ended.returncode, ended.stdout, ended.stderr) == (0, "Un chien dort.\n", "")
         without_key = re.sub(r" --api-key-file \S+", "", translate)
