@@ -87,6 +87,25 @@ async def test_a_key_has_no_more_source_tokens_than_its_rate(model_repository: P
         await served.wait_for_metric(3, "seq2serve_refused_calls_total", reason="rate_limited")
 
 
+async def test_a_request_beyond_what_is_left_is_refused_and_a_smaller_one_is_not(
+    model_repository: Path, tmp_path: Path
+) -> None:
+    limited = key("translator", source_tokens_per_second=1, burst_source_tokens=60)
+    async with serving(model_repository, keys=write_keys(tmp_path, limited)) as served:
+
+        def call(*contents: str) -> Any:
+            return served.stub.Translate(request(*contents), metadata=bearer("translator"), timeout=PATIENCE)
+
+        await call(*[SENTENCES[0]] * 3)
+        used = await served.metric("seq2serve_key_source_tokens_total", key="translator")
+        assert used < 45
+        code, _, details = await refusal(call(*[SENTENCES[0]] * 10))
+        assert code is grpc.StatusCode.RESOURCE_EXHAUSTED
+        assert reason_of(details) == "RATE_LIMITED"
+        assert used - 10 < retry_seconds(details) <= used
+        await call(SENTENCES[0])
+
+
 async def test_limits_change_without_a_restart_and_what_was_used_stays_used(
     model_repository: Path, tmp_path: Path
 ) -> None:

@@ -149,13 +149,21 @@ async def test_a_new_certificate_is_shown_to_new_connections_and_running_streams
         assert await is_served(served, tls=files.roots)
 
 
-async def test_every_socket_shows_the_new_certificate(model_repository: Path, files: Files) -> None:
-    hosts = {found[4][0] for found in socket.getaddrinfo("localhost", 1, type=socket.SOCK_STREAM)}
+async def test_every_socket_shows_the_new_certificate(
+    model_repository: Path, files: Files, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    resolve, hosts = socket.getaddrinfo, ["127.0.0.1", "::1"]
+
+    def resolve_both(host: Any, *arguments: Any, **keywords: Any) -> list[Any]:
+        names = hosts if host == "localhost" else [host]
+        return [found for name in names for found in resolve(name, *arguments, **keywords)]
+
+    monkeypatch.setattr(socket, "getaddrinfo", resolve_both)
     async with serving(model_repository, listen="localhost:0", **files.settings) as served:
         for _ in range(3):
             certificate = files.write_pair()
             for host in hosts:
-                await wait_until_shown(served, certificate, str(host))
+                await wait_until_shown(served, certificate, host)
 
 
 async def test_files_behind_a_link_are_replaced_at_once(model_repository: Path, tmp_path: Path) -> None:
