@@ -234,3 +234,13 @@ async def test_a_broken_file_is_refused_with_a_line_and_the_keys_stay(
         await served.wait_for_metric(1, successful, files="keys")
         assert await lets_in(served, "other")
         assert not await lets_in(served, "translator")
+
+
+async def test_a_key_that_stays_is_let_in_however_often_the_file_is_written(
+    model_repository: Path, tmp_path: Path
+) -> None:
+    stays = key("translator")
+    async with serving(model_repository, keys=write_keys(tmp_path, stays)) as served:
+        for number in range(150):
+            write_keys(tmp_path, *[stays, key("other")][: 1 + number % 2], key("reader"))  # not at once
+            assert await lets_in(served, "translator")

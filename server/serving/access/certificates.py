@@ -49,7 +49,11 @@ def read_certificates(paths: CertificatePaths) -> Certificates:
         public_key = load_pem_private_key(key, password=None).public_key()
     except (ValueError, TypeError, UnsupportedAlgorithm) as error:  # TypeError where it has a password
         raise CertificateError(f"{paths.key}: a private key as PEM, without a password, expected: {error}") from error
-    if public_key != certificates[0].public_key():
+    try:
+        is_own_key = public_key == certificates[0].public_key()
+    except (ValueError, UnsupportedAlgorithm) as error:
+        raise CertificateError(f"{paths.chain}: a certificate of a usual kind expected: {error}") from error
+    if not is_own_key:
         raise CertificateError(f"{paths.key}: the private key of {paths.chain} expected, got another one")
     authorities = None
     if paths.authorities:

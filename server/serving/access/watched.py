@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Generic, TypeVar
@@ -15,6 +16,9 @@ _Signature = list[tuple[int, ...] | None]
 
 INTERVAL_SECONDS = 1.0
 """Time between two looks at the files."""
+
+_SETTLED_NANOSECONDS = 50_000_000
+"""Age of a change from which on a file is taken for written."""
 
 
 class WatchedFiles(Generic[_Content]):
@@ -43,17 +47,24 @@ class WatchedFiles(Generic[_Content]):
         while True:
             await asyncio.sleep(INTERVAL_SECONDS)
             signature = await asyncio.to_thread(_signature, self._paths)
-            if signature == self._signature:
+            if signature == self._signature or _is_fresh(signature):
                 continue
             self._signature = signature
             try:
                 use(await asyncio.to_thread(self._read))
-            except (OSError, ValueError) as error:
+            except Exception as error:  # whatever it is, the server goes on with what it has
                 self._is_successful.set(0)
                 _logger.error("%s: what was read before stays in force: %s", self._name, error)
             else:
                 self._is_successful.set(1)
                 _logger.info("%s: read anew from %s", self._name, ", ".join(map(str, self._paths)))
+
+
+def _is_fresh(signature: _Signature) -> bool:
+    """Whether one of the files has changed just now. It may be half written; and another change within the same tick of
+    the file system's clock could not be told from this one."""
+    now = time.time_ns()
+    return any(found is not None and abs(now - found[0]) < _SETTLED_NANOSECONDS for found in signature)
 
 
 def _signature(paths: Sequence[Path]) -> _Signature:
