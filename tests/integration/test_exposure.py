@@ -31,11 +31,13 @@ EXPOSED = ["0.0.0.0:0", ":0", "[::]:0", "10.0.0.1:50051", "example.org:50051"]
     ],
 )
 async def test_other_machines_are_listened_for_with_tls_and_keys_or_by_a_flag(
-    listen: str, settings: dict[str, Any], missing: str | None
+    listen: str, settings: dict[str, Any], missing: str | None, caplog: pytest.LogCaptureFixture
 ) -> None:
     config = ServerConfig(listen=listen, **settings)
     if missing is None:
         App(config)
+        warning = f"listen: {listen} can be reached from other machines, without tls_certificate and tls_key"
+        assert (warning in caplog.text) == config.insecure_listen
         return
     with pytest.raises(ValueError, match="can be reached from other machines: ") as raised:
         App(config)

@@ -16,15 +16,19 @@ _logger = logging.getLogger(__name__)
 
 
 def check_exposure(config: ServerConfig, address: Address) -> None:
-    """Raises ValueError where other machines could call without being asked who they are, or could be listened to."""
+    """Raises ValueError where calls of other machines would not be encrypted, or nobody would ask who makes them. Where
+    the settings allow that, a warning is logged."""
     missing = [] if config.tls_certificate else ["tls_certificate and tls_key"]
     if not (config.keys or config.tls_client_authorities):
         missing.append("keys or tls_client_authorities")
-    if missing and not address.is_local and not config.insecure_listen:
+    if not missing or address.is_local:
+        return
+    if not config.insecure_listen:
         raise ValueError(
             f"listen: {address} can be reached from other machines: {', and '.join(missing)} expected, or "
             "insecure_listen where something else decides who may call"
         )
+    _logger.warning("listen: %s can be reached from other machines, without %s", address, ", and ".join(missing))
 
 
 class Guard:
