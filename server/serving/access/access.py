@@ -87,9 +87,11 @@ class KeySeries(Collector):
         self._access = access
 
     def collect(self) -> Iterable[Metric]:
-        calls = CounterMetricFamily("seq2serve_key_calls", "Calls begun with a key.", labels=("key",))
-        tokens = CounterMetricFamily("seq2serve_key_source_tokens", "Source tokens decoded for a key.", labels=("key",))
-        running = GaugeMetricFamily("seq2serve_key_running_calls", "Calls that run with a key.", labels=("key",))
+        calls = CounterMetricFamily("seq2serve_key_calls", "Calls and requests of streams begun.", labels=("key",))
+        tokens = CounterMetricFamily("seq2serve_key_source_tokens", "Source tokens decoded.", labels=("key",))
+        running = GaugeMetricFamily(
+            "seq2serve_key_running_calls", "Calls and requests of streams that run.", labels=("key",)
+        )
         for holder in self._access.holders:
             calls.add_metric((holder.name,), holder.num_calls)
             tokens.add_metric((holder.name,), holder.num_source_tokens)

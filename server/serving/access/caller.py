@@ -28,11 +28,17 @@ class Caller:
     def __str__(self) -> str:
         return self.name
 
-    def enter(self, role: str) -> None:
-        """Begin a call that needs a role, to be ended by `leave`. Raises the error that the call is refused with."""
+    def require(self, role: str) -> None:
+        """Raises the error that a call is refused with which needs a role."""
+
+    def check_calls(self) -> None:
+        """Raises TooManyCalls where the caller may not have one more call running."""
+
+    def enter(self) -> None:
+        """Count a call that begins, or one of the requests of a stream."""
 
     def leave(self) -> None:
-        """End a call that was begun."""
+        """Count a call that ends, or one of the requests of a stream."""
 
     def check(self, num_source_tokens: int) -> None:
         """Raises RateLimited where the caller may not have so many source tokens decoded now, and Unauthenticated where
@@ -49,7 +55,7 @@ class Stranger(Caller):
         super().__init__(name)
         self._error = error
 
-    def enter(self, role: str) -> None:
+    def require(self, role: str) -> None:
         raise self._error
 
 
@@ -83,14 +89,18 @@ class KeyHolder(Caller):
         else:
             self._bucket = TokenBucket(rate, burst)
 
-    def enter(self, role: str) -> None:
+    def require(self, role: str) -> None:
         if role not in self.key.roles and ADMIN not in self.key.roles:
             raise RoleMissing(self.name, role)
+        if role in _SPENDING:  # who is beyond its rate is refused before anything is parsed
+            self.check(1)
+
+    def check_calls(self) -> None:
         limit = self.key.max_calls
         if limit is not None and self.num_running >= limit:
             raise TooManyCalls(self.name, limit, _RETRY_SECONDS)
-        if role in _SPENDING:  # who is beyond its rate is refused before anything is parsed
-            self.check(1)
+
+    def enter(self) -> None:
         self.num_running += 1
         self.num_calls += 1
 

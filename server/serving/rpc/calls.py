@@ -190,8 +190,7 @@ class _Method:
         """
         caller = running.call.caller
         if self._role != OPEN:
-            caller.enter(self._role)
-            running.has_entered = True
+            caller.require(self._role)
         if self._inner is None:
             raise UnknownMethod(self._labels[-1])
         if running.num_metadata_bytes > METADATA_BYTES:
@@ -202,7 +201,7 @@ class _Method:
             if calls.is_draining:
                 await calls.connections_are_told.wait()
                 raise NotServing
-            calls.admission.check(caller.name)
+            calls.admission.check(caller)
         if self._inner.request_streaming:
             return self._receive_stream(context)
         return await calls.intake.receive(caller.name, lambda: self._receive(running, context))
@@ -215,7 +214,7 @@ class _Method:
         if received is grpc.aio.EOF:
             raise Unreadable("no message")
         if self.is_bounded:
-            calls.admission.enter(running.call.caller.name, len(received))
+            calls.admission.enter(running.call.caller, len(received))
             running.num_bytes = len(received)
         if len(received) <= _LARGE_BYTES:
             return self._parse(received)
@@ -255,9 +254,7 @@ class _Method:
         if refused := self.calls.metrics.refused.get(running.reason):
             refused.inc()
         if running.num_bytes is not None:
-            self.calls.admission.leave(running.call.caller.name, running.num_bytes)
-        if running.has_entered:
-            running.call.caller.leave()
+            self.calls.admission.leave(running.call.caller, running.num_bytes)
         if self.is_bounded:
             self.calls.count_running(-1)
 

@@ -71,8 +71,6 @@ class RunningCall:
         self.code = grpc.StatusCode.OK
         self.reason = ""
         """Of the error that the call ends with, where it is one of the project's own."""
-        self.has_entered = False
-        """Whether the caller has begun the call, which needs a role."""
         self.num_bytes: int | None = None
         """Size of the call's message; None before the message is admitted."""
         self._context = context

@@ -25,7 +25,7 @@ def held(access: Access, text: str = WEB) -> Any:
 def test_without_keys_a_connection_is_the_caller() -> None:
     caller = Access().caller_of((("x-api-key", WEB),), "ipv4:127.0.0.1:9")
     assert caller.name == "ipv4:127.0.0.1:9"
-    caller.enter(ADMIN)
+    caller.require(ADMIN)
     caller.check(10**9)
 
 
@@ -39,7 +39,7 @@ def test_all_calls_of_a_key_are_one_caller_whatever_their_connection() -> None:
 def test_a_key_that_has_gone_has_nothing_more_decoded_in_a_call_that_runs() -> None:
     access = Access([key()])
     caller = held(access)
-    caller.enter(TRANSLATE)
+    caller.enter()
     caller.check(1)
     access.use([key(new_key())])  # of the same name, in its place
     caller.check(1)
@@ -52,26 +52,27 @@ def test_a_key_that_has_gone_has_nothing_more_decoded_in_a_call_that_runs() -> N
 
 def test_what_a_name_has_used_and_has_running_outlives_a_change_of_its_key() -> None:
     access = Access([key(max_calls=1, source_tokens_per_second=1, burst_source_tokens=5)])
-    held(access).enter(TRANSLATE)
+    held(access).enter()
     held(access).charge(5)
     second = new_key()
     access.use([key(second, max_calls=1, source_tokens_per_second=1, burst_source_tokens=5)])
     with pytest.raises(Unauthenticated):
-        held(access).enter(TRANSLATE)
+        held(access).require(TRANSLATE)
     with pytest.raises(TooManyCalls):
-        held(access, second).enter(TRANSLATE)
+        held(access, second).check_calls()
     held(access, second).leave()
+    held(access, second).check_calls()
     with pytest.raises(RateLimited):
-        held(access, second).enter(TRANSLATE)
+        held(access, second).require(TRANSLATE)
 
 
 def test_who_is_beyond_its_rate_may_still_read() -> None:
     access = Access([Key(name="web", sha256=digest(WEB), roles=frozenset([ADMIN]), source_tokens_per_second=1)])
     caller = held(access)
     caller.charge(1000)
-    caller.enter(READ)
+    caller.require(READ)
     with pytest.raises(RateLimited):
-        caller.enter(TRANSLATE)
+        caller.require(TRANSLATE)
 
 
 def test_a_rate_without_a_burst_allows_ten_seconds_worth_at_once() -> None:
@@ -92,7 +93,7 @@ def test_whatever_is_sent_in_place_of_a_key_is_a_stranger(metadata: list[tuple[s
     caller = Access([key()]).caller_of(tuple(metadata), "peer")
     assert caller.name == "peer"
     with pytest.raises(Unauthenticated):
-        caller.enter(READ)
+        caller.require(READ)
 
 
 def test_asking_who_calls_takes_microseconds() -> None:
@@ -102,7 +103,9 @@ def test_asking_who_calls_takes_microseconds() -> None:
 
     def call() -> None:
         caller = access.caller_of(metadata, "peer")
-        caller.enter(TRANSLATE)
+        caller.require(TRANSLATE)
+        caller.check_calls()
+        caller.enter()
         caller.check(20)
         caller.charge(20)
         caller.leave()
