@@ -2,9 +2,9 @@
 again, before it costs anything.
 
 A call is refused for the number of calls that run, for the bytes of their messages, and for the limit of its caller's
-key (for the time that it would wait for its model: `serving/models/backlog.py`). Each caller's share of the calls follows
-from how many are free (dynamic thresholds, Choudhury and Hahne 1998): one alone may have nearly all, and the next one
-still finds some.
+key (for the time that it would wait for its model: `serving/models/backlog.py`). Each caller's share of the calls
+follows from how many are free (dynamic thresholds, Choudhury and Hahne 1998): one alone may have nearly all, and the
+next one still finds some.
 """
 
 from collections import Counter
