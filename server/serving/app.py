@@ -21,6 +21,9 @@ from seq2serve.glossary_file import MAX_TERM_CHARACTERS
 from seq2serve.pb import translation_pb2, translation_pb2_grpc
 from server.bundle.manifest import Bundle, BundleError
 from server.config import ServerConfig
+from server.keys.key_file import KeyFileError
+from server.serving.access.certificates import CertificateError
+from server.serving.access.guard import Guard, check_exposure
 from server.serving.descriptors import DescriptorLimit
 from server.serving.engines.keeper import CLOSE_SECONDS, Timing
 from server.serving.engines.launch import Launch, launch_process
@@ -38,6 +41,7 @@ from server.serving.requests.parse import RequestLimits
 from server.serving.rpc.calls import Calls
 from server.serving.rpc.health import Health
 from server.serving.rpc.listen import TransportLimits, channel_options
+from server.serving.rpc.probes import Probes
 from server.serving.rpc.translation import TranslationService
 from server.serving.signals import drain_on_signals
 from server.serving.sockets import listen_for_metrics, listen_for_rpcs, num_endpoints, stop_metrics
@@ -82,6 +86,11 @@ class App:
             self._metrics_address = parse_address("metrics_listen", config.metrics_listen)
             if self._metrics_address.path:
                 raise ValueError(f"metrics_listen: host:port or :port expected, got {self._metrics_address}")
+        self.probes: Probes | None = None
+        """Health checks at an address of their own, where there are any."""
+        if config.health_listen:
+            self.probes = Probes(config.health_listen, config.max_streams, config.max_connection_age_seconds)
+        check_exposure(config, self._listen_address)
         self._engines_changed = asyncio.Event()
         self._engines = Engines(self._engines_changed.set, launch, timing)
         self._metrics = Metrics()
@@ -111,7 +120,9 @@ class App:
         return f'{shlex.join(options)} "{sentences[source] or _EXAMPLES["en"]}"'.strip()
 
     async def start(self) -> None:
-        """Load and warm every model, then listen. Raises BundleError, or OSError for an address that is taken."""
+        """Load and warm every model, then listen. Raises BundleError, KeyFileError, CertificateError, or OSError for an
+        address that is taken."""
+        self._guard = Guard(self._config, self._metrics)
         bundles = read_repositories(self._config.model_repository)
         check_default(bundles, self._config.default_models)
         check_engines(bundles, self._config.engines_by_model)
@@ -146,20 +157,21 @@ class App:
         for served in self._models:
             self._metrics.know(served.manifest)
         admission = Admission(config.max_calls, config.max_request_megabytes * 1_000_000)
-        calls = self._calls = Calls(self._metrics, admission, SERVICE, config.max_call_seconds)
+        calls = self._calls = Calls(self._metrics, admission, SERVICE, config.max_call_seconds, self._guard.access)
         translation_pb2_grpc.add_TranslationServiceServicer_to_server(
             TranslationService(self._models, limits, self._metrics.requests, cache), calls
         )
         health_pb2_grpc.add_HealthServicer_to_server(self._health.servicer, cast(grpc.Server, calls))
-        described = ReflectionServicer((SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME))
-        reflection_pb2_grpc.add_ServerReflectionServicer_to_server(described, calls)
+        if config.reflection or self._listen_address.is_local:
+            described = ReflectionServicer((SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME))
+            reflection_pb2_grpc.add_ServerReflectionServicer_to_server(described, calls)
         transport = TransportLimits(_largest_request(limits), config.max_streams, config.max_connection_age_seconds)
         descriptors = DescriptorLimit()
         # gRPC counts connections by listening socket.
         max_connections = max(1, descriptors.max_connections // num_endpoints("listen", self._listen_address))
         options = [*channel_options(transport), ("grpc.max_allowed_incoming_connections", max_connections)]
         self._server = grpc.aio.server(handlers=[calls], options=options)
-        self.port = listen_for_rpcs(self._server, "listen", self._listen_address).port
+        self.port = listen_for_rpcs(self._server, "listen", self._listen_address, self._guard.credentials).port
         self._lag = asyncio.create_task(watch_lag(self._metrics.event_loop_lag))
         registry = self._metrics.registry
         registry.register(EngineSeries(self._engines, asyncio.get_running_loop()))
@@ -167,6 +179,9 @@ class App:
             self._metrics_servers, bound = listen_for_metrics(registry, "metrics_listen", self._metrics_address)
             self.metrics_port = bound.port
         await self._server.start()
+        if self.probes:
+            await self.probes.start(self._health, self._metrics)
+        self._guard.watch()
         self._descriptor_watch = asyncio.create_task(descriptors.warn_when_reached())
 
     async def wait(self) -> None:
@@ -192,8 +207,11 @@ class App:
         idle.cancel()
         await self._server.stop(None)  # who only watches the health, or reflects, is not waited for
         await stopped
+        if self.probes:
+            await self.probes.stop()
         is_well = await self._engines.close()
         self._lag.cancel()
+        self._guard.stop()
         self._descriptor_watch.cancel()
         await asyncio.to_thread(stop_metrics, self._metrics_servers)
         return is_well
@@ -213,6 +231,14 @@ class App:
             await self._engines_changed.wait()
             self._engines_changed.clear()
             await self._health.tell(self._engines.num_serving)
+
+
+def _credentials(config: ServerConfig) -> list[str]:
+    """Flags of the command line for what a client needs; whoever reads them knows the files."""
+    flags = ["--authorities"] * bool(config.tls_certificate)
+    flags += ["--client-certificate", "--client-key"] * bool(config.tls_client_authorities)
+    flags += ["--api-key-file"] * bool(config.keys)
+    return [word for flag in flags for word in (flag, "FILE")]
 
 
 def _example_in(code: str) -> str:
@@ -241,11 +267,11 @@ async def serve(config: ServerConfig) -> int:
     drain_on_signals(app.request_stop)
     try:
         await app.start()
-    except (BundleError, OSError) as error:
+    except (BundleError, KeyFileError, CertificateError, OSError) as error:
         write_line(f"error: {error}", sys.stderr)
         return 1
     write_line(f"serving on {app.address}; translate a sentence with:")
-    command = shlex.join([sys.executable, "-m", "seq2serve", "--server", str(app.address)])
+    command = shlex.join([sys.executable, "-m", "seq2serve", "--server", str(app.address), *_credentials(config)])
     write_line(f"  {command} {app.example}")
     await app.wait()
     _logger.info("draining, for at most %s s", config.grace_seconds)

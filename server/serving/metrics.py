@@ -1,5 +1,5 @@
-"""The Prometheus series of the serving process. Labels come from closed sets: models, methods, status codes; never text
-or ids."""
+"""The Prometheus series of the serving process. Labels come from closed sets: models, methods, status codes, reasons;
+never text or ids."""
 
 import asyncio
 import contextlib
@@ -25,7 +25,13 @@ from server.errors import (
     NotServing,
     Overloaded,
     QueueFull,
+    RateLimited,
+    RoleMissing,
     SentenceFailed,
+    TooManyCalls,
+    Unauthenticated,
+    UnknownMethod,
+    Unreadable,
 )
 
 disable_created_metrics()  # a series more for each, which says when a process first counted something
@@ -40,9 +46,31 @@ _LAG_INTERVAL = 0.05
 _PREFIX = "seq2serve"
 
 OK, CANCELLED, FAILED = "ok", "cancelled", "failed"
-_ERRORS = (Overloaded, QueueFull, NotServing, DeadlineExceeded, EngineLost, SentenceFailed, EngineFailed)
+_ERRORS = (
+    Overloaded,
+    QueueFull,
+    RateLimited,
+    NotServing,
+    DeadlineExceeded,
+    EngineLost,
+    SentenceFailed,
+    EngineFailed,
+)
 OUTCOMES = (OK, CANCELLED, FAILED, *(error.reason.lower() for error in _ERRORS))
 """How a valid request may end; behind the first three, reasons of errors."""
+
+_REFUSALS = (
+    Unauthenticated,
+    RoleMissing,
+    RateLimited,
+    TooManyCalls,
+    Overloaded,
+    QueueFull,
+    NotServing,
+    UnknownMethod,
+    Unreadable,
+)
+"""Errors of calls that were refused before anything was decoded."""
 
 
 @dataclass(frozen=True)
@@ -100,6 +128,21 @@ class Metrics:
             f"{_PREFIX}_event_loop_lag_seconds",
             "How late the event loop comes to what it is to do: the time that a call may wait to be begun.",
             buckets=_LAG_SECONDS,
+            registry=registry,
+        )
+        refused = Counter(f"{_PREFIX}_refused_calls", "Calls that were refused.", ("reason",), registry=registry)
+        self.refused = {error.reason: refused.labels(error.reason.lower()) for error in _REFUSALS}
+        """By the reason of an error."""
+        self.reload_successful = Gauge(
+            f"{_PREFIX}_last_reload_successful",
+            "Whether files could be used when they last changed; if not, what was read before is in force.",
+            ("files",),
+            registry=registry,
+        )
+        self.certificate_expiry = Gauge(
+            f"{_PREFIX}_tls_certificate_expiry_timestamp_seconds",
+            "When the first certificate of a file expires.",
+            ("file",),
             registry=registry,
         )
         lookups = Counter(

@@ -39,7 +39,7 @@ def test_the_printed_address_and_the_health_check_need_no_proxy(
     for name, value in NO_PROXY.items():
         monkeypatch.setenv(name, value)
     listen = listen.format(tmp_path)
-    with server_process(model_repository, listen=listen) as server:
+    with server_process(model_repository, listen=listen, **{"insecure-listen": "true"}) as server:
         assert server.address.startswith(shown)
         translated = subprocess.run(server.example, shell=True, cwd=ROOT, text=True, capture_output=True, check=True)
         assert translated.stdout.strip()
@@ -54,6 +54,12 @@ def test_the_printed_address_and_the_health_check_need_no_proxy(
 @pytest.mark.parametrize(
     ("setting", "value", "message"),
     [
+        (
+            "listen",
+            ":50051",
+            "listen: :50051 can be reached from other machines: tls_certificate and tls_key, ",
+        ),
+        ("health-listen", "here", "health_listen: host:port, [IPv6 address]:port, :port or unix:path expected"),
         ("listen", "http://localhost:1", "listen: host:port, [IPv6 address]:port, :port or unix:path expected, "),
         ("metrics-listen", "localhost", "metrics_listen: host:port, [IPv6 address]:port, :port or unix:path expected"),
         ("metrics-listen", "unix:a", "metrics_listen: host:port or :port expected, got unix:a"),

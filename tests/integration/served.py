@@ -127,16 +127,17 @@ async def serving(
     open_backend: OpenBackend | None = None,
     timing: Timing = PATIENT,
     default_model: str = DEFAULT_MODEL,
+    listen: str = "127.0.0.1:0",
     **settings: Any,
 ) -> AsyncIterator[Served]:
-    """A server on free ports, whose engines are in this process; `gated`: no decode loop takes a step but through the
-    gate."""
+    """A server on free ports, reached on 127.0.0.1, whose engines are in this process; `gated`: no decode loop takes a
+    step but through the gate."""
     gate = Gate()
     if not gated:
         gate.open()
     config = ServerConfig(
         model_repository=repositories,
-        listen="127.0.0.1:0",
+        listen=listen,
         metrics_listen="127.0.0.1:0",
         default_model=default_model,
         **settings,

@@ -14,6 +14,7 @@ from server.decoding.engine import Engine
 from server.decoding.metrics import EngineMetrics
 from server.decoding.scheduler import Limits
 from server.messages.sentence import Event, Finished, Listener
+from server.serving.access.caller import Caller
 from server.serving.metrics import Metrics
 from server.serving.models.backlog import Backlog
 from server.serving.models.catalogue import Models, ServedModel
@@ -48,7 +49,7 @@ class Streaming:
 
     def start(self, *contents: str) -> AsyncIterator[pb.StreamTranslateResponse]:
         request = pb.TranslateRequest(contents=contents, decoding=pb.DecodingOptions(max_output_tokens=9))
-        current_call.set(Call("request", "caller", math.inf))
+        current_call.set(Call("request", Caller("caller"), math.inf))
         return self._service.StreamTranslate(request, cast(Any, None))  # it asks nothing of its context
 
     async def first(self, messages: AsyncIterator[pb.StreamTranslateResponse]) -> pb.StreamTranslateResponse:

@@ -3,14 +3,15 @@
 from contextvars import ContextVar
 from dataclasses import dataclass
 
+from server.serving.access.caller import Caller
+
 
 @dataclass(frozen=True, slots=True)
 class Call:
     request_id: str
     """The id that the client sent, or a new one. It stands in logs, and is sent back with every status."""
-    caller: str
-    """The connection that the call came by, as gRPC names its peer, port included: two clients behind one address have
-    a connection each, and are two callers."""
+    caller: Caller
+    """Whose key the call came with; the connection that it came by where no keys are needed."""
     deadline: float
     """On the clock of `time.monotonic`: the client's, or else the server's own; infinity where there is none."""
 

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 import grpc
 
 from server.errors import InvalidRequest, NotServing, UnknownMethod, Unreadable
+from server.serving.access.access import Access
+from server.serving.access.roles import OPEN, role_of
 from server.serving.metrics import Metrics
 from server.serving.requests.admission import Admission
 from server.serving.rpc.intake import Intake
@@ -56,11 +58,15 @@ class Calls(grpc.GenericRpcHandler):
     """The methods of all services, for `add_<service>_to_server`, and the calls that run. Used on the event loop's
     thread alone."""
 
-    def __init__(self, metrics: Metrics, admission: Admission, bounded: str, max_seconds: float) -> None:
+    def __init__(
+        self, metrics: Metrics, admission: Admission, bounded: str, max_seconds: float, access: Access | None = None
+    ) -> None:
         """`bounded`: the service whose calls are admitted, have `max_seconds` where they bring no deadline, and are
-        waited for at the end. Others, as the health service, answer whatever else there is to do."""
+        waited for at the end. Others, as the health service, answer whatever else there is to do. `access`: who may
+        call; None: everybody."""
         self.metrics = metrics
         self.admission = admission
+        self.access = access or Access()
         self.max_seconds = max_seconds
         self.intake = Intake()
         self.parsing = asyncio.Lock()
@@ -129,6 +135,7 @@ class _Method:
         self.calls = calls
         self.is_bounded = is_bounded
         self._labels = labels
+        self._role = role_of(f"/{labels[1]}/{labels[2]}")
         self._inner: Any = inner
         self._begun = calls.metrics.rpc_started.labels(*labels)
         self._seconds = calls.metrics.rpc_seconds.labels(*labels)
@@ -181,12 +188,15 @@ class _Method:
 
         Raises the error that the call is refused with.
         """
+        caller = running.call.caller
+        if self._role != OPEN:
+            caller.require(self._role)
         if self._inner is None:
             raise UnknownMethod(self._labels[-1])
         if running.num_metadata_bytes > METADATA_BYTES:
             expected = f"at most {METADATA_BYTES} bytes expected"
             raise InvalidRequest("metadata", f"{expected}, got {running.num_metadata_bytes}")
-        calls, caller = self.calls, running.call.caller
+        calls = self.calls
         if self.is_bounded:
             if calls.is_draining:
                 await calls.connections_are_told.wait()
@@ -194,7 +204,7 @@ class _Method:
             calls.admission.check(caller)
         if self._inner.request_streaming:
             return self._receive_stream(context)
-        return await calls.intake.receive(caller, lambda: self._receive(running, context))
+        return await calls.intake.receive(caller.name, lambda: self._receive(running, context))
 
     async def _receive(self, running: RunningCall, context: "_Context") -> Any:
         """Receive and parse the one message of a call, which holds its place in the intake until the bytes are
@@ -224,6 +234,10 @@ class _Method:
             raise Unreadable(f"{len(received)} bytes that are none") from error
 
     @property
+    def access(self) -> Access:
+        return self.calls.access
+
+    @property
     def max_seconds(self) -> float:
         return self.calls.max_seconds
 
@@ -237,6 +251,8 @@ class _Method:
         """Record how a call ended."""
         self._seconds.observe(time.monotonic() - running.started)
         self._handled[running.code].inc()
+        if refused := self.calls.metrics.refused.get(running.reason):
+            refused.inc()
         if running.num_bytes is not None:
             self.calls.admission.leave(running.call.caller, running.num_bytes)
         if self.is_bounded:

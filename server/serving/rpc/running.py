@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any, Protocol, Self
 
 import grpc
 
-from server.errors import DeadlineExceeded, TranslationError, UnknownMethod, Unreadable
+from server.errors import DeadlineExceeded, RoleMissing, TranslationError, Unauthenticated, UnknownMethod, Unreadable
+from server.serving.access.access import Access
 from server.serving.rpc.call import Call, current_call
 from server.serving.rpc.status import code_of, status_of
 
@@ -36,6 +37,10 @@ class Method(Protocol):
 
     is_bounded: bool
     """Whether calls without a deadline get the server's."""
+
+    @property
+    def access(self) -> Access:
+        """Who may call."""
 
     @property
     def max_seconds(self) -> float:
@@ -61,8 +66,11 @@ class RunningCall:
             remaining = math.inf if self._max_seconds is None else self._max_seconds
         metadata = context.invocation_metadata() or ()
         self.num_metadata_bytes = sum(len(name) + len(value) for name, value in metadata)
-        self.call = Call(_request_id(metadata), context.peer(), self.started + remaining)
+        caller = method.access.caller_of(metadata, context.peer())
+        self.call = Call(_request_id(metadata), caller, self.started + remaining)
         self.code = grpc.StatusCode.OK
+        self.reason = ""
+        """Of the error that the call ends with, where it is one of the project's own."""
         self.num_bytes: int | None = None
         """Size of the call's message; None before the message is admitted."""
         self._context = context
@@ -91,6 +99,7 @@ class RunningCall:
             self.code = grpc.StatusCode(self._context.code())
             raise error
         self.code = code_of(error := self._own_error(error))
+        self.reason = error.reason if isinstance(error, TranslationError) else ""
         _forget_frames(error)
         if self._context.done():
             return
@@ -106,6 +115,8 @@ class RunningCall:
             return UnknownMethod(str(error))
         if isinstance(error, Unreadable):
             _logger.info("request %s of %s cannot be read: %s", self.call.request_id, self.call.caller, error)
+        elif isinstance(error, Unauthenticated | RoleMissing):
+            self._method.access.refusals.note(self.call.request_id, self.call.caller, error)
         elif not isinstance(error, TranslationError):
             _logger.error("request %s failed", self.call.request_id, exc_info=error)
         return error
