@@ -46,15 +46,16 @@ check: $(VENV)/everything ## lint, types, import rules, the contract, container 
 	$(BIN)/buf lint
 	$(BIN)/python -m deploy.check
 	$(MAKE) --no-print-directory proto
-	git diff --exit-code seq2serve/pb
+	git diff --exit-code seq2serve/pb server/serving/protocols/pb
 
 format: $(VENV)/everything ## put all code into the project's format
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-proto: $(VENV)/everything ## write seq2serve/pb from proto/
-	$(BIN)/python -m grpc_tools.protoc -Iseq2serve/pb=proto/translation/v1 \
-		--python_out=. --pyi_out=. --grpc_python_out=. proto/translation/v1/translation.proto
+proto: $(VENV)/everything ## write seq2serve/pb, and the stubs of other protocols, from proto/
+	$(call write_stubs,seq2serve/pb,proto/translation/v1,translation)
+	$(call write_stubs,server/serving/protocols/pb,proto/inference,inference)
+write_stubs = $(BIN)/python -m grpc_tools.protoc -I$(1)=$(2) --python_out=. --pyi_out=. --grpc_python_out=. $(2)/$(3).proto
 
 load: $(VENV)/loadtest $(NATIVE) ## load every model alike, and compare latency and throughput
 	$(BIN)/python -m loadtest $(ARGS)

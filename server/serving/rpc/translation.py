@@ -36,39 +36,40 @@ class TranslationService(pb_grpc.TranslationServiceServicer):
         cache: TranslationCache | None = None,
     ) -> None:
         self._models = models
-        self._limits = limits
+        self.limits = limits
         self._metrics = metrics
         self._cache = cache
-        self._turns = Turns()
+        self.turns = Turns()
+        """Of all that this service does on the event loop, and of what other services do to ask it."""
 
     async def Translate(self, request: pb.TranslateRequest, context: "_Context") -> pb.TranslateResponse:
-        parsed = await self._turns.take(parse_request(request, self._models, self._limits))
+        parsed = await self.turns.take(parse_request(request, self._models, self.limits))
         results = await self._decode(parsed, context)
         manifest = parsed.model.manifest
         answer = pb.TranslateResponse(model=manifest.name, model_version=manifest.version)
-        await self._turns.take(_write_translations(results, answer))
+        await self.turns.take(_write_translations(results, answer))
         return answer
 
     async def Score(self, request: pb.ScoreRequest, context: "_Context") -> pb.ScoreResponse:
-        parsed = await self._turns.take(parse_score_request(request, self._models, self._limits))
+        parsed = await self.turns.take(parse_score_request(request, self._models, self.limits))
         results = await self._decode(parsed, context)
         manifest = parsed.model.manifest
         answer = pb.ScoreResponse(model=manifest.name, model_version=manifest.version)
-        await self._turns.take(_write_scores(results, answer))
+        await self.turns.take(_write_scores(results, answer))
         return answer
 
     async def StreamTranslate(
         self, request: pb.TranslateRequest, context: "_Context"
     ) -> AsyncIterator[pb.StreamTranslateResponse]:
-        parsed = await self._turns.take(parse_request(request, self._models, self._limits))
+        parsed = await self.turns.take(parse_request(request, self._models, self.limits))
         manifest = parsed.model.manifest
         with self._open(parsed, context, streams=True) as open_request:
-            await self._turns.take(open_request.submit())
+            await self.turns.take(open_request.submit())
             open_contents = set(range(len(open_request.results)))
             while open_contents:
                 for index in await open_request.news():
                     result = open_request.results[index]
-                    await self._turns.take(result.settle())
+                    await self.turns.take(result.settle())
                     # Both at once: while a message is being sent, more of the translation may come in.
                     delta, is_finished = result.take_delta(), result.is_finished
                     tells = bool(delta.text or (delta.tokens and not is_finished))
@@ -79,14 +80,14 @@ class TranslationService(pb_grpc.TranslationServiceServicer):
                     }
                     if tells:
                         told = pb.StreamTranslateResponse(**common, text_delta=delta.text)
-                        await self._turns.take(result.write_tokens(delta, told))
+                        await self.turns.take(result.write_tokens(delta, told))
                         yield told
                     if is_finished and index in open_contents:
                         open_contents.remove(index)
                         ended = pb.StreamTranslateResponse(**common)
                         if not tells:
-                            await self._turns.take(result.write_tokens(delta, ended))
-                        await self._turns.take(result.write_translation(ended.translation))
+                            await self.turns.take(result.write_tokens(delta, ended))
+                        await self.turns.take(result.write_translation(ended.translation))
                         yield ended
 
     async def ListModels(self, request: pb.ListModelsRequest, context: "_Context") -> pb.ListModelsResponse:
@@ -99,7 +100,7 @@ class TranslationService(pb_grpc.TranslationServiceServicer):
     async def _decode(self, parsed: TranslationRequest, context: "_Context") -> list[ContentResult]:
         """Decode the contents of a request. Returns their results once all of them are finished."""
         with self._open(parsed, context, streams=False) as open_request:
-            await self._turns.take(open_request.submit())
+            await self.turns.take(open_request.submit())
             while not open_request.is_finished:
                 await open_request.news()
         return open_request.results
@@ -115,15 +116,15 @@ class TranslationService(pb_grpc.TranslationServiceServicer):
             target_language_codes=manifest.target_codes,
             precision=manifest.precision,
             limits=pb.ModelLimits(
-                max_contents=self._limits.max_contents,
-                max_content_characters=self._limits.max_content_characters,
+                max_contents=self.limits.max_contents,
+                max_content_characters=self.limits.max_content_characters,
                 max_source_tokens=manifest.max_source_tokens,
                 max_output_tokens=manifest.max_output_tokens,
-                max_beam_size=self._limits.options.max_beam_size,
-                glossary_beam_size=self._limits.options.glossary_beam_size,
-                max_forbidden_phrases=self._limits.options.max_forbidden_phrases,
-                max_glossary_entries=self._limits.options.max_glossary_entries,
-                max_do_not_translate=self._limits.max_do_not_translate,
+                max_beam_size=self.limits.options.max_beam_size,
+                glossary_beam_size=self.limits.options.glossary_beam_size,
+                max_forbidden_phrases=self.limits.options.max_forbidden_phrases,
+                max_glossary_entries=self.limits.options.max_glossary_entries,
+                max_do_not_translate=self.limits.max_do_not_translate,
             ),
             quality_scores=[
                 pb.QualityScore(test_set=quality.test_set, metric=quality.metric, value=quality.value)
