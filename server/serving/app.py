@@ -32,8 +32,14 @@ from server.serving.models.directions import parsed
 from server.serving.models.repository import check_default, check_engines, read_glossaries, read_repositories
 from server.serving.output import write_line
 from server.serving.protocols.descriptions import Descriptions
+from server.serving.protocols.google_translation import GoogleTranslationService
 from server.serving.protocols.inference import InferenceService
-from server.serving.protocols.pb import inference_pb2, inference_pb2_grpc
+from server.serving.protocols.pb import (
+    inference_pb2,
+    inference_pb2_grpc,
+    translation_service_pb2,
+    translation_service_pb2_grpc,
+)
 from server.serving.requests.admission import Admission
 from server.serving.requests.cache import TranslationCache
 from server.serving.requests.options import OptionLimits
@@ -51,7 +57,11 @@ _logger = logging.getLogger("server")
 
 SERVICE = translation_pb2.DESCRIPTOR.services_by_name["TranslationService"].full_name
 
-PROTOCOLS = (SERVICE, inference_pb2.DESCRIPTOR.services_by_name["GRPCInferenceService"].full_name)
+PROTOCOLS = (
+    SERVICE,
+    inference_pb2.DESCRIPTOR.services_by_name["GRPCInferenceService"].full_name,
+    translation_service_pb2.DESCRIPTOR.services_by_name["TranslationService"].full_name,
+)
 """The services that translate: ours, and those of other protocols, which do it by asking ours."""
 
 _OTHER_BYTES = 1_000_000
@@ -160,6 +170,9 @@ class App:
         descriptions = Descriptions(self._models, self._engines, limits.max_contents, self._metrics.requests)
         inference_pb2_grpc.add_GRPCInferenceServiceServicer_to_server(
             InferenceService(translations, descriptions, exchange), calls
+        )
+        translation_service_pb2_grpc.add_TranslationServiceServicer_to_server(
+            GoogleTranslationService(translations, self._models), calls
         )
         health_pb2_grpc.add_HealthServicer_to_server(self._health.servicer, cast(grpc.Server, calls))
         described = ReflectionServicer((*PROTOCOLS, health.SERVICE_NAME, reflection.SERVICE_NAME))

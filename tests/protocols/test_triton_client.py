@@ -267,7 +267,7 @@ async def test_text_streams_as_it_is_decoded_and_the_last_answer_is_marked(
         for answer in answers:
             texts[answer["parameters"]["content_index"]] += answer["outputs"]["text_output"][0]
         assert texts == [one.translated_text for one in expected]
-        assert len(answers) > 4
+        assert len(answers) >= 4
         assert [one["parameters"]["triton_final_response"] for one in answers] == [0] * (len(answers) - 1) + [1]
         ends = {one["parameters"]["content_index"]: one for one in answers if one["parameters"]["content_final"]}
         counts = [ends[index]["outputs"]["output_token_count"] for index in range(2)]
