@@ -135,6 +135,46 @@ class StreamTranslateResponse(_message.Message):
     tokens: _containers.RepeatedCompositeFieldContainer[OutputToken]
     def __init__(self, content_index: _Optional[int] = ..., text_delta: _Optional[str] = ..., translation: _Optional[_Union[Translation, _Mapping]] = ..., model: _Optional[str] = ..., model_version: _Optional[str] = ..., tokens: _Optional[_Iterable[_Union[OutputToken, _Mapping]]] = ...) -> None: ...
 
+class TranslateStreamRequest(_message.Message):
+    __slots__ = ("id", "request", "timeout_milliseconds", "streams_text")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_FIELD_NUMBER: _ClassVar[int]
+    TIMEOUT_MILLISECONDS_FIELD_NUMBER: _ClassVar[int]
+    STREAMS_TEXT_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    request: TranslateRequest
+    timeout_milliseconds: int
+    streams_text: bool
+    def __init__(self, id: _Optional[str] = ..., request: _Optional[_Union[TranslateRequest, _Mapping]] = ..., timeout_milliseconds: _Optional[int] = ..., streams_text: _Optional[bool] = ...) -> None: ...
+
+class TranslateStreamResponse(_message.Message):
+    __slots__ = ("id", "response", "part", "error", "is_last")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    RESPONSE_FIELD_NUMBER: _ClassVar[int]
+    PART_FIELD_NUMBER: _ClassVar[int]
+    ERROR_FIELD_NUMBER: _ClassVar[int]
+    IS_LAST_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    response: TranslateResponse
+    part: StreamTranslateResponse
+    error: RequestError
+    is_last: bool
+    def __init__(self, id: _Optional[str] = ..., response: _Optional[_Union[TranslateResponse, _Mapping]] = ..., part: _Optional[_Union[StreamTranslateResponse, _Mapping]] = ..., error: _Optional[_Union[RequestError, _Mapping]] = ..., is_last: _Optional[bool] = ...) -> None: ...
+
+class RequestError(_message.Message):
+    __slots__ = ("code", "message", "reason", "field", "retry_milliseconds")
+    CODE_FIELD_NUMBER: _ClassVar[int]
+    MESSAGE_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    FIELD_FIELD_NUMBER: _ClassVar[int]
+    RETRY_MILLISECONDS_FIELD_NUMBER: _ClassVar[int]
+    code: int
+    message: str
+    reason: str
+    field: str
+    retry_milliseconds: int
+    def __init__(self, code: _Optional[int] = ..., message: _Optional[str] = ..., reason: _Optional[str] = ..., field: _Optional[str] = ..., retry_milliseconds: _Optional[int] = ...) -> None: ...
+
 class Translation(_message.Message):
     __slots__ = ("translated_text", "score", "finish_reason", "source_token_count", "output_token_count", "hypotheses", "source_tokens", "segments")
     TRANSLATED_TEXT_FIELD_NUMBER: _ClassVar[int]
@@ -260,6 +300,18 @@ class ListModelsResponse(_message.Message):
     MODELS_FIELD_NUMBER: _ClassVar[int]
     models: _containers.RepeatedCompositeFieldContainer[Model]
     def __init__(self, models: _Optional[_Iterable[_Union[Model, _Mapping]]] = ...) -> None: ...
+
+class GetModelRequest(_message.Message):
+    __slots__ = ("name",)
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    def __init__(self, name: _Optional[str] = ...) -> None: ...
+
+class GetModelResponse(_message.Message):
+    __slots__ = ("model",)
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    model: Model
+    def __init__(self, model: _Optional[_Union[Model, _Mapping]] = ...) -> None: ...
 
 class Model(_message.Message):
     __slots__ = ("name", "versions", "architecture", "language_pairs", "precision", "limits", "quality_scores", "is_default", "has_alignment", "has_shortlist", "glossaries", "source_language_codes", "target_language_codes", "licence", "training_texts")

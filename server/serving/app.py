@@ -165,7 +165,7 @@ class App:
         admission = Admission(config.max_calls, config.max_request_megabytes * 1_000_000)
         calls = self._calls = Calls(self._metrics, admission, PROTOCOLS, config.max_call_seconds)
         exchange = Exchange(admission, calls.connections_are_told)
-        translations = TranslationService(self._models, limits, self._metrics.requests, cache)
+        translations = TranslationService(self._models, limits, self._metrics.requests, exchange, cache)
         translation_pb2_grpc.add_TranslationServiceServicer_to_server(translations, calls)
         descriptions = Descriptions(self._models, self._engines, limits.max_contents, self._metrics.requests)
         inference_pb2_grpc.add_GRPCInferenceServiceServicer_to_server(

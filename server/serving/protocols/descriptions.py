@@ -37,10 +37,7 @@ class Descriptions:
     def find(self, name: str, version: str) -> ServedModel:
         """The model of that name, or the default one; an empty version is the one that is served. Raises
         UnknownModel."""
-        try:
-            model = self._models[name or self._models.default]
-        except KeyError:
-            raise UnknownModel(name, [model.manifest.name for model in self._models]) from None
+        model = self._models.named(name)
         if version not in ("", model.manifest.version):
             name = model.manifest.name
             raise UnknownModel(f"{name}/{version}", [f"{name}/{model.manifest.version}"])

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import grpc
 
 from seq2serve.pb import translation_pb2
-from server.errors import InvalidRequest, NotOffered, UnknownModel, shown
+from server.errors import InvalidRequest, NotOffered, shown
 from server.serving.models.catalogue import Models, ServedModel
 from server.serving.protocols.pb import translation_service_pb2 as pb
 from server.serving.protocols.pb import translation_service_pb2_grpc as pb_grpc
@@ -88,12 +88,7 @@ class GoogleTranslationService(pb_grpc.TranslationServiceServicer):
 
     def _named(self, name: str) -> list[ServedModel]:
         """The model of that name, or all where there is none. Raises UnknownModel."""
-        if not name:
-            return list(self._models)
-        try:
-            return [self._models[name]]
-        except KeyError:
-            raise UnknownModel(name, [model.manifest.name for model in self._models]) from None
+        return [self._models.named(name)] if name else list(self._models)
 
 
 def _check(request: pb.TranslateTextRequest) -> None:

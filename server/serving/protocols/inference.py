@@ -3,8 +3,6 @@ request becomes one of translation.v1, which is answered as all are."""
 
 import asyncio
 import contextlib
-import dataclasses
-import time
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING, Any
@@ -25,7 +23,7 @@ from server.serving.protocols.inference_request import (
 from server.serving.protocols.pb import inference_pb2 as pb
 from server.serving.protocols.pb import inference_pb2_grpc as pb_grpc
 from server.serving.protocols.tensors import Output, write_output
-from server.serving.rpc.call import current_call
+from server.serving.rpc.call import allow_seconds, current_call
 from server.serving.rpc.exchange import Exchange
 from server.serving.rpc.status import status_of
 from server.serving.rpc.translation import TranslationService
@@ -96,8 +94,8 @@ class InferenceService(pb_grpc.GRPCInferenceServiceServicer):
 
         async def answer(request: pb.ModelInferRequest) -> AsyncGenerator[pb.ModelStreamInferResponse, None]:
             turn: AbstractAsyncContextManager[object] = contextlib.nullcontext() if request.id else without_id
-            async with turn:
-                async for response in self._infer_as_asked(request, context):
+            async with turn, contextlib.aclosing(self._infer_as_asked(request, context)) as responses:
+                async for response in responses:
                     yield pb.ModelStreamInferResponse(infer_response=response)
 
         async for response in self._exchange.answers(requests, answer, _refusal):
@@ -108,9 +106,7 @@ class InferenceService(pb_grpc.GRPCInferenceServiceServicer):
         self._descriptions.find(request.model_name, request.model_version)
         asked = await self._translations.turns.take(read_request(request, self._translations.limits))
         if asked.seconds is not None:
-            call = current_call.get()
-            deadline = min(call.deadline, time.monotonic() + asked.seconds)
-            current_call.set(dataclasses.replace(call, deadline=deadline))
+            allow_seconds(asked.seconds)
         return asked
 
     async def _infer(
@@ -126,7 +122,7 @@ class InferenceService(pb_grpc.GRPCInferenceServiceServicer):
 
     async def _infer_as_asked(
         self, request: pb.ModelInferRequest, context: "_Context"
-    ) -> AsyncIterator[pb.ModelInferResponse]:
+    ) -> AsyncGenerator[pb.ModelInferResponse, None]:
         """One answer, or one for every piece of text, the last of which says so."""
         asked = await self._read(request)
         if not asked.streams:
@@ -136,9 +132,10 @@ class InferenceService(pb_grpc.GRPCInferenceServiceServicer):
             return
         num_open = len(asked.translate.contents)
         with _named_here():
-            async for told in self._translations.StreamTranslate(asked.translate, context):
-                num_open -= told.HasField("translation")
-                yield _piece(request, asked, told, num_open)
+            async with contextlib.aclosing(self._translations.StreamTranslate(asked.translate, context)) as parts:
+                async for told in parts:
+                    num_open -= told.HasField("translation")
+                    yield _piece(request, asked, told, num_open)
 
 
 def _piece(

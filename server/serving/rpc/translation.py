@@ -1,6 +1,7 @@
 """The methods of the gRPC service: each parses a request, submits its sentences to an engine, and answers."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 
 import grpc
@@ -8,6 +9,7 @@ import grpc
 from seq2serve.pb import translation_pb2 as pb
 from seq2serve.pb import translation_pb2_grpc as pb_grpc
 from server.bundle.licences import LICENCE, training_licences
+from server.errors import InvalidRequest, TranslationError
 from server.serving.metrics import RequestMetrics
 from server.serving.models.catalogue import Models, ServedModel
 from server.serving.requests.cache import TranslationCache
@@ -16,7 +18,9 @@ from server.serving.requests.open_request import OpenRequest
 from server.serving.requests.parse import RequestLimits, parse_request, parse_score_request
 from server.serving.requests.parsed import TranslationRequest
 from server.serving.requests.turns import Turns
-from server.serving.rpc.call import current_call
+from server.serving.rpc.call import allow_seconds, current_call
+from server.serving.rpc.exchange import Exchange
+from server.serving.rpc.status import status_of
 from server.text.steps import Steps
 
 if TYPE_CHECKING:
@@ -26,6 +30,8 @@ if TYPE_CHECKING:
 _MAX_PAIRS = 100
 """Language pairs that are listed one by one."""
 
+_MAX_INT32 = 2**31 - 1
+
 
 class TranslationService(pb_grpc.TranslationServiceServicer):
     def __init__(
@@ -33,11 +39,13 @@ class TranslationService(pb_grpc.TranslationServiceServicer):
         models: Models,
         limits: RequestLimits,
         metrics: RequestMetrics,
+        exchange: Exchange,
         cache: TranslationCache | None = None,
     ) -> None:
         self._models = models
         self.limits = limits
         self._metrics = metrics
+        self._exchange = exchange
         self._cache = cache
         self.turns = Turns()
         """Of all that this service does on the event loop, and of what other services do to ask it."""
@@ -60,7 +68,7 @@ class TranslationService(pb_grpc.TranslationServiceServicer):
 
     async def StreamTranslate(
         self, request: pb.TranslateRequest, context: "_Context"
-    ) -> AsyncIterator[pb.StreamTranslateResponse]:
+    ) -> AsyncGenerator[pb.StreamTranslateResponse, None]:
         parsed = await self.turns.take(parse_request(request, self._models, self.limits))
         manifest = parsed.model.manifest
         with self._open(parsed, context, streams=True) as open_request:
@@ -89,6 +97,29 @@ class TranslationService(pb_grpc.TranslationServiceServicer):
                             await self.turns.take(result.write_tokens(delta, ended))
                         await self.turns.take(result.write_translation(ended.translation))
                         yield ended
+
+    async def TranslateStream(
+        self, requests: AsyncIterator[pb.TranslateStreamRequest], context: "_Context"
+    ) -> AsyncIterator[pb.TranslateStreamResponse]:
+        async def answer(request: pb.TranslateStreamRequest) -> AsyncGenerator[pb.TranslateStreamResponse, None]:
+            _check_one_of_many(request)
+            if request.timeout_milliseconds:
+                allow_seconds(request.timeout_milliseconds / 1000)
+            if not request.streams_text:
+                translated = await self.Translate(request.request, context)
+                yield pb.TranslateStreamResponse(id=request.id, response=translated, is_last=True)
+                return
+            num_open = len(request.request.contents)
+            async with aclosing(self.StreamTranslate(request.request, context)) as parts:
+                async for part in parts:
+                    num_open -= part.HasField("translation")
+                    yield pb.TranslateStreamResponse(id=request.id, part=part, is_last=not num_open)
+
+        async for response in self._exchange.answers(requests, answer, _refusal):
+            yield response
+
+    async def GetModel(self, request: pb.GetModelRequest, context: "_Context") -> pb.GetModelResponse:
+        return pb.GetModelResponse(model=self._describe(self._models.named(request.name)))
 
     async def ListModels(self, request: pb.ListModelsRequest, context: "_Context") -> pb.ListModelsResponse:
         return pb.ListModelsResponse(models=[self._describe(model) for model in self._models])
@@ -140,6 +171,26 @@ class TranslationService(pb_grpc.TranslationServiceServicer):
                 for name, licence in training_licences(manifest.provenance).items()
             ],
         )
+
+
+def _check_one_of_many(request: pb.TranslateStreamRequest) -> None:
+    if not request.HasField("request"):
+        raise InvalidRequest("request", "a request expected, got none")
+    if request.timeout_milliseconds < 0:
+        expected = f"0 to {_MAX_INT32} milliseconds expected"
+        raise InvalidRequest("timeout_milliseconds", f"{expected}, got {request.timeout_milliseconds}")
+
+
+def _refusal(request: pb.TranslateStreamRequest, error: Exception) -> pb.TranslateStreamResponse:
+    """The answer to a request of a stream that has failed."""
+    code, message, _ = status_of(error, current_call.get().request_id)
+    told = pb.RequestError(code=code.value[0], message=message)
+    if isinstance(error, TranslationError):
+        told.reason = error.reason
+        told.retry_milliseconds = round(1000 * (error.retry_seconds or 0))
+    if isinstance(error, InvalidRequest):
+        told.field = error.field
+    return pb.TranslateStreamResponse(id=request.id, error=told, is_last=True)
 
 
 def _pairs(model: ServedModel) -> list[pb.LanguagePair]:
