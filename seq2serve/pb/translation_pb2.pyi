@@ -7,6 +7,12 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
+class Priority(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    PRIORITY_UNSPECIFIED: _ClassVar[Priority]
+    PRIORITY_INTERACTIVE: _ClassVar[Priority]
+    PRIORITY_BULK: _ClassVar[Priority]
+
 class SentenceSplitting(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
     SENTENCE_SPLITTING_UNSPECIFIED: _ClassVar[SentenceSplitting]
@@ -21,6 +27,9 @@ class FinishReason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     FINISH_REASON_MAX_OUTPUT_TOKENS: _ClassVar[FinishReason]
     FINISH_REASON_CONSTRAINTS: _ClassVar[FinishReason]
     FINISH_REASON_NOTHING_TO_TRANSLATE: _ClassVar[FinishReason]
+PRIORITY_UNSPECIFIED: Priority
+PRIORITY_INTERACTIVE: Priority
+PRIORITY_BULK: Priority
 SENTENCE_SPLITTING_UNSPECIFIED: SentenceSplitting
 SENTENCE_SPLITTING_SENTENCES: SentenceSplitting
 SENTENCE_SPLITTING_LINES: SentenceSplitting
@@ -32,7 +41,7 @@ FINISH_REASON_CONSTRAINTS: FinishReason
 FINISH_REASON_NOTHING_TO_TRANSLATE: FinishReason
 
 class TranslateRequest(_message.Message):
-    __slots__ = ("contents", "model", "source_language_code", "target_language_code", "decoding", "mime_type", "split_sentences", "do_not_translate")
+    __slots__ = ("contents", "model", "source_language_code", "target_language_code", "decoding", "mime_type", "split_sentences", "do_not_translate", "priority")
     CONTENTS_FIELD_NUMBER: _ClassVar[int]
     MODEL_FIELD_NUMBER: _ClassVar[int]
     SOURCE_LANGUAGE_CODE_FIELD_NUMBER: _ClassVar[int]
@@ -41,6 +50,7 @@ class TranslateRequest(_message.Message):
     MIME_TYPE_FIELD_NUMBER: _ClassVar[int]
     SPLIT_SENTENCES_FIELD_NUMBER: _ClassVar[int]
     DO_NOT_TRANSLATE_FIELD_NUMBER: _ClassVar[int]
+    PRIORITY_FIELD_NUMBER: _ClassVar[int]
     contents: _containers.RepeatedScalarFieldContainer[str]
     model: str
     source_language_code: str
@@ -49,7 +59,8 @@ class TranslateRequest(_message.Message):
     mime_type: str
     split_sentences: SentenceSplitting
     do_not_translate: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, contents: _Optional[_Iterable[str]] = ..., model: _Optional[str] = ..., source_language_code: _Optional[str] = ..., target_language_code: _Optional[str] = ..., decoding: _Optional[_Union[DecodingOptions, _Mapping]] = ..., mime_type: _Optional[str] = ..., split_sentences: _Optional[_Union[SentenceSplitting, str]] = ..., do_not_translate: _Optional[_Iterable[str]] = ...) -> None: ...
+    priority: Priority
+    def __init__(self, contents: _Optional[_Iterable[str]] = ..., model: _Optional[str] = ..., source_language_code: _Optional[str] = ..., target_language_code: _Optional[str] = ..., decoding: _Optional[_Union[DecodingOptions, _Mapping]] = ..., mime_type: _Optional[str] = ..., split_sentences: _Optional[_Union[SentenceSplitting, str]] = ..., do_not_translate: _Optional[_Iterable[str]] = ..., priority: _Optional[_Union[Priority, str]] = ...) -> None: ...
 
 class DecodingOptions(_message.Message):
     __slots__ = ("max_output_tokens", "beam_size", "num_hypotheses", "length_penalty", "coverage_penalty", "patience", "min_output_tokens", "temperature", "top_k", "top_p", "seed", "target_prefix", "no_repeat_ngram_size", "repetition_penalty", "forbidden_phrases", "glossary", "return_token_scores", "return_alignment", "use_shortlist")

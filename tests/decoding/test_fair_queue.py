@@ -9,7 +9,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from server.decoding.fair_queue import FairQueue
-from server.decoding.scheduler import Limits, Ticket, plan
+from server.decoding.scheduler import BULK_COST, Limits, Ticket, plan
 
 MAX_ROWS = 8
 MAX_TOKENS = 40
@@ -19,8 +19,10 @@ MAX_COST = MAX_TOKENS * MAX_ROWS
 _ids = count()
 
 
-def ticket(caller: str, num_source_tokens: int = 5, num_rows: int = 1, request: int = 0) -> Ticket:
-    return Ticket(next(_ids), num_source_tokens, math.inf, num_rows, caller, request)
+def ticket(
+    caller: str, num_source_tokens: int = 5, num_rows: int = 1, request: int = 0, is_bulk: bool = False
+) -> Ticket:
+    return Ticket(next(_ids), num_source_tokens, math.inf, num_rows, caller, request, is_bulk)
 
 
 class Decoding:
@@ -392,3 +394,38 @@ def test_the_order_that_is_foretold_is_the_order_that_is_kept(
         kept.append(following.id)
         queues[0].give_rows(following)
     assert kept == foretold
+
+
+def shares_of_bulk(bulk_caller: str, bulk_first: bool) -> float:
+    """The part of the first hundred turns that a bulk request has beside an interactive one."""
+    decoding = Decoding(max_rows=1)
+    bulk = [ticket(bulk_caller, request=1, is_bulk=True) for _ in range(200)]
+    interactive = [ticket("somebody", request=2) for _ in range(200)]
+    decoding.submit(*(bulk + interactive if bulk_first else interactive + bulk))
+    while len(decoding.joined) < 100:
+        decoding.turn()
+    return sum(one.is_bulk for one in decoding.joined) / 100
+
+
+def test_a_bulk_request_is_given_a_part_of_what_an_interactive_one_is() -> None:
+    for bulk_caller in ("somebody", "another"):
+        for bulk_first in (True, False):
+            share = shares_of_bulk(bulk_caller, bulk_first)
+            assert abs(share - 1 / (BULK_COST + 1)) < 0.03, (bulk_caller, bulk_first)
+
+
+def test_a_bulk_request_that_nobody_waits_beside_has_every_row() -> None:
+    decoding = Decoding()
+    decoding.submit(*(ticket("somebody", is_bulk=True) for _ in range(3 * MAX_ROWS)))
+    assert len(decoding.turn()) == MAX_ROWS
+
+
+def test_an_interactive_sentence_does_not_wait_behind_a_bulk_request_under_way() -> None:
+    for caller in ("somebody", "another"):
+        decoding = Decoding(max_rows=1)
+        decoding.submit(*(ticket("somebody", MAX_TOKENS, request=1, is_bulk=True) for _ in range(100)))
+        for _ in range(10 * MAX_TOKENS):
+            decoding.turn()
+        urgent = ticket(caller, 5, request=2)
+        decoding.submit(urgent)
+        assert decoding.turns_until_joined(urgent) <= MAX_TOKENS + 1  # the row is free when its sentence ends

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from seq2serve.pb import translation_pb2
 from server.errors import InvalidRequest
 from server.serving.protocols.inference_request import named_here, read_request
 from server.serving.protocols.pb import inference_pb2 as pb
@@ -171,6 +172,14 @@ def test_a_parameter_without_a_value_is_refused() -> None:
     message.parameters["beam_size"].SetInParent()
     with pytest.raises(InvalidRequest, match="a whole number expected, got nothing"):
         all_at_once(read_request(message, LIMITS))
+
+
+def test_tritons_priorities_are_ours() -> None:
+    for number, priority in ((0, "UNSPECIFIED"), (1, "INTERACTIVE"), (2, "BULK")):
+        message = request([("text_input", [1], [b"a"])], True)
+        message.parameters["priority"].uint64_param = number
+        read = all_at_once(read_request(message, LIMITS))
+        assert translation_pb2.Priority.Name(read.translate.priority) == f"PRIORITY_{priority}"
 
 
 def test_nothing_that_is_refused_takes_long() -> None:

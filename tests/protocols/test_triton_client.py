@@ -66,6 +66,7 @@ SAME: list[tuple[dict[str, Any], dict[str, Any], dict[str, Any]]] = [
     ),
     ({"source_language_code": "en-GB", "target_language_code": "fr"}, {}, {"target_language_code": "fr"}),
     ({"mime_type": "text/html"}, {}, {"mime_type": "text/html"}),
+    ({"use_shortlist": False, "min_output_tokens": 5}, {"min_output_tokens": 5}, {}),
     ({"split_sentences": "lines"}, {}, {"split_sentences": 2}),
     ({"split_sentences": "NONE"}, {}, {"split_sentences": 3}),
 ]
@@ -162,6 +163,7 @@ REFUSED: list[tuple[dict[str, Any], str, str]] = [
     ),
     ({"parameters": {"num_hypotheses": 2}}, "INVALID_ARGUMENT", "parameters: only "),
     ({"parameters": {"stream": True}}, "INVALID_ARGUMENT", 'parameters["stream"]: ModelStreamInfer expected'),
+    ({"priority": 3}, "INVALID_ARGUMENT", 'parameters["priority"]: 0 or 1, or 2 for bulk, expected, got 3'),
     ({"timeout": -5}, "INVALID_ARGUMENT", 'parameters["timeout"]: 0 to '),
     ({"timeout": 1}, "DEADLINE_EXCEEDED", "deadline passed"),
     ({"sequence_id": 7}, "INVALID_ARGUMENT", "got 'sequence_"),

@@ -28,10 +28,17 @@ OUTPUTS = {
 """Datatypes by name; all have the shape of the input."""
 
 _STREAM, _TIMEOUT, _GLOSSARY, _SPLITTING = "stream", "timeout", "glossary", "split_sentences"
+_PRIORITY = "priority"
 _EMPTY_FINAL_RESPONSE = "triton_enable_empty_final_response"
 """Whether a last answer without outputs is wanted where the one before could not be marked; it always can."""
 
 _SPLITTINGS = ("sentences", "lines", "none")
+
+_PRIORITIES = (
+    translation_pb2.PRIORITY_UNSPECIFIED,
+    translation_pb2.PRIORITY_INTERACTIVE,
+    translation_pb2.PRIORITY_BULK,
+)
 
 _MAX_MICROSECONDS = 2**53
 
@@ -52,7 +59,7 @@ def _fields(message: Any, leave_out: tuple[str, ...] = ()) -> dict[str, FieldDes
 _REQUEST_FIELDS = _fields(translation_pb2.TranslateRequest, ("model",))
 _OPTION_FIELDS = _fields(translation_pb2.DecodingOptions, _MANY_ANSWERS)
 
-PARAMETERS = sorted([*_REQUEST_FIELDS, *_OPTION_FIELDS, _STREAM, _TIMEOUT, _GLOSSARY, _SPLITTING])
+PARAMETERS = sorted([*_REQUEST_FIELDS, *_OPTION_FIELDS, _STREAM, _TIMEOUT, _GLOSSARY, _SPLITTING, _PRIORITY])
 """Names of all parameters that mean something here."""
 
 
@@ -144,6 +151,8 @@ def _read_parameters(
             streams = _checked(name, value, bool, "a flag")
         elif name == _TIMEOUT:
             seconds = _seconds(_checked(name, value, int, "a whole number"))
+        elif name == _PRIORITY:
+            translate.priority = _priority(_checked(name, value, int, "a whole number"))
         elif name != _EMPTY_FINAL_RESPONSE:
             raise InvalidRequest("parameters", f"only {', '.join(PARAMETERS)} expected, got {shown(name)}")
     return streams, seconds
@@ -177,6 +186,13 @@ def _splitting(text: str) -> translation_pb2.SentenceSplitting:
         expected = f"one of {', '.join(_SPLITTINGS)} expected"
         raise InvalidRequest(parameter_name(_SPLITTING), f"{expected}, got {shown(text)}")
     return getattr(translation_pb2, f"SENTENCE_SPLITTING_{text.upper()}")
+
+
+def _priority(number: int) -> translation_pb2.Priority:
+    """Of Triton's priorities, 1 is the first, and 0 the model's default."""
+    if number not in _PRIORITIES:
+        raise InvalidRequest(parameter_name(_PRIORITY), f"0 or 1, or 2 for bulk, expected, got {number}")
+    return _PRIORITIES[number]
 
 
 def _seconds(microseconds: int) -> float | None:

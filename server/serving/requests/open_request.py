@@ -131,6 +131,7 @@ class OpenRequest:
             self._streams,
             caller=self._caller,
             request=self._number,
+            is_bulk=self._request.is_bulk,
         )
 
     @property
