@@ -9,7 +9,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from server.decoding.fair_queue import FairQueue
-from server.decoding.scheduler import BULK_COST, Limits, Ticket, plan
+from server.decoding.scheduler import Limits, Ticket, plan
 
 MAX_ROWS = 8
 MAX_TOKENS = 40
@@ -411,7 +411,7 @@ def test_a_bulk_request_is_given_a_part_of_what_an_interactive_one_is() -> None:
     for bulk_caller in ("somebody", "another"):
         for bulk_first in (True, False):
             share = shares_of_bulk(bulk_caller, bulk_first)
-            assert abs(share - 1 / (BULK_COST + 1)) < 0.03, (bulk_caller, bulk_first)
+            assert 0.08 <= share <= 0.15, (bulk_caller, bulk_first)  # one of nine
 
 
 def test_a_bulk_request_that_nobody_waits_beside_has_every_row() -> None:

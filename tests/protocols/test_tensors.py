@@ -4,15 +4,17 @@ import re
 import struct
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 import pytest
+from google.protobuf.message import DecodeError
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from seq2serve.pb import translation_pb2
 from server.errors import InvalidRequest
-from server.serving.protocols.inference_request import named_here, read_request
+from server.serving.protocols.inference_request import PARAMETERS, named_here, read_request
 from server.serving.protocols.pb import inference_pb2 as pb
 from server.serving.protocols.tensors import Output, TextLimits, Texts, read_inputs, write_output
 from server.serving.requests.options import OptionLimits
@@ -171,6 +173,44 @@ def test_a_parameter_without_a_value_is_refused() -> None:
     message = request([("text_input", [1], [b"a"])], True)
     message.parameters["beam_size"].SetInParent()
     with pytest.raises(InvalidRequest, match="a whole number expected, got nothing"):
+        all_at_once(read_request(message, LIMITS))
+
+
+def parameters() -> st.SearchStrategy[dict[str, pb.InferParameter]]:
+    values = st.one_of(
+        st.booleans().map(lambda value: pb.InferParameter(bool_param=value)),
+        st.integers(-(2**63), 2**63 - 1).map(lambda value: pb.InferParameter(int64_param=value)),
+        st.integers(-3, 12).map(lambda value: pb.InferParameter(int64_param=value)),
+        st.integers(0, 2**64 - 1).map(lambda value: pb.InferParameter(uint64_param=value)),
+        st.floats().map(lambda value: pb.InferParameter(double_param=value)),
+        st.text(max_size=9).map(lambda value: pb.InferParameter(string_param=value)),
+        st.just(pb.InferParameter()),
+    )
+    names = st.sampled_from(PARAMETERS) | st.text(max_size=5)
+    return st.dictionaries(names, values, max_size=4)
+
+
+@given(parameters(), st.lists(st.text(max_size=9), max_size=3))
+@settings(max_examples=300)
+def test_any_parameters_are_read_or_refused_by_name(given_: dict[str, pb.InferParameter], texts: list[str]) -> None:
+    message = request([("text_input", [len(texts)], [text.encode() for text in texts])], False)
+    for name, value in given_.items():
+        message.parameters[name].CopyFrom(value)
+    field = ""
+    try:
+        read = all_at_once(read_request(message, LIMITS))
+        assert list(read.translate.contents) == texts
+    except InvalidRequest as error:
+        field = error.field
+    assert not field or field.startswith("parameters")
+
+
+@given(st.binary(max_size=200))
+@settings(max_examples=300)
+def test_any_message_is_read_or_refused(content: bytes) -> None:
+    message = pb.ModelInferRequest()
+    with suppress(DecodeError, InvalidRequest):
+        message.ParseFromString(content)
         all_at_once(read_request(message, LIMITS))
 
 
