@@ -253,8 +253,10 @@ async def test_requests_without_an_id_are_answered_in_order(foreign: ClientProce
     texts = [" ".join(SENTENCES[:6]), *SENTENCES[:9]]
     async with serving(model_repository) as served:
         expected = [[one.translated_text] for one in (await served.translate(*texts)).translations]
-        requests = [{"model": DEFAULT_MODEL, "texts": [text]} for text in texts]
-        answers: list[Any] = await foreign.run(triton.stream, served.address, requests, len(texts))
+        requests: list[dict[str, Any]] = [{"model": DEFAULT_MODEL, "texts": [text]} for text in texts]
+        requests.insert(3, {"model": "none", "texts": ["a"]})
+        answers: list[Any] = await foreign.run(triton.stream, served.address, requests, len(requests))
+        assert answers.pop(3).startswith("NOT_FOUND: ")
         assert [answer["outputs"]["text_output"] for answer in answers] == expected
 
 

@@ -82,7 +82,7 @@ class Descriptions:
         )
         config.input.add(name=TEXT_INPUT, data_type=_TYPES[BYTES], dims=_BATCH[1:])
         for name, shape in OPTIONAL_INPUTS.items():
-            config.input.add(name=name, data_type=_TYPES[BYTES], dims=shape[1:] or [1], optional=True)
+            config.input.add(name=name, data_type=_TYPES[BYTES], dims=shape[1:], optional=True)
         for name, datatype in OUTPUTS.items():
             config.output.add(name=name, data_type=_TYPES[datatype], dims=_BATCH[1:])
         config.parameters["source_language_codes"].string_value = ",".join(manifest.source_codes)

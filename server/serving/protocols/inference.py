@@ -4,7 +4,6 @@ request becomes one of translation.v1, which is answered as all are."""
 import asyncio
 import contextlib
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
-from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING, Any
 
 import grpc
@@ -90,13 +89,18 @@ class InferenceService(pb_grpc.GRPCInferenceServiceServicer):
     async def ModelStreamInfer(
         self, requests: AsyncIterator[pb.ModelInferRequest], context: "_Context"
     ) -> AsyncIterator[pb.ModelStreamInferResponse]:
-        without_id = asyncio.Lock()  # who cannot tell answers apart has to have them in order
+        order = _Order()
 
         async def answer(request: pb.ModelInferRequest) -> AsyncGenerator[pb.ModelStreamInferResponse, None]:
-            turn: AbstractAsyncContextManager[object] = contextlib.nullcontext() if request.id else without_id
-            async with turn, contextlib.aclosing(self._infer_as_asked(request, context)) as responses:
-                async for response in responses:
-                    yield pb.ModelStreamInferResponse(infer_response=response)
+            with order.place(request) as turn:
+                async with contextlib.aclosing(self._infer_as_asked(request, context)) as responses:
+                    try:
+                        async for response in responses:
+                            await turn.wait()
+                            yield pb.ModelStreamInferResponse(infer_response=response)
+                    except Exception:
+                        await turn.wait()
+                        raise
 
         async for response in self._exchange.answers(requests, answer, _refusal):
             yield response
@@ -136,6 +140,30 @@ class InferenceService(pb_grpc.GRPCInferenceServiceServicer):
                 async for told in parts:
                     num_open -= told.HasField("translation")
                     yield _piece(request, asked, told, num_open)
+
+
+class _Order:
+    """The requests of a stream that have no id. Nobody could tell their answers apart, so that these go out in the
+    order of the requests."""
+
+    def __init__(self) -> None:
+        self._last = asyncio.Event()
+        """Set when the last request has been answered."""
+        self._last.set()
+
+    @contextlib.contextmanager
+    def place(self, request: pb.ModelInferRequest) -> Iterator[asyncio.Event]:
+        """Until the request is answered. Gives what is set when it is its turn to be."""
+        answered = asyncio.Event()
+        if request.id:
+            turn = asyncio.Event()
+            turn.set()
+        else:
+            turn, self._last = self._last, answered
+        try:
+            yield turn
+        finally:
+            answered.set()
 
 
 def _piece(

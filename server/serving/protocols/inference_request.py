@@ -15,7 +15,7 @@ from server.text.steps import Steps
 
 TEXT_INPUT, TEXT_OUTPUT = "text_input", "text_output"
 DO_NOT_TRANSLATE, FORBIDDEN_PHRASES, GLOSSARY_TERMS = "do_not_translate", "forbidden_phrases", "glossary_terms"
-OPTIONAL_INPUTS = {DO_NOT_TRANSLATE: [-1], FORBIDDEN_PHRASES: [-1], GLOSSARY_TERMS: [-1, 2]}
+OPTIONAL_INPUTS = {DO_NOT_TRANSLATE: [-1, 1], FORBIDDEN_PHRASES: [-1, 1], GLOSSARY_TERMS: [-1, 2]}
 """Shapes by name."""
 
 OUTPUTS = {

@@ -174,7 +174,7 @@ class GRPCInferenceServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ModelStreamInfer(self, request_iterator, context):
-        """The same for many requests, which are answered as they are ready; those without an id one after the other. At most
+        """The same for many requests, which are answered as they are ready; those without an id in their order. At most
         32 requests of a stream are in work, and the next ones are read when one of them is done. A request that fails is
         answered with an error message, and the stream goes on. With the parameter `stream` a request is answered with text as
         it is decoded.
