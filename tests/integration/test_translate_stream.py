@@ -256,3 +256,30 @@ async def test_get_model_describes_one_model_as_list_models_does(model_repositor
         code, message, _ = await refusal(served.stub.GetModel(pb.GetModelRequest(name="none")))
         assert code == grpc.StatusCode.NOT_FOUND
         assert "no model 'none' is served here; served: " in message
+
+
+async def test_nothing_is_left_of_streams_that_were_cancelled_at_any_moment(model_repository: Path) -> None:
+    async with serving(model_repository) as served:
+        await answers(served, one("1", SENTENCES[0]))
+        assert await eventually_free(served)
+        num_tasks = len(asyncio.all_tasks())
+
+        async def leave(number: int) -> None:
+            call = served.stub.TranslateStream(timeout=PATIENCE)
+            for at in range(number % 7):
+                await call.write(one(str(at), SENTENCES[at], streams_text=at % 2 == 0))
+            for _ in range(number % 3):
+                if number % 7:
+                    await call.read()
+            call.cancel()
+
+        for first in range(0, 120, 20):
+            await asyncio.gather(*(leave(number) for number in range(first, first + 20)))
+        assert await eventually_free(served)
+
+        async def are_gone() -> bool:
+            return len(asyncio.all_tasks()) <= num_tasks
+
+        await eventually(are_gone)
+        assert not served.app._calls._num_running
+        assert len(await answers(served, *(one(str(at), SENTENCES[at]) for at in range(9)))) == 9
