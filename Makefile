@@ -46,15 +46,17 @@ check: $(VENV)/everything ## lint, types, import rules, the contract, container 
 	$(BIN)/buf lint
 	$(BIN)/python -m deploy.check
 	$(MAKE) --no-print-directory proto
-	git diff --exit-code seq2serve/pb
+	git diff --exit-code seq2serve/pb server/serving/protocols/pb
 
 format: $(VENV)/everything ## put all code into the project's format
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-proto: $(VENV)/everything ## write seq2serve/pb from proto/
-	$(BIN)/python -m grpc_tools.protoc -Iseq2serve/pb=proto/translation/v1 \
-		--python_out=. --pyi_out=. --grpc_python_out=. proto/translation/v1/translation.proto
+proto: $(VENV)/everything ## write seq2serve/pb, and the stubs of other protocols, from proto/
+	$(call write_stubs,seq2serve/pb,proto/translation/v1,translation)
+	$(call write_stubs,server/serving/protocols/pb,proto/inference,inference)
+	$(call write_stubs,server/serving/protocols/pb,proto/google/cloud/translation/v3,translation_service)
+write_stubs = $(BIN)/python -m grpc_tools.protoc -I$(1)=$(2) --python_out=. --pyi_out=. --grpc_python_out=. $(2)/$(3).proto
 
 # Everything, as the Transformer without its cache is exported for it.
 load: $(VENV)/everything $(NATIVE) ## search for the rate at which each architecture breaks, in an hour; a run that was stopped goes on

@@ -47,6 +47,9 @@ class Core:
     def models_call(self, deadline: float) -> UnaryCall[pb.ListModelsRequest]:
         return UnaryCall(pb.ListModelsRequest(), self._attempts(deadline))
 
+    def model_call(self, name: str, deadline: float) -> UnaryCall[pb.GetModelRequest]:
+        return UnaryCall(pb.GetModelRequest(name=name), self._attempts(deadline))
+
     def text_calls(self, request: Texts, field: str, deadline: float) -> list[UnaryCall[Texts]]:
         """The calls that the contents or pairs of a request become, whatever `field` names; none of none."""
         found = parts(request, field, self._max_contents(request.model))

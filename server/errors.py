@@ -6,6 +6,7 @@
     |- Unauthenticated    no key was sent, or one that is not known
     |- RoleMissing        the caller's key may not do this
     |- UnknownMethod      the contract has no such method
+    |- NotOffered         the contract has the method, and this server does not do it
     |- UnknownModel       no model of that name is served
     |- Overloaded         more is asked of the server than it can do now
     |  |- QueueFull       as many of the caller's sentences wait as may wait
@@ -96,6 +97,13 @@ class UnknownMethod(TranslationError):
 
     def __init__(self, method: str) -> None:
         super().__init__(f"no method {shown(method)} is served here")
+
+
+class NotOffered(TranslationError):
+    """Says what this server does not do, and what is there instead."""
+
+    status = "UNIMPLEMENTED"
+    reason = "NOT_OFFERED"
 
 
 class UnknownModel(TranslationError):

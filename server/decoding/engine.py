@@ -129,7 +129,8 @@ class Engine:
     def _ticket(self, sentence: Sentence) -> Ticket:
         num_rows = sentence.options.num_rows
         length = len(sentence.source_ids)
-        return Ticket(next(self._ids), length, sentence.deadline, num_rows, sentence.caller, sentence.request)
+        caller, request, is_bulk = sentence.caller, sentence.request, sentence.is_bulk
+        return Ticket(next(self._ids), length, sentence.deadline, num_rows, caller, request, is_bulk)
 
     # The loop.
 

@@ -34,11 +34,21 @@ from server.serving.models.catalogue import Models, ServedModel
 from server.serving.models.directions import parsed
 from server.serving.models.repository import check_default, check_engines, read_glossaries, read_repositories
 from server.serving.output import write_line
+from server.serving.protocols.descriptions import Descriptions
+from server.serving.protocols.google_translation import GoogleTranslationService
+from server.serving.protocols.inference import InferenceService
+from server.serving.protocols.pb import (
+    inference_pb2,
+    inference_pb2_grpc,
+    translation_service_pb2,
+    translation_service_pb2_grpc,
+)
 from server.serving.requests.admission import Admission
 from server.serving.requests.cache import TranslationCache
 from server.serving.requests.options import OptionLimits
 from server.serving.requests.parse import RequestLimits
 from server.serving.rpc.calls import Calls
+from server.serving.rpc.exchange import Exchange
 from server.serving.rpc.health import Health
 from server.serving.rpc.listen import TransportLimits, channel_options
 from server.serving.rpc.probes import Probes
@@ -50,6 +60,13 @@ from server.text.bundle_tokenizers import open_tokenizers
 _logger = logging.getLogger("server")
 
 SERVICE = translation_pb2.DESCRIPTOR.services_by_name["TranslationService"].full_name
+
+PROTOCOLS = (
+    SERVICE,
+    inference_pb2.DESCRIPTOR.services_by_name["GRPCInferenceService"].full_name,
+    translation_service_pb2.DESCRIPTOR.services_by_name["TranslationService"].full_name,
+)
+"""The services that translate: ours, and those of other protocols, which do it by asking ours."""
 
 _OTHER_BYTES = 1_000_000
 """Bytes of a request other than its texts."""
@@ -94,7 +111,7 @@ class App:
         self._engines_changed = asyncio.Event()
         self._engines = Engines(self._engines_changed.set, launch, timing)
         self._metrics = Metrics()
-        self._health = Health(SERVICE)
+        self._health = Health(PROTOCOLS)
         self._stopping = asyncio.Event()
         self._metrics_servers: list[WSGIServer] = []
         self.port = 0
@@ -157,13 +174,20 @@ class App:
         for served in self._models:
             self._metrics.know(served.manifest)
         admission = Admission(config.max_calls, config.max_request_megabytes * 1_000_000)
-        calls = self._calls = Calls(self._metrics, admission, SERVICE, config.max_call_seconds, self._guard.access)
-        translation_pb2_grpc.add_TranslationServiceServicer_to_server(
-            TranslationService(self._models, limits, self._metrics.requests, cache), calls
+        calls = self._calls = Calls(self._metrics, admission, PROTOCOLS, config.max_call_seconds, self._guard.access)
+        exchange = Exchange(admission, calls.connections_are_told)
+        translations = TranslationService(self._models, limits, self._metrics.requests, exchange, cache)
+        translation_pb2_grpc.add_TranslationServiceServicer_to_server(translations, calls)
+        descriptions = Descriptions(self._models, self._engines, limits.max_contents, self._metrics.requests)
+        inference_pb2_grpc.add_GRPCInferenceServiceServicer_to_server(
+            InferenceService(translations, descriptions, exchange), calls
+        )
+        translation_service_pb2_grpc.add_TranslationServiceServicer_to_server(
+            GoogleTranslationService(translations, self._models), calls
         )
         health_pb2_grpc.add_HealthServicer_to_server(self._health.servicer, cast(grpc.Server, calls))
         if config.reflection or self._listen_address.is_local:
-            described = ReflectionServicer((SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME))
+            described = ReflectionServicer((*PROTOCOLS, health.SERVICE_NAME, reflection.SERVICE_NAME))
             reflection_pb2_grpc.add_ServerReflectionServicer_to_server(described, calls)
         transport = TransportLimits(_largest_request(limits), config.max_streams, config.max_connection_age_seconds)
         descriptors = DescriptorLimit()

@@ -4,7 +4,8 @@ never text or ids."""
 import asyncio
 import contextlib
 import platform
-from dataclasses import dataclass
+from collections import defaultdict
+from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 
 from prometheus_client import (
@@ -80,12 +81,23 @@ class CacheMetrics:
     bytes: Gauge
 
 
+@dataclass
+class Tally:
+    """Requests that ended, and how long they took together."""
+
+    number: int = 0
+    seconds: float = 0.0
+
+
 @dataclass(frozen=True)
 class RequestMetrics:
     """How requests end, by model and outcome."""
 
     seconds: Histogram
     ended: Counter
+    answered: defaultdict[str, Tally] = field(default_factory=lambda: defaultdict(Tally))
+    """By model, for protocols that tell it; as are the others, which were not answered."""
+    failed: defaultdict[str, Tally] = field(default_factory=lambda: defaultdict(Tally))
 
     def know(self, model: str) -> None:
         """Let the series of a model begin at 0: of one that is born with its first request, a rate does not see that
@@ -98,6 +110,9 @@ class RequestMetrics:
         """Note the end of a valid request."""
         self.seconds.labels(model, outcome).observe(seconds)
         self.ended.labels(model, outcome).inc()
+        tally = (self.answered if outcome == OK else self.failed)[model]
+        tally.number += 1
+        tally.seconds += seconds
 
 
 class Metrics:

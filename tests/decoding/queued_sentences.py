@@ -15,8 +15,10 @@ MAX_COST = MAX_TOKENS * MAX_ROWS
 _ids = count()
 
 
-def ticket(caller: str, num_source_tokens: int = 5, num_rows: int = 1, request: int = 0) -> Ticket:
-    return Ticket(next(_ids), num_source_tokens, math.inf, num_rows, caller, request)
+def ticket(
+    caller: str, num_source_tokens: int = 5, num_rows: int = 1, request: int = 0, is_bulk: bool = False
+) -> Ticket:
+    return Ticket(next(_ids), num_source_tokens, math.inf, num_rows, caller, request, is_bulk)
 
 
 class Decoding:

@@ -4,7 +4,7 @@ from collections import Counter
 from itertools import count
 
 from server.decoding.fair_queue import FairQueue
-from tests.decoding.queued_sentences import MAX_ROWS, Decoding, callers, ids, ticket
+from tests.decoding.queued_sentences import MAX_ROWS, MAX_TOKENS, Decoding, callers, ids, ticket
 
 
 def test_sentences_of_one_request_take_turns_in_order_of_arrival() -> None:
@@ -149,3 +149,38 @@ def test_new_callers_without_end_keep_nobody_waiting_for_ever() -> None:
         decoding.submit(*(ticket(next(names), 10) for _ in range(num_missing)))
         decoding.turn()
     assert callers(decoding.joined).count("old") >= 3
+
+
+def shares_of_bulk(bulk_caller: str, bulk_first: bool) -> float:
+    """The part of the first hundred turns that a bulk request has beside an interactive one."""
+    decoding = Decoding(max_rows=1)
+    bulk = [ticket(bulk_caller, request=1, is_bulk=True) for _ in range(200)]
+    interactive = [ticket("somebody", request=2) for _ in range(200)]
+    decoding.submit(*(bulk + interactive if bulk_first else interactive + bulk))
+    while len(decoding.joined) < 100:
+        decoding.turn()
+    return sum(one.is_bulk for one in decoding.joined) / 100
+
+
+def test_a_bulk_request_is_given_a_part_of_what_an_interactive_one_is() -> None:
+    for bulk_caller in ("somebody", "another"):
+        for bulk_first in (True, False):
+            share = shares_of_bulk(bulk_caller, bulk_first)
+            assert 0.08 <= share <= 0.15, (bulk_caller, bulk_first)  # one of nine
+
+
+def test_a_bulk_request_that_nobody_waits_beside_has_every_row() -> None:
+    decoding = Decoding()
+    decoding.submit(*(ticket("somebody", is_bulk=True) for _ in range(3 * MAX_ROWS)))
+    assert len(decoding.turn()) == MAX_ROWS
+
+
+def test_an_interactive_sentence_does_not_wait_behind_a_bulk_request_under_way() -> None:
+    for caller in ("somebody", "another"):
+        decoding = Decoding(max_rows=1)
+        decoding.submit(*(ticket("somebody", MAX_TOKENS, request=1, is_bulk=True) for _ in range(100)))
+        for _ in range(10 * MAX_TOKENS):
+            decoding.turn()
+        urgent = ticket(caller, 5, request=2)
+        decoding.submit(urgent)
+        assert decoding.turns_until_joined(urgent) <= MAX_TOKENS + 1  # the row is free when its sentence ends

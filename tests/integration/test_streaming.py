@@ -18,9 +18,11 @@ from server.serving.access.caller import Caller
 from server.serving.metrics import Metrics
 from server.serving.models.backlog import Backlog
 from server.serving.models.catalogue import Models, ServedModel
+from server.serving.requests.admission import Admission
 from server.serving.requests.options import OptionLimits
 from server.serving.requests.parse import RequestLimits
 from server.serving.rpc.call import Call, current_call
+from server.serving.rpc.exchange import Exchange
 from server.serving.rpc.translation import TranslationService
 from server.text.tokenizer import Tokenizer, Tokenizers
 from tests.fakes import MANIFEST, NO_PIECES, PATIENCE, FakeBackend, post
@@ -45,6 +47,7 @@ class Streaming:
                 options=OptionLimits(4, 4, 4),
             ),
             Metrics().requests,
+            Exchange(Admission(9, 9), asyncio.Event()),
         )
 
     def start(self, *contents: str) -> AsyncIterator[pb.StreamTranslateResponse]:

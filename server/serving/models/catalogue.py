@@ -75,6 +75,13 @@ class Models:
         """Raises KeyError."""
         return self._by_name[name]
 
+    def named(self, name: str) -> ServedModel:
+        """The model of that name, or the default one where it is empty. Raises UnknownModel."""
+        model = self._by_name.get(name or self.default)
+        if model is None:
+            raise UnknownModel(name, list(self._by_name))
+        return model
+
     def select(self, name: str, source_language: str, target_language: str) -> Selected:
         """The model of that name; without a name, the one that has the language pair which is nearest to what is
         wanted, first by the target language, then by the source language; of several that are equally near, the first

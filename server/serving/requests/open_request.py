@@ -135,6 +135,7 @@ class OpenRequest:
             self._streams,
             caller=self._caller.name,
             request=self._number,
+            is_bulk=self._request.is_bulk,
         )
 
     @property

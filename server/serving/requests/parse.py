@@ -53,6 +53,9 @@ def parse_request(message: pb.TranslateRequest, models: Models, limits: RequestL
     if message.split_sentences not in _SPLITTINGS:
         names = ", ".join(pb.SentenceSplitting.keys())
         raise InvalidRequest("split_sentences", f"one of {names} expected, got {message.split_sentences}")
+    if message.priority not in pb.Priority.values():
+        names = ", ".join(pb.Priority.keys())
+        raise InvalidRequest("priority", f"one of {names} expected, got {message.priority}")
     _check_do_not_translate(message.do_not_translate, limits)
     options = yield from parse_options(message.decoding, selected, limits.options)
     parser = ContentParser(
@@ -76,6 +79,7 @@ def parse_request(message: pb.TranslateRequest, models: Models, limits: RequestL
         options.num_hypotheses,
         options.is_repeatable,
         tells_alignment=message.decoding.return_alignment,
+        is_bulk=message.priority == pb.PRIORITY_BULK,
     )
     _check_alignment_size(request, "decoding.return_alignment")
     return request

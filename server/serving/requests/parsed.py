@@ -95,6 +95,8 @@ class TranslationRequest:
     """Whether the same request has the same answer, whenever it comes."""
     tells_alignment: bool = False
     """Whether the answer has alignments. Segments may be decoded with them for other reasons."""
+    is_bulk: bool = False
+    """Whether requests that somebody waits for are given more."""
 
     @property
     def segments(self) -> Iterator[ParsedSegment]:

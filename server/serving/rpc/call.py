@@ -1,7 +1,8 @@
 """The call that the running code answers: its request id, its caller and its deadline."""
 
+import time
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from server.serving.access.caller import Caller
 
@@ -18,3 +19,9 @@ class Call:
 
 current_call: ContextVar[Call] = ContextVar("current_call")
 """The call that a method of a service answers; set before the method is called."""
+
+
+def allow_seconds(seconds: float) -> None:
+    """Bring the deadline of the running code's call forward, if it is later than so many seconds from now."""
+    call = current_call.get()
+    current_call.set(replace(call, deadline=min(call.deadline, time.monotonic() + seconds)))

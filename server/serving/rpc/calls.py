@@ -8,7 +8,7 @@ cannot be parsed is an error like any other.
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
 import grpc
@@ -59,9 +59,14 @@ class Calls(grpc.GenericRpcHandler):
     thread alone."""
 
     def __init__(
-        self, metrics: Metrics, admission: Admission, bounded: str, max_seconds: float, access: Access | None = None
+        self,
+        metrics: Metrics,
+        admission: Admission,
+        bounded: Collection[str],
+        max_seconds: float,
+        access: Access | None = None,
     ) -> None:
-        """`bounded`: the service whose calls are admitted, have `max_seconds` where they bring no deadline, and are
+        """`bounded`: the services whose calls are admitted, have `max_seconds` where they bring no deadline, and are
         waited for at the end. Others, as the health service, answer whatever else there is to do. `access`: who may
         call; None: everybody."""
         self.metrics = metrics
@@ -72,7 +77,7 @@ class Calls(grpc.GenericRpcHandler):
         self.parsing = asyncio.Lock()
         """Held while a large message is parsed."""
         self.is_draining = False
-        """Whether calls of the bounded service that begin now are refused."""
+        """Whether calls of the bounded services that begin now are refused."""
         self.connections_are_told = asyncio.Event()
         """Set once clients have been told that the server ends. Calls are refused no earlier, so that a client that
         tries again does so at another server."""
@@ -88,7 +93,7 @@ class Calls(grpc.GenericRpcHandler):
         """Called by a generated `add_<service>_to_server`."""
         for name, handler in handlers.items():
             labels = _KINDS[handler.request_streaming, handler.response_streaming], service, name
-            method = _Method(self, labels, handler, is_bounded=service == self._bounded)
+            method = _Method(self, labels, handler, is_bounded=service in self._bounded)
             self._methods[f"/{service}/{name}"] = method.handler
 
     def add_generic_rpc_handlers(self, handlers: object) -> None:
@@ -99,13 +104,13 @@ class Calls(grpc.GenericRpcHandler):
         return self._methods.get(handler_call_details.method, self._unknown)
 
     def count_running(self, change: int) -> None:
-        """Count a call of the bounded service: `change` is 1 when it begins, and -1 when it has ended."""
+        """Count a call of a bounded service: `change` is 1 when it begins, and -1 when it has ended."""
         self._num_begun += change > 0
         self._num_running += change
         (self._idle.clear if self._num_running else self._idle.set)()
 
     async def wait_until_none_begins(self, seconds: float) -> None:
-        """Wait until no call of the bounded service has begun for a moment, so that gRPC has none that is accepted and
+        """Wait until no call of a bounded service has begun for a moment, so that gRPC has none that is accepted and
         has not begun; for `seconds` at the most. The moment is counted in turns of the event loop, of which a call
         takes a few to begin, and which are slow where much is to do."""
         ends = time.monotonic() + seconds
@@ -116,7 +121,7 @@ class Calls(grpc.GenericRpcHandler):
             num_quiet = num_quiet + 1 if num_begun == self._num_begun else 0
 
     async def wait_until_idle(self, seconds: float) -> None:
-        """Wait until no call of the bounded service has run for so long: the last answers have reached the wire
+        """Wait until no call of a bounded service has run for so long: the last answers have reached the wire
         then."""
         while True:
             await self._idle.wait()
@@ -203,7 +208,10 @@ class _Method:
                 raise NotServing
             calls.admission.check(caller)
         if self._inner.request_streaming:
-            return self._receive_stream(context)
+            if self.is_bounded:  # as a call; its messages are admitted one by one, see `Exchange`
+                calls.admission.enter(caller, 0)
+                running.num_bytes = 0
+            return self._receive_stream(running, context)
         return await calls.intake.receive(caller.name, lambda: self._receive(running, context))
 
     async def _receive(self, running: RunningCall, context: "_Context") -> Any:
@@ -216,15 +224,20 @@ class _Method:
         if self.is_bounded:
             calls.admission.enter(running.call.caller, len(received))
             running.num_bytes = len(received)
+        return await self._parse_in_turn(received)
+
+    async def _receive_stream(self, running: RunningCall, context: "_Context") -> AsyncIterator[Any]:
+        while (received := await context.read()) is not grpc.aio.EOF:
+            running.extend()
+            yield await self._parse_in_turn(received)
+
+    async def _parse_in_turn(self, received: Any) -> Any:
+        """Parse a message; large ones one at a time, and others in between. Raises Unreadable."""
         if len(received) <= _LARGE_BYTES:
             return self._parse(received)
-        async with calls.parsing:  # one at a time, and others in between
+        async with self.calls.parsing:
             await asyncio.sleep(_PAUSE_SECONDS)
             return self._parse(received)
-
-    async def _receive_stream(self, context: "_Context") -> AsyncIterator[Any]:
-        while (received := await context.read()) is not grpc.aio.EOF:
-            yield self._parse(received)
 
     def _parse(self, received: Any) -> Any:
         """Parse a message. Raises Unreadable."""

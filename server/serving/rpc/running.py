@@ -9,6 +9,7 @@ import time
 import traceback
 from collections.abc import Iterable
 from contextlib import AbstractAsyncContextManager
+from dataclasses import replace
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
@@ -68,6 +69,7 @@ class RunningCall:
         self.num_metadata_bytes = sum(len(name) + len(value) for name, value in metadata)
         caller = method.access.caller_of(metadata, context.peer())
         self.call = Call(_request_id(metadata), caller, self.started + remaining)
+        self._timeout: asyncio.Timeout | None = None
         self.code = grpc.StatusCode.OK
         self.reason = ""
         """Of the error that the call ends with, where it is one of the project's own."""
@@ -79,7 +81,18 @@ class RunningCall:
     def limited(self) -> AbstractAsyncContextManager[object]:
         """A context that ends the call at the server's own deadline, if the client has brought none. Raises
         TimeoutError."""
-        return contextlib.nullcontext() if self._max_seconds is None else asyncio.timeout(self._max_seconds)
+        if self._max_seconds is None:
+            return contextlib.nullcontext()
+        self._timeout = asyncio.timeout(self._max_seconds)
+        return self._timeout
+
+    def extend(self) -> None:
+        """Give a message that has come on the call's stream, and whoever answers it, the time that a call has, where
+        the client has brought no deadline."""
+        if self._timeout is not None and self._max_seconds is not None:
+            self._timeout.reschedule(asyncio.get_running_loop().time() + self._max_seconds)
+            self.call = replace(self.call, deadline=time.monotonic() + self._max_seconds)
+            current_call.set(self.call)
 
     def __enter__(self) -> Self:
         current_call.set(self.call)
@@ -108,18 +121,23 @@ class RunningCall:
         await self._context.abort(code, message, ((REQUEST_ID, request_id), details))
 
     def _own_error(self, error: Exception) -> Exception:
-        """The project's own error that means the same as this one, or else this one. An unexpected error is logged."""
-        if isinstance(error, TimeoutError) and time.monotonic() >= self.call.deadline:
-            return DeadlineExceeded("that the server sets for calls that bring none")
-        if isinstance(error, NotImplementedError):  # a method of the contract that the service does not have
-            return UnknownMethod(str(error))
-        if isinstance(error, Unreadable):
-            _logger.info("request %s of %s cannot be read: %s", self.call.request_id, self.call.caller, error)
-        elif isinstance(error, Unauthenticated | RoleMissing):
+        if isinstance(error, Unauthenticated | RoleMissing):
             self._method.access.refusals.note(self.call.request_id, self.call.caller, error)
-        elif not isinstance(error, TranslationError):
-            _logger.error("request %s failed", self.call.request_id, exc_info=error)
-        return error
+        return own_error(error, self.call)
+
+
+def own_error(error: Exception, call: Call) -> Exception:
+    """The project's own error that means the same as one that a call has failed with, or else this one. An unexpected
+    error is logged."""
+    if isinstance(error, TimeoutError) and time.monotonic() >= call.deadline:
+        return DeadlineExceeded("that the server sets for calls that bring none")
+    if isinstance(error, NotImplementedError):  # a method of the contract that the service does not have
+        return UnknownMethod(str(error))
+    if isinstance(error, Unreadable):
+        _logger.info("request %s of %s cannot be read: %s", call.request_id, call.caller, error)
+    elif not isinstance(error, TranslationError):
+        _logger.error("request %s failed", call.request_id, exc_info=error)
+    return error
 
 
 def _forget_frames(error: BaseException | None) -> None:
