@@ -95,7 +95,8 @@ def drive(
 
 def main() -> None:
     caller = Caller(connect(json.loads(sys.stdin.readline())))
-    gc.freeze()  # a full collection would hold up every call that is due meanwhile
+    gc.freeze()
+    gc.set_threshold(gc.get_threshold()[0], 10, 1000)  # a full collection holds up every call that is due meanwhile
     for line in sys.stdin:
         print(json.dumps(drive(caller, **json.loads(line))), flush=True)
     caller.close()
