@@ -134,7 +134,7 @@ def make_plan(models: Sequence[DrivenModel], arguments: Namespace) -> Plan:
         for model in models
         for name, decoding in decodings
     ]
-    search = Search(first=24, step=8, nearness=2) if arguments.quick else Search(first=24, step=4, nearness=1)
+    search = Search(first=28, step=8, nearness=2) if arguments.quick else Search(first=24, step=4, nearness=1)
     common = {"search": search, "rounds": arguments.rounds, "seconds": arguments.seconds, "max_seconds": arguments.most}
     if arguments.look_for == "given load":
         given = {"rate": arguments.rate, "users": arguments.users, "seconds": arguments.seconds}

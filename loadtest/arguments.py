@@ -27,9 +27,9 @@ def parse_arguments(given: list[str] | None = None) -> Namespace:
     )
     what.add_argument("--users", type=_positive, default=0, help="measure this many calls in flight, and no knee")
     what.add_argument("--soak", type=_positive_number, metavar="MINUTES", default=0.0, help="load all models for long")
-    parser.add_argument("--quick", action="store_true", help="shorter, once, and no longer than --minutes 4")
+    parser.add_argument("--quick", action="store_true", help="shorter, once, and no longer than --minutes 3.6")
     parser.add_argument("--rounds", type=_positive, help="in which everything is measured again (default: 3; quick: 1)")
-    parser.add_argument("--seconds", type=_positive_number, help="of a measurement (default: 8; quick: 2.5)")
+    parser.add_argument("--seconds", type=_positive_number, help="of a measurement (default: 8; quick: 2)")
     parser.add_argument("--minutes", type=_positive_number, help="after which no measurement is begun (default: none)")
     parser.add_argument(
         "--model", action="append", default=[], help="to load; may be given several times (default: all)"
@@ -70,9 +70,9 @@ def parse_arguments(given: list[str] | None = None) -> Namespace:
 def _settle(arguments: Namespace) -> Namespace:
     quick = arguments.quick
     arguments.rounds = arguments.rounds or (1 if quick else 3)
-    arguments.minutes = arguments.minutes or (4.0 if quick else float("inf"))
-    arguments.most = arguments.seconds or (2.5 if quick else 20.0)
-    arguments.seconds = arguments.seconds or (2.5 if quick else 8.0)
+    arguments.minutes = arguments.minutes or (3.6 if quick else float("inf"))
+    arguments.most = arguments.seconds or (2.0 if quick else 20.0)
+    arguments.seconds = arguments.seconds or (2.0 if quick else 8.0)
     arguments.warm_up = 0.4 if quick else 1.0
     arguments.look_for = "knees"
     if arguments.rate or arguments.users:

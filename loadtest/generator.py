@@ -37,7 +37,8 @@ class Collected:
         self.calls.append((due, context["began"], due + response_time / 1e3, response, exception))
 
     def describe(self, opened: float, closed: float) -> dict[str, Any]:
-        """Fields of `loadtest.records.Record`, of the calls that were due from `opened` to `closed`."""
+        """Fields of `loadtest.records.Record`, of the calls that were due from `opened` to `closed`; besides, how late
+        each began, and what the answered ones took from their real beginning."""
         counted = [one for one in self.calls if opened <= one[0] < closed]
         answered = [(due, ended, answer) for due, _, ended, answer, _ in counted if answer]
         streams = [(due, answer.texts) for due, _, answer in answered if answer.texts]
@@ -49,6 +50,7 @@ class Collected:
             "first_text_ms": [_milliseconds(due, texts[0]) for due, texts in streams],
             "between_texts_ms": [_milliseconds(*both) for _, texts in streams for both in itertools.pairwise(texts)],
             "errors": Counter(error.code().name for *_, answer, error in counted if answer is None),
+            "from_begin_ms": [_milliseconds(began, ended) for _, began, ended, answer, _ in counted if answer],
             "all_late_ms": [_milliseconds(due, began) for due, began, *_ in counted],
         }
 
@@ -95,7 +97,8 @@ def drive(
 
 def main() -> None:
     caller = Caller(connect(json.loads(sys.stdin.readline())))
-    gc.freeze()  # a full collection would hold up every call that is due meanwhile
+    gc.freeze()
+    gc.set_threshold(gc.get_threshold()[0], 10, 1000)  # a full collection holds up every call that is due meanwhile
     for line in sys.stdin:
         print(json.dumps(drive(caller, **json.loads(line))), flush=True)
     caller.close()

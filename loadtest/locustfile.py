@@ -72,7 +72,11 @@ def _prepare(environment: Environment, **_: Any) -> None:
     if not options or not runner:
         return
     try:
-        TranslationUser.job = _job(environment.host or "", options)
+        job = _job(environment.host or "", options)
+        earlier: Job | None = getattr(TranslationUser, "job", None)
+        if earlier:  # of the run before, which Locust's page has started
+            earlier.caller.close()
+        TranslationUser.job = job
         return
     except grpc.RpcError as error:
         problem = f"{error.code().name}: {error.details()}"

@@ -11,6 +11,7 @@ import random
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 import gevent
 import grpc
@@ -49,7 +50,8 @@ class Job:
 class TranslationUser(User):
     """Does the class's job until it is stopped."""
 
-    job: Job
+    job: ClassVar[Job]
+    """To be set before a user starts."""
 
     def on_start(self) -> None:
         self._due = time.perf_counter() if self.job.since is None else self.job.since

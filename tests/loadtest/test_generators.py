@@ -144,22 +144,25 @@ def test_more_calls_than_a_generator_can_make_saturate_it(drive: Drive) -> None:
 
 
 @pytest.mark.parametrize(
-    ("late_ms", "latency_ms", "cpu", "is_saturated"),
+    ("late_ms", "latency_ms", "from_begin_ms", "cpu", "is_saturated"),
     [
-        (0.0, 1.0, 0.1, False),
-        (9.0, 1.0, 0.1, False),
-        (11.0, 50.0, 0.1, True),
-        (11.0, 200.0, 0.1, False),
-        (30.0, 200.0, 0.1, True),
-        (0.0, 200.0, 0.84, False),
-        (0.0, 200.0, 0.9, True),
-        (11.0, 0.0, 0.1, True),
+        (0.0, 1.0, 1.0, 0.1, False),
+        (4.0, 6.0, 2.0, 0.1, False),  # too little to matter
+        (12.0, 20.0, 9.0, 0.1, True),
+        (12.0, 60.0, 52.0, 0.1, False),
+        (24.0, 100.0, 99.0, 0.1, False),
+        (26.0, 200.0, 200.0, 0.1, True),
+        (26.0, 900.0, 890.0, 0.1, False),
+        (24.0, 900.0, 700.0, 0.1, True),
+        (0.0, 200.0, 200.0, 0.84, False),
+        (0.0, 200.0, 200.0, 0.9, True),
+        (26.0, 0.0, 0.0, 0.1, True),  # nothing was answered
     ],
 )
 def test_saturation_is_lateness_that_shows_or_a_core_that_is_used_up(
-    late_ms: float, latency_ms: float, cpu: float, is_saturated: bool
+    late_ms: float, latency_ms: float, from_begin_ms: float, cpu: float, is_saturated: bool
 ) -> None:
-    assert bool(why_saturated(late_ms, latency_ms, cpu)) is is_saturated
+    assert bool(why_saturated(late_ms, latency_ms, from_begin_ms, cpu)) is is_saturated
 
 
 def test_a_server_that_does_not_run_is_seen_in_every_call_and_a_generator_that_ends_is_an_error() -> None:

@@ -13,7 +13,7 @@ RATE, SECONDS = 60.0, 2.0
 
 
 def test_both_measure_the_same_latencies() -> None:
-    delays = [0.1 + 0.15 * math.sqrt(index * 7 % 40 / 40) for index in range(40)]
+    delays = [0.3 + 0.5 * math.sqrt(index * 7 % 40 / 40) for index in range(40)]
     with faulty_server(Faults(delays=delays)) as (address, service):
         with Generators({"address": address}) as generators:
             ours = generators.drive(**(ORDER | {"rate": RATE, "seconds": SECONDS}))["latencies_ms"]
@@ -24,5 +24,5 @@ def test_both_measure_the_same_latencies() -> None:
         theirs = other.read()["latencies"]["OK"]
         other.close()
     assert len(ours) == pytest.approx(len(theirs), rel=0.3)
-    for percent in (25, 50, 75, 95):
+    for percent in (25, 50, 75, 90):
         assert percentile(ours, percent) == pytest.approx(percentile(theirs, percent), rel=0.1)
