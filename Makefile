@@ -53,8 +53,8 @@ format: $(VENV)/everything ## put all code into the project's format
 	$(BIN)/ruff format .
 
 proto: $(VENV)/everything ## write seq2serve/pb from proto/
-	$(BIN)/python -m grpc_tools.protoc -Iseq2serve/pb=proto/translation/v1 \
-		--python_out=. --pyi_out=. --grpc_python_out=. proto/translation/v1/translation.proto
+	$(BIN)/python -m grpc_tools.protoc -Iseq2serve/pb=proto/translation/v1 -Iseq2serve/pb=proto/model_admin/v1 \
+		--python_out=. --pyi_out=. --grpc_python_out=. proto/*/v1/*.proto
 
 load: $(VENV)/loadtest $(NATIVE) ## load every model alike, and compare latency and throughput
 	$(BIN)/python -m loadtest $(ARGS)

@@ -4,7 +4,9 @@
     |- InvalidRequest     the request is wrong, whatever the server's state
     |  '- Unreadable      its bytes are no message of the contract
     |- UnknownMethod      the contract has no such method
-    |- UnknownModel       no model of that name is served
+    |- UnknownModel       no model of that name is served, or no such version of it
+    |- NotFound           no model of that name, or no such version of it, is in a repository
+    |- Refused            what runs stays as it is: a bundle that cannot be served, or a version that is needed
     |- Overloaded         more is asked of the server than it can do now
     |  '- QueueFull       as many of the caller's sentences wait as may wait
     |- NotServing         the server is draining
@@ -81,6 +83,18 @@ class UnknownModel(TranslationError):
 
     def __init__(self, name: str, served: list[str]) -> None:
         super().__init__(f"model: no model {shown(name)} is served here; served: {', '.join(served)}")
+
+
+class NotFound(TranslationError):
+    status = "NOT_FOUND"
+    reason = "NOT_IN_REPOSITORY"
+
+
+class Refused(TranslationError):
+    """Names every problem."""
+
+    status = "FAILED_PRECONDITION"
+    reason = "REFUSED"
 
 
 class Overloaded(TranslationError):

@@ -18,18 +18,16 @@ from grpc_reflection.v1alpha._async import ReflectionServicer
 
 from seq2serve.addresses import Address, parse_address
 from seq2serve.glossary_file import MAX_TERM_CHARACTERS
-from seq2serve.pb import translation_pb2, translation_pb2_grpc
-from server.bundle.manifest import Bundle, BundleError
+from seq2serve.pb import model_admin_pb2_grpc, translation_pb2, translation_pb2_grpc
+from server.bundle.manifest import BundleError
 from server.config import ServerConfig
 from server.serving.descriptors import DescriptorLimit
 from server.serving.engines.keeper import CLOSE_SECONDS, Timing
 from server.serving.engines.launch import Launch, launch_process
 from server.serving.engines.processes import Engines, EngineSeries
 from server.serving.metrics import Metrics, watch_lag
-from server.serving.models.backlog import Backlog
-from server.serving.models.catalogue import Models, ServedModel
 from server.serving.models.directions import parsed
-from server.serving.models.repository import check_default, check_engines, read_glossaries, read_repositories
+from server.serving.models.registry import ModelRegistry
 from server.serving.output import write_line
 from server.serving.requests.admission import Admission
 from server.serving.requests.cache import TranslationCache
@@ -38,10 +36,10 @@ from server.serving.requests.parse import RequestLimits
 from server.serving.rpc.calls import Calls
 from server.serving.rpc.health import Health
 from server.serving.rpc.listen import TransportLimits, channel_options
+from server.serving.rpc.model_admin import MODEL_ADMIN, ModelAdminService
 from server.serving.rpc.translation import TranslationService
 from server.serving.signals import drain_on_signals
 from server.serving.sockets import listen_for_metrics, listen_for_rpcs, num_endpoints, stop_metrics
-from server.text.bundle_tokenizers import open_tokenizers
 
 _logger = logging.getLogger("server")
 
@@ -82,9 +80,10 @@ class App:
             self._metrics_address = parse_address("metrics_listen", config.metrics_listen)
             if self._metrics_address.path:
                 raise ValueError(f"metrics_listen: host:port or :port expected, got {self._metrics_address}")
-        self._engines_changed = asyncio.Event()
-        self._engines = Engines(self._engines_changed.set, launch, timing)
+        self._health_changed = asyncio.Event()
+        self._engines = Engines(self._health_changed.set, launch, timing)
         self._metrics = Metrics()
+        self.registry = ModelRegistry(config, self._engines, self._metrics, self._health_changed.set)
         self._health = Health(SERVICE)
         self._stopping = asyncio.Event()
         self._metrics_servers: list[WSGIServer] = []
@@ -102,7 +101,7 @@ class App:
     def example(self) -> str:
         """A sentence for the default model, once the server has started, and its languages where the model has to be
         told: arguments of the command line."""
-        model = self._models[self._models.default]
+        model = self.registry.models[self.registry.models.default].main
         sentences = {source: _example_in(source) for source in model.manifest.source_codes}
         pairs = list(itertools.islice(model.directions.pairs(), _MAX_PAIRS))
         source, target = next((pair for pair in pairs if sentences[pair[0]]), pairs[0])
@@ -112,20 +111,15 @@ class App:
 
     async def start(self) -> None:
         """Load and warm every model, then listen. Raises BundleError, or OSError for an address that is taken."""
-        bundles = read_repositories(self._config.model_repository)
-        check_default(bundles, self._config.default_models)
-        check_engines(bundles, self._config.engines_by_model)
         try:
-            await self._engines.start(self._config, bundles)
-            self._models = Models(bundles, self._config.default_models, self._load)
-            await self._engines.wait_until_loaded()
+            await self.registry.start()
             gc.freeze()  # what is loaded stays: the collector need not look through it again and again
             await self._listen()
         except BaseException:
             await self._engines.abandon()
             raise
-        await self._health.tell(self._engines.num_serving)
-        self._watching = asyncio.create_task(self._watch_engines())
+        await self._health.tell(self.registry.health)
+        self._watching = asyncio.create_task(self._watch_health())
 
     async def _listen(self) -> None:
         config = self._config
@@ -143,15 +137,17 @@ class App:
             if config.cache_megabytes
             else None
         )
-        for served in self._models:
-            self._metrics.know(served.manifest)
         admission = Admission(config.max_calls, config.max_request_megabytes * 1_000_000)
         calls = self._calls = Calls(self._metrics, admission, SERVICE, config.max_call_seconds)
         translation_pb2_grpc.add_TranslationServiceServicer_to_server(
-            TranslationService(self._models, limits, self._metrics.requests, cache), calls
+            TranslationService(self.registry.models, limits, self._metrics.requests, cache), calls
         )
+        services = [SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME]
+        if self._listen_address.is_local:  # whoever reaches it may change what is served
+            model_admin_pb2_grpc.add_ModelAdminServiceServicer_to_server(ModelAdminService(self.registry), calls)
+            services.append(MODEL_ADMIN)
         health_pb2_grpc.add_HealthServicer_to_server(self._health.servicer, cast(grpc.Server, calls))
-        described = ReflectionServicer((SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME))
+        described = ReflectionServicer(services)
         reflection_pb2_grpc.add_ServerReflectionServicer_to_server(described, calls)
         transport = TransportLimits(_largest_request(limits), config.max_streams, config.max_connection_age_seconds)
         descriptors = DescriptorLimit()
@@ -198,21 +194,12 @@ class App:
         await asyncio.to_thread(stop_metrics, self._metrics_servers)
         return is_well
 
-    def _load(self, bundle: Bundle) -> ServedModel:
-        """All but the engine, which is loaded meanwhile."""
-        manifest = bundle.manifest
-        glossaries = read_glossaries(bundle)
-        backlog = Backlog(self._config.max_delay_milliseconds / 1000)
-        model = ServedModel(manifest, open_tokenizers(bundle), self._engines[manifest.name], backlog, glossaries)
-        model.prepare()
-        return model
-
-    async def _watch_engines(self) -> None:
-        """Health is what the engines are; never ends by itself."""
+    async def _watch_health(self) -> None:
+        """Health is what the models and their engines are; never ends by itself."""
         while True:
-            await self._engines_changed.wait()
-            self._engines_changed.clear()
-            await self._health.tell(self._engines.num_serving)
+            await self._health_changed.wait()
+            self._health_changed.clear()
+            await self._health.tell(self.registry.health)
 
 
 def _example_in(code: str) -> str:

@@ -24,7 +24,7 @@ from server.messages.frames import Close, Load, Loaded, Ping, Pong, Unframed, fr
 from server.messages.sentence import Event, Failed, Finished, Listener, Sentence, Written
 from server.serving.engines.keeper import Timing
 from server.serving.engines.pool import EnginePool
-from server.serving.engines.processes import Engines
+from server.serving.engines.processes import BundleEngines
 from server.text.sentencepieces import SentencePieceTokenizer
 from tests.fakes import EOS, MANIFEST, PATIENCE, FakeBackend, Gate, greedy, translate
 from tests.integration.running_engine import endless
@@ -43,9 +43,9 @@ WATCHFUL = Timing(ping_seconds=0.02, lost_pings=5, killed_pings=10**6, first_del
 class Remote:
     """One engine of a fake model, behind a gate, and how its sentences ended."""
 
-    def __init__(self, engines: Engines, gate: Gate) -> None:
+    def __init__(self, engines: BundleEngines, gate: Gate) -> None:
         self.engines = engines
-        self.engine: EnginePool = engines["fake"]
+        self.engine: EnginePool = engines.pool
         self.gate = gate
         self.ends: dict[int, Event] = {}
         self.written: set[int] = set()
@@ -130,8 +130,9 @@ async def remote(
         opened: FakeBackend = Warm(options.max_rows, gate)
         return opened
 
-    engines = Engines(lambda: None, around(launched_here(open_backend)), timing)
-    await engines.start(dataclasses.replace(ServerConfig(), **settings), [bundle])
+    config, launch = dataclasses.replace(ServerConfig(), **settings), around(launched_here(open_backend))
+    engines = BundleEngines(config, bundle, lambda: None, launch, timing)
+    await engines.start()
     try:
         await engines.wait_until_loaded()
         yield Remote(engines, gate)
@@ -447,8 +448,9 @@ async def test_an_engine_is_watched_on_and_on_and_killed_if_it_does_not_come_bac
         puppets.append(Puppet(model, connection))
         return puppets[-1]
 
-    engines = Engines(lambda: None, launch, dataclasses.replace(WATCHFUL, killed_pings=20))
-    await engines.start(ServerConfig(), [bundle])
+    timing = dataclasses.replace(WATCHFUL, killed_pings=20)
+    engines = BundleEngines(ServerConfig(), bundle, lambda: None, launch, timing)
+    await engines.start()
     await engines.wait_until_loaded()
     made = Remote(engines, Gate())
     for _ in range(2):
@@ -559,8 +561,9 @@ async def test_a_bundle_that_cannot_be_loaded_is_named_and_nothing_else_is_said(
     def refuse(_: Bundle, __: BackendOptions) -> FakeBackend:
         raise BundleError("step.onnx: is broken")
 
-    engines = Engines(lambda: pytest.fail("it has never served"), launched_here(refuse))
-    await engines.start(ServerConfig(), [bundle])
+    launch = launched_here(refuse)
+    engines = BundleEngines(ServerConfig(), bundle, lambda: pytest.fail("it has never served"), launch, Timing())
+    await engines.start()
     with pytest.raises(BundleError, match=r"step\.onnx: is broken"):
         await engines.wait_until_loaded()
     await engines.abandon()
@@ -575,7 +578,7 @@ async def test_a_decoding_process_that_does_not_end_is_killed(bundle: Bundle, mo
         processes.append(subprocess.Popen(["sleep", "1000"], pass_fds=[connection.fileno()]))
         return processes[0]
 
-    engines = Engines(lambda: None, launch)
-    await engines.start(ServerConfig(), [bundle])
+    engines = BundleEngines(ServerConfig(), bundle, lambda: None, launch, Timing())
+    await engines.start()
     assert not await engines.close()
     assert processes[0].returncode == -9

@@ -9,7 +9,9 @@ from seq2serve.pb import translation_pb2 as pb
 from seq2serve.pb import translation_pb2_grpc as pb_grpc
 from server.bundle.licences import LICENCE, training_licences
 from server.serving.metrics import RequestMetrics
-from server.serving.models.catalogue import Models, ServedModel
+from server.serving.models.catalogue import Models
+from server.serving.models.served import ServedModel
+from server.serving.models.versions import ModelVersions
 from server.serving.requests.cache import TranslationCache
 from server.serving.requests.content_result import ContentResult
 from server.serving.requests.open_request import OpenRequest
@@ -104,11 +106,13 @@ class TranslationService(pb_grpc.TranslationServiceServicer):
                 await open_request.news()
         return open_request.results
 
-    def _describe(self, model: ServedModel) -> pb.Model:
+    def _describe(self, versions: ModelVersions) -> pb.Model:
+        model = versions.main
         manifest = model.manifest
         return pb.Model(
             name=manifest.name,
-            versions=[manifest.version],
+            versions=versions.versions,
+            version_labels=versions.labels,
             architecture=manifest.architecture,
             language_pairs=_pairs(model),
             source_language_codes=manifest.source_codes,
