@@ -8,7 +8,7 @@ from server.bundle.manifest import Bundle, read_bundle, write_manifest
 
 
 def write_version(bundle: Bundle, repository: Path, name: str, version: str) -> Bundle:
-    """The files of a bundle as a version of a model, in one step: the folder is renamed to its name when all is in it."""
+    """The files of a bundle as a version of a model, in one step: the folder gets its name when all is in it."""
     folder = repository / name / version
     draft = folder.with_name(f".{version}")
     draft.parent.mkdir(parents=True, exist_ok=True)

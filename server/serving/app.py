@@ -28,6 +28,7 @@ from server.serving.engines.processes import Engines, EngineSeries
 from server.serving.metrics import Metrics, watch_lag
 from server.serving.models.directions import parsed
 from server.serving.models.registry import ModelRegistry
+from server.serving.models.watch import RepositoryWatch, follow, reload_or_log
 from server.serving.output import write_line
 from server.serving.requests.admission import Admission
 from server.serving.requests.cache import TranslationCache
@@ -38,7 +39,7 @@ from server.serving.rpc.health import Health
 from server.serving.rpc.listen import TransportLimits, channel_options
 from server.serving.rpc.model_admin import MODEL_ADMIN, ModelAdminService
 from server.serving.rpc.translation import TranslationService
-from server.serving.signals import drain_on_signals
+from server.serving.signals import handle_signals
 from server.serving.sockets import listen_for_metrics, listen_for_rpcs, num_endpoints, stop_metrics
 
 _logger = logging.getLogger("server")
@@ -86,6 +87,7 @@ class App:
         self.registry = ModelRegistry(config, self._engines, self._metrics, self._health_changed.set)
         self._health = Health(SERVICE)
         self._stopping = asyncio.Event()
+        self._reloading: set[asyncio.Task[None]] = set()
         self._metrics_servers: list[WSGIServer] = []
         self.port = 0
         """Port of the gRPC server, once it has started."""
@@ -111,6 +113,7 @@ class App:
 
     async def start(self) -> None:
         """Load and warm every model, then listen. Raises BundleError, or OSError for an address that is taken."""
+        watch = RepositoryWatch(self._config.model_repository)
         try:
             await self.registry.start()
             gc.freeze()  # what is loaded stays: the collector need not look through it again and again
@@ -120,6 +123,8 @@ class App:
             raise
         await self._health.tell(self.registry.health)
         self._watching = asyncio.create_task(self._watch_health())
+        if seconds := self._config.watch_seconds:
+            self._reloading.add(asyncio.create_task(follow(watch, self.registry, seconds)))
 
     async def _listen(self) -> None:
         config = self._config
@@ -172,12 +177,19 @@ class App:
     def request_stop(self) -> None:
         self._stopping.set()
 
+    def reload(self) -> None:
+        """Begin to serve what the repositories say now."""
+        task = asyncio.create_task(reload_or_log(self.registry))
+        self._reloading.add(task)
+        task.add_done_callback(self._reloading.discard)
+
     async def stop(self) -> bool:
         """Drain: no new request, running ones get the grace to end. Returns whether all was well."""
         grace = self._config.grace_seconds
         grace_ends = time.monotonic() + grace
         self._calls.is_draining = True
-        self._watching.cancel()
+        for task in (self._watching, *self._reloading):
+            task.cancel()
         await self._health.drain()
         # Only calls that have begun can be refused by name: gRPC cancels all others when it stops.
         await self._calls.wait_until_none_begins(min(_ACCEPTED_SECONDS, grace / 2))
@@ -225,7 +237,7 @@ async def serve(config: ServerConfig) -> int:
     except ValueError as error:
         write_line(f"error: {error}", sys.stderr)
         return 2
-    drain_on_signals(app.request_stop)
+    handle_signals(app.request_stop, app.reload)
     try:
         await app.start()
     except (BundleError, OSError) as error:

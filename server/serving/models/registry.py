@@ -107,11 +107,12 @@ class ModelRegistry:
     async def start(self) -> None:
         """Load all that the repositories have. Raises BundleError with every problem, or OSError where no process can
         be started."""
-        files = await asyncio.to_thread(self._read_all)
-        coming = [(bundle, read.glossaries_digest) for read in files for bundle in read.bundles.values()]
-        loaded = iter(await self._load_all(coming))
-        for read in files:
-            self._serve(_Model(read.policy, {version: next(loaded) for version in read.bundles}))
+        async with self._changing:
+            files = await asyncio.to_thread(self._read_all)
+            coming = [(bundle, read.glossaries_digest) for read in files for bundle in read.bundles.values()]
+            loaded = iter(await self._load_all(coming))
+            for read in files:
+                self._serve(_Model(read.policy, {version: next(loaded) for version in read.bundles}))
 
     def _read_all(self) -> list[ModelFiles]:
         """Raises BundleError with every problem."""
