@@ -11,20 +11,21 @@ from seq2serve.pb import translation_pb2_grpc as pb_grpc
 from tests.fakes import PATIENCE
 from tests.small_models import SENTENCES
 
-Texts = Mapping[str, Sequence[str]]
-"""Translations of the sentences, by version."""
+Texts = Mapping[str, Mapping[str, str]]
+"""Translations by version and sentence."""
 
 
 async def read_texts(stub: pb_grpc.TranslationServiceStub, model: str, versions: Sequence[str]) -> Texts:
-    """What versions that are served translate the sentences to; no two of them translate any alike."""
+    """What versions that are served translate sentences to that no two of them translate alike."""
     texts = {}
     for version in versions:
         request = pb.TranslateRequest(contents=SENTENCES, model=f"{model}@{version}")
         answer = await stub.Translate(request, timeout=PATIENCE)
-        texts[version] = [translation.translated_text for translation in answer.translations]
-    for several in zip(*texts.values(), strict=True):
-        assert len(set(several)) == len(versions)
-    return texts
+        translated = [translation.translated_text for translation in answer.translations]
+        texts[version] = dict(zip(SENTENCES, translated, strict=True))
+    telling = [one for one in SENTENCES if len({of_version[one] for of_version in texts.values()}) == len(versions)]
+    assert len(telling) > len(SENTENCES) / 2
+    return {version: {one: of_version[one] for one in telling} for version, of_version in texts.items()}
 
 
 class Caller:
@@ -34,6 +35,7 @@ class Caller:
         self._address = address
         self._model = model
         self._texts = texts
+        self._sentences = list(next(iter(texts.values())))
         self._is_stopped = False
         self.answered: Counter[str] = Counter()
         """Answers by version."""
@@ -49,18 +51,19 @@ class Caller:
             for number in itertools.count():
                 if self._is_stopped:
                     break
-                first = number * 5 % (len(SENTENCES) - 3)
-                request = pb.TranslateRequest(contents=SENTENCES[first : first + 3], model=self._model)
+                first = number * 5 % (len(self._sentences) - 3)
+                end = None if number % 3 == 0 else first + 3
+                request = pb.TranslateRequest(contents=self._sentences[first:end], model=self._model)
                 try:
-                    await (self._stream if number % 2 else self._translate)(stub, request, first)
+                    await (self._stream if number % 2 else self._translate)(stub, request)
                 except grpc.aio.AioRpcError as error:
                     self.problems.append(f"{error.code().name}: {error.details()}")
 
-    async def _translate(self, stub: pb_grpc.TranslationServiceStub, request: pb.TranslateRequest, first: int) -> None:
+    async def _translate(self, stub: pb_grpc.TranslationServiceStub, request: pb.TranslateRequest) -> None:
         answer = await stub.Translate(request, timeout=PATIENCE)
-        self._check(answer.model_version, [one.translated_text for one in answer.translations], first)
+        self._check(answer.model_version, request, [one.translated_text for one in answer.translations])
 
-    async def _stream(self, stub: pb_grpc.TranslationServiceStub, request: pb.TranslateRequest, first: int) -> None:
+    async def _stream(self, stub: pb_grpc.TranslationServiceStub, request: pb.TranslateRequest) -> None:
         told = [""] * len(request.contents)
         whole = [""] * len(request.contents)
         versions = set()
@@ -71,9 +74,9 @@ class Caller:
         version = versions.pop()
         if versions or told != whole:
             self.problems.append(f"versions {versions} and {version} in one stream: {told} and {whole}")
-        self._check(version, whole, first)
+        self._check(version, request, whole)
 
-    def _check(self, version: str, texts: list[str], first: int) -> None:
-        if texts != self._texts[version][first : first + len(texts)]:
+    def _check(self, version: str, request: pb.TranslateRequest, texts: list[str]) -> None:
+        if texts != [self._texts[version][content] for content in request.contents]:
             self.problems.append(f"version {version} answered {texts}")
         self.answered[version] += 1

@@ -19,11 +19,17 @@ from server.decoding.graphs.backend import Backend, BackendOptions
 
 def open_unchanged(bundle: Bundle, options: BackendOptions) -> Backend:
     """Open the graphs of a bundle that is still what the serving process has read: another one may have been given its
-    folder since, and an engine that is started again would translate with it. Raises BundleError."""
+    folder since, or be given it now, and an engine that is started again would translate with it. Raises
+    BundleError."""
+    _check_unchanged(bundle)
     backend = Backend(bundle, options)
+    _check_unchanged(bundle)
+    return backend
+
+
+def _check_unchanged(bundle: Bundle) -> None:
     if read_manifest(bundle.folder).digest != bundle.manifest.digest:
         raise BundleError(f"{bundle.folder}: another bundle lies there now; reload the models")
-    return backend
 
 
 def main() -> None:

@@ -100,7 +100,10 @@ async def test_what_names_no_version_that_is_served_is_not_found(repository: Pat
         assert f"no model '{model}' is served here; served: {NAME}" in message
 
 
-async def test_running_calls_end_with_the_version_that_they_began_with(repository: Path) -> None:
+async def test_running_calls_end_with_the_version_that_they_began_with(
+    repository: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("server.serving.engines.keeper.CLOSE_SECONDS", 0.01)  # an engine is told to end when it can
     async with serving(repository, default_model=NAME, gated=True) as served:
         plain = asyncio.ensure_future(served.translate(*SENTENCES[:3]))
         stream = asyncio.ensure_future(served.stream(*SENTENCES[:3]))
@@ -116,6 +119,7 @@ async def test_running_calls_end_with_the_version_that_they_began_with(repositor
 
         await eventually(is_gone)
         later = asyncio.ensure_future(served.translate(SENTENCES[0]))
+        await asyncio.sleep(0.1)
         assert not any(call.done() for call in (plain, stream, score, unloading))
         served.gate.open()
         assert (await plain).model_version == "1"
@@ -123,6 +127,21 @@ async def test_running_calls_end_with_the_version_that_they_began_with(repositor
         assert (await score).model_version == "1"
         assert (await later).model_version == "2"
         await unloading
+
+
+async def test_a_call_whose_texts_are_still_read_has_begun_with_its_version(repository: Path) -> None:
+    contents = [" ".join(SENTENCES[:40]) + f" {number}" for number in range(60)]
+    async with serving(repository, default_model=NAME) as served:
+        await load(served, "2")
+        call = asyncio.ensure_future(served.translate(*contents, max_output_tokens=1))
+
+        async def is_begun() -> bool:
+            return not served.app.registry.models[NAME].main.uses.is_none
+
+        await eventually(is_begun)
+        assert await served.metric("seq2serve_rows_joined_total", model=NAME) == 0, "nothing is submitted yet"
+        await unload(served, "2")
+        assert (await call).model_version == "2"
 
 
 @pytest.mark.parametrize(("version", "code"), [("3", "NOT_FOUND"), ("../1", "NOT_FOUND"), (".1", "NOT_FOUND")])

@@ -31,6 +31,10 @@ class Uses:
         finally:
             self.end()
 
+    @property
+    def is_none(self) -> bool:
+        return not self._number
+
     async def wait_until_none(self) -> None:
         """Wait for the end of the last use. No other is to begin meanwhile."""
         await self._is_unused.wait()
