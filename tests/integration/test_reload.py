@@ -208,6 +208,22 @@ async def test_a_load_whose_call_is_cancelled_leaves_all_as_it_was(repository: P
         assert await load(served, "2") == ["1", "2"]
 
 
+async def test_a_server_stops_while_a_version_is_being_loaded(repository: Path) -> None:
+    may_load = threading.Event()
+
+    def open_backend(bundle: Bundle, options: BackendOptions) -> Backend:
+        assert bundle.manifest.version == "1" or may_load.wait(PATIENCE)
+        return Backend(bundle, options)
+
+    async with serving(repository, default_model=NAME, open_backend=open_backend, watch_seconds=1) as served:
+        loading = asyncio.ensure_future(refusal(load(served, "2")))
+        await served.wait_for_metric(1, "grpc_server_started_total", grpc_method="LoadModel")
+        served.app.reload()  # as SIGHUP does; it waits for its turn
+        assert await asyncio.wait_for(served.stop(), PATIENCE)
+        assert (await loading)[0] in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED)
+        may_load.set()
+
+
 # What the folder says
 
 
@@ -280,6 +296,19 @@ async def test_a_broken_bundle_is_refused_with_every_problem_and_what_runs_stays
             assert len([problem for problem in problems if part in problem]) == 1
         assert await version_of(served) == "1"
         assert await health_of(served, NAME) == SERVING
+
+
+async def test_more_problems_than_a_message_has_room_for_are_told_in_the_log(
+    repository: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    for version in range(3, 40):
+        (repository / NAME / str(version)).mkdir()
+    async with serving(repository, default_model=NAME) as served:
+        say(repository, 'versions = "all"')
+        code, message, _ = await refusal(load(served))
+        assert code == grpc.StatusCode.FAILED_PRECONDITION
+        assert message.endswith("(37 problems, see the log)")
+        assert sum("the folder is empty" in record.getMessage() for record in caplog.records) == 37
 
 
 async def test_a_bundle_that_its_engine_cannot_load_is_refused_and_one_beside_it_is_not_served_either(

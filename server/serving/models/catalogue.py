@@ -51,6 +51,14 @@ class Models:
         """Raises KeyError."""
         return self._by_name[name]
 
+    def named(self, name: str) -> ServedModel:
+        """A version of the model of that name, or of the default one where it is empty: the version whose number or
+        label stands behind the name and @; else the one that the model's split draws. Raises UnknownModel."""
+        model, _, version = (name or self.default).partition(SEPARATOR)
+        if model not in self._by_name or name.endswith(SEPARATOR):
+            raise UnknownModel(name, list(self._by_name))
+        return self._by_name[model].pick(version)
+
     def select(self, name: str, source_language: str, target_language: str) -> Selected:
         """The model of that name, which may be followed by @ and one of its versions or labels; without a name, the one
         that has the language pair which is nearest to what is wanted, first by the target language, then by the source
@@ -60,7 +68,7 @@ class Models:
         Raises UnknownModel, or InvalidRequest for a language pair that is not served, or an empty language that may be
         several.
         """
-        candidates = [self._pick(name)] if name else [model.pick() for model in self]
+        candidates = [self.named(name)] if name else [model.pick() for model in self]
         best: tuple[ServedModel, Found] | None = None
         for model in candidates:
             found = model.directions.find(source_language, target_language)
@@ -73,12 +81,6 @@ class Models:
             expected = f"a language of model {shown(model.manifest.name)} expected ({_listed(found.meant.codes)})"
             raise InvalidRequest(found.meant.field, f"{expected}, got none")
         return Selected(model, found.meant)
-
-    def _pick(self, wanted: str) -> ServedModel:
-        name, _, version = wanted.partition(SEPARATOR)
-        if name not in self._by_name or wanted.endswith(SEPARATOR):
-            raise UnknownModel(wanted, list(self._by_name))
-        return self._by_name[name].pick(version)
 
 
 def _not_served(name: str, candidates: list[ServedModel], source: str, target: str) -> InvalidRequest:

@@ -7,18 +7,18 @@ loaded changes nothing. Used on the event loop's thread alone.
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from server.bundle.manifest import Bundle, BundleError
 from server.config import ServerConfig
 from server.errors import NotFound, Refused
 from server.messages.sentence import SentenceDecoder
-from server.serving.engines.processes import BundleEngines, Engines
+from server.serving.engines.processes import Engines
 from server.serving.metrics import Metrics
 from server.serving.models.backlog import Backlog
 from server.serving.models.catalogue import Models
-from server.serving.models.policy import Policy
+from server.serving.models.loaded import LoadedModel, LoadedVersion
 from server.serving.models.repository import (
     SEPARATOR,
     ModelFiles,
@@ -27,6 +27,7 @@ from server.serving.models.repository import (
     check_engines,
     find_models,
     read_glossaries,
+    read_models,
 )
 from server.serving.models.served import ServedModel
 from server.serving.models.versions import ModelVersions
@@ -34,35 +35,8 @@ from server.text.bundle_tokenizers import open_tokenizers
 
 _logger = logging.getLogger(__name__)
 
-
-@dataclass(frozen=True, eq=False)
-class _Loaded:
-    """A version that is loaded."""
-
-    bundle: Bundle
-    served: ServedModel
-    engines: BundleEngines
-    glossaries_digest: str
-
-    def __str__(self) -> str:
-        return self.bundle.manifest.name + SEPARATOR + self.bundle.manifest.version
-
-    def is_of(self, bundle: Bundle, glossaries_digest: str) -> bool:
-        """Whether it would be the same if it were loaded again."""
-        return (
-            self.bundle.manifest.digest == bundle.manifest.digest
-            and self.bundle.folder == bundle.folder
-            and self.glossaries_digest == glossaries_digest
-        )
-
-
-@dataclass(frozen=True)
-class _Model:
-    """All that is served of a model."""
-
-    policy: Policy
-    versions: Mapping[str, _Loaded]
-    """Oldest first."""
+_MAX_SHOWN = 2000
+"""Characters of problems in a message, which has to have room in a header, twice."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +60,7 @@ class ModelRegistry:
         self._on_change = on_change
         self.models = Models(config.default_models)
         """What requests choose from."""
-        self._by_name: dict[str, _Model] = {}
+        self._by_name: dict[str, LoadedModel] = {}
         self._changing = asyncio.Lock()
         """Held while versions are loaded: one change at a time."""
         self._going: set[asyncio.Task[None]] = set()
@@ -112,19 +86,11 @@ class ModelRegistry:
             coming = [(bundle, read.glossaries_digest) for read in files for bundle in read.bundles.values()]
             loaded = iter(await self._load_all(coming))
             for read in files:
-                self._serve(_Model(read.policy, {version: next(loaded) for version in read.bundles}))
+                self._serve(LoadedModel(read.policy, {version: next(loaded) for version in read.bundles}))
 
     def _read_all(self) -> list[ModelFiles]:
         """Raises BundleError with every problem."""
-        files: list[ModelFiles] = []
-        problems: list[str] = []
-        for folder in find_models(self._config.model_repository).values():
-            try:
-                files.append(folder.read())
-            except BundleError as error:
-                problems += error.problems
-        if problems:
-            raise BundleError(*problems)
+        files = read_models(self._config.model_repository)
         bundles = [bundle for read in files for bundle in read.bundles.values()]
         check_default(bundles, self._config.default_models)
         check_engines(bundles, self._config.engines_by_model)
@@ -141,8 +107,7 @@ class ModelRegistry:
                     await self._reload_one(name, found.get(name), changes)
             except BundleError as error:
                 changes.problems.extend(error.problems)
-        for problem in changes.problems:
-            _logger.error("what runs stays as it is: %s", problem)
+        _log_problems(changes.problems)
         return changes
 
     async def _reload_one(self, name: str, folder: ModelFolder | None, changes: Changes) -> None:
@@ -171,7 +136,8 @@ class ModelRegistry:
                     raise NotFound(f"{_shown(name, version)} is in no repository")
                 await self._refresh(folder, Changes(), version)
             except BundleError as error:
-                raise Refused(str(error)) from error
+                _log_problems(error.problems)
+                raise Refused(_listed(error.problems)) from error
             except OSError as error:
                 raise Refused(f"{name}: {error}") from error
             return list(self._by_name[name].versions)
@@ -206,9 +172,9 @@ class ModelRegistry:
         versions = (dict(served) if version else {}) | kept | come
         changes.loaded.extend(map(str, come.values()))
         changes.unloaded.extend(str(loaded) for version, loaded in served.items() if version not in versions)
-        self._serve(_Model(files.policy, {version: versions[version] for version in sorted(versions, key=int)}))
+        self._serve(LoadedModel(files.policy, {version: versions[version] for version in sorted(versions, key=int)}))
 
-    async def _load_all(self, coming: Iterable[tuple[Bundle, str]]) -> list[_Loaded]:
+    async def _load_all(self, coming: Iterable[tuple[Bundle, str]]) -> list[LoadedVersion]:
         """Load bundles, each with the digest of its glossaries: all or none. Raises BundleError with every problem, or
         OSError."""
         loading = [asyncio.create_task(self._load(bundle, digest)) for bundle, digest in coming]
@@ -222,12 +188,12 @@ class ModelRegistry:
                 raise error
         except BaseException:
             for result in await asyncio.gather(*loading, return_exceptions=True):
-                if isinstance(result, _Loaded):
+                if isinstance(result, LoadedVersion):
                     await self._engines.abandon_one(result.engines)
             raise
         return [task.result() for task in loading]
 
-    async def _load(self, bundle: Bundle, glossaries_digest: str) -> _Loaded:
+    async def _load(self, bundle: Bundle, glossaries_digest: str) -> LoadedVersion:
         """Load a bundle, up to where it could answer. Raises BundleError or OSError."""
         engines = await self._engines.start(self._config, bundle)
         try:
@@ -236,7 +202,7 @@ class ModelRegistry:
         except BaseException:
             await self._engines.abandon_one(engines)
             raise
-        return _Loaded(bundle, served, engines, glossaries_digest)
+        return LoadedVersion(bundle, served, engines, glossaries_digest)
 
     def _open(self, bundle: Bundle, engine: SentenceDecoder) -> ServedModel:
         """All but the engine, which is loaded meanwhile. Raises BundleError."""
@@ -246,7 +212,7 @@ class ModelRegistry:
         model.prepare()
         return model
 
-    def _serve(self, model: _Model) -> list[asyncio.Task[None]]:
+    def _serve(self, model: LoadedModel) -> list[asyncio.Task[None]]:
         """Let requests choose from these versions of a model from now on, and let go all that are served no longer, see
         `_let_go`."""
         name = next(iter(model.versions.values())).bundle.manifest.name
@@ -268,12 +234,12 @@ class ModelRegistry:
         if rest and (labels := [label for label, labelled in model.policy.labels.items() if labelled == version]):
             raise Refused(f"{name}{SEPARATOR}{version} is served as {', '.join(labels)}; change its labels first")
         if rest:
-            return self._serve(_Model(model.policy, rest))
+            return self._serve(LoadedModel(model.policy, rest))
         del self._by_name[name]
         self.models.remove(name)
         return self._let_go(model.versions.values())
 
-    def _let_go(self, going: Iterable[_Loaded]) -> list[asyncio.Task[None]]:
+    def _let_go(self, going: Iterable[LoadedVersion]) -> list[asyncio.Task[None]]:
         """End versions that requests choose no more; returns the tasks that do it."""
         tasks = [asyncio.create_task(self._end(loaded)) for loaded in going]
         self._going.update(tasks)
@@ -282,7 +248,7 @@ class ModelRegistry:
         self._on_change()
         return tasks
 
-    async def _end(self, loaded: _Loaded) -> None:
+    async def _end(self, loaded: LoadedVersion) -> None:
         """End the engines of a version once no request needs them, or after the time that calls have at the most; its
         series are shown until the last request has ended."""
         uses = loaded.served.uses
@@ -297,6 +263,17 @@ class ModelRegistry:
         if model is None or manifest.version not in model.versions:
             self._metrics.forget(manifest)
         _logger.info("%s is unloaded", loaded)
+
+
+def _log_problems(problems: Iterable[str]) -> None:
+    for problem in problems:
+        _logger.error("what runs stays as it is: %s", problem)
+
+
+def _listed(problems: Sequence[str]) -> str:
+    """As many problems as a message has room for; the log has all of them."""
+    text = "; ".join(problems)
+    return text if len(text) <= _MAX_SHOWN else f"{text[:_MAX_SHOWN]}… ({len(problems)} problems, see the log)"
 
 
 def _shown(name: str, version: str) -> str:

@@ -92,21 +92,29 @@ class ModelFiles(NamedTuple):
     """Of the model's glossaries, which are read with a bundle."""
 
 
-def read_repositories(folders: Sequence[Path]) -> list[Bundle]:
-    """The versions to serve of every model of all repositories, repository by repository.
+def read_models(folders: Sequence[Path]) -> list[ModelFiles]:
+    """What is to be served of every model of all repositories, repository by repository.
 
     Raises BundleError as `find_models` does, and with every problem of every model.
     """
-    bundles: list[Bundle] = []
+    files: list[ModelFiles] = []
     problems: list[str] = []
     for model in find_models(folders).values():
         try:
-            bundles += model.read().bundles.values()
+            files.append(model.read())
         except BundleError as error:
             problems += error.problems
     if problems:
         raise BundleError(*problems)
-    return bundles
+    return files
+
+
+def read_repositories(folders: Sequence[Path]) -> list[Bundle]:
+    """The versions to serve of every model of all repositories, repository by repository.
+
+    Raises BundleError as `read_models` does.
+    """
+    return [bundle for files in read_models(folders) for bundle in files.bundles.values()]
 
 
 def read_repository(folder: Path) -> list[Bundle]:

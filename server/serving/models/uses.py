@@ -36,5 +36,6 @@ class Uses:
         return not self._number
 
     async def wait_until_none(self) -> None:
-        """Wait for the end of the last use. No other is to begin meanwhile."""
-        await self._is_unused.wait()
+        """Wait for the end of the last use."""
+        while self._number:  # another may begin in the turn in which one ends
+            await self._is_unused.wait()
