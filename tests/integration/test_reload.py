@@ -4,6 +4,7 @@ import asyncio
 import math
 import shutil
 import threading
+import time
 from collections import Counter
 from pathlib import Path
 from typing import Any, cast
@@ -17,6 +18,7 @@ from seq2serve.pb import model_admin_pb2_grpc as admin_grpc
 from seq2serve.pb import translation_pb2 as pb
 from server.bundle.manifest import MANIFEST, STEP, TOKENIZER, Bundle, BundleError, write_manifest
 from server.decoding.graphs.backend import Backend, BackendOptions
+from server.serving.models.watch import RepositoryWatch, follow
 from tests.conftest import SmallModels
 from tests.fakes import PATIENCE
 from tests.integration.served import Served, eventually, refusal, serving
@@ -327,6 +329,7 @@ async def test_a_bundle_that_its_engine_cannot_load_is_refused_and_one_beside_it
         changes = await reload(served)
         assert not changes.loaded
         assert [STEP in problem for problem in changes.problems] == [True]
+        assert await served.num_series(version="2") == 0, "what was loaded of it has ended"
         assert await version_of(served) == "1"
         assert await is_refused(served, model=f"{NAME}@2")
         assert await load(served, "2") == ["1", "2"]
@@ -386,21 +389,68 @@ async def test_a_glossary_that_was_changed_is_read_by_a_reload(repository: Path)
         assert str(glossary) in problem
 
 
-async def test_a_watched_folder_is_served_as_it_is_renamed_and_no_earlier(
-    repository: Path, small_model: SmallModels
-) -> None:
-    say(repository, 'versions = "latest"')
-    remove_version(repository, NAME, "2")
+async def test_a_watched_repository_is_served_as_its_folders_come(repository: Path, small_model: SmallModels) -> None:
     async with serving(repository, default_model=NAME, watch_seconds=1) as served:
+        assert await version_of(served) == "1"
+        (repository / NAME / "model.toml").unlink()
+        await eventually(lambda: is_version(served, "2"))
 
-        async def is_version(version: str) -> bool:
-            return await version_of(served) == version
 
-        assert await is_version("1")
-        write_version(small_model("lstm").bundle, repository, NAME, "2")
-        await eventually(lambda: is_version("2"))
-        remove_version(repository, NAME, "2")
-        await eventually(lambda: is_version("1"))
+async def test_a_watched_folder_that_is_written_slowly_is_served_when_it_is_whole_and_goes_when_it_is_renamed(
+    repository: Path, small_model: SmallModels, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    whole = write_version(small_model("rnn").bundle, tmp_path, NAME, "3").folder
+    (repository / NAME / "model.toml").unlink()
+
+    def copy_slowly(source: str, target: str) -> None:
+        content = Path(source).read_bytes()
+        with Path(target).open("wb") as file:
+            for start in range(0, len(content), len(content) // 5 + 1):
+                file.write(content[start : start + len(content) // 5 + 1])
+                file.flush()
+                time.sleep(0.01)
+
+    async with serving(repository, default_model=NAME) as served:
+        following = asyncio.create_task(follow(RepositoryWatch([repository]), served.app.registry, 0.1))
+        assert await version_of(served) == "2"
+        folder = repository / NAME / "3"
+        await asyncio.to_thread(shutil.copytree, whole, folder, copy_function=copy_slowly)
+        await eventually(lambda: is_version(served, "3"))
+        folder.rename(folder.with_name(".3"))
+        await eventually(lambda: is_version(served, "2"))
+        following.cancel()
+    assert "what runs stays" not in caplog.text
+
+
+async def is_version(served: Served, version: str) -> bool:
+    return await version_of(served) == version
+
+
+async def test_a_model_folder_that_is_renamed_is_no_other_model(repository: Path, small_model: SmallModels) -> None:
+    write_version(small_model("rnn").bundle, repository, "other", "1")
+    async with serving(repository, default_model=NAME) as served:
+        (repository / "other").rename(repository / "another")
+        changes = await reload(served)
+        assert (list(changes.loaded), list(changes.unloaded)) == ([], ["other@1"])
+        assert ["model.json says other/1" in problem for problem in changes.problems] == [True]
+        (repository / "another").rename(repository / "other@1")
+        assert "a name without '@' expected" in "".join((await reload(served)).problems)
+        assert await version_of(served) == "1"
+
+
+async def test_a_version_may_be_a_link_that_is_moved_from_one_bundle_to_another(
+    repository: Path, small_model: SmallModels, tmp_path: Path
+) -> None:
+    bundles = [write_version(small_model(name).bundle, tmp_path / name, NAME, "1").folder for name in ("rnn", "lstm")]
+    remove_version(repository, NAME, "1")
+    link, draft = repository / NAME / "1", repository / NAME / ".1"
+    link.symlink_to(bundles[0])
+    async with serving(repository, default_model=NAME) as served:
+        before = (await served.translate(SENTENCES[0])).translations[0].translated_text
+        draft.symlink_to(bundles[1])
+        draft.rename(link)
+        assert list((await reload(served)).loaded) == [f"{NAME}@1"]
+        assert (await served.translate(SENTENCES[0])).translations[0].translated_text != before
 
 
 # Series

@@ -44,6 +44,12 @@ def test_a_model_without_a_file_serves_its_latest_version(tmp_path: Path) -> Non
     assert Policy().choose(["9", "10"]) == ["10"]
 
 
+def test_the_file_that_the_documentation_shows_is_a_policy(tmp_path: Path) -> None:
+    shown = (Path(__file__).parents[2] / "docs" / "operations.md").read_text(encoding="utf-8").partition("```toml\n")[2]
+    policy = read(tmp_path, shown.partition("```")[0])
+    assert policy == Policy(("1", "2"), {"stable": "1", "canary": "2"}, {"stable": 95, "canary": 5})
+
+
 def test_all_versions_that_are_wanted_and_missing_are_named() -> None:
     with pytest.raises(ValueError, match=r"^versions 3, 12 are to be served, there are 1, 2$"):
         Policy(("1", "12"), {"stable": "3"}).choose(["1", "2"])

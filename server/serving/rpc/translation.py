@@ -92,7 +92,7 @@ class TranslationService(pb_grpc.TranslationServiceServicer):
                         yield ended
 
     async def ListModels(self, request: pb.ListModelsRequest, context: "_Context") -> pb.ListModelsResponse:
-        return pb.ListModelsResponse(models=[self._describe(model) for model in self._models])
+        return pb.ListModelsResponse(models=[self._describe(model, model.main) for model in self._models])
 
     def _open(self, parsed: TranslationRequest, context: "_Context", streams: bool) -> OpenRequest:
         call = current_call.get()
@@ -106,8 +106,8 @@ class TranslationService(pb_grpc.TranslationServiceServicer):
                 await open_request.news()
         return open_request.results
 
-    def _describe(self, versions: ModelVersions) -> pb.Model:
-        model = versions.main
+    def _describe(self, versions: ModelVersions, model: ServedModel) -> pb.Model:
+        """A model, by one of its versions."""
         manifest = model.manifest
         return pb.Model(
             name=manifest.name,
