@@ -167,12 +167,14 @@ class ModelRegistry:
             if version in served and served[version].is_of(bundle, files.glossaries_digest)
         }
         coming = [version for version in files.bundles if version not in kept]
-        loaded = await self._load_all([(files.bundles[version], files.glossaries_digest) for version in coming])
-        come = dict(zip(coming, loaded, strict=True))
+        arrived = await self._load_all([(files.bundles[version], files.glossaries_digest) for version in coming])
+        come = dict(zip(coming, arrived, strict=True))
         versions = (dict(served) if version else {}) | kept | come
         changes.loaded.extend(map(str, come.values()))
         changes.unloaded.extend(str(loaded) for version, loaded in served.items() if version not in versions)
         self._serve(LoadedModel(files.policy, {version: versions[version] for version in sorted(versions, key=int)}))
+        for loaded in come.values():
+            _logger.info("%s is served", loaded)
 
     async def _load_all(self, coming: Iterable[tuple[Bundle, str]]) -> list[LoadedVersion]:
         """Load bundles, each with the digest of its glossaries: all or none. Raises BundleError with every problem, or
@@ -221,8 +223,6 @@ class ModelRegistry:
         self.models.put(ModelVersions({v: loaded.served for v, loaded in model.versions.items()}, model.policy))
         for loaded in model.versions.values():
             self._metrics.know(loaded.bundle.manifest)
-            if loaded not in before.values():
-                _logger.info("%s is served", loaded)
         return self._let_go(loaded for loaded in before.values() if loaded not in model.versions.values())
 
     def _take_out(self, name: str, version: str = "") -> list[asyncio.Task[None]]:
