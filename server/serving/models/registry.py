@@ -6,6 +6,7 @@ loaded changes nothing. Used on the event loop's thread alone.
 """
 
 import asyncio
+import gc
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -244,9 +245,15 @@ class ModelRegistry:
         tasks = [asyncio.create_task(self._end(loaded)) for loaded in going]
         self._going.update(tasks)
         for task in tasks:
-            task.add_done_callback(self._going.discard)
+            task.add_done_callback(self._forget_task)
         self._on_change()
         return tasks
+
+    def _forget_task(self, task: asyncio.Task[None]) -> None:
+        """Let go of what refers to a version that has ended, also where it is a circle of objects; those of the start are
+        not looked through, so that it takes a millisecond or two."""
+        self._going.discard(task)
+        gc.collect()
 
     async def _end(self, loaded: LoadedVersion) -> None:
         """End the engines of a version once no request needs them, or after the time that calls have at the most; its
