@@ -250,8 +250,8 @@ class ModelRegistry:
         return tasks
 
     def _forget_task(self, task: asyncio.Task[None]) -> None:
-        """Let go of what refers to a version that has ended, also where it is a circle of objects; those of the start are
-        not looked through, so that it takes a millisecond or two."""
+        """Let go of what refers to a version that has ended, also where it is a circle of objects; those of the start
+        are not looked through, so that it takes a millisecond or two."""
         self._going.discard(task)
         gc.collect()
 
