@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 NATIVE := server/decoding/native/attention.so
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test peers check format proto download train release export load load-quick load-check soak siege fuzz bench bench-quick evaluate evaluate-texts
+.PHONY: help serve test peers check format proto download train release export load load-quick load-check soak siege reloads fuzz bench bench-quick evaluate evaluate-texts
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -54,6 +54,7 @@ format: $(VENV)/everything ## put all code into the project's format
 
 proto: $(VENV)/everything ## write seq2serve/pb, and the stubs of other protocols, from proto/
 	$(call write_stubs,seq2serve/pb,proto/translation/v1,translation)
+	$(call write_stubs,seq2serve/pb,proto/model_admin/v1,model_admin)
 	$(call write_stubs,server/serving/protocols/pb,proto/inference,inference)
 	$(call write_stubs,server/serving/protocols/pb,proto/google/cloud/translation/v3,translation_service)
 write_stubs = $(BIN)/python -m grpc_tools.protoc -I$(1)=$(2) --python_out=. --pyi_out=. --grpc_python_out=. $(2)/$(3).proto
@@ -75,6 +76,9 @@ load-check: $(VENV)/loadtest $(NATIVE) ## has a model become slower than the sto
 
 siege: $(VENV)/loadtest $(NATIVE) ## attack a server in every known way beside an honest client, in two minutes
 	$(BIN)/python -m loadtest.siege $(ARGS)
+
+reloads: $(VENV)/everything $(NATIVE) ## reload a model a hundred times under load: no answer lost, none of two versions
+	$(BIN)/python -m tests.reloads $(ARGS)
 
 fuzz: $(VENV)/everything $(NATIVE) ## translate 20,000 texts that nobody has thought of, and check all answers, in ten minutes
 	$(BIN)/python -m tests.fuzz $(ARGS)

@@ -29,6 +29,7 @@ from server.keys.key_file import Key
 from server.serving.access.access import Access, KeySeries
 from server.serving.app import CLOSING_SECONDS, App
 from server.serving.engines.process_series import ProcessSeries
+from server.serving.engines.series import labelled
 from server.serving.metrics import Metrics
 
 COMPOSE = Path("docker-compose.yml")
@@ -172,14 +173,15 @@ def server_series() -> dict[str, set[str]]:
     for rpc in (metrics.rpc_started, metrics.rpc_seconds):
         rpc.labels("type", "service", "method")
     metrics.rpc_handled.labels("type", "service", "method", "code")
-    metrics.requests.know("model")
+    metrics.requests.know("model", "version")
     metrics.reload_successful.labels("files")
     metrics.certificate_expiry.labels("file")
     metrics.registry.register(KeySeries(Access([Key(name="key", sha256=b"", roles=frozenset())])))
     processes = ProcessSeries()
     processes.add(os.getpid(), "model", 0)
     processes.count("model", 0, 0)
-    families = (*metrics.registry.collect(), *EngineMetrics("model").collect(), *processes.families)
+    engines = labelled([*EngineMetrics("model").collect(), *processes.families], "version", "1")
+    families = (*metrics.registry.collect(), *engines)
     samples = [sample for family in families for sample in family.samples]
     return {sample.name: {*sample.labels, *_OF_SCRAPES} for sample in samples}
 

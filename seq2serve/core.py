@@ -60,7 +60,8 @@ class Core:
 
     def _max_contents(self, model: str) -> int:
         """Of one request. A model that is not served is the server's to refuse."""
-        limits = [self._limits[model]] if model in self._limits else self._limits.values()
+        name = model.partition("@")[0]  # a version, or a label of one, may stand behind it
+        limits = [self._limits[name]] if name in self._limits else self._limits.values()
         return min((one.max_contents for one in limits if one.max_contents), default=sys.maxsize)
 
     def _attempts(self, deadline: float) -> Attempts:

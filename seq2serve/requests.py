@@ -19,7 +19,8 @@ class CallOptions(TypedDict, total=False):
     """Keyword arguments of every call about texts."""
 
     model: str
-    """Its name, as `list_models` gives it; the server's default where there is none."""
+    """Its name, as `list_models` gives it; the server's default where there is none. A version, or a label of one, may
+    stand behind it and @: "transformer-en-fr@2"."""
 
     source_language_code: str
     """Language of the contents, such as "en"; the model's own where there is none."""

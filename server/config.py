@@ -31,6 +31,9 @@ class ServerConfig:
     default_model: str = _setting(
         "transformer-en-fr", "model of requests that name none; others behind commas are preferred for their languages"
     )
+    watch_seconds: int = _setting(
+        0, "time between two looks for models that have come, changed or gone; 0: only SIGHUP and calls change them"
+    )
     max_rows: int = _setting(64, "rows of each engine's running batch")
     max_waiting: int = _setting(4096, "sentences of a caller that may wait, by model; fewer where others wait")
     max_joining_tokens: int = _setting(512, "source tokens that are encoded between two steps")

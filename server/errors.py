@@ -7,7 +7,9 @@
     |- RoleMissing        the caller's key may not do this
     |- UnknownMethod      the contract has no such method
     |- NotOffered         the contract has the method, and this server does not do it
-    |- UnknownModel       no model of that name is served
+    |- UnknownModel       no model of that name is served, or no such version of it
+    |- NotFound           no model of that name, or no such version of it, is in a repository
+    |- Refused            what runs stays as it is: a bundle that cannot be served, or a version that is needed
     |- Overloaded         more is asked of the server than it can do now
     |  |- QueueFull       as many of the caller's sentences wait as may wait
     |  |- RateLimited     the caller's key has had as many source tokens as it may
@@ -112,6 +114,18 @@ class UnknownModel(TranslationError):
 
     def __init__(self, name: str, served: list[str]) -> None:
         super().__init__(f"model: no model {shown(name)} is served here; served: {', '.join(served)}")
+
+
+class NotFound(TranslationError):
+    status = "NOT_FOUND"
+    reason = "NOT_IN_REPOSITORY"
+
+
+class Refused(TranslationError):
+    """Names every problem."""
+
+    status = "FAILED_PRECONDITION"
+    reason = "REFUSED"
 
 
 class Overloaded(TranslationError):

@@ -325,7 +325,14 @@ class GetModelResponse(_message.Message):
     def __init__(self, model: _Optional[_Union[Model, _Mapping]] = ...) -> None: ...
 
 class Model(_message.Message):
-    __slots__ = ("name", "versions", "architecture", "language_pairs", "precision", "limits", "quality_scores", "is_default", "has_alignment", "has_shortlist", "glossaries", "source_language_codes", "target_language_codes", "licence", "training_texts")
+    __slots__ = ("name", "versions", "architecture", "language_pairs", "precision", "limits", "quality_scores", "is_default", "has_alignment", "has_shortlist", "glossaries", "source_language_codes", "target_language_codes", "licence", "training_texts", "version_labels")
+    class VersionLabelsEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
     NAME_FIELD_NUMBER: _ClassVar[int]
     VERSIONS_FIELD_NUMBER: _ClassVar[int]
     ARCHITECTURE_FIELD_NUMBER: _ClassVar[int]
@@ -341,6 +348,7 @@ class Model(_message.Message):
     TARGET_LANGUAGE_CODES_FIELD_NUMBER: _ClassVar[int]
     LICENCE_FIELD_NUMBER: _ClassVar[int]
     TRAINING_TEXTS_FIELD_NUMBER: _ClassVar[int]
+    VERSION_LABELS_FIELD_NUMBER: _ClassVar[int]
     name: str
     versions: _containers.RepeatedScalarFieldContainer[str]
     architecture: str
@@ -356,7 +364,8 @@ class Model(_message.Message):
     target_language_codes: _containers.RepeatedScalarFieldContainer[str]
     licence: str
     training_texts: _containers.RepeatedCompositeFieldContainer[TrainingText]
-    def __init__(self, name: _Optional[str] = ..., versions: _Optional[_Iterable[str]] = ..., architecture: _Optional[str] = ..., language_pairs: _Optional[_Iterable[_Union[LanguagePair, _Mapping]]] = ..., precision: _Optional[str] = ..., limits: _Optional[_Union[ModelLimits, _Mapping]] = ..., quality_scores: _Optional[_Iterable[_Union[QualityScore, _Mapping]]] = ..., is_default: _Optional[bool] = ..., has_alignment: _Optional[bool] = ..., has_shortlist: _Optional[bool] = ..., glossaries: _Optional[_Iterable[str]] = ..., source_language_codes: _Optional[_Iterable[str]] = ..., target_language_codes: _Optional[_Iterable[str]] = ..., licence: _Optional[str] = ..., training_texts: _Optional[_Iterable[_Union[TrainingText, _Mapping]]] = ...) -> None: ...
+    version_labels: _containers.ScalarMap[str, str]
+    def __init__(self, name: _Optional[str] = ..., versions: _Optional[_Iterable[str]] = ..., architecture: _Optional[str] = ..., language_pairs: _Optional[_Iterable[_Union[LanguagePair, _Mapping]]] = ..., precision: _Optional[str] = ..., limits: _Optional[_Union[ModelLimits, _Mapping]] = ..., quality_scores: _Optional[_Iterable[_Union[QualityScore, _Mapping]]] = ..., is_default: _Optional[bool] = ..., has_alignment: _Optional[bool] = ..., has_shortlist: _Optional[bool] = ..., glossaries: _Optional[_Iterable[str]] = ..., source_language_codes: _Optional[_Iterable[str]] = ..., target_language_codes: _Optional[_Iterable[str]] = ..., licence: _Optional[str] = ..., training_texts: _Optional[_Iterable[_Union[TrainingText, _Mapping]]] = ..., version_labels: _Optional[_Mapping[str, str]] = ...) -> None: ...
 
 class TrainingText(_message.Message):
     __slots__ = ("name", "licence")

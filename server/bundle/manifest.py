@@ -28,6 +28,7 @@ import hashlib
 import json
 import shlex
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
@@ -51,7 +52,12 @@ FEATURES = "features"
 
 
 class BundleError(Exception):
-    """A bundle that cannot be served; the message names the file, the field and what is wrong."""
+    """A bundle that cannot be served, or a repository of them. Each problem names the file, the field and what is
+    wrong; the message is all of them."""
+
+    def __init__(self, *problems: str) -> None:
+        super().__init__("; ".join(problems))
+        self.problems = problems
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -162,6 +168,11 @@ class Manifest:
     """Reserved characters that the model carries from the source into its translation, each a piece of the tokenizer:
     the first stands for the first protected span of a sentence, and so on. Empty for a model that has not learnt it."""
 
+    @cached_property
+    def digest(self) -> str:
+        """Of the whole bundle, whose files' SHA-256 the manifest has: two bundles of one digest translate alike."""
+        return hashlib.sha256(repr(self).encode()).hexdigest()
+
     @property
     def shares_vocabulary(self) -> bool:
         """Whether both sides number their pieces alike."""
@@ -201,16 +212,20 @@ class Bundle:
 
 
 def read_bundle(folder: Path) -> Bundle:
-    """Read and check a bundle. Raises BundleError for a damaged or edited file, an unknown format, or a field that is
-    wrong."""
+    """Read and check a bundle. Raises BundleError for an unknown format, or fields that are wrong; else for all files
+    that are missing, damaged or edited."""
     manifest = read_manifest(folder)
+    problems = []
     for name in _files(manifest):
         try:
             actual = file_sha256(folder / name)
         except OSError as error:
-            raise BundleError(f"{folder / name}: {error.strerror}") from error
+            problems.append(f"{folder / name}: {error.strerror}")
+            continue
         if actual != manifest.sha256.get(name):
-            raise BundleError(f"{folder / name}: SHA-256 is {actual}, {MANIFEST} says {manifest.sha256.get(name)}")
+            problems.append(f"{folder / name}: SHA-256 is {actual}, {MANIFEST} says {manifest.sha256.get(name)}")
+    if problems:
+        raise BundleError(*problems)
     return Bundle(folder, manifest)
 
 

@@ -46,6 +46,9 @@ _LAG_INTERVAL = 0.05
 
 _PREFIX = "seq2serve"
 
+_VERSION = ("model", "version")
+"""Labels of what is counted by version: those that are served, and no others."""
+
 OK, CANCELLED, FAILED = "ok", "cancelled", "failed"
 _ERRORS = (
     Overloaded,
@@ -91,26 +94,35 @@ class Tally:
 
 @dataclass(frozen=True)
 class RequestMetrics:
-    """How requests end, by model and outcome."""
+    """How requests end, by the version of the model that answers, and by outcome."""
 
     seconds: Histogram
     ended: Counter
-    answered: defaultdict[str, Tally] = field(default_factory=lambda: defaultdict(Tally))
-    """By model, for protocols that tell it; as are the others, which were not answered."""
-    failed: defaultdict[str, Tally] = field(default_factory=lambda: defaultdict(Tally))
+    answered: defaultdict[tuple[str, str], Tally] = field(default_factory=lambda: defaultdict(Tally))
+    """By model and version, for protocols that tell it; as are the others, which were not answered."""
+    failed: defaultdict[tuple[str, str], Tally] = field(default_factory=lambda: defaultdict(Tally))
 
-    def know(self, model: str) -> None:
-        """Let the series of a model begin at 0: of one that is born with its first request, a rate does not see that
+    def know(self, model: str, version: str) -> None:
+        """Let the series of a version begin at 0: of one that is born with its first request, a rate does not see that
         request."""
-        self.seconds.labels(model, OK)
+        self.seconds.labels(model, version, OK)
         for outcome in OUTCOMES:
-            self.ended.labels(model, outcome)
+            self.ended.labels(model, version, outcome)
 
-    def end(self, model: str, outcome: str, seconds: float) -> None:
+    def forget(self, model: str, version: str) -> None:
+        """Show a version that is served no longer no more."""
+        for outcome in OUTCOMES:
+            for series in (self.seconds, self.ended):
+                with contextlib.suppress(KeyError):  # of outcomes that never were
+                    series.remove(model, version, outcome)
+        for tallies in (self.answered, self.failed):
+            tallies.pop((model, version), None)
+
+    def end(self, model: str, version: str, outcome: str, seconds: float) -> None:
         """Note the end of a valid request."""
-        self.seconds.labels(model, outcome).observe(seconds)
-        self.ended.labels(model, outcome).inc()
-        tally = (self.answered if outcome == OK else self.failed)[model]
+        self.seconds.labels(model, version, outcome).observe(seconds)
+        self.ended.labels(model, version, outcome).inc()
+        tally = (self.answered if outcome == OK else self.failed)[model, version]
         tally.number += 1
         tally.seconds += seconds
 
@@ -120,7 +132,7 @@ class Metrics:
         self.registry = registry = CollectorRegistry()
         ProcessCollector(registry=registry)
         Info(f"{_PREFIX}_build", "What serves.", registry=registry).info(versions())
-        self._models = Info(f"{_PREFIX}_model", "A model that is served.", ("model",), registry=registry)
+        self._models = Info(f"{_PREFIX}_model", "A model that is served.", _VERSION, registry=registry)
         rpc = ("grpc_type", "grpc_service", "grpc_method")
         self.rpc_started = Counter("grpc_server_started_total", "RPCs started.", rpc, registry=registry)
         self.rpc_handled = Counter(
@@ -133,11 +145,11 @@ class Metrics:
             Histogram(
                 f"{_PREFIX}_request_seconds",
                 "From a valid request to its end.",
-                ("model", "outcome"),
+                (*_VERSION, "outcome"),
                 buckets=_SECONDS,
                 registry=registry,
             ),
-            Counter(f"{_PREFIX}_requests", "Valid requests that ended.", ("model", "outcome"), registry=registry),
+            Counter(f"{_PREFIX}_requests", "Valid requests that ended.", (*_VERSION, "outcome"), registry=registry),
         )
         self.event_loop_lag = Histogram(
             f"{_PREFIX}_event_loop_lag_seconds",
@@ -170,10 +182,15 @@ class Metrics:
         )
 
     def know(self, manifest: Manifest) -> None:
-        """Say that a model is served, and let its series begin at 0."""
-        self.requests.know(manifest.name)
-        described = {name: str(getattr(manifest, name)) for name in ("version", "architecture", "precision")}
-        self._models.labels(manifest.name).info(described)
+        """Say that a version of a model is served, and let its series begin at 0."""
+        self.requests.know(manifest.name, manifest.version)
+        described = {"architecture": manifest.architecture, "precision": manifest.precision}
+        self._models.labels(manifest.name, manifest.version).info(described)
+
+    def forget(self, manifest: Manifest) -> None:
+        """Show no series of a version that is served no longer."""
+        self.requests.forget(manifest.name, manifest.version)
+        self._models.remove(manifest.name, manifest.version)
 
 
 def versions() -> dict[str, str]:

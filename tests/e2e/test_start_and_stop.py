@@ -17,7 +17,16 @@ import pytest
 
 from seq2serve.pb import translation_pb2 as pb
 from seq2serve.pb import translation_pb2_grpc as pb_grpc
-from tests.e2e.processes import ROOT, ServerProcess, children, is_running, run, server_arguments, server_process
+from tests.e2e.processes import (
+    ROOT,
+    ServerProcess,
+    children,
+    is_running,
+    run,
+    server_arguments,
+    server_in_terminal,
+    server_process,
+)
 from tests.e2e.waiting import eventually, serves
 from tests.fakes import PATIENCE
 from tests.small_models import SENTENCES
@@ -114,11 +123,14 @@ def open_stream(channel: grpc.Channel) -> Any:
     return stream
 
 
-def test_a_hangup_lets_a_running_request_end(model_repository: Path) -> None:
-    with server_process(model_repository) as server, grpc.insecure_channel(server.address) as channel:
+def test_a_terminal_that_is_closed_lets_a_running_request_end_and_the_server_with_it(model_repository: Path) -> None:
+    ours, theirs = os.openpty()
+    with server_in_terminal(theirs, model_repository) as server, grpc.insecure_channel(server.address) as channel:
+        os.close(theirs)
         stream = open_stream(channel)
-        for pid in (*children(server.process.pid), server.process.pid):  # as a terminal that closes
+        for pid in children(server.process.pid):
             os.kill(pid, signal.SIGHUP)
+        os.close(ours)  # the system sends the server a hangup
         assert sum(message.HasField("translation") for message in stream) == len(SENTENCES)
         assert server.process.wait(PATIENCE) == 0
 

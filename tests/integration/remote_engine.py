@@ -13,7 +13,7 @@ from server.decoding.graphs.backend import BackendOptions
 from server.messages.sentence import Event, Failed, Listener, Sentence, Written
 from server.serving.engines.keeper import Timing
 from server.serving.engines.pool import EnginePool
-from server.serving.engines.processes import Engines
+from server.serving.engines.processes import BundleEngines
 from tests.fakes import PATIENCE, FakeBackend, Gate, greedy
 from tests.integration.served import PATIENT, Decoding, eventually, launched_here
 
@@ -29,9 +29,9 @@ WATCHFUL = Timing(ping_seconds=0.02, lost_pings=5, killed_pings=10**6, first_del
 class Remote:
     """One engine of a fake model, behind a gate, and how its sentences ended."""
 
-    def __init__(self, engines: Engines, gate: Gate) -> None:
+    def __init__(self, engines: BundleEngines, gate: Gate) -> None:
         self.engines = engines
-        self.engine: EnginePool = engines["fake"]
+        self.engine: EnginePool = engines.pool
         self.gate = gate
         self.ends: dict[int, Event] = {}
         self.written: set[int] = set()
@@ -106,8 +106,9 @@ async def remote(
         opened: FakeBackend = Warm(options.max_rows, gate)
         return opened
 
-    engines = Engines(lambda: None, around(launched_here(open_backend)), timing)
-    await engines.start(dataclasses.replace(ServerConfig(), **settings), [bundle])
+    config, launch = dataclasses.replace(ServerConfig(), **settings), around(launched_here(open_backend))
+    engines = BundleEngines(config, bundle, lambda: None, launch, timing)
+    await engines.start()
     try:
         await engines.wait_until_loaded()
         yield Remote(engines, gate)

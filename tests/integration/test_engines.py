@@ -11,7 +11,8 @@ from server.config import ServerConfig
 from server.decoding.graphs.backend import BackendOptions
 from server.errors import NotServing, QueueFull
 from server.messages.sentence import Failed, Finished
-from server.serving.engines.processes import Engines
+from server.serving.engines.keeper import Timing
+from server.serving.engines.processes import BundleEngines
 from tests.fakes import EOS, FakeBackend, translate
 from tests.integration.remote_engine import LIMIT, remote
 from tests.integration.running_engine import endless
@@ -132,8 +133,9 @@ async def test_a_bundle_that_cannot_be_loaded_is_named_and_nothing_else_is_said(
     def refuse(_: Bundle, __: BackendOptions) -> FakeBackend:
         raise BundleError("step.onnx: is broken")
 
-    engines = Engines(lambda: pytest.fail("it has never served"), launched_here(refuse))
-    await engines.start(ServerConfig(), [bundle])
+    launch = launched_here(refuse)
+    engines = BundleEngines(ServerConfig(), bundle, lambda: pytest.fail("it has never served"), launch, Timing())
+    await engines.start()
     with pytest.raises(BundleError, match=r"step\.onnx: is broken"):
         await engines.wait_until_loaded()
     await engines.abandon()
@@ -148,7 +150,7 @@ async def test_a_decoding_process_that_does_not_end_is_killed(bundle: Bundle, mo
         processes.append(subprocess.Popen(["sleep", "1000"], pass_fds=[connection.fileno()]))
         return processes[0]
 
-    engines = Engines(lambda: None, launch)
-    await engines.start(ServerConfig(), [bundle])
+    engines = BundleEngines(ServerConfig(), bundle, lambda: None, launch, Timing())
+    await engines.start()
     assert not await engines.close()
     assert processes[0].returncode == -9

@@ -7,9 +7,12 @@ from typing import Any
 import grpc
 import pytest
 
+from seq2serve.pb import model_admin_pb2, model_admin_pb2_grpc
 from server.config import ServerConfig
 from server.serving.app import App
-from tests.integration.served import serving
+from tests.fakes import PATIENCE
+from tests.integration.keyed import bearer, key, write_keys
+from tests.integration.served import refusal, serving
 from tests.integration.shipped import one_model
 from tests.integration.test_reflection import call_by_reflection
 from tests.small_models import SENTENCES
@@ -60,3 +63,17 @@ async def test_beyond_this_machine_reflection_is_by_flag(tmp_path: Path) -> None
         assert await served.translate(SENTENCES[0])
     async with serving(model_repository, listen="0.0.0.0:0", insecure_listen=True, reflection=True) as served:
         assert await asyncio.to_thread(call_by_reflection, served.address, sentence)
+
+
+async def test_beyond_this_machine_models_are_changed_by_calls_where_there_are_keys(tmp_path: Path) -> None:
+    model_repository = one_model(tmp_path)
+    keys = write_keys(tmp_path, key("admin"), key("translator"))
+    for settings, code in (({}, grpc.StatusCode.UNIMPLEMENTED), ({"keys": keys}, grpc.StatusCode.NOT_FOUND)):
+        async with serving(model_repository, listen="0.0.0.0:0", insecure_listen=True, **settings) as served:
+            admin: Any = model_admin_pb2_grpc.ModelAdminServiceStub(served.channel)
+            model = model_admin_pb2.LoadModelRequest(model="none")
+            call = admin.LoadModel(model, metadata=bearer("admin"), timeout=PATIENCE)
+            assert (await refusal(call))[0] is code
+            if settings:
+                call = admin.LoadModel(model, metadata=bearer("translator"), timeout=PATIENCE)
+                assert (await refusal(call))[0] is grpc.StatusCode.PERMISSION_DENIED

@@ -88,7 +88,7 @@ async def test_a_bulk_request_lets_an_interactive_one_pass(model_repository: Pat
                 finished.append(priority)
 
     async with serving(model_repository, max_rows=1, gated=True) as served, another_connection(served) as another:
-        backlog = served.app._models[DEFAULT_MODEL].backlog
+        backlog = served.app.registry.models[DEFAULT_MODEL].main.backlog
         bulk = asyncio.ensure_future(read(served.stub, "PRIORITY_BULK"))
         await served.held()
         of_bulk = backlog.open

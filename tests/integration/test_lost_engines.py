@@ -17,7 +17,7 @@ from server.decoding.graphs.state import Array
 from server.errors import EngineFailed, EngineLost, SentenceFailed
 from server.messages.frames import Close, Load, Loaded, Ping, Pong, Unframed, framed
 from server.messages.sentence import Failed, Sentence
-from server.serving.engines.processes import Engines
+from server.serving.engines.processes import BundleEngines
 from tests.fakes import EOS, FakeBackend, Gate, translate
 from tests.integration.remote_engine import LIMIT, QUICK, WATCHFUL, LaunchHere, Remote, remote
 from tests.integration.running_engine import endless
@@ -226,8 +226,9 @@ async def test_an_engine_is_watched_on_and_on_and_killed_if_it_does_not_come_bac
         puppets.append(Puppet(model, connection))
         return puppets[-1]
 
-    engines = Engines(lambda: None, launch, dataclasses.replace(WATCHFUL, killed_pings=20))
-    await engines.start(ServerConfig(), [bundle])
+    timing = dataclasses.replace(WATCHFUL, killed_pings=20)
+    engines = BundleEngines(ServerConfig(), bundle, lambda: None, launch, timing)
+    await engines.start()
     await engines.wait_until_loaded()
     made = Remote(engines, Gate())
     for _ in range(2):

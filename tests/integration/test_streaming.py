@@ -3,13 +3,11 @@
 import asyncio
 import math
 from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any, cast
 
 import pytest
 
 from seq2serve.pb import translation_pb2 as pb
-from server.bundle.manifest import Bundle
 from server.decoding.engine import Engine
 from server.decoding.metrics import EngineMetrics
 from server.decoding.scheduler import Limits
@@ -17,7 +15,9 @@ from server.messages.sentence import Event, Finished, Listener
 from server.serving.access.caller import Caller
 from server.serving.metrics import Metrics
 from server.serving.models.backlog import Backlog
-from server.serving.models.catalogue import Models, ServedModel
+from server.serving.models.catalogue import Models
+from server.serving.models.served import ServedModel
+from server.serving.models.versions import ModelVersions
 from server.serving.requests.admission import Admission
 from server.serving.requests.options import OptionLimits
 from server.serving.requests.parse import RequestLimits
@@ -36,7 +36,7 @@ class Streaming:
         metrics = EngineMetrics("fake")
         self.engine = Engine(MANIFEST, FakeBackend(4), NO_PIECES, Limits(4, 1000), 100, self._post, metrics)
         model = ServedModel(MANIFEST, Tokenizers.one(tokenizer), self.engine, Backlog(1.0))
-        models = Models([Bundle(Path("fake"), MANIFEST)], ["fake"], lambda _: model)
+        models = Models(["fake"], [ModelVersions({"1": model})])
         self._service = TranslationService(
             models,
             RequestLimits(

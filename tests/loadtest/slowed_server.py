@@ -21,7 +21,7 @@ from server.decoding.scores import StepScores
 from server.serving.app import App
 from server.serving.engines.launch import Launched, launch_process
 from server.serving.output import write_line
-from server.serving.signals import drain_on_signals
+from server.serving.signals import handle_signals
 
 _ENGINE = "--engine"
 
@@ -53,7 +53,7 @@ def launch_slowed(slow_model: str, factor: float, model: str, connection: socket
 async def serve(slow_model: str, factor: float, flags: list[str]) -> int:
     """Serve until a signal ends it. Returns the process's exit code."""
     app = App(parse_config(flags), functools.partial(launch_slowed, slow_model, factor))
-    drain_on_signals(app.request_stop)
+    handle_signals(app.request_stop, app.reload)
     await app.start()
     write_line(f"serving on {app.address}; {slow_model} takes {factor:g} times as long for a step")
     await app.wait()

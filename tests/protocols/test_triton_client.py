@@ -179,7 +179,7 @@ REFUSED: list[tuple[dict[str, Any], str, str]] = [
         'inputs["text_input"].shape: at most 128 elements expected, got [129, 1]',
     ),
     ({"model": "no-such-model"}, "NOT_FOUND", "no model 'no-such-model' is served here"),
-    ({"model_version": "7"}, "NOT_FOUND", "no model 'rnn-en-fr/7' is served here; served: rnn-en-fr/1"),
+    ({"model_version": "7"}, "NOT_FOUND", "no model 'rnn-en-fr@7' is served here; served: rnn-en-fr@1"),
 ]
 
 
@@ -220,13 +220,6 @@ async def test_the_server_and_its_models_describe_themselves(foreign: ClientProc
         assert statistics["inference_count"] == "1"
         assert int(statistics["inference_stats"]["success"]["ns"]) > 100_000
         assert {"name": DEFAULT_MODEL, "version": "1", "state": "READY"} in told["index"]
-
-
-async def test_models_are_not_loaded_while_the_server_runs(foreign: ClientProcess, model_repository: Path) -> None:
-    async with serving(model_repository) as served:
-        refusals = await foreign.run(triton.load_and_unload, served.address, DEFAULT_MODEL)
-        assert [code for code, _ in refusals] == ["StatusCode.UNIMPLEMENTED"] * 2
-        assert all("models are those that the server was started with" in message for _, message in refusals)
 
 
 async def test_a_stream_answers_each_request_and_an_error_does_not_end_it(

@@ -1,7 +1,7 @@
 """What a program does with `tritonclient`: it is imported in the client's process alone, when a function is called."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from queue import SimpleQueue
 from typing import Any
 
@@ -106,17 +106,39 @@ def describe(address: str, model: str) -> Answer:
         }
 
 
-def load_and_unload(address: str, model: str) -> list[tuple[str, str]]:
+def load(address: str, model: str, **fields: Any) -> tuple[str, str]:
+    """Status and message; both empty where the model is loaded."""
+    with _client(address) as client:
+        return _refusal_of(lambda: client.load_model(model, **fields))
+
+
+def unload(address: str, model: str) -> tuple[str, str]:
+    """Status and message; both empty where the model is unloaded."""
+    with _client(address) as client:
+        return _refusal_of(lambda: client.unload_model(model))
+
+
+def _refusal_of(call: Callable[[], object]) -> tuple[str, str]:
     import tritonclient.grpc as triton
 
-    refusals = []
+    try:
+        call()
+    except triton.InferenceServerException as error:
+        return error.status(), error.message()
+    return "", ""
+
+
+def versions(address: str, model: str) -> Answer:
+    """What can be asked of the versions of a model."""
     with _client(address) as client:
-        for change in (client.load_model, client.unload_model):
-            try:
-                change(model)
-            except triton.InferenceServerException as error:
-                refusals.append((error.status(), error.message()))
-    return refusals
+        index = client.get_model_repository_index(as_json=True)["models"]
+        statistics = client.get_inference_statistics(model, as_json=True)["model_stats"]
+        return {
+            "metadata": client.get_model_metadata(model, as_json=True)["versions"],
+            "ready": [version for version in ("", "1", "2", "3", "old") if client.is_model_ready(model, version)],
+            "index": [one["version"] for one in index if one["name"] == model and one["state"] == "READY"],
+            "answered": {one["version"]: int(one.get("inference_count", 0)) for one in statistics},
+        }
 
 
 def stream(address: str, requests: Sequence[dict[str, Any]], num_answers: int) -> list[Answer | str]:

@@ -22,7 +22,7 @@ from server.messages.sentence import Finished, Written
 from server.serving.access.caller import Caller
 from server.serving.metrics import Metrics
 from server.serving.models.backlog import Backlog
-from server.serving.models.catalogue import ServedModel
+from server.serving.models.served import ServedModel
 from server.serving.requests.content_result import ContentResult
 from server.serving.requests.open_request import OpenRequest
 from server.serving.requests.parsed import KeptSegment, ParsedContent, ParsedSegment, TranslationRequest

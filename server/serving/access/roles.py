@@ -39,6 +39,13 @@ _METHODS: dict[str, tuple[str, ...]] = {
         "google.cloud.translation.v3.TranslationService/GetSupportedLanguages",
         "google.cloud.translation.v3.TranslationService/DetectLanguage",
     ),
+    ADMIN: (
+        "model_admin.v1.ModelAdminService/LoadModel",
+        "model_admin.v1.ModelAdminService/UnloadModel",
+        "model_admin.v1.ModelAdminService/ReloadModels",
+        "inference.GRPCInferenceService/RepositoryModelLoad",
+        "inference.GRPCInferenceService/RepositoryModelUnload",
+    ),
 }
 
 OPEN = ""

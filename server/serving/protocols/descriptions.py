@@ -1,11 +1,11 @@
 """The server and its models as the Open Inference Protocol describes them."""
 
-from collections.abc import Iterator, Mapping
-from typing import Protocol
+from collections.abc import Iterator
 
-from server.errors import UnknownModel
 from server.serving.metrics import RequestMetrics, Tally, versions
-from server.serving.models.catalogue import Models, ServedModel
+from server.serving.models.registry import ModelRegistry
+from server.serving.models.repository import SEPARATOR
+from server.serving.models.served import ServedModel
 from server.serving.protocols.inference_request import OPTIONAL_INPUTS, OUTPUTS, TEXT_INPUT
 from server.serving.protocols.pb import inference_pb2 as pb
 from server.serving.protocols.tensors import BYTES, FP32, INT32
@@ -19,43 +19,29 @@ _BATCH = [-1, 1]
 """The shape of a tensor: any number of texts."""
 
 
-class Serving(Protocol):
-    """What knows which models can answer."""
-
-    @property
-    def num_serving(self) -> Mapping[str, int]:
-        """Engines that serve, by model."""
-
-
 class Descriptions:
-    def __init__(self, models: Models, serving: Serving, max_contents: int, metrics: RequestMetrics) -> None:
-        self._models = models
-        self._serving = serving
+    def __init__(self, registry: ModelRegistry, max_contents: int, metrics: RequestMetrics) -> None:
+        self._registry = registry
+        self._models = registry.models
         self._max_contents = max_contents
         self._metrics = metrics
 
+    def full_name(self, name: str, version: str) -> str:
+        """A model and a version, by number or label, as a request of translation.v1 names them; an empty name is the
+        default model's where there is a version."""
+        return f"{name or self._models.default}{SEPARATOR}{version}" if version else name
+
     def find(self, name: str, version: str) -> ServedModel:
-        """The model of that name, or the default one; an empty version is the one that is served. Raises
-        UnknownModel."""
-        model = self._models.named(name)
-        if version not in ("", model.manifest.version):
-            name = model.manifest.name
-            raise UnknownModel(f"{name}/{version}", [f"{name}/{model.manifest.version}"])
-        return model
+        """That version of the model of that name, or of the default one; where it is empty, the one that answers most
+        requests. Raises UnknownModel."""
+        return self._models.described(self.full_name(name, version))
 
     def server_is_ready(self) -> bool:
-        return any(self._serving.num_serving.values())
+        return any(self._registry.health.values())
 
     def is_ready(self, name: str, version: str) -> bool:
-        """Of a model; one that is not served is not ready."""
-        try:
-            model = self.find(name, version)
-        except UnknownModel:
-            return False
-        return self._serves(model)
-
-    def _serves(self, model: ServedModel) -> bool:
-        return self._serving.num_serving[model.manifest.name] > 0
+        """Of a model, or a version of it; one that is not served is not ready."""
+        return self._registry.health.get(self.full_name(name, version) or self._models.default, False)
 
     def server(self) -> pb.ServerMetadataResponse:
         return pb.ServerMetadataResponse(
@@ -64,7 +50,8 @@ class Descriptions:
 
     def metadata(self, model: ServedModel) -> pb.ModelMetadataResponse:
         manifest = model.manifest
-        answer = pb.ModelMetadataResponse(name=manifest.name, versions=[manifest.version], platform=_platform(model))
+        served = self._models[manifest.name].versions
+        answer = pb.ModelMetadataResponse(name=manifest.name, versions=served, platform=_platform(model))
         for name, shape in ({TEXT_INPUT: _BATCH} | OPTIONAL_INPUTS).items():
             answer.inputs.add(name=name, datatype=BYTES, shape=shape)
         for name, datatype in OUTPUTS.items():
@@ -90,32 +77,40 @@ class Descriptions:
         return pb.ModelConfigResponse(config=config)
 
     def statistics(self, name: str, version: str) -> pb.ModelStatisticsResponse:
-        """Of one model, or of all where no name is given. Raises UnknownModel."""
-        models = [self.find(name, version)] if name else list(self._models)
+        """Of one version, of all of a model where none is given, or of all models where no name is. Raises
+        UnknownModel."""
+        if not name:
+            models = [served for model in self._models for served in model.versions.values()]
+        elif version or SEPARATOR in name:
+            models = [self.find(name, version)]
+        else:
+            models = list(self._models[self.find(name, "").manifest.name].versions.values())
         return pb.ModelStatisticsResponse(model_stats=[self._statistics(model) for model in models])
 
     def _statistics(self, model: ServedModel) -> pb.ModelStatistics:
-        name = model.manifest.name
-        answered, failed = self._metrics.answered[name], self._metrics.failed[name]
+        name, version = model.manifest.name, model.manifest.version
+        answered, failed = self._metrics.answered[name, version], self._metrics.failed[name, version]
         return pb.ModelStatistics(
             name=name,
-            version=model.manifest.version,
+            version=version,
             inference_count=answered.number,
             execution_count=answered.number,
             inference_stats=pb.InferStatistics(success=_duration(answered), fail=_duration(failed)),
         )
 
     def index(self, only_ready: bool) -> Iterator[pb.RepositoryIndexResponse.ModelIndex]:
-        """The models, in the server's order."""
+        """The versions that are loaded, in the server's order of models, oldest first."""
+        health = self._registry.health
         for model in self._models:
-            is_ready = self._serves(model)
-            if is_ready or not only_ready:
-                yield pb.RepositoryIndexResponse.ModelIndex(
-                    name=model.manifest.name,
-                    version=model.manifest.version,
-                    state="READY" if is_ready else "UNAVAILABLE",
-                    reason="" if is_ready else "its engine is being started again",
-                )
+            for version in model.versions:
+                is_ready = health[model.name + SEPARATOR + version]
+                if is_ready or not only_ready:
+                    yield pb.RepositoryIndexResponse.ModelIndex(
+                        name=model.name,
+                        version=version,
+                        state="READY" if is_ready else "UNAVAILABLE",
+                        reason="" if is_ready else "its engine is being started again",
+                    )
 
 
 def _platform(model: ServedModel) -> str:

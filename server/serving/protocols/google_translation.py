@@ -9,7 +9,9 @@ import grpc
 
 from seq2serve.pb import translation_pb2
 from server.errors import InvalidRequest, NotOffered, shown
-from server.serving.models.catalogue import Models, ServedModel
+from server.serving.models.catalogue import Models
+from server.serving.models.served import ServedModel
+from server.serving.models.versions import ModelVersions
 from server.serving.protocols.pb import translation_service_pb2 as pb
 from server.serving.protocols.pb import translation_service_pb2_grpc as pb_grpc
 from server.serving.requests.parse import HTML
@@ -35,9 +37,18 @@ class GoogleTranslationService(pb_grpc.TranslationServiceServicer):
 
     async def TranslateText(self, request: pb.TranslateTextRequest, context: "_Context") -> pb.TranslateTextResponse:
         _check(request)
+        sides = request.source_language_code, request.target_language_code
+        with _named_here():
+            model, _ = self._models.select(_model_name(request.model), *sides)
+        with model.uses.one():
+            return await self._translate(request, context, model)
+
+    async def _translate(
+        self, request: pb.TranslateTextRequest, context: "_Context", model: ServedModel
+    ) -> pb.TranslateTextResponse:
+        """Once, or with a glossary twice, by one version of a model."""
         plain = translation_pb2.TranslateRequest(
             contents=request.contents,
-            model=_model_name(request.model),
             source_language_code=request.source_language_code,
             target_language_code=request.target_language_code,
             mime_type=request.mime_type or HTML,
@@ -47,7 +58,8 @@ class GoogleTranslationService(pb_grpc.TranslationServiceServicer):
             asked.append(translation_pb2.TranslateRequest())
             asked[1].CopyFrom(plain)
             asked[1].decoding.glossary.name = glossary
-        tasks = [asyncio.create_task(self._translations.Translate(one, context)) for one in asked]
+        alone = Models([model.manifest.name], [ModelVersions({model.manifest.version: model})])
+        tasks = [asyncio.create_task(self._translations.translate(one, context, alone)) for one in asked]
         try:
             with _named_here():
                 translated = await asyncio.gather(*tasks)
@@ -88,7 +100,7 @@ class GoogleTranslationService(pb_grpc.TranslationServiceServicer):
 
     def _named(self, name: str) -> list[ServedModel]:
         """The model of that name, or all where there is none. Raises UnknownModel."""
-        return [self._models.named(name)] if name else list(self._models)
+        return [self._models.described(name)] if name else [model.main for model in self._models]
 
 
 def _check(request: pb.TranslateTextRequest) -> None:

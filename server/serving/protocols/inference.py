@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 import grpc
 
 from seq2serve.pb import translation_pb2
-from server.errors import InvalidRequest, NotOffered
+from server.errors import InvalidRequest, NotOffered, shown
+from server.serving.models.registry import ModelRegistry
+from server.serving.models.repository import SEPARATOR
 from server.serving.protocols.descriptions import Descriptions
 from server.serving.protocols.inference_request import (
     OUTPUTS,
@@ -33,14 +35,25 @@ if TYPE_CHECKING:
 
 _FINAL, _CONTENT_INDEX, _CONTENT_FINAL = "triton_final_response", "content_index", "content_final"
 
-_NO_LOADING = "models are those that the server was started with; none is loaded or unloaded while it runs"
+_NO_CHANGES = "models are loaded and unloaded by calls where the server has keys, or listens on its own machine alone"
+
+_UNLOAD_DEPENDENTS = "unload_dependents"
+"""Triton's client sends it with every unload; no model here depends on another."""
 
 
 class InferenceService(pb_grpc.GRPCInferenceServiceServicer):
-    def __init__(self, translations: TranslationService, descriptions: Descriptions, exchange: Exchange) -> None:
+    def __init__(
+        self,
+        translations: TranslationService,
+        descriptions: Descriptions,
+        exchange: Exchange,
+        registry: ModelRegistry | None,
+    ) -> None:
+        """`registry`: what loads and unloads models; None where no call may."""
         self._translations = translations
         self._descriptions = descriptions
         self._exchange = exchange
+        self._registry = registry
 
     async def ServerLive(self, request: pb.ServerLiveRequest, context: "_Context") -> pb.ServerLiveResponse:
         return pb.ServerLiveResponse(live=True)
@@ -73,12 +86,18 @@ class InferenceService(pb_grpc.GRPCInferenceServiceServicer):
     async def RepositoryModelLoad(
         self, request: pb.RepositoryModelLoadRequest, context: "_Context"
     ) -> pb.RepositoryModelLoadResponse:
-        raise NotOffered(_NO_LOADING)
+        if self._registry is None:
+            raise NotOffered(_NO_CHANGES)
+        await self._registry.load(*_version_to_change(request))
+        return pb.RepositoryModelLoadResponse()
 
     async def RepositoryModelUnload(
         self, request: pb.RepositoryModelUnloadRequest, context: "_Context"
     ) -> pb.RepositoryModelUnloadResponse:
-        raise NotOffered(_NO_LOADING)
+        if self._registry is None:
+            raise NotOffered(_NO_CHANGES)
+        await self._registry.unload(*_version_to_change(request, _UNLOAD_DEPENDENTS))
+        return pb.RepositoryModelUnloadResponse()
 
     async def ModelInfer(self, request: pb.ModelInferRequest, context: "_Context") -> pb.ModelInferResponse:
         asked = await self._read(request)
@@ -109,6 +128,7 @@ class InferenceService(pb_grpc.GRPCInferenceServiceServicer):
         """Raises InvalidRequest or UnknownModel."""
         self._descriptions.find(request.model_name, request.model_version)
         asked = await self._translations.turns.take(read_request(request, self._translations.limits))
+        asked.translate.model = self._descriptions.full_name(request.model_name, request.model_version)
         if asked.seconds is not None:
             allow_seconds(asked.seconds)
         return asked
@@ -140,6 +160,21 @@ class InferenceService(pb_grpc.GRPCInferenceServiceServicer):
                 async for told in parts:
                     num_open -= told.HasField("translation")
                     yield _piece(request, asked, told, num_open)
+
+
+def _version_to_change(
+    request: pb.RepositoryModelLoadRequest | pb.RepositoryModelUnloadRequest, *without_meaning: str
+) -> tuple[str, str]:
+    """A model, and the version that its name may end with; `without_meaning`: parameters that may come. Raises
+    InvalidRequest."""
+    if request.repository_name:
+        raise InvalidRequest("repository_name", f"none expected, got {shown(request.repository_name)}")
+    for parameter in request.parameters:
+        if parameter not in without_meaning:
+            expected = f"{', '.join(without_meaning) or 'none'} expected"
+            raise InvalidRequest("parameters", f"{expected}, got {shown(parameter)}")
+    name, _, version = request.model_name.partition(SEPARATOR)
+    return name, version
 
 
 class _Order:

@@ -80,8 +80,8 @@ class InferenceRequest(NamedTuple):
 
 
 def read_request(request: pb.ModelInferRequest, limits: RequestLimits) -> Steps[InferenceRequest]:
-    """Raises InvalidRequest, naming the tensor or the parameter, the limit and the value. What is left to check, the
-    texts and values themselves, is left to the one who answers; `named_here` names its errors."""
+    """All but the model. Raises InvalidRequest, naming the tensor or the parameter, the limit and the value. What is
+    left to check, the texts and values themselves, is left to the one who answers; `named_here` names its errors."""
     options = limits.options
     inputs = yield from read_inputs(
         request,
@@ -94,7 +94,7 @@ def read_request(request: pb.ModelInferRequest, limits: RequestLimits) -> Steps[
     )
     if TEXT_INPUT not in inputs:
         raise InvalidRequest("inputs", f"{TEXT_INPUT} expected, got {', '.join(inputs) or 'none'}")
-    translate = translation_pb2.TranslateRequest(model=request.model_name)
+    translate = translation_pb2.TranslateRequest()
     streams, seconds = _read_parameters(request, translate)
     translate.contents.extend(inputs[TEXT_INPUT].texts)
     if DO_NOT_TRANSLATE in inputs:

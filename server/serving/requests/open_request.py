@@ -79,6 +79,7 @@ class OpenRequest:
 
     def __enter__(self) -> Self:
         self._started = time.monotonic()
+        self._request.model.uses.begin()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, _: BaseException | None, __: TracebackType | None) -> None:
@@ -86,11 +87,13 @@ class OpenRequest:
             self._backlog.remove(self._caller.name, self._open_cost, is_done=False)
         if self._num_open:
             self._request.model.engine.cancel(self._ids)
+        self._request.model.uses.end()
         ended = time.monotonic()
         outcome = _outcome(kind)
         if outcome == CANCELLED and ended >= self._deadline:  # gRPC's own timer may have been the first
             outcome = _outcome(DeadlineExceeded)
-        self._metrics.end(self._request.model.manifest.name, outcome, ended - self._started)
+        manifest = self._request.model.manifest
+        self._metrics.end(manifest.name, manifest.version, outcome, ended - self._started)
 
     def submit(self) -> Steps[None]:
         """Raises Overloaded, NotServing or EngineLost."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 from server.messages.options import DecodingOptions
-from server.serving.models.catalogue import ServedModel
+from server.serving.models.served import ServedModel
 from server.text.reading import Reading
 from server.text.segment import Segment
 

@@ -11,7 +11,9 @@ from seq2serve.pb import translation_pb2_grpc as pb_grpc
 from server.bundle.licences import LICENCE, training_licences
 from server.errors import InvalidRequest, TranslationError
 from server.serving.metrics import RequestMetrics
-from server.serving.models.catalogue import Models, ServedModel
+from server.serving.models.catalogue import Models
+from server.serving.models.served import ServedModel
+from server.serving.models.versions import ModelVersions
 from server.serving.requests.cache import TranslationCache
 from server.serving.requests.content_result import ContentResult
 from server.serving.requests.open_request import OpenRequest
@@ -51,7 +53,13 @@ class TranslationService(pb_grpc.TranslationServiceServicer):
         """Of all that this service does on the event loop, and of what other services do to ask it."""
 
     async def Translate(self, request: pb.TranslateRequest, context: "_Context") -> pb.TranslateResponse:
-        parsed = await self.turns.take(parse_request(request, self._models, self.limits))
+        return await self.translate(request, context, self._models)
+
+    async def translate(
+        self, request: pb.TranslateRequest, context: "_Context", models: Models
+    ) -> pb.TranslateResponse:
+        """What `Translate` answers where these are the models to choose from."""
+        parsed = await self.turns.take(parse_request(request, models, self.limits))
         results = await self._decode(parsed, context)
         manifest = parsed.model.manifest
         answer = pb.TranslateResponse(model=manifest.name, model_version=manifest.version)
@@ -119,10 +127,11 @@ class TranslationService(pb_grpc.TranslationServiceServicer):
             yield response
 
     async def GetModel(self, request: pb.GetModelRequest, context: "_Context") -> pb.GetModelResponse:
-        return pb.GetModelResponse(model=self._describe(self._models.named(request.name)))
+        model = self._models.described(request.name)
+        return pb.GetModelResponse(model=self._describe(self._models[model.manifest.name], model))
 
     async def ListModels(self, request: pb.ListModelsRequest, context: "_Context") -> pb.ListModelsResponse:
-        return pb.ListModelsResponse(models=[self._describe(model) for model in self._models])
+        return pb.ListModelsResponse(models=[self._describe(model, model.main) for model in self._models])
 
     def _open(self, parsed: TranslationRequest, context: "_Context", streams: bool) -> OpenRequest:
         call = current_call.get()
@@ -136,11 +145,13 @@ class TranslationService(pb_grpc.TranslationServiceServicer):
                 await open_request.news()
         return open_request.results
 
-    def _describe(self, model: ServedModel) -> pb.Model:
+    def _describe(self, versions: ModelVersions, model: ServedModel) -> pb.Model:
+        """A model, by one of its versions."""
         manifest = model.manifest
         return pb.Model(
             name=manifest.name,
-            versions=[manifest.version],
+            versions=versions.versions,
+            version_labels=versions.labels,
             architecture=manifest.architecture,
             language_pairs=_pairs(model),
             source_language_codes=manifest.source_codes,
