@@ -68,12 +68,12 @@ async def test_beyond_this_machine_reflection_is_by_flag(tmp_path: Path) -> None
 async def test_beyond_this_machine_models_are_changed_by_calls_where_there_are_keys(tmp_path: Path) -> None:
     model_repository = one_model(tmp_path)
     keys = write_keys(tmp_path, key("admin"), key("translator"))
-    for settings, code in (({}, grpc.StatusCode.UNIMPLEMENTED), ({"keys": keys}, grpc.StatusCode.NOT_FOUND)):
-        async with serving(model_repository, listen="0.0.0.0:0", insecure_listen=True, **settings) as served:
+    for setting, code in (("", grpc.StatusCode.UNIMPLEMENTED), (keys, grpc.StatusCode.NOT_FOUND)):
+        async with serving(model_repository, listen="0.0.0.0:0", insecure_listen=True, keys=setting) as served:
             admin: Any = model_admin_pb2_grpc.ModelAdminServiceStub(served.channel)
             model = model_admin_pb2.LoadModelRequest(model="none")
             call = admin.LoadModel(model, metadata=bearer("admin"), timeout=PATIENCE)
             assert (await refusal(call))[0] is code
-            if settings:
+            if setting:
                 call = admin.LoadModel(model, metadata=bearer("translator"), timeout=PATIENCE)
                 assert (await refusal(call))[0] is grpc.StatusCode.PERMISSION_DENIED

@@ -143,9 +143,10 @@ async def test_a_cancelled_stream_cancels_its_requests(model_repository: Path) -
         for number in range(5):
             await call.write(one(str(number), SENTENCES[number], streams_text=number % 2 == 1))
         await served.held()
+        engine: Any = served.app.registry.models.named("").engine
 
         async def are_in_work() -> bool:
-            return served.app._calls.admission._num_calls == 6
+            return len(engine._open) == 5
 
         await eventually(are_in_work)
         call.cancel()

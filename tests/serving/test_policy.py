@@ -45,7 +45,8 @@ def test_a_model_without_a_file_serves_its_latest_version(tmp_path: Path) -> Non
 
 
 def test_the_file_that_the_documentation_shows_is_a_policy(tmp_path: Path) -> None:
-    shown = (Path(__file__).parents[2] / "docs" / "operations.md").read_text(encoding="utf-8").partition("```toml\n")[2]
+    documented = (Path(__file__).parents[2] / "docs" / "operations.md").read_text(encoding="utf-8")
+    shown = documented.partition("## Models come and go")[2].partition("```toml\n")[2]
     policy = read(tmp_path, shown.partition("```")[0])
     assert policy == Policy(("1", "2"), {"stable": "1", "canary": "2"}, {"stable": 95, "canary": 5})
 
