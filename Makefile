@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 NATIVE := server/decoding/native/attention.so
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test peers check format proto download train release export load siege fuzz bench bench-quick evaluate evaluate-texts
+.PHONY: help serve test peers check format proto download train release export load load-quick load-check soak siege reloads fuzz bench bench-quick evaluate evaluate-texts
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -46,21 +46,39 @@ check: $(VENV)/everything ## lint, types, import rules, the contract, container 
 	$(BIN)/buf lint
 	$(BIN)/python -m deploy.check
 	$(MAKE) --no-print-directory proto
-	git diff --exit-code seq2serve/pb
+	git diff --exit-code seq2serve/pb server/serving/protocols/pb
 
 format: $(VENV)/everything ## put all code into the project's format
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-proto: $(VENV)/everything ## write seq2serve/pb from proto/
-	$(BIN)/python -m grpc_tools.protoc -Iseq2serve/pb=proto/translation/v1 \
-		--python_out=. --pyi_out=. --grpc_python_out=. proto/translation/v1/translation.proto
+proto: $(VENV)/everything ## write seq2serve/pb, and the stubs of other protocols, from proto/
+	$(call write_stubs,seq2serve/pb,proto/translation/v1,translation)
+	$(call write_stubs,seq2serve/pb,proto/model_admin/v1,model_admin)
+	$(call write_stubs,server/serving/protocols/pb,proto/inference,inference)
+	$(call write_stubs,server/serving/protocols/pb,proto/google/cloud/translation/v3,translation_service)
+write_stubs = $(BIN)/python -m grpc_tools.protoc -I$(1)=$(2) --python_out=. --pyi_out=. --grpc_python_out=. $(2)/$(3).proto
 
-load: $(VENV)/loadtest $(NATIVE) ## load every model alike, and compare latency and throughput
+# Everything, as the Transformer without its cache is exported for it.
+load: $(VENV)/everything $(NATIVE) ## search for the rate at which each architecture breaks, in an hour; a run that was stopped goes on
 	$(BIN)/python -m loadtest $(ARGS)
+
+load-quick: $(VENV)/everything $(NATIVE) ## the same, shorter and once, in five minutes
+	$(BIN)/python -m loadtest --quick --output build/load-quick $(ARGS)
+
+soak: $(VENV)/loadtest $(NATIVE) ## all models at once at 70 % of what they hold, for ten minutes: nothing lost, memory stays
+	$(BIN)/python -m loadtest --soak 10 $(ARGS)
+
+load-check: $(VENV)/loadtest $(NATIVE) ## has a model become slower than the stored run? (closed loops of all models, compared by ratios)
+	rm -rf build/load-check
+	$(BIN)/python -m loadtest --users 4 --rounds 10 --seconds 2 --output build/load-check $(ARGS)
+	$(BIN)/python -m loadtest.gate loadtest/baseline.json build/load-check/records.jsonl
 
 siege: $(VENV)/loadtest $(NATIVE) ## attack a server in every known way beside an honest client, in two minutes
 	$(BIN)/python -m loadtest.siege $(ARGS)
+
+reloads: $(VENV)/everything $(NATIVE) ## reload a model a hundred times under load: no answer lost, none of two versions
+	$(BIN)/python -m tests.reloads $(ARGS)
 
 fuzz: $(VENV)/everything $(NATIVE) ## translate 20,000 texts that nobody has thought of, and check all answers, in ten minutes
 	$(BIN)/python -m tests.fuzz $(ARGS)

@@ -13,7 +13,7 @@ from typing import Any
 import ctranslate2
 from sentencepiece import SentencePieceProcessor
 
-from bench.ctranslate2_system import open_translator
+from bench.ctranslate2_system import end_of_sources, open_sentencepieces, open_translator
 from bench.grpc_server import serve
 from seq2serve.pb import translation_pb2 as pb
 from seq2serve.pb import translation_pb2_grpc as pb_grpc
@@ -22,8 +22,12 @@ MAX_DECODING_LENGTH = 256
 
 
 class Batcher:
-    def __init__(self, translator: ctranslate2.Translator, translators: int, max_batch: int, wait_ms: float) -> None:
+    def __init__(
+        self, translator: ctranslate2.Translator, translators: int, max_batch: int, wait_ms: float, end: list[str]
+    ) -> None:
+        """end: what every source ends with, unless CTranslate2 adds it."""
         self._translator = translator
+        self._end = end
         self._max_batch = max_batch
         self._wait_seconds = wait_ms / 1e3
         self._waiting: asyncio.Queue[tuple[list[str], asyncio.Future[list[str]]]] = asyncio.Queue()
@@ -66,25 +70,23 @@ class Batcher:
         return batch
 
     def _translate(self, batch: list[list[str]]) -> list[list[str]]:
-        results = self._translator.translate_batch(batch, beam_size=1, max_decoding_length=MAX_DECODING_LENGTH)
+        sources = [[*pieces, *self._end] for pieces in batch]
+        results = self._translator.translate_batch(sources, beam_size=1, max_decoding_length=MAX_DECODING_LENGTH)
         return [result.hypotheses[0] for result in results]
 
 
 class Service(pb_grpc.TranslationServiceServicer):
-    def __init__(self, batcher: Batcher, tokenizer: SentencePieceProcessor) -> None:
+    def __init__(self, batcher: Batcher, source: SentencePieceProcessor, target: SentencePieceProcessor) -> None:
         self._batcher = batcher
-        self._tokenizer = tokenizer
+        self._source, self._target = source, target
 
     async def Translate(self, request: pb.TranslateRequest, context: Any) -> pb.TranslateResponse:
         outputs = await asyncio.gather(
-            *(
-                self._batcher.translate(pieces)
-                for pieces in self._tokenizer.encode(list(request.contents), out_type=str)
-            )
+            *(self._batcher.translate(pieces) for pieces in self._source.encode(list(request.contents), out_type=str))
         )
         return pb.TranslateResponse(
             translations=[
-                pb.Translation(translated_text=self._tokenizer.decode(pieces), output_token_count=len(pieces))
+                pb.Translation(translated_text=self._target.decode(pieces), output_token_count=len(pieces))
                 for pieces in outputs
             ],
             model=request.model,
@@ -99,10 +101,11 @@ async def main() -> None:
     parser.add_argument("--max-batch", type=int, default=32)
     parser.add_argument("--wait-ms", type=float, default=5)
     arguments = parser.parse_args()
-    tokenizer = SentencePieceProcessor(model_file=str(arguments.folder / "tokenizer.model"))
+    source, target = open_sentencepieces(arguments.folder)
     translator = open_translator(arguments.folder, "int8", arguments.translators, arguments.threads_each)
-    batcher = Batcher(translator, arguments.translators, arguments.max_batch, arguments.wait_ms)
-    await serve(Service(batcher, tokenizer))
+    end = end_of_sources(arguments.folder)
+    batcher = Batcher(translator, arguments.translators, arguments.max_batch, arguments.wait_ms, end)
+    await serve(Service(batcher, source, target))
 
 
 if __name__ == "__main__":

@@ -5,8 +5,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import ctranslate2
+from sentencepiece import SentencePieceProcessor
 
 from bench.systems import LENGTH_PENALTY, System
+
+SOURCE_MODEL, TARGET_MODEL = "source.spm", "target.spm"
+"""SentencePiece models beside a model, unless it has one for both sides."""
 
 
 def open_translator(folder: Path, quantization: str, translators: int, threads_each: int = 1) -> ctranslate2.Translator:
@@ -18,6 +22,19 @@ def open_translator(folder: Path, quantization: str, translators: int, threads_e
         inter_threads=translators,
         intra_threads=threads_each,
     )
+
+
+def open_sentencepieces(folder: Path) -> tuple[SentencePieceProcessor, SentencePieceProcessor]:
+    """Those of source and target, beside a model: two files, or `tokenizer.model`."""
+    names = (SOURCE_MODEL, TARGET_MODEL) if (folder / SOURCE_MODEL).exists() else ("tokenizer.model",) * 2
+    source, target = (SentencePieceProcessor(model_file=str(folder / name)) for name in names)
+    return source, target
+
+
+def end_of_sources(folder: Path) -> list[str]:
+    """What the pieces of a source end with, unless CTranslate2 adds it."""
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    return [] if config.get("add_source_eos") else ["</s>"]
 
 
 class CTranslate2(System):

@@ -10,7 +10,7 @@ from typing import Any
 from bench.open_loop import OK
 from bench.process import Child
 from loadtest.memory import family
-from loadtest.report import percentile
+from loadtest.percentiles import percentile
 from loadtest.running_server import RunningServer
 
 MAX_P99_MS = 250.0

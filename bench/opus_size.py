@@ -35,7 +35,7 @@ from models.checkpoint import load_checkpoint
 from models.data.corpora import LANGUAGES, REPORTED, CorpusError, data_folder, read_corpus, read_tests
 from models.greedy import greedy_decode
 from models.metrics import bleu
-from models.seq2seq import BOS, EOS, PAD, UNKNOWN
+from models.seq2seq import BOS, EOS, PAD, UNKNOWN, Seq2SeqModel
 from models.transformer import Transformer, TransformerConfig
 from server.bundle.languages import TEXT, bilingual
 from server.bundle.manifest import (
@@ -201,7 +201,7 @@ def vocabulary_map(shortlist: Shortlist, pieces: Sequence[str], path: Path) -> P
 
 def write_made_manifest(
     bundle: Path,
-    model: Transformer,
+    model: Seq2SeqModel,
     cache_scales: dict[str, float],
     vocabulary_size: int,
     has_shortlist: bool = False,

@@ -11,7 +11,7 @@ from bench.open_loop import NUM_CHANNELS
 from bench.plan import Plan
 from bench.process import BenchError, Child
 from bench.sizes import Size
-from loadtest.report import percentile
+from loadtest.percentiles import percentile
 from loadtest.running_server import running_server
 
 FACTORS = (1.0, 2.0, 3.0)

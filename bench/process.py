@@ -16,11 +16,17 @@ class BenchError(Exception):
 class Child:
     """A Python module, spoken to in lines of JSON."""
 
-    def __init__(self, name: str, command: Sequence[str], environment: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        name: str,
+        command: Sequence[str],
+        environment: Mapping[str, str] | None = None,
+        python: str = sys.executable,
+    ) -> None:
         """`command`: a module and its arguments."""
         self._name = name
         self._process = subprocess.Popen(
-            [sys.executable, "-m", *command],
+            [python, "-m", *command],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

@@ -44,8 +44,14 @@ class OurEngine(System):
         """Output ids of the sentences that are being translated, by index."""
 
     def translate(
-        self, sources: Sequence[list[int]], beam_size: int, setting: int, num_output: int | None = None
+        self,
+        sources: Sequence[list[int]],
+        beam_size: int,
+        setting: int,
+        num_output: int | None = None,
+        start_ids: tuple[int, ...] = (),
     ) -> list[list[int]]:
+        """start_ids: what the decoder reads behind its start token."""
         limit = self._bundle.manifest.max_output_tokens
         self._outputs.clear()
         engine = self._with_rows(setting)
@@ -58,6 +64,7 @@ class OurEngine(System):
                         beam_size=beam_size,
                         length_penalty=LENGTH_PENALTY,
                         use_shortlist=self._is_listed,
+                        start_ids=start_ids,
                     ),
                     index,
                 )

@@ -4,6 +4,7 @@ The files are valid and agree with each other and with the server; the images' s
 a server that starts, is healthy, drains at SIGTERM, and has no torch, and a Locust that knows its user.
 """
 
+import dataclasses
 import json
 import os
 import re
@@ -22,10 +23,13 @@ import promql_parser
 from ruamel.yaml import YAML
 
 from deploy.dockerfile import Stage, read_dockerfile
-from server.config import ServerConfig
+from server.config import ServerConfig, parse_config
 from server.decoding.metrics import EngineMetrics
-from server.serving.app import CLOSING_SECONDS
+from server.keys.key_file import Key
+from server.serving.access.access import Access, KeySeries
+from server.serving.app import CLOSING_SECONDS, App
 from server.serving.engines.process_series import ProcessSeries
+from server.serving.engines.series import labelled
 from server.serving.metrics import Metrics
 
 COMPOSE = Path("docker-compose.yml")
@@ -84,9 +88,25 @@ def check_compose(services: dict[str, Any], stages: dict[str, Stage]) -> Iterato
         for other in service.get("depends_on", []):
             if other not in services:
                 yield f"{where}: depends on {other}, which is no service"
+    yield from check_settings(services["server"], stages["server"])
     stop, grace = services["server"]["stop_grace_period"], ServerConfig().grace_seconds
     if int(stop.removesuffix("s")) <= grace + CLOSING_SECONDS:
         yield f"{COMPOSE}: server: killed after {stop}, within {grace} s of grace and {CLOSING_SECONDS} s to close"
+
+
+def check_settings(service: dict[str, Any], server: Stage) -> Iterator[str]:
+    """The server starts with the image's settings and the service's, for all that they say."""
+    environment = server.environment() | service.get("environment", {})
+    settings = {name: value for name, value in environment.items() if name.startswith("SEQ2SERVE_")}
+    known = {f"SEQ2SERVE_{field.name.upper()}" for field in dataclasses.fields(ServerConfig)}
+    for name in settings.keys() - known:
+        yield f"{COMPOSE}: server: {name}: no such setting"
+    try:
+        App(parse_config([], settings))
+    except SystemExit:  # it has said why
+        yield f"{COMPOSE}: server: settings that are none"
+    except ValueError as error:
+        yield f"{COMPOSE}: server: {error}"
 
 
 def check_dockerfile(stages: dict[str, Stage]) -> Iterator[str]:
@@ -153,11 +173,15 @@ def server_series() -> dict[str, set[str]]:
     for rpc in (metrics.rpc_started, metrics.rpc_seconds):
         rpc.labels("type", "service", "method")
     metrics.rpc_handled.labels("type", "service", "method", "code")
-    metrics.requests.know("model")
+    metrics.requests.know("model", "version")
+    metrics.reload_successful.labels("files")
+    metrics.certificate_expiry.labels("file")
+    metrics.registry.register(KeySeries(Access([Key(name="key", sha256=b"", roles=frozenset())])))
     processes = ProcessSeries()
     processes.add(os.getpid(), "model", 0)
     processes.count("model", 0, 0)
-    families = (*metrics.registry.collect(), *EngineMetrics("model").collect(), *processes.families)
+    engines = labelled([*EngineMetrics("model").collect(), *processes.families], "version", "1")
+    families = (*metrics.registry.collect(), *engines)
     samples = [sample for family in families for sample in family.samples]
     return {sample.name: {*sample.labels, *_OF_SCRAPES} for sample in samples}
 

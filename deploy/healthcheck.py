@@ -1,5 +1,5 @@
-"""python -m deploy.healthcheck: exits with 0 if the server in this container, asked where it listens, says that it is
-serving. Knows the health protocol alone."""
+"""python -m deploy.healthcheck: exits with 0 if the server in this container, asked where it listens for health checks,
+says that it is serving. Knows the health protocol alone."""
 
 import os
 import sys
@@ -13,8 +13,10 @@ _DEADLINE_SECONDS = 2
 
 
 def main() -> None:
+    # Where there is no such address, health is asked for where gRPC is, which then speaks no TLS.
+    variable = "SEQ2SERVE_HEALTH_LISTEN" if os.environ.get("SEQ2SERVE_HEALTH_LISTEN") else "SEQ2SERVE_LISTEN"
     try:
-        server = parse_target("SEQ2SERVE_LISTEN", os.environ["SEQ2SERVE_LISTEN"])
+        server = parse_target(variable, os.environ[variable])
     except ValueError as error:
         sys.exit(f"error: {error}")
     with grpc.insecure_channel(server.target, server.channel_options) as channel:

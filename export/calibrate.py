@@ -42,8 +42,8 @@ def calibrate(
         max_target = num_given + max_output(source)
         values = session.encode([source], max_target)
         _widen(ranges[0], {name: values[name] for name in names[0]})
-        previous_ids = np.array(ids.start[:1])
-        for position in range(max_target):
+        previous_ids = np.array(ids.start[ids.first_position :][:1])
+        for position in range(ids.first_position, max_target):
             outputs = session.step(previous_ids, np.array([position]), values)
             _widen(ranges[1], {name: outputs[name] for name in names[1]})
             if position < num_given:

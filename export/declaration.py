@@ -109,7 +109,7 @@ def _encode_problems(model: Seq2SeqModel) -> list[str]:
         return [f"encode: a dict of tensors expected, got {type(encoded).__name__}"]
     problems = [f"encode returned {name!r}, which is not declared" for name in encoded.keys() - _names(model)]
     for tensor in model.state:
-        if tensor.kind == "append":
+        if tensor.kind == "append" and not model.output_ids.encodes_start:
             if tensor.name in encoded:
                 problems.append(
                     f"encode returned {tensor.name!r}, which is declared as append: it begins empty, and is left out"
@@ -117,7 +117,8 @@ def _encode_problems(model: Seq2SeqModel) -> list[str]:
         elif tensor.name not in encoded:
             problems.append(f"encode returned no {tensor.name!r}, which is declared as {tensor.kind}")
         else:
-            problems += _value_problems("encode", tensor, encoded[tensor.name])
+            given = tensor._replace(shape=tuple(1 if size == "target" else size for size in tensor.shape))
+            problems += _value_problems("encode", given, encoded[tensor.name])
     names = list(encoded)
     for index, name in enumerate(names):
         for other in names[:index]:

@@ -40,7 +40,8 @@ class EncoderGraph(nn.Module):
     def __init__(self, model: Seq2SeqModel) -> None:
         super().__init__()
         self.model = model
-        self.outputs = [tensor.name for tensor in model.state if tensor.kind != "append"]
+        encodes_start = model.output_ids.encodes_start
+        self.outputs = [tensor.name for tensor in model.state if encodes_start or tensor.kind != "append"]
 
     def forward(self, source_ids: Tensor, source_lengths: Tensor) -> tuple[Tensor, ...]:
         state = self.model.encode(source_ids, source_lengths)

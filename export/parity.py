@@ -40,13 +40,13 @@ def largest_difference(model: Seq2SeqModel, session: GraphSession, sources: Sequ
     infinity where one of them is not finite, unless both are minus infinity, as they are for a token that the output's
     bias forbids.
     """
-    start = model.output_ids.start
+    start, first_position = model.output_ids.start, model.output_ids.first_position
     limits = np.array([len(start) - 1 + max_output(source) for source in sources])
     steps = int(limits.max())
     state = model.start_state(*pad_sources(sources), max_target=steps)
     values = session.encode(sources, max_target=steps)
     differences = []
-    for position in range(steps):
+    for position in range(first_position, steps):
         if position < len(start):
             previous_ids = torch.full((len(sources),), start[position])
         positions = torch.full((len(sources),), position, dtype=torch.int32)

@@ -35,7 +35,8 @@ class GraphSession:
         self._inputs = {value.name: value.type for value in self.stepper.get_inputs()}
 
     def encode(self, sources: Sequence[Sequence[int]], max_target: int) -> dict[str, Array]:
-        """The state of one padded batch, with empty buffers of `max_target` positions for appended tensors."""
+        """The state of one padded batch, with buffers of `max_target` positions for appended tensors, empty but for
+        what the encoder's graph has read."""
         source_ids, source_lengths = (tensor.numpy() for tensor in pad_sources(sources))
         if source_ids.shape[1] < MIN_POSITIONS:
             source_ids = np.pad(source_ids, ((0, 0), (0, MIN_POSITIONS - source_ids.shape[1])), constant_values=PAD)
@@ -43,7 +44,11 @@ class GraphSession:
         for tensor in self.state:
             if tensor.kind == "append":
                 shape = [max_target if isinstance(dimension, str) else dimension for dimension in tensor.shape]
-                state[tensor.name] = np.zeros([len(sources), *shape], _DTYPES[self._inputs[tensor.name]])
+                buffer = np.zeros([len(sources), *shape], _DTYPES[self._inputs[tensor.name]])
+                if tensor.name in state:
+                    before = (slice(None),) * (1 + tensor.shape.index("target"))
+                    buffer[(*before, slice(1))] = state[tensor.name]
+                state[tensor.name] = buffer
         return state
 
     def step(self, previous_ids: Array, positions: Array, state: dict[str, Array]) -> dict[str, Array]:
@@ -66,7 +71,7 @@ class GraphSession:
             listed = np.zeros((len(sources), len(shortlist.weights)), bool)
             for row, source in enumerate(sources):
                 listed[row, shortlist.of(source)] = True
-        for position in range(max_target):
+        for position in range(ids.first_position, max_target):
             if position <= num_given:
                 previous_ids = np.full(len(sources), ids.start[position])
             log_probs = self.step(previous_ids, np.full(len(sources), position), state)["log_probs"]

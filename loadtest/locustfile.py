@@ -1,120 +1,69 @@
-"""The simulated user: it translates one sentence after another, without a pause.
-
-`python -m loadtest` drives it against a server of its own; Locust drives it against any that runs:
+"""Locust's own command and page, for any server that runs:
 
 locust -f loadtest/locustfile.py --host 127.0.0.1:50051 --model lstm-en-fr --decoding '{"beam_size": 4}'
+locust -f loadtest/locustfile.py --host 127.0.0.1:50051 --loop open --shape '50x30,50-500x120,1000x5,50x30' --headless
+
+In an open loop Locust's number of users is the number of calls that arrive each second; in a closed one, of calls in
+flight. Beside Locust's page, /latency draws the whole distribution. Locust's events, statistics, CSV files and
+distributed workers (`--processes`, `--master`, `--worker`) are as in any of its tests.
 """
 
-import contextlib
-import itertools
 import logging
+import random
 import sys
-import time
 from argparse import ArgumentParser
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any, ClassVar
+from pathlib import Path
+from typing import Any
 
+import gevent
 import grpc
 from gevent import GreenletExit
 from google.protobuf import json_format
-from grpc.experimental import gevent as grpc_gevent
-from locust import User, constant, events, task
+from locust import events
 from locust.env import Environment
 
-from loadtest.driven import NotDriven, choose, list_models
+from loadtest import locust_shape
+from loadtest.calls import Caller, serialise_requests
+from loadtest.connections import add_connection_arguments, connect, connection_options
+from loadtest.driven import SENTENCES, NotDriven, choose, list_models
+from loadtest.locust_page import add_page
+from loadtest.shapes import parse_shape
+from loadtest.users import Job, TranslationUser
+from loadtest.workloads import WORKLOADS, make_texts
 from seq2serve.addresses import parse_target
+from seq2serve.channel import open_channel
 from seq2serve.pb import translation_pb2 as pb
-from seq2serve.pb import translation_pb2_grpc as pb_grpc
 
-grpc_gevent.init_gevent()  # before any channel: a call would block all users otherwise
-
-_DEADLINE_SECONDS = 60.0
+__all__ = ["TranslationUser"]  # Locust looks for its users here
 
 _logger = logging.getLogger(__name__)
-
-
-class RequestEvents(grpc.UnaryUnaryClientInterceptor):
-    """Fires one Locust event for each call, named after the model, whether it succeeds or fails."""
-
-    def __init__(self, environment: Environment) -> None:
-        self._environment = environment
-
-    def intercept_unary_unary(
-        self, continuation: Callable[..., Any], client_call_details: grpc.ClientCallDetails, request: Any
-    ) -> Any:
-        start_time = time.time()
-        started = time.perf_counter()
-        call = continuation(client_call_details, request)
-        exception = call.exception()  # waits for the call's end
-        response_time = 1000 * (time.perf_counter() - started)
-        response = None if exception else call.result()
-        self._environment.events.request.fire(
-            request_type="grpc",
-            name=request.model or "default",
-            response_time=response_time,
-            response_length=response.ByteSize() if response else 0,
-            response=response,
-            exception=exception,
-            context={},
-            start_time=start_time,
-        )
-        return call
-
-
-class TranslationUser(User):
-    wait_time = constant(0)  # a closed loop: the number of users is the number of calls in flight
-
-    model: ClassVar[str]
-    """Name of the model that is driven; empty for the server's default."""
-
-    decoding: ClassVar[pb.DecodingOptions]
-
-    sentences: ClassVar[Iterator[str]]
-    """The sentences to translate, shared by all users: whichever is free takes the next one."""
-
-    @classmethod
-    def prepare(cls, model: str, decoding: pb.DecodingOptions, sentences: Sequence[str]) -> None:
-        """Drive `model`, from the first sentence on."""
-        cls.model = model
-        cls.decoding = decoding
-        cls.sentences = itertools.cycle(sentences)
-
-    def on_start(self) -> None:
-        server = parse_target("--host", self.host or "")
-        # A user is a client of its own; by default, channels to one address share a connection.
-        options = [("grpc.use_local_subchannel_pool", 1), *server.channel_options]
-        self._channel = grpc.insecure_channel(server.target, options)
-        self._stub = pb_grpc.TranslationServiceStub(
-            grpc.intercept_channel(self._channel, RequestEvents(self.environment))
-        )
-
-    def on_stop(self) -> None:
-        self._channel.close()
-
-    @task
-    def translate(self) -> None:
-        request = pb.TranslateRequest(contents=[next(self.sentences)], model=self.model, decoding=self.decoding)
-        with contextlib.suppress(grpc.RpcError):  # its event has been fired; the user goes on
-            self._stub.Translate(request, timeout=_DEADLINE_SECONDS)
-
-
-def read_decoding(text: str) -> pb.DecodingOptions:
-    """Decoding options from JSON. Raises json_format.ParseError."""
-    return json_format.Parse(text, pb.DecodingOptions())
 
 
 def _add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--model", default="", help="model to drive (default: the server's)")
     parser.add_argument("--decoding", default="{}", help="decoding options, in JSON (default: none)")
+    parser.add_argument("--workload", choices=list(WORKLOADS), default="sentences", help="what is sent")
+    parser.add_argument("--method", choices=["unary", "stream"], default="unary", help="of the calls")
+    parser.add_argument(
+        "--loop", choices=["closed", "open"], default="closed", help="users with a call in flight, or Poisson arrivals"
+    )
+    parser.add_argument("--shape", default="", help="of the load in time, as 50x30,50-500x120: users x seconds")
+    parser.add_argument("--texts", default=str(SENTENCES), help="folder of <language>.txt")
+    add_connection_arguments(parser)
 
 
-def _check_host(environment: Environment, **_: Any) -> None:
-    """Locust's page may give another one later."""
-    if environment.host:
-        try:
+def _check(environment: Environment, **_: Any) -> None:
+    """Locust's page may give another host later."""
+    gevent.get_hub().loop.update_now()  # imports have taken a second, which a time limit would count
+    options = environment.parsed_options
+    try:
+        if environment.host:
             parse_target("--host", environment.host)
-        except ValueError as error:
-            sys.exit(f"error: {error}")
+        if options and options.shape:
+            environment.shape_class = locust_shape.PiecewiseShape(parse_shape(options.shape))
+    except ValueError as error:
+        sys.exit(f"error: {error}")
+    add_page(environment)
 
 
 def _prepare(environment: Environment, **_: Any) -> None:
@@ -123,11 +72,11 @@ def _prepare(environment: Environment, **_: Any) -> None:
     if not options or not runner:
         return
     try:
-        server = parse_target("--host", environment.host or "")
-        with grpc.insecure_channel(server.target, server.channel_options) as channel:
-            models = list_models(channel)
-        [model] = choose(models, [options.model]) if options.model else choose(models[:1])
-        TranslationUser.prepare(options.model, read_decoding(options.decoding), model.sentences)
+        job = _job(environment.host or "", options)
+        earlier: Job | None = getattr(TranslationUser, "job", None)
+        if earlier:  # of the run before, which Locust's page has started
+            earlier.caller.close()
+        TranslationUser.job = job
         return
     except grpc.RpcError as error:
         problem = f"{error.code().name}: {error.details()}"
@@ -140,7 +89,25 @@ def _prepare(environment: Environment, **_: Any) -> None:
     raise GreenletExit  # it ends the greenlet that starts the run; Locust catches every other exception here
 
 
+def _job(host: str, options: Any) -> Job:
+    """Raises NotDriven, grpc.RpcError, ValueError or json_format.ParseError."""
+    decoding = json_format.Parse(options.decoding, pb.DecodingOptions())
+    connection = connect(connection_options(host, options))
+    with open_channel(connection) as channel:
+        models = list_models(channel, connection)
+    folder = Path(options.texts)
+    [model] = choose(models, [options.model], folder) if options.model else choose(models[:1], folder=folder)
+    return Job(
+        name=options.model or "default",
+        caller=Caller(connection),
+        method=options.method,
+        requests=serialise_requests(options.model, decoding, model.pair, make_texts(options.workload, model.sentences)),
+        rate=1.0 if options.loop == "open" else 0.0,
+        chooser=random.Random(),  # not seeded: distributed workers are to differ
+    )
+
+
 # Locust's own events; python -m loadtest has an environment with others.
 events.init_command_line_parser.add_listener(_add_arguments)
-events.init.add_listener(_check_host)
+events.init.add_listener(_check)
 events.test_start.add_listener(_prepare)

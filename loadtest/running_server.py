@@ -4,6 +4,7 @@ It reads the SEQ2SERVE_ variables of its settings itself, as any server does; fl
 """
 
 import contextlib
+import socket
 import subprocess
 import sys
 import threading
@@ -53,6 +54,13 @@ def server_flags(arguments: Namespace) -> list[str]:
 def serve_command(*flags: str) -> list[str]:
     """The command that starts this project's server at a free port."""
     return [sys.executable, "-m", "server", "--listen=127.0.0.1:0", "--metrics-listen=", *flags]
+
+
+def free_port() -> int:
+    """A TCP port of this machine that nobody listens on just now."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        return int(taken.getsockname()[1])
 
 
 @contextlib.contextmanager

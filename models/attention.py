@@ -97,6 +97,23 @@ def attend_memory(
     return (weights @ values).view(rows, 1, heads * head_size), keys, values
 
 
+def attend_once(query: Tensor, keys: Tensor, values: Tensor, lengths: Tensor, scale: float) -> Tensor:
+    """What `attend_memory` computes, where the buffers are not kept: as an operator that does not return them, and so
+    copies none. lengths int64 [rows], the positions of keys and values that are real. Returns the context."""
+    if torch.onnx.is_in_onnx_export():
+        query = split_heads(query, keys.shape[1])
+        context = torch.onnx.ops.symbolic(
+            "Attention",
+            [query, keys, values, None, None, None, lengths],
+            attrs={"scale": scale},
+            dtype=query.dtype,
+            shape=query.shape,
+            version=24,
+        )
+        return context.transpose(1, 2).flatten(2)
+    return attend_memory(query, no_positions(query), keys, values, lengths - 1, scale)[0]
+
+
 def _attend_onnx(
     query: Tensor, new: Tensor | None, keys: Tensor, values: Tensor, last: Tensor, scale: float
 ) -> tuple[Tensor, Tensor, Tensor]:

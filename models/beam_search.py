@@ -64,8 +64,8 @@ def beam_search(
     attended = torch.zeros(1, len(source), device=device)  # [live, source]
     totals = torch.zeros(1, device=device, dtype=torch.float64)
     finished: list[Hypothesis] = []
-    for position, given in enumerate(ids.start[:-1]):
-        previous = torch.tensor([given], device=device)
+    for position in range(ids.first_position, num_given):
+        previous = torch.tensor([ids.start[position]], device=device)
         state.update(model.step(previous, torch.full_like(previous, position), state)[1])
     for position in range(limit):
         previous = torch.tensor([tokens[-1] if tokens else ids.start[-1] for tokens in written], device=device)

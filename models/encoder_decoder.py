@@ -194,11 +194,26 @@ class EncoderDecoder(Seq2SeqModel):
         names = [f"{name}_{index}" for index in range(len(attentions)) for name in ("cross_keys", "cross_values")]
         state: State = dict(zip(names, keys_values, strict=True))
         state["source_last"] = (source_lengths - 1).to(torch.int32)
+        if self.output_ids.encodes_start:
+            return state | self._read_start(keys_values, source_lengths)
         for tensor in self.state:
             if tensor.kind == "replace":
                 state[tensor.name] = torch.zeros(
                     source_ids.shape[0], *cast(tuple[int, ...], tensor.shape), device=memory.device
                 )
+        return state
+
+    def _read_start(self, keys_values: Sequence[Tensor], source_lengths: Tensor) -> State:
+        """The state behind the start token. keys_values: of the encoder memory, those of each layer in turn."""
+        state: State = {}
+        token = self.target_table()[self.output_ids.start[0]] * self.config.embedding_scale
+        # Equal in all rows as far as the first layer's look at the source: an exported graph holds it as constants.
+        x = self.decoder_embedding_norm(token + self.target_positions[0])[None, None]
+        for index, layer in enumerate(self.decoder_layers):
+            keys, values = keys_values[2 * index : 2 * index + 2]
+            x, own = layer.begin(x, keys, values, source_lengths)
+            for name, value in own.items():
+                state[f"{name}_{index}"] = value.expand(source_lengths.shape[0], *value.shape[1:])
         return state
 
     def step(self, previous_ids: Tensor, positions: Tensor, state: Mapping[str, Tensor]) -> tuple[Tensor, State]:

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from models.attention import attend, attend_cached, attend_memory, attend_source
+from models.attention import attend, attend_cached, attend_memory, attend_once, attend_source, split_heads
 from models.seq2seq import StateTensor
 from models.ssru import Ssru
 
@@ -100,6 +100,20 @@ class DecoderLayer(nn.Module):
         x = self.ffn_norm.after(x + self.ffn(self.ffn_norm.before(x)))
         return x, query, {**next_state, "cross_keys": keys, "cross_values": values}
 
+    def begin(
+        self, x: Tensor, keys: Tensor, values: Tensor, source_lengths: Tensor
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """The first position: x [rows, 1, d_model], or [1, 1, d_model] for what is equal in all rows; keys and values
+        of the encoder memory, [rows, heads, source, head_size]; source_lengths int64 [rows] -> [rows, 1, d_model], and
+        the earlier positions' state behind it, with as many rows as x."""
+        mixed, state = self.past.begin(self.self_norm.before(x))
+        x = self.self_norm.after(x + mixed)
+        cross = self.cross_attention
+        query = cross.query(self.cross_norm.before(x)).expand(keys.shape[0], -1, -1)
+        context = attend_once(query, keys, values, source_lengths, cross.scale)
+        x = self.cross_norm.after(x + cross.output(context))
+        return self.ffn_norm.after(x + self.ffn(self.ffn_norm.before(x))), state
+
 
 class Attention(nn.Module):
     """The four projections of multi-head attention, each with weights of its own."""
@@ -138,6 +152,13 @@ class SelfAttention(Attention):
             self.query_key_value(x), state["self_keys"], state["self_values"], positions, self.scale
         )
         return self.output(context), {"self_keys": keys, "self_values": values}
+
+    def begin(self, x: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        """The first position, which attends to itself alone: x [rows, 1, d_model] -> like x, and its key and value,
+        [rows, heads, 1, head_size]."""
+        key, value = joined_linear(x, (self.key, self.value)).chunk(2, dim=-1)
+        state = {"self_keys": split_heads(key, self.num_heads), "self_values": split_heads(value, self.num_heads)}
+        return self.output(value), state
 
 
 class FeedForward(nn.Module):

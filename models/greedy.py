@@ -27,7 +27,7 @@ def greedy_decode(model: Seq2SeqModel, sources: Sequence[Sequence[int]]) -> list
     rows = len(sources)
     finished = torch.zeros(rows, dtype=torch.bool, device=device)
     outputs = []
-    for position in range(max_target):
+    for position in range(ids.first_position, max_target):
         if position <= num_given:
             previous_ids = torch.full((rows,), ids.start[position], device=device)
         logits, next_state = model.step(previous_ids, torch.full((rows,), position, device=device), state)

@@ -47,6 +47,14 @@ class OutputIds:
     to begin with, which is no part of it; the token of the target language, say."""
     eos: int = EOS
     never_written: tuple[int, ...] = (PAD, UNKNOWN, BOS)
+    encodes_start: bool = False
+    """Whether `encode` reads the first of `start`, and gives the state behind it. Worth it where others follow, as a
+    sentence then takes no step more for them."""
+
+    @property
+    def first_position(self) -> int:
+        """The position of the first step."""
+        return int(self.encodes_start)
 
     def not_written(self, num_written: int) -> list[int]:
         """Ids that no translation goes on with: as long as nothing is written also its end, as a translation of
@@ -98,7 +106,9 @@ class Seq2SeqModel(nn.Module, ABC):
     def encode(self, source_ids: Tensor, source_lengths: Tensor) -> State:
         """The constant state and the first value of the replaced state, by name, each [batch, ...].
 
-        Appended state is not among them: it begins empty.
+        Appended state is not among them: it begins empty. With `output_ids.encodes_start`, which not every architecture
+        knows, it is: it has one position then, that of the start token, and replaced state is what the start token
+        makes of it.
         """
 
     @abstractmethod
@@ -125,15 +135,16 @@ class Seq2SeqModel(nn.Module, ABC):
         raise ValueError(f"{type(self).__name__} has no cache to leave out")
 
     def start_state(self, source_ids: Tensor, source_lengths: Tensor, max_target: int) -> State:
-        """`encode`, with empty buffers of `max_target` positions for the appended tensors."""
+        """`encode`, with buffers of `max_target` positions for the appended tensors, empty but for what it has read."""
         state = self.encode(source_ids, source_lengths)
         sizes = {"source": source_ids.shape[1], "target": max_target}
         for tensor in self.state:
             if tensor.kind == "append":
                 shape = [sizes[dim] if isinstance(dim, str) else dim for dim in tensor.shape]
-                state[tensor.name] = torch.zeros(
-                    source_ids.shape[0], *shape, dtype=tensor.dtype, device=source_ids.device
-                )
+                buffer = torch.zeros(source_ids.shape[0], *shape, dtype=tensor.dtype, device=source_ids.device)
+                if tensor.name in state:
+                    buffer.narrow(1 + tensor.shape.index("target"), 0, 1).copy_(state[tensor.name])
+                state[tensor.name] = buffer
         return state
 
 

@@ -40,6 +40,10 @@ class Ssru(nn.Module):
         cell = _next_cell(state["cell"], *self._new_and_forget(x))
         return torch.relu(cell), {"cell": cell}
 
+    def begin(self, x: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        """The first position: x [rows, 1, d_model] -> like x, and the state behind it."""
+        return self.step(x, x, {"cell": torch.zeros_like(x)})
+
     def _new_and_forget(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """W x and f, each like x, in one product."""
         weight = torch.cat([self.input.weight, self.forget.weight])

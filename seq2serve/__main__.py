@@ -8,6 +8,7 @@ python -m seq2serve --format html < page.html
 python -m seq2serve --all-models "A sentence."
 python -m seq2serve --beam-size 5 --num-hypotheses 3 "A sentence."
 python -m seq2serve --score < pairs.tsv
+python -m seq2serve --server host:50051 --authorities authority.pem --api-key-file web.key "A sentence."
 """
 
 import argparse
@@ -23,8 +24,10 @@ from typing import get_args
 
 from seq2serve.addresses import parse_target
 from seq2serve.calls import Calls
+from seq2serve.channel import ConnectionOptions
 from seq2serve.client import Client
 from seq2serve.commands import compare_models, print_models, score_lines, stream_lines, translate_lines
+from seq2serve.connection_flags import add_connection_arguments, read_connection
 from seq2serve.decoding_flags import add_decoding_arguments, read_decoding
 from seq2serve.errors import TranslationError
 from seq2serve.lines import Batch, argument_lines, chunks, read_lines, whole_texts
@@ -42,11 +45,12 @@ def main() -> None:
     try:
         _check(arguments)
         decoding = read_decoding(arguments)
+        connection = read_connection(arguments)
         parse_target("--server", arguments.server)
     except (OSError, ValueError) as error:
         parser.error(str(error))
     try:
-        sys.exit(_run(arguments, decoding))
+        sys.exit(_run(arguments, decoding, connection))
     except TranslationError as error:
         place = "".join(f" ({note})" for note in getattr(error, "__notes__", []))
         sys.exit(f"error: {error.code.name}: {error.message}{place}")
@@ -94,6 +98,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     _add_text_arguments(parser)
     add_decoding_arguments(parser)
+    add_connection_arguments(parser)
     return parser
 
 
@@ -139,9 +144,9 @@ def _check(arguments: argparse.Namespace) -> None:
         raise ValueError("--whole shows the text's translation alone: no models, hypotheses, scores or alignments")
 
 
-def _run(arguments: argparse.Namespace, decoding: pb.DecodingOptions) -> int:
+def _run(arguments: argparse.Namespace, decoding: pb.DecodingOptions, connection: ConnectionOptions) -> int:
     """Returns the exit code."""
-    with Client(arguments.server, timeout=arguments.timeout) as client, Output() as output:
+    with Client(arguments.server, timeout=arguments.timeout, **connection) as client, Output() as output:
         if arguments.list_models:
             print_models(client, output)
             return 0

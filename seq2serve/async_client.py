@@ -116,6 +116,12 @@ class AsyncClient:
         """The models that the server has, its default one first. `timeout` in seconds."""
         return await self._list_models(self._core.deadline({} if timeout is None else {"timeout": timeout}))
 
+    async def get_model(self, name: str = "", *, timeout: float | None = None) -> pb.Model:
+        """The model of that name, or the server's default one. `timeout` in seconds."""
+        call = self._core.model_call(name, self._core.deadline({} if timeout is None else {"timeout": timeout}))
+        model: pb.Model = (await self._answer(self._stub.GetModel, call)).model
+        return model
+
     async def _list_models(self, deadline: float) -> list[pb.Model]:
         answer = await self._answer(self._stub.ListModels, self._core.models_call(deadline))
         return list(answer.models)

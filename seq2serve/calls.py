@@ -114,7 +114,8 @@ class Calls:
 def _limits(client: Client, model: str) -> pb.ModelLimits:
     """Those of the model; none where there is no such model, which calls will say."""
     models = client.list_models()
-    limits = [known.limits for known in models if known.name == model or (known.is_default and not model)]
+    name = model.partition("@")[0]  # a version, or a label of one, may stand behind it
+    limits = [known.limits for known in models if known.name == name or (known.is_default and not name)]
     return limits[0] if limits else pb.ModelLimits()
 
 

@@ -123,6 +123,13 @@ class Client:
         """The models that the server has, its default one first. `timeout` in seconds."""
         return self._list_models(self._core.deadline({} if timeout is None else {"timeout": timeout}))
 
+    def get_model(self, name: str = "", *, timeout: float | None = None) -> pb.Model:
+        """The model of that name, or the server's default one. `timeout` in seconds."""
+        call = self._core.model_call(name, self._core.deadline({} if timeout is None else {"timeout": timeout}))
+        [answer] = self._answers(self._stub.GetModel, [call])
+        model: pb.Model = answer.model
+        return model
+
     def _list_models(self, deadline: float) -> list[pb.Model]:
         [answer] = self._answers(self._stub.ListModels, [self._core.models_call(deadline)])
         return list(answer.models)

@@ -47,6 +47,9 @@ class Core:
     def models_call(self, deadline: float) -> UnaryCall[pb.ListModelsRequest]:
         return UnaryCall(pb.ListModelsRequest(), self._attempts(deadline))
 
+    def model_call(self, name: str, deadline: float) -> UnaryCall[pb.GetModelRequest]:
+        return UnaryCall(pb.GetModelRequest(name=name), self._attempts(deadline))
+
     def text_calls(self, request: Texts, field: str, deadline: float) -> list[UnaryCall[Texts]]:
         """The calls that the contents or pairs of a request become, whatever `field` names; none of none."""
         found = parts(request, field, self._max_contents(request.model))
@@ -57,7 +60,8 @@ class Core:
 
     def _max_contents(self, model: str) -> int:
         """Of one request. A model that is not served is the server's to refuse."""
-        limits = [self._limits[model]] if model in self._limits else self._limits.values()
+        name = model.partition("@")[0]  # a version, or a label of one, may stand behind it
+        limits = [self._limits[name]] if name in self._limits else self._limits.values()
         return min((one.max_contents for one in limits if one.max_contents), default=sys.maxsize)
 
     def _attempts(self, deadline: float) -> Attempts:

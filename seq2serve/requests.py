@@ -12,13 +12,15 @@ DEFAULT_TIMEOUT = 60.0
 """Seconds that a call may take, its retries included."""
 
 SentenceSplitting = Literal["sentences", "lines", "none"]
+Priority = Literal["interactive", "bulk"]
 
 
 class CallOptions(TypedDict, total=False):
     """Keyword arguments of every call about texts."""
 
     model: str
-    """Its name, as `list_models` gives it; the server's default where there is none."""
+    """Its name, as `list_models` gives it; the server's default where there is none. A version, or a label of one, may
+    stand behind it and @: "transformer-en-fr@2"."""
 
     source_language_code: str
     """Language of the contents, such as "en"; the model's own where there is none."""
@@ -45,6 +47,9 @@ class TranslateOptions(CallOptions, total=False):
     do_not_translate: Sequence[str]
     """Texts that are left as they are wherever a content has them."""
 
+    priority: Priority
+    """"bulk" where nobody waits, so that others who do are given more; "interactive" where nothing is said."""
+
 
 class ScoreOptions(CallOptions, total=False):
     """Keyword arguments of a scoring."""
@@ -58,11 +63,15 @@ def translate_request(contents: str | Sequence[str], options: TranslateOptions) 
     fields = _without_timeout(options)
     if isinstance(kept := fields.get("do_not_translate"), str):  # else its letters would be taken for texts
         raise ValueError(f"do_not_translate: a list of texts expected, got {kept!r} alone")
-    if splitting := fields.get("split_sentences"):
-        known = get_args(SentenceSplitting)
-        if splitting not in known:
-            raise ValueError(f"split_sentences: one of {', '.join(known)} expected, got {splitting!r}")
-        fields["split_sentences"] = f"SENTENCE_SPLITTING_{splitting.upper()}"
+    for name, kind, prefix in (
+        ("split_sentences", SentenceSplitting, "SENTENCE_SPLITTING"),
+        ("priority", Priority, "PRIORITY"),
+    ):
+        if value := fields.get(name):
+            known = get_args(kind)
+            if value not in known:
+                raise ValueError(f"{name}: one of {', '.join(known)} expected, got {value!r}")
+            fields[name] = f"{prefix}_{value.upper()}"
     return pb.TranslateRequest(contents=[contents] if isinstance(contents, str) else contents, **fields)
 
 

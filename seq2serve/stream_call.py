@@ -1,6 +1,7 @@
 """A stream that is begun again where it broke, as often as it takes, and looks like one that never did.
 
-The same request gives the same text, whoever decodes it and whatever is decoded beside it. So what was delivered before
+The same request gives the same text from the same version of a model, whoever decodes it and whatever is decoded beside
+it: it is this version that is asked again. So what was delivered before
 comes again, and is skipped: text by its characters, whatever pieces it comes in, and tokens by their number. Nothing is
 sent or awaited here.
 """
@@ -34,6 +35,10 @@ class StreamCall:
         self._attempts = attempts
         self._is_answered = False
         """Whether a message of the answer has come."""
+        self._version = ""
+        """What has begun to answer, as a request names it."""
+        self._is_pinned = False
+        """Whether the request that was sent last asks for just this version."""
         decoding = request.decoding
         self._is_deterministic = not decoding.temperature or decoding.HasField("seed")
 
@@ -52,6 +57,9 @@ class StreamCall:
         self._is_answered = False
         request = pb.TranslateRequest(contents=[self._open[index].text for index in self._sent])
         request.MergeFrom(self._rest)
+        self._is_pinned = bool(self._version) and any(self._open[index].is_begun for index in self._sent)
+        if self._is_pinned:
+            request.model = self._version
         for content in self._open.values():
             content.begin()
         return request
@@ -62,6 +70,7 @@ class StreamCall:
         Raises Unavailable if the text is not the one that was begun.
         """
         self._is_answered = True
+        self._version = f"{message.model}@{message.model_version}" if message.model_version else ""
         index = message.content_index = self._sent[message.content_index]
         content = self._open[index]
         if not content.skip(message):
@@ -87,6 +96,9 @@ class StreamCall:
     def delay_after(self, error: grpc.RpcError) -> float:
         """Seconds after which to send the next request. Raises the TranslationError where there is none: decoding at
         random gives another text each time."""
+        if self._is_pinned and error.code() is grpc.StatusCode.NOT_FOUND:  # another version may write the same
+            self._version = ""
+            return 0.0
         raised = translation_error(error, self._sent)
         if not self._is_deterministic and any(content.is_begun for content in self._open.values()):
             raise raised

@@ -9,7 +9,7 @@ from seq2serve.attempts import Attempts
 from seq2serve.errors import translation_error
 from seq2serve.pb import translation_pb2 as pb
 
-Request = TypeVar("Request", pb.TranslateRequest, pb.ScoreRequest, pb.ListModelsRequest)
+Request = TypeVar("Request", pb.TranslateRequest, pb.ScoreRequest, pb.ListModelsRequest, pb.GetModelRequest)
 Texts = TypeVar("Texts", pb.TranslateRequest, pb.ScoreRequest)
 
 

@@ -12,6 +12,9 @@ from server.cores import usable_cores
 
 _PREFIX = "SEQ2SERVE_"
 
+_SWITCHES = {"true": True, "1": True, "false": False, "0": False}
+"""What a setting that is on or off is given as; its flag alone means that it is on."""
+
 
 def _setting(default: Any, text: str) -> Any:
     return dataclasses.field(default=default, metadata={"help": text})
@@ -21,11 +24,15 @@ def _setting(default: Any, text: str) -> Any:
 class ServerConfig:
     listen: str = _setting("127.0.0.1:50051", "gRPC's host:port, [IPv6]:port, :port or unix:path; port 0 is a free one")
     metrics_listen: str = _setting("127.0.0.1:9464", "the same for Prometheus over HTTP, without unix; empty for none")
+    health_listen: str = _setting("", "gRPC's health checks alone, for probes without TLS; empty: only where gRPC is")
     model_repository: tuple[Path, ...] = _setting(
         (Path("model_repository"),), "folder of <model>/<version>/ bundles; a flag for each, or a list as in PATH"
     )
     default_model: str = _setting(
         "transformer-en-fr", "model of requests that name none; others behind commas are preferred for their languages"
+    )
+    watch_seconds: int = _setting(
+        0, "time between two looks for models that have come, changed or gone; 0: only SIGHUP and calls change them"
     )
     max_rows: int = _setting(64, "rows of each engine's running batch")
     max_waiting: int = _setting(4096, "sentences of a caller that may wait, by model; fewer where others wait")
@@ -50,18 +57,30 @@ class ServerConfig:
     )
     threads: int = _setting(1, "threads of each engine's products")
     grace_seconds: int = _setting(20, "time that running requests get to end at shutdown")
+    tls_certificate: str = _setting("", "PEM file of the server's certificate chain; empty: connections are in plain")
+    tls_key: str = _setting("", "PEM file of the certificate's private key, without a password")
+    tls_client_authorities: str = _setting(
+        "", "PEM file of authorities whose certificates clients have to show; empty: they need none"
+    )
+    keys: str = _setting("", "file of API keys, as python -m server.keys makes it; empty: no keys are needed")
+    insecure_listen: bool = _setting(False, "listen for other machines without TLS or without keys as well")
+    reflection: bool = _setting(False, "tell the contract to whoever asks also beyond this machine, as grpcurl does")
 
     def __post_init__(self) -> None:
         """Raises ValueError naming the setting, the limit and the value."""
         for field in dataclasses.fields(self):
             value = getattr(self, field.name)
             least = 0 if field.default == 0 else 1
-            if isinstance(value, int) and value < least:
+            if type(value) is int and value < least:
                 raise ValueError(f"{field.name}: at least {least} expected, got {value}")
         if not self.model_repository:
             raise ValueError("model_repository: at least one folder expected, got none")
         if not all(self.default_models):
             raise ValueError(f"default_model: names with commas between expected, got {self.default_model!r}")
+        if bool(self.tls_certificate) != bool(self.tls_key):
+            raise ValueError("tls_certificate and tls_key: both expected, or neither")
+        if self.tls_client_authorities and not self.tls_certificate:
+            raise ValueError("tls_client_authorities: tls_certificate and tls_key expected as well")
         self._engines()
 
     @property
@@ -120,6 +139,8 @@ def parse_config(
             "type": type(field.default),
             "default": environment.get(variable, field.default),  # argparse converts a text as it does a flag's
         }
+        if isinstance(field.default, bool):
+            kind |= {"type": _switch, "nargs": "?", "const": True}
         if isinstance(field.default, tuple):
             shown = os.pathsep.join(map(str, field.default))
             kind = {"type": _folder, "action": "append"}  # to a default it would add the flags' folders
@@ -137,6 +158,12 @@ def parse_config(
     except ValueError as error:
         parser.error(str(error))
     return config
+
+
+def _switch(text: str) -> bool:
+    if text.lower() not in _SWITCHES:
+        raise argparse.ArgumentTypeError(f"true or false expected, got {text!r}")
+    return _SWITCHES[text.lower()]
 
 
 def _folder(text: str) -> Path:

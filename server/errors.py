@@ -3,10 +3,17 @@
     TranslationError
     |- InvalidRequest     the request is wrong, whatever the server's state
     |  '- Unreadable      its bytes are no message of the contract
+    |- Unauthenticated    no key was sent, or one that is not known
+    |- RoleMissing        the caller's key may not do this
     |- UnknownMethod      the contract has no such method
-    |- UnknownModel       no model of that name is served
+    |- NotOffered         the contract has the method, and this server does not do it
+    |- UnknownModel       no model of that name is served, or no such version of it
+    |- NotFound           no model of that name, or no such version of it, is in a repository
+    |- Refused            what runs stays as it is: a bundle that cannot be served, or a version that is needed
     |- Overloaded         more is asked of the server than it can do now
-    |  '- QueueFull       as many of the caller's sentences wait as may wait
+    |  |- QueueFull       as many of the caller's sentences wait as may wait
+    |  |- RateLimited     the caller's key has had as many source tokens as it may
+    |  '- TooManyCalls    as many calls of the caller's key run as may run
     |- NotServing         the server is draining
     |- DeadlineExceeded   the deadline passed, in the queue or while decoding
     |- EngineLost         the process that decoded has ended or hangs; asking again may help
@@ -67,6 +74,25 @@ class Unreadable(InvalidRequest):
         super().__init__("request", f"a message of the contract expected, got {received}")
 
 
+class Unauthenticated(TranslationError):
+    """Says nothing of what was sent in the place of a key."""
+
+    status = "UNAUTHENTICATED"
+    reason = "UNAUTHENTICATED"
+
+    def __init__(self, problem: str) -> None:
+        super().__init__(f"{problem}; send a key as `authorization: Bearer <key>` or `x-api-key: <key>`")
+
+
+class RoleMissing(TranslationError):
+    status = "PERMISSION_DENIED"
+    reason = "ROLE_MISSING"
+
+    def __init__(self, key: str, role: str) -> None:
+        """`key`: its name."""
+        super().__init__(f"key {key} does not have the role {role}, which this method needs")
+
+
 class UnknownMethod(TranslationError):
     status = "UNIMPLEMENTED"
     reason = "UNKNOWN_METHOD"
@@ -75,12 +101,31 @@ class UnknownMethod(TranslationError):
         super().__init__(f"no method {shown(method)} is served here")
 
 
+class NotOffered(TranslationError):
+    """Says what this server does not do, and what is there instead."""
+
+    status = "UNIMPLEMENTED"
+    reason = "NOT_OFFERED"
+
+
 class UnknownModel(TranslationError):
     status = "NOT_FOUND"
     reason = "UNKNOWN_MODEL"
 
     def __init__(self, name: str, served: list[str]) -> None:
         super().__init__(f"model: no model {shown(name)} is served here; served: {', '.join(served)}")
+
+
+class NotFound(TranslationError):
+    status = "NOT_FOUND"
+    reason = "NOT_IN_REPOSITORY"
+
+
+class Refused(TranslationError):
+    """Names every problem."""
+
+    status = "FAILED_PRECONDITION"
+    reason = "REFUSED"
 
 
 class Overloaded(TranslationError):
@@ -104,6 +149,22 @@ class QueueFull(Overloaded):
             f"queue is full: {who if num_others else f'{num_waiting} sentences wait'}, "
             f"{num_submitted} more would exceed the limit of {limit}"
         )
+
+
+class RateLimited(Overloaded):
+    reason = "RATE_LIMITED"
+
+    def __init__(self, key: str, limit: int, retry_seconds: float) -> None:
+        """`key`: its name; `limit`: source tokens a second."""
+        super().__init__(f"key {key} has had the {limit} source tokens a second that it may have", retry_seconds)
+
+
+class TooManyCalls(Overloaded):
+    reason = "TOO_MANY_CALLS"
+
+    def __init__(self, key: str, limit: int, retry_seconds: float) -> None:
+        """`key`: its name."""
+        super().__init__(f"key {key} has {limit} calls running, which is its limit", retry_seconds)
 
 
 class NotServing(TranslationError):

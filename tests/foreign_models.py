@@ -38,16 +38,18 @@ def _changed(**changes: object) -> EncoderDecoderConfig:
 
 
 _MARIAN_IDS = OutputIds(start=(_PAD,), eos=0, never_written=(1, _PAD))
+_MULTILINGUAL_IDS = OutputIds(start=(2, 50), eos=2, never_written=(0, 1, 3, 50, 51), encodes_start=True)
+"""The decoder begins with the end, and the target's language."""
 
 FOREIGN = {
     "marian": Foreign(_changed(norm="post", final_norm=False, activation="swish"), _MARIAN_IDS),
     "m2m100": Foreign(
         _changed(norm="pre", final_norm=True, activation="relu", output_bias=False),
-        OutputIds(start=(2, 50), eos=2, never_written=(0, 1, 3, 50, 51)),  # the end, and the target's language
+        _MULTILINGUAL_IDS,
     ),
     "mbart": Foreign(
         _changed(norm="pre", final_norm=True, embedding_norm=True, activation="gelu", embedding_scale=1.0),
-        OutputIds(start=(2, 50), eos=2, never_written=(0, 1, 3, 50, 51)),
+        _MULTILINGUAL_IDS,
     ),
     "opennmt": Foreign(  # two vocabularies, and sides of different sizes
         _changed(

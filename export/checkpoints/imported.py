@@ -89,3 +89,9 @@ class Imported:
     provenance: dict[str, str]
     warnings: tuple[str, ...]
     shortlist: LexicalShortlist | None = None
+
+    @property
+    def encodes_start(self) -> bool:
+        """Whether the encoder's graph is to read the start token: where another token is forced behind it, that would
+        take a sentence one step more."""
+        return bool(self.forced_target)

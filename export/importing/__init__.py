@@ -95,6 +95,7 @@ def build_model(imported: Imported) -> EncoderDecoder:
         start=(imported.start_id, *(index for index in forced if index is not None)),
         eos=imported.eos_id,
         never_written=imported.never_written,
+        encodes_start=imported.encodes_start,
     )
     return model
 

@@ -46,6 +46,7 @@ def describe_import(
         languages=tuple(Language(**dataclasses.asdict(language)) for language in imported.languages),
         source_template=imported.source_template,
         forced_target=imported.forced_target,
+        encodes_start=model.output_ids.encodes_start,
         max_source_tokens=imported.max_source_tokens,
         max_output_tokens=imported.max_output_tokens,
         state=state_specs(model, {}),

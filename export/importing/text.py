@@ -95,7 +95,12 @@ def _direction(imported: Imported, source: Language, target: Language, sentences
     return Direction(
         f"{source.code}-{target.code}",
         text,
-        OutputIds(start=(imported.start_id, *text.forced), eos=imported.eos_id, never_written=imported.never_written),
+        OutputIds(
+            start=(imported.start_id, *text.forced),
+            eos=imported.eos_id,
+            never_written=imported.never_written,
+            encodes_start=imported.encodes_start,
+        ),
         [sentence for sentence, _ in short],
         [ids for _, ids in short],
     )

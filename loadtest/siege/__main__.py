@@ -7,7 +7,6 @@ python -m loadtest.siege --attack rapid-reset --attack overload
 import argparse
 import contextlib
 import signal
-import socket
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -15,12 +14,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 from loadtest.memory import forget_peak, memory_megabytes
-from loadtest.report import percentile
+from loadtest.percentiles import percentile
 from loadtest.running_server import (
     STOP_SECONDS,
     RunningServer,
     ServerError,
     add_server_arguments,
+    free_port,
     running_server,
     serve_command,
     server_flags,
@@ -106,7 +106,7 @@ def besiege(attacks: Sequence[Attack], flags: Sequence[str], output: Path) -> li
 @contextlib.contextmanager
 def besieged(flags: Sequence[str], log: Path) -> Iterator[Besieged]:
     """Start a server and the honest client, and see what is usual. Raises ServerError."""
-    metrics_port = _free_port()
+    metrics_port = free_port()
     command = serve_command(*flags, f"--metrics-listen=127.0.0.1:{metrics_port}")
     limited = ["sh", "-c", f'ulimit -n {_MAX_DESCRIPTORS} && exec "$@"', "sh", *command]
     with running_server(limited, log) as server, Witness(server.address) as witness:
@@ -153,12 +153,6 @@ def watch(attack: Attack, place: Besieged) -> Sight:
 
 def _num_lines(path: Path) -> int:
     return path.read_bytes().count(b"\n")
-
-
-def _free_port() -> int:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        return int(taken.getsockname()[1])
 
 
 if __name__ == "__main__":

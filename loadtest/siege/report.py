@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from loadtest.report import percentile
+from loadtest.percentiles import percentile
 from loadtest.siege.attack import Attack, Outcome
 from loadtest.siege.witness import HonestCall
 

@@ -7,6 +7,12 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
+class Priority(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    PRIORITY_UNSPECIFIED: _ClassVar[Priority]
+    PRIORITY_INTERACTIVE: _ClassVar[Priority]
+    PRIORITY_BULK: _ClassVar[Priority]
+
 class SentenceSplitting(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
     SENTENCE_SPLITTING_UNSPECIFIED: _ClassVar[SentenceSplitting]
@@ -21,6 +27,9 @@ class FinishReason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     FINISH_REASON_MAX_OUTPUT_TOKENS: _ClassVar[FinishReason]
     FINISH_REASON_CONSTRAINTS: _ClassVar[FinishReason]
     FINISH_REASON_NOTHING_TO_TRANSLATE: _ClassVar[FinishReason]
+PRIORITY_UNSPECIFIED: Priority
+PRIORITY_INTERACTIVE: Priority
+PRIORITY_BULK: Priority
 SENTENCE_SPLITTING_UNSPECIFIED: SentenceSplitting
 SENTENCE_SPLITTING_SENTENCES: SentenceSplitting
 SENTENCE_SPLITTING_LINES: SentenceSplitting
@@ -32,7 +41,7 @@ FINISH_REASON_CONSTRAINTS: FinishReason
 FINISH_REASON_NOTHING_TO_TRANSLATE: FinishReason
 
 class TranslateRequest(_message.Message):
-    __slots__ = ("contents", "model", "source_language_code", "target_language_code", "decoding", "mime_type", "split_sentences", "do_not_translate")
+    __slots__ = ("contents", "model", "source_language_code", "target_language_code", "decoding", "mime_type", "split_sentences", "do_not_translate", "priority")
     CONTENTS_FIELD_NUMBER: _ClassVar[int]
     MODEL_FIELD_NUMBER: _ClassVar[int]
     SOURCE_LANGUAGE_CODE_FIELD_NUMBER: _ClassVar[int]
@@ -41,6 +50,7 @@ class TranslateRequest(_message.Message):
     MIME_TYPE_FIELD_NUMBER: _ClassVar[int]
     SPLIT_SENTENCES_FIELD_NUMBER: _ClassVar[int]
     DO_NOT_TRANSLATE_FIELD_NUMBER: _ClassVar[int]
+    PRIORITY_FIELD_NUMBER: _ClassVar[int]
     contents: _containers.RepeatedScalarFieldContainer[str]
     model: str
     source_language_code: str
@@ -49,7 +59,8 @@ class TranslateRequest(_message.Message):
     mime_type: str
     split_sentences: SentenceSplitting
     do_not_translate: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, contents: _Optional[_Iterable[str]] = ..., model: _Optional[str] = ..., source_language_code: _Optional[str] = ..., target_language_code: _Optional[str] = ..., decoding: _Optional[_Union[DecodingOptions, _Mapping]] = ..., mime_type: _Optional[str] = ..., split_sentences: _Optional[_Union[SentenceSplitting, str]] = ..., do_not_translate: _Optional[_Iterable[str]] = ...) -> None: ...
+    priority: Priority
+    def __init__(self, contents: _Optional[_Iterable[str]] = ..., model: _Optional[str] = ..., source_language_code: _Optional[str] = ..., target_language_code: _Optional[str] = ..., decoding: _Optional[_Union[DecodingOptions, _Mapping]] = ..., mime_type: _Optional[str] = ..., split_sentences: _Optional[_Union[SentenceSplitting, str]] = ..., do_not_translate: _Optional[_Iterable[str]] = ..., priority: _Optional[_Union[Priority, str]] = ...) -> None: ...
 
 class DecodingOptions(_message.Message):
     __slots__ = ("max_output_tokens", "beam_size", "num_hypotheses", "length_penalty", "coverage_penalty", "patience", "min_output_tokens", "temperature", "top_k", "top_p", "seed", "target_prefix", "no_repeat_ngram_size", "repetition_penalty", "forbidden_phrases", "glossary", "return_token_scores", "return_alignment", "use_shortlist")
@@ -134,6 +145,46 @@ class StreamTranslateResponse(_message.Message):
     model_version: str
     tokens: _containers.RepeatedCompositeFieldContainer[OutputToken]
     def __init__(self, content_index: _Optional[int] = ..., text_delta: _Optional[str] = ..., translation: _Optional[_Union[Translation, _Mapping]] = ..., model: _Optional[str] = ..., model_version: _Optional[str] = ..., tokens: _Optional[_Iterable[_Union[OutputToken, _Mapping]]] = ...) -> None: ...
+
+class TranslateStreamRequest(_message.Message):
+    __slots__ = ("id", "request", "timeout_milliseconds", "streams_text")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_FIELD_NUMBER: _ClassVar[int]
+    TIMEOUT_MILLISECONDS_FIELD_NUMBER: _ClassVar[int]
+    STREAMS_TEXT_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    request: TranslateRequest
+    timeout_milliseconds: int
+    streams_text: bool
+    def __init__(self, id: _Optional[str] = ..., request: _Optional[_Union[TranslateRequest, _Mapping]] = ..., timeout_milliseconds: _Optional[int] = ..., streams_text: _Optional[bool] = ...) -> None: ...
+
+class TranslateStreamResponse(_message.Message):
+    __slots__ = ("id", "response", "part", "error", "is_last")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    RESPONSE_FIELD_NUMBER: _ClassVar[int]
+    PART_FIELD_NUMBER: _ClassVar[int]
+    ERROR_FIELD_NUMBER: _ClassVar[int]
+    IS_LAST_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    response: TranslateResponse
+    part: StreamTranslateResponse
+    error: RequestError
+    is_last: bool
+    def __init__(self, id: _Optional[str] = ..., response: _Optional[_Union[TranslateResponse, _Mapping]] = ..., part: _Optional[_Union[StreamTranslateResponse, _Mapping]] = ..., error: _Optional[_Union[RequestError, _Mapping]] = ..., is_last: _Optional[bool] = ...) -> None: ...
+
+class RequestError(_message.Message):
+    __slots__ = ("code", "message", "reason", "field", "retry_milliseconds")
+    CODE_FIELD_NUMBER: _ClassVar[int]
+    MESSAGE_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    FIELD_FIELD_NUMBER: _ClassVar[int]
+    RETRY_MILLISECONDS_FIELD_NUMBER: _ClassVar[int]
+    code: int
+    message: str
+    reason: str
+    field: str
+    retry_milliseconds: int
+    def __init__(self, code: _Optional[int] = ..., message: _Optional[str] = ..., reason: _Optional[str] = ..., field: _Optional[str] = ..., retry_milliseconds: _Optional[int] = ...) -> None: ...
 
 class Translation(_message.Message):
     __slots__ = ("translated_text", "score", "finish_reason", "source_token_count", "output_token_count", "hypotheses", "source_tokens", "segments")
@@ -261,8 +312,27 @@ class ListModelsResponse(_message.Message):
     models: _containers.RepeatedCompositeFieldContainer[Model]
     def __init__(self, models: _Optional[_Iterable[_Union[Model, _Mapping]]] = ...) -> None: ...
 
+class GetModelRequest(_message.Message):
+    __slots__ = ("name",)
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    def __init__(self, name: _Optional[str] = ...) -> None: ...
+
+class GetModelResponse(_message.Message):
+    __slots__ = ("model",)
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    model: Model
+    def __init__(self, model: _Optional[_Union[Model, _Mapping]] = ...) -> None: ...
+
 class Model(_message.Message):
-    __slots__ = ("name", "versions", "architecture", "language_pairs", "precision", "limits", "quality_scores", "is_default", "has_alignment", "has_shortlist", "glossaries", "source_language_codes", "target_language_codes", "licence", "training_texts")
+    __slots__ = ("name", "versions", "architecture", "language_pairs", "precision", "limits", "quality_scores", "is_default", "has_alignment", "has_shortlist", "glossaries", "source_language_codes", "target_language_codes", "licence", "training_texts", "version_labels")
+    class VersionLabelsEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
     NAME_FIELD_NUMBER: _ClassVar[int]
     VERSIONS_FIELD_NUMBER: _ClassVar[int]
     ARCHITECTURE_FIELD_NUMBER: _ClassVar[int]
@@ -278,6 +348,7 @@ class Model(_message.Message):
     TARGET_LANGUAGE_CODES_FIELD_NUMBER: _ClassVar[int]
     LICENCE_FIELD_NUMBER: _ClassVar[int]
     TRAINING_TEXTS_FIELD_NUMBER: _ClassVar[int]
+    VERSION_LABELS_FIELD_NUMBER: _ClassVar[int]
     name: str
     versions: _containers.RepeatedScalarFieldContainer[str]
     architecture: str
@@ -293,7 +364,8 @@ class Model(_message.Message):
     target_language_codes: _containers.RepeatedScalarFieldContainer[str]
     licence: str
     training_texts: _containers.RepeatedCompositeFieldContainer[TrainingText]
-    def __init__(self, name: _Optional[str] = ..., versions: _Optional[_Iterable[str]] = ..., architecture: _Optional[str] = ..., language_pairs: _Optional[_Iterable[_Union[LanguagePair, _Mapping]]] = ..., precision: _Optional[str] = ..., limits: _Optional[_Union[ModelLimits, _Mapping]] = ..., quality_scores: _Optional[_Iterable[_Union[QualityScore, _Mapping]]] = ..., is_default: _Optional[bool] = ..., has_alignment: _Optional[bool] = ..., has_shortlist: _Optional[bool] = ..., glossaries: _Optional[_Iterable[str]] = ..., source_language_codes: _Optional[_Iterable[str]] = ..., target_language_codes: _Optional[_Iterable[str]] = ..., licence: _Optional[str] = ..., training_texts: _Optional[_Iterable[_Union[TrainingText, _Mapping]]] = ...) -> None: ...
+    version_labels: _containers.ScalarMap[str, str]
+    def __init__(self, name: _Optional[str] = ..., versions: _Optional[_Iterable[str]] = ..., architecture: _Optional[str] = ..., language_pairs: _Optional[_Iterable[_Union[LanguagePair, _Mapping]]] = ..., precision: _Optional[str] = ..., limits: _Optional[_Union[ModelLimits, _Mapping]] = ..., quality_scores: _Optional[_Iterable[_Union[QualityScore, _Mapping]]] = ..., is_default: _Optional[bool] = ..., has_alignment: _Optional[bool] = ..., has_shortlist: _Optional[bool] = ..., glossaries: _Optional[_Iterable[str]] = ..., source_language_codes: _Optional[_Iterable[str]] = ..., target_language_codes: _Optional[_Iterable[str]] = ..., licence: _Optional[str] = ..., training_texts: _Optional[_Iterable[_Union[TrainingText, _Mapping]]] = ..., version_labels: _Optional[_Mapping[str, str]] = ...) -> None: ...
 
 class TrainingText(_message.Message):
     __slots__ = ("name", "licence")

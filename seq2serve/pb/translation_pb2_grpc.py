@@ -44,6 +44,11 @@ class TranslationServiceStub:
                 request_serializer=seq2serve_dot_pb_dot_translation__pb2.TranslateRequest.SerializeToString,
                 response_deserializer=seq2serve_dot_pb_dot_translation__pb2.StreamTranslateResponse.FromString,
                 _registered_method=True)
+        self.TranslateStream = channel.stream_stream(
+                '/translation.v1.TranslationService/TranslateStream',
+                request_serializer=seq2serve_dot_pb_dot_translation__pb2.TranslateStreamRequest.SerializeToString,
+                response_deserializer=seq2serve_dot_pb_dot_translation__pb2.TranslateStreamResponse.FromString,
+                _registered_method=True)
         self.Score = channel.unary_unary(
                 '/translation.v1.TranslationService/Score',
                 request_serializer=seq2serve_dot_pb_dot_translation__pb2.ScoreRequest.SerializeToString,
@@ -53,6 +58,11 @@ class TranslationServiceStub:
                 '/translation.v1.TranslationService/ListModels',
                 request_serializer=seq2serve_dot_pb_dot_translation__pb2.ListModelsRequest.SerializeToString,
                 response_deserializer=seq2serve_dot_pb_dot_translation__pb2.ListModelsResponse.FromString,
+                _registered_method=True)
+        self.GetModel = channel.unary_unary(
+                '/translation.v1.TranslationService/GetModel',
+                request_serializer=seq2serve_dot_pb_dot_translation__pb2.GetModelRequest.SerializeToString,
+                response_deserializer=seq2serve_dot_pb_dot_translation__pb2.GetModelResponse.FromString,
                 _registered_method=True)
 
 
@@ -74,6 +84,21 @@ class TranslationServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def TranslateStream(self, request_iterator, context):
+        """Translates many requests, each of which is answered by itself, by its id, as soon as it is ready: a request that
+        fails is answered with an error, and the stream goes on. 32 requests of a stream are in work at most; the server reads
+        the next one when one of them is answered, so that who sends faster is held back by flow control. At most 64 streams
+        of this kind are open at a server; further ones end with RESOURCE_EXHAUSTED.
+
+        A stream has no deadline but the client's, as long as requests come: it ends with DEADLINE_EXCEEDED when none has come
+        for 300 seconds, unless the server is set otherwise. Whoever closes the sending side gets the answers that are left. A
+        cancelled stream cancels its requests. A server that shuts down answers what it has read, and ends the stream with
+        UNAVAILABLE: requests without an answer have to be sent to another one.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def Score(self, request, context):
         """What a model thinks of translations that are given: the log-probability of each of their tokens.
         """
@@ -83,6 +108,13 @@ class TranslationServiceServicer:
 
     def ListModels(self, request, context):
         """The models that this server serves, the default one first.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetModel(self, request, context):
+        """One of them. NOT_FOUND where no model of that name is served.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -101,6 +133,11 @@ def add_TranslationServiceServicer_to_server(servicer, server):
                     request_deserializer=seq2serve_dot_pb_dot_translation__pb2.TranslateRequest.FromString,
                     response_serializer=seq2serve_dot_pb_dot_translation__pb2.StreamTranslateResponse.SerializeToString,
             ),
+            'TranslateStream': grpc.stream_stream_rpc_method_handler(
+                    servicer.TranslateStream,
+                    request_deserializer=seq2serve_dot_pb_dot_translation__pb2.TranslateStreamRequest.FromString,
+                    response_serializer=seq2serve_dot_pb_dot_translation__pb2.TranslateStreamResponse.SerializeToString,
+            ),
             'Score': grpc.unary_unary_rpc_method_handler(
                     servicer.Score,
                     request_deserializer=seq2serve_dot_pb_dot_translation__pb2.ScoreRequest.FromString,
@@ -110,6 +147,11 @@ def add_TranslationServiceServicer_to_server(servicer, server):
                     servicer.ListModels,
                     request_deserializer=seq2serve_dot_pb_dot_translation__pb2.ListModelsRequest.FromString,
                     response_serializer=seq2serve_dot_pb_dot_translation__pb2.ListModelsResponse.SerializeToString,
+            ),
+            'GetModel': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetModel,
+                    request_deserializer=seq2serve_dot_pb_dot_translation__pb2.GetModelRequest.FromString,
+                    response_serializer=seq2serve_dot_pb_dot_translation__pb2.GetModelResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -177,6 +219,33 @@ class TranslationService:
             _registered_method=True)
 
     @staticmethod
+    def TranslateStream(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_stream(
+            request_iterator,
+            target,
+            '/translation.v1.TranslationService/TranslateStream',
+            seq2serve_dot_pb_dot_translation__pb2.TranslateStreamRequest.SerializeToString,
+            seq2serve_dot_pb_dot_translation__pb2.TranslateStreamResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def Score(request,
             target,
             options=(),
@@ -220,6 +289,33 @@ class TranslationService:
             '/translation.v1.TranslationService/ListModels',
             seq2serve_dot_pb_dot_translation__pb2.ListModelsRequest.SerializeToString,
             seq2serve_dot_pb_dot_translation__pb2.ListModelsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetModel(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/translation.v1.TranslationService/GetModel',
+            seq2serve_dot_pb_dot_translation__pb2.GetModelRequest.SerializeToString,
+            seq2serve_dot_pb_dot_translation__pb2.GetModelResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -18,23 +18,28 @@ if TYPE_CHECKING:
 
 
 def check(manifest: "Manifest") -> None:
-    """Check what the types of a manifest do not say. Raises ValueError, naming the field, what is expected and what
-    came."""
+    """Check what the types of a manifest do not say. Raises ValueError for the first problem of each part of it, naming
+    the field, what is expected and what came."""
+    problems = []
+    for check_part in _check_names, _check_sizes, _check_special_ids, _check_text, _check_span_pieces, _check_state:
+        try:
+            check_part(manifest)
+        except ValueError as error:
+            problems.append(str(error))
+    if problems:
+        raise ValueError("; ".join(problems))
+
+
+def _check_names(manifest: "Manifest") -> None:
     for name in ("name", "version"):
         if not getattr(manifest, name):
             raise ValueError(f"{name}: a text that is not empty expected, got ''")
+
+
+def _check_sizes(manifest: "Manifest") -> None:
     for name in ("source_vocabulary_size", "target_vocabulary_size", "max_output_tokens"):
         if getattr(manifest, name) < 1:
             raise ValueError(f"{name}: at least 1 expected, got {getattr(manifest, name)}")
-    _check_special_ids(manifest)
-    _check_text(manifest)
-    for index, piece in enumerate(manifest.span_pieces):
-        if len(piece) != 1 or not is_reserved(piece) or piece in manifest.span_pieces[:index]:
-            problem = f"a private-use character that is there once expected, got {piece!r}"
-            raise ValueError(f"span_pieces[{index}]: {problem}")
-    if manifest.alignment:
-        _check_alignment(manifest.alignment, manifest.state)
-    _check_state(manifest.state)
 
 
 def _check_special_ids(manifest: "Manifest") -> None:
@@ -69,11 +74,20 @@ def _check_text(manifest: "Manifest") -> None:
         raise ValueError(f"source_template: {TEXT} expected, got {list(manifest.source_template)}")
     check_template("forced_target", manifest.forced_target, (TARGET_TOKEN,), sizes[1])
     check_tokens(manifest.languages, manifest.source_template, manifest.forced_target, sizes)
+    if manifest.encodes_start and not manifest.forced_target:
+        raise ValueError("encodes_start: false expected where forced_target is empty, got true")
     if manifest.max_source_tokens < len(manifest.source_template):
         least = len(manifest.source_template)
         raise ValueError(
             f"max_source_tokens: at least {least}, of the template, expected, got {manifest.max_source_tokens}"
         )
+
+
+def _check_span_pieces(manifest: "Manifest") -> None:
+    for index, piece in enumerate(manifest.span_pieces):
+        if len(piece) != 1 or not is_reserved(piece) or piece in manifest.span_pieces[:index]:
+            problem = f"a private-use character that is there once expected, got {piece!r}"
+            raise ValueError(f"span_pieces[{index}]: {problem}")
 
 
 def _check_alignment(alignment: "AlignmentSpec", state: "tuple[StateSpec, ...]") -> None:
@@ -96,7 +110,11 @@ def _check_alignment(alignment: "AlignmentSpec", state: "tuple[StateSpec, ...]")
             raise ValueError(f"alignment.heads: {expected}, expected, got {list(alignment.heads)}")
 
 
-def _check_state(state: "tuple[StateSpec, ...]") -> None:
+def _check_state(manifest: "Manifest") -> None:
+    """The state, and the alignment, which names one of its tensors."""
+    state = manifest.state
+    if manifest.alignment:
+        _check_alignment(manifest.alignment, state)
     for index, spec in enumerate(state):
         if any(spec.name == other.name for other in state[:index]):
             raise ValueError(f"state[{index}].name: {spec.name!r} is declared twice")

@@ -7,7 +7,8 @@ all other files of tokenizers. Vocabularies, special ids, languages and what a s
 say (`languages.py`): nothing else knows them.
 
 `encoder.onnx`: source_ids int64 [batch, source], source_lengths int64 [batch] -> the constant state, and the first
-value of the replaced state, by name.
+value of the replaced state, by name; where the manifest says `encodes_start`, also the first position of the appended
+state.
 `step.onnx`: previous_ids int64 [rows], positions int32 [rows], every state tensor by name -> log_probs float32 [rows,
 vocabulary], `next_<name>` of state tensors, and, where the manifest has an alignment, alignment_query float32 [rows, 1,
 heads * head_size]. The next value of a replaced tensor goes to a second buffer; every other `next_` is the buffer that
@@ -27,6 +28,7 @@ import hashlib
 import json
 import shlex
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
@@ -50,7 +52,12 @@ FEATURES = "features"
 
 
 class BundleError(Exception):
-    """A bundle that cannot be served; the message names the file, the field and what is wrong."""
+    """A bundle that cannot be served, or a repository of them. Each problem names the file, the field and what is
+    wrong; the message is all of them."""
+
+    def __init__(self, *problems: str) -> None:
+        super().__init__("; ".join(problems))
+        self.problems = problems
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -141,6 +148,9 @@ class Manifest:
     """What a source is made of, see `languages.py`."""
     forced_target: Template = ()
     """What the decoder reads behind the start token, before the translation begins, see `languages.py`."""
+    encodes_start: bool = False
+    """Whether the encoder's graph reads the start token as well, and gives the state behind it: the first step, at
+    position 1, reads the first of `forced_target` then."""
     max_source_tokens: int
     """The longest source, all of its template included."""
     max_output_tokens: int
@@ -157,6 +167,11 @@ class Manifest:
     span_pieces: tuple[str, ...] = ()
     """Reserved characters that the model carries from the source into its translation, each a piece of the tokenizer:
     the first stands for the first protected span of a sentence, and so on. Empty for a model that has not learnt it."""
+
+    @cached_property
+    def digest(self) -> str:
+        """Of the whole bundle, whose files' SHA-256 the manifest has: two bundles of one digest translate alike."""
+        return hashlib.sha256(repr(self).encode()).hexdigest()
 
     @property
     def shares_vocabulary(self) -> bool:
@@ -197,16 +212,20 @@ class Bundle:
 
 
 def read_bundle(folder: Path) -> Bundle:
-    """Read and check a bundle. Raises BundleError for a damaged or edited file, an unknown format, or a field that is
-    wrong."""
+    """Read and check a bundle. Raises BundleError for an unknown format, or fields that are wrong; else for all files
+    that are missing, damaged or edited."""
     manifest = read_manifest(folder)
+    problems = []
     for name in _files(manifest):
         try:
             actual = file_sha256(folder / name)
         except OSError as error:
-            raise BundleError(f"{folder / name}: {error.strerror}") from error
+            problems.append(f"{folder / name}: {error.strerror}")
+            continue
         if actual != manifest.sha256.get(name):
-            raise BundleError(f"{folder / name}: SHA-256 is {actual}, {MANIFEST} says {manifest.sha256.get(name)}")
+            problems.append(f"{folder / name}: SHA-256 is {actual}, {MANIFEST} says {manifest.sha256.get(name)}")
+    if problems:
+        raise BundleError(*problems)
     return Bundle(folder, manifest)
 
 

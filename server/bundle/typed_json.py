@@ -19,7 +19,7 @@ _NAMES = {
 def parse_json(kind: Any, value: Any, field: str = "") -> Any:
     """A JSON value as a declared type. `field`: name of the value, for errors.
 
-    Raises ValueError naming the field, what is expected and what came.
+    Raises ValueError naming the field, what is expected and what came, for all fields that are wrong.
     """
     origin, arguments = typing.get_origin(kind), typing.get_args(kind)
     if dataclasses.is_dataclass(kind) and isinstance(value, dict):
@@ -28,7 +28,14 @@ def parse_json(kind: Any, value: Any, field: str = "") -> Any:
         if wrong := (value.keys() - kinds.keys()) | (required - value.keys()):
             names = ", ".join(sorted(prefix + name for name in wrong))
             raise ValueError(f"missing or unknown fields: {names}")
-        parsed = {name: parse_json(kinds[name], item, prefix + name) for name, item in value.items()}
+        parsed, problems = {}, []
+        for name, item in value.items():
+            try:
+                parsed[name] = parse_json(kinds[name], item, prefix + name)
+            except ValueError as error:
+                problems.append(str(error))
+        if problems:
+            raise ValueError("; ".join(problems))
         return cast(Any, kind)(**parsed)
     if origin is tuple and isinstance(value, list):
         return tuple(parse_json(arguments[0], item, f"{field}[{index}]") for index, item in enumerate(value))

@@ -12,12 +12,29 @@ import os
 import socket
 import sys
 
+from server.bundle.manifest import Bundle, BundleError, read_manifest
 from server.decoding.connection import decode
+from server.decoding.graphs.backend import Backend, BackendOptions
+
+
+def open_unchanged(bundle: Bundle, options: BackendOptions) -> Backend:
+    """Open the graphs of a bundle that is still what the serving process has read: another one may have been given its
+    folder since, or be given it now, and an engine that is started again would translate with it. Raises
+    BundleError."""
+    _check_unchanged(bundle)
+    backend = Backend(bundle, options)
+    _check_unchanged(bundle)
+    return backend
+
+
+def _check_unchanged(bundle: Bundle) -> None:
+    if read_manifest(bundle.folder).digest != bundle.manifest.digest:
+        raise BundleError(f"{bundle.folder}: another bundle lies there now; reload the models")
 
 
 def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    was_told_to_end = decode(socket.socket(fileno=int(sys.argv[1])))
+    was_told_to_end = decode(socket.socket(fileno=int(sys.argv[1])), open_unchanged)
     os._exit(0 if was_told_to_end else 1)  # what is left is to free memory, which takes the system no time
 
 

@@ -23,6 +23,7 @@ class RunningBatch:
 
     def __init__(self, manifest: Manifest, backend: Backend, pieces: Pieces) -> None:
         self._backend = backend
+        self._first_position = int(manifest.encodes_start)
         self._start = manifest.special_ids.start
         self._carriers = {pieces.texts.index(piece) for piece in manifest.span_pieces if piece in pieces.texts}
         rows = self._rows = RunningRows(backend)
@@ -34,9 +35,11 @@ class RunningBatch:
         )
         self._holder_of: dict[OpenSentence, RowHolder] = {}
         """Who advances each sentence, or will as soon as it writes."""
-        self._starting: dict[OpenSentence, tuple[int, ...]] = {}
+        self._starting: dict[OpenSentence, list[int]] = {}
         """Sentences that have rows and write nothing yet, and what each has to read before it does; never nothing
         between two steps."""
+        self._beginning: set[OpenSentence] = set()
+        """Sentences that write their first token in the next step."""
 
     @property
     def num_rows(self) -> int:
@@ -72,11 +75,12 @@ class RunningBatch:
                 self._rows.take(joining)
             joining.rows.sort()
             joining.listed = self._shortlist(joining)
-            if options.start_ids:
-                self._starting[joining] = options.start_ids
+            first_id, *start_ids = (self._start, *options.start_ids)[self._first_position :]
+            if start_ids:
+                self._starting[joining] = start_ids
             else:
-                holder.join(joining)
-            self._rows.begin(joining, self._start)
+                self._begin(joining)
+            self._rows.begin(joining, first_id, self._first_position)
         except Exception:
             self.leave(joining)
             raise
@@ -88,7 +92,8 @@ class RunningBatch:
             if owner not in self._starting:
                 self._holder_of[owner].move(owner, source, target)
         scores = self._backend.step(len(self._rows.owners))
-        result = StepResult([], [], [])
+        result = StepResult(self._beginning, [], [], [])
+        self._beginning = set()
         for holder in self._holders:
             if holder.held:
                 holder.advance(scores, result)
@@ -112,12 +117,18 @@ class RunningBatch:
             del self._starting[opened]
             opened.rows.sort()  # all hold the same
             try:
-                self._holder_of[opened].join(opened)
+                self._begin(opened)
             except Exception as error:
                 result.fail(opened, error)
+
+    def _begin(self, opened: OpenSentence) -> None:
+        """Let a sentence that has rows write in the next step."""
+        self._holder_of[opened].join(opened)
+        self._beginning.add(opened)
 
     def leave(self, leaving: OpenSentence) -> None:
         """Free the rows of a sentence that has ended, or that nobody waits for any more."""
         self._starting.pop(leaving, None)
+        self._beginning.discard(leaving)
         self._holder_of.pop(leaving).leave(leaving)
         self._rows.free(leaving.rows)

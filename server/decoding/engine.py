@@ -82,8 +82,6 @@ class Engine:
         self._batch = self._new_batch()
         self._num_failed_steps = 0
         """Steps that have failed since the last one that went well."""
-        self._beginning: dict[OpenSentence, int] = {}
-        """Running sentences that have written nothing yet, and the number of steps in which they will."""
         self._events: list[tuple[Any, Event]] = []
         self._num_reserved = 0
         """Rows that running sentences may come to hold."""
@@ -131,7 +129,8 @@ class Engine:
     def _ticket(self, sentence: Sentence) -> Ticket:
         num_rows = sentence.options.num_rows
         length = len(sentence.source_ids)
-        return Ticket(next(self._ids), length, sentence.deadline, num_rows, sentence.caller, sentence.request)
+        caller, request, is_bulk = sentence.caller, sentence.request, sentence.is_bulk
+        return Ticket(next(self._ids), length, sentence.deadline, num_rows, caller, request, is_bulk)
 
     # The loop.
 
@@ -183,14 +182,13 @@ class Engine:
         for joiner in joining:
             self._metrics.queue_seconds.observe(now - joiner.submitted)
         self._metrics.waiting.set(len(self._waiting) - len(joining), now)
-        for joiner in self._join(joining):
-            self._beginning[joiner] = len(joiner.sentence.options.start_ids) + 1
+        self._join(joining)
         deadlines = (running.ticket.deadline for running in self._running.values())
         # The waiting may be cancelled, after which the running ones have to be looked at.
         self._next_deadline = -math.inf if self._waiting else min(deadlines, default=math.inf)
 
-    def _join(self, joining: list[OpenSentence]) -> list[OpenSentence]:
-        """Encode sentences, and give them rows. Returns the sentences that have rows now; the others have failed."""
+    def _join(self, joining: list[OpenSentence]) -> None:
+        """Encode sentences, and give them rows."""
         in_turn: Iterable[OpenSentence] = ()
         if self._ahead.num_bytes < self._limits.max_ahead_bytes:
             in_turn = (self._waiting[ticket.id] for ticket in self._queue.in_turn(self._limits.max_rows))
@@ -206,7 +204,6 @@ class Engine:
                 self._ahead.add(run.companions)
                 for joiner in run.joining:
                     self._give_rows(joiner)
-        return [joiner for joiner in joining if joiner.ticket.id in self._running]
 
     def _encode_apart(self, run: EncoderRun, problem: Exception) -> None:
         """Encode the sentences of a run that raised one after the other, so that only those fail with which the encoder
@@ -269,7 +266,8 @@ class Engine:
         for failed, problem in result.failed:
             self._end(failed)
             self._fail(failed, "scores" if isinstance(problem, NonFiniteScores) else "search", problem)
-        self._note_first_tokens(now)
+        for begun in result.begun.difference(failed for failed, _ in result.failed):
+            self._metrics.first_token_seconds.observe(now - begun.submitted)
         for ended, finished in result.finished:
             self._end(ended)
             self._metrics.output_tokens += finished.hypotheses[0].num_scored
@@ -278,16 +276,6 @@ class Engine:
         self._metrics.step_seconds.observe(now - started)
         self._metrics.batch_rows.observe(num_rows)
         self._metrics.rows.set(self._batch.num_rows, now)
-
-    def _note_first_tokens(self, now: float) -> None:
-        """Note which sentences have written their first token in this step: their first, but for a start that is
-        read before."""
-        for beginning, num_steps in list(self._beginning.items()):
-            if num_steps > 1:
-                self._beginning[beginning] = num_steps - 1
-            else:
-                self._metrics.first_token_seconds.observe(now - beginning.submitted)
-                del self._beginning[beginning]
 
     def _publish(self) -> None:
         """Post all events of this turn."""
@@ -317,7 +305,6 @@ class Engine:
     def _end(self, ended: OpenSentence) -> None:
         """Note that a sentence has left the batch."""
         del self._running[ended.ticket.id]
-        self._beginning.pop(ended, None)
         self._metrics.left += 1
         self._queue.free_rows(ended.ticket)
         self._num_reserved -= ended.ticket.num_rows

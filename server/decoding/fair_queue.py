@@ -7,6 +7,8 @@ virtual time: it has no credit for the time before, and nobody's backlog is in f
 everything that is given, by the part of one among all active shares and the next that comes. Without that, an endless
 stream of new callers, each at the same virtual time, would keep an old one waiting for ever.
 
+Sentences that nobody waits for cost more (`Ticket.cost`), so that their shares are smaller.
+
 Rows are taken before turns: a caller that holds more than an equal part of the rows is behind everybody who does not.
 Otherwise a caller whose sentences are decoded for far longer than their sources say would come to hold them all. A
 caller with wide sentences, of several rows each, may hold as many rows more as its widest sentence has beside the

@@ -58,15 +58,16 @@ class RunningRows:
         owner.rows.append(row)
         return row
 
-    def begin(self, owner: OpenSentence, start_id: int) -> None:
-        """Write what the encoder gave for a sentence into all of its rows, which are to write their first token."""
+    def begin(self, owner: OpenSentence, first_id: int, position: int) -> None:
+        """Write what the encoder gave for a sentence into all of its rows, which are to read `first_id` at this
+        position."""
         assert owner.encoded
         backend, index = self._backend, _index(owner.rows)
         backend.state.write(index, *owner.encoded, owner.ticket.num_source_tokens)
         owner.encoded = None
         backend.give_list(index, owner.listed, len(self.owners))
-        backend.previous_ids[index] = start_id
-        backend.positions[index] = 0
+        backend.previous_ids[index] = first_id
+        backend.positions[index] = position
 
     def branch(self, owner: OpenSentence, number: int) -> list[int]:
         """Give a sentence `number` new rows for other hypotheses, at the position of its first row. Returns the new

@@ -8,6 +8,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
+BULK_COST = 8
+"""Interactive sentences for each bulk one, where both wait."""
+
 
 class Ticket(NamedTuple):
     """What the policy needs to know of one sentence."""
@@ -21,13 +24,16 @@ class Ticket(NamedTuple):
     caller: str = ""
     request: int = 0
     """Number of the caller's request that the sentence is of."""
+    is_bulk: bool = False
+    """Whether nobody waits for it, so that others are given more."""
 
     @property
     def cost(self) -> int:
         """What the sentence takes of its caller's share: its source tokens times its rows. A step computes all rows,
         and a translation has about as many steps as its source has tokens, so that a beam of eight takes what eight
-        sentences do."""
-        return self.num_source_tokens * self.num_rows
+        sentences do. One of a bulk request is charged `BULK_COST` times as much, so that its share is so much
+        smaller."""
+        return self.num_source_tokens * self.num_rows * (BULK_COST if self.is_bulk else 1)
 
 
 @dataclass(frozen=True)

@@ -51,6 +51,8 @@ class Sentence:
     request: int = 0
     """Number of the request that the sentence is part of (set by `OpenRequest`); a caller's share is shared between
     its requests."""
+    is_bulk: bool = False
+    """Whether sentences that somebody waits for are given more."""
 
 
 class SentenceDecoder(Protocol):

@@ -18,34 +18,54 @@ from grpc_reflection.v1alpha._async import ReflectionServicer
 
 from seq2serve.addresses import Address, parse_address
 from seq2serve.glossary_file import MAX_TERM_CHARACTERS
-from seq2serve.pb import translation_pb2, translation_pb2_grpc
-from server.bundle.manifest import Bundle, BundleError
+from seq2serve.pb import model_admin_pb2_grpc, translation_pb2, translation_pb2_grpc
+from server.bundle.manifest import BundleError
 from server.config import ServerConfig
+from server.keys.key_file import KeyFileError
+from server.serving.access.certificates import CertificateError
+from server.serving.access.guard import Guard, check_exposure
 from server.serving.descriptors import DescriptorLimit
 from server.serving.engines.keeper import CLOSE_SECONDS, Timing
 from server.serving.engines.launch import Launch, launch_process
 from server.serving.engines.processes import Engines, EngineSeries
 from server.serving.metrics import Metrics, watch_lag
-from server.serving.models.backlog import Backlog
-from server.serving.models.catalogue import Models, ServedModel
 from server.serving.models.directions import parsed
-from server.serving.models.repository import check_default, check_engines, read_glossaries, read_repositories
+from server.serving.models.registry import ModelRegistry
+from server.serving.models.watch import RepositoryWatch, follow, reload_or_log
 from server.serving.output import write_line
+from server.serving.protocols.descriptions import Descriptions
+from server.serving.protocols.google_translation import GoogleTranslationService
+from server.serving.protocols.inference import InferenceService
+from server.serving.protocols.pb import (
+    inference_pb2,
+    inference_pb2_grpc,
+    translation_service_pb2,
+    translation_service_pb2_grpc,
+)
 from server.serving.requests.admission import Admission
 from server.serving.requests.cache import TranslationCache
 from server.serving.requests.options import OptionLimits
 from server.serving.requests.parse import RequestLimits
 from server.serving.rpc.calls import Calls
+from server.serving.rpc.exchange import Exchange
 from server.serving.rpc.health import Health
 from server.serving.rpc.listen import TransportLimits, channel_options
+from server.serving.rpc.model_admin import MODEL_ADMIN, ModelAdminService
+from server.serving.rpc.probes import Probes
 from server.serving.rpc.translation import TranslationService
-from server.serving.signals import drain_on_signals
+from server.serving.signals import handle_signals
 from server.serving.sockets import listen_for_metrics, listen_for_rpcs, num_endpoints, stop_metrics
-from server.text.bundle_tokenizers import open_tokenizers
 
 _logger = logging.getLogger("server")
 
 SERVICE = translation_pb2.DESCRIPTOR.services_by_name["TranslationService"].full_name
+
+PROTOCOLS = (
+    SERVICE,
+    inference_pb2.DESCRIPTOR.services_by_name["GRPCInferenceService"].full_name,
+    translation_service_pb2.DESCRIPTOR.services_by_name["TranslationService"].full_name,
+)
+"""The services that translate: ours, and those of other protocols, which do it by asking ours."""
 
 _OTHER_BYTES = 1_000_000
 """Bytes of a request other than its texts."""
@@ -82,11 +102,18 @@ class App:
             self._metrics_address = parse_address("metrics_listen", config.metrics_listen)
             if self._metrics_address.path:
                 raise ValueError(f"metrics_listen: host:port or :port expected, got {self._metrics_address}")
-        self._engines_changed = asyncio.Event()
-        self._engines = Engines(self._engines_changed.set, launch, timing)
+        self.probes: Probes | None = None
+        """Health checks at an address of their own, where there are any."""
+        if config.health_listen:
+            self.probes = Probes(config.health_listen, config.max_streams, config.max_connection_age_seconds)
+        check_exposure(config, self._listen_address)
+        self._health_changed = asyncio.Event()
+        self._engines = Engines(self._health_changed.set, launch, timing)
         self._metrics = Metrics()
-        self._health = Health(SERVICE)
+        self.registry = ModelRegistry(config, self._engines, self._metrics, self._health_changed.set)
+        self._health = Health(PROTOCOLS)
         self._stopping = asyncio.Event()
+        self._reloading: set[asyncio.Task[None]] = set()
         self._metrics_servers: list[WSGIServer] = []
         self.port = 0
         """Port of the gRPC server, once it has started."""
@@ -102,7 +129,7 @@ class App:
     def example(self) -> str:
         """A sentence for the default model, once the server has started, and its languages where the model has to be
         told: arguments of the command line."""
-        model = self._models[self._models.default]
+        model = self.registry.models[self.registry.models.default].main
         sentences = {source: _example_in(source) for source in model.manifest.source_codes}
         pairs = list(itertools.islice(model.directions.pairs(), _MAX_PAIRS))
         source, target = next((pair for pair in pairs if sentences[pair[0]]), pairs[0])
@@ -111,21 +138,21 @@ class App:
         return f'{shlex.join(options)} "{sentences[source] or _EXAMPLES["en"]}"'.strip()
 
     async def start(self) -> None:
-        """Load and warm every model, then listen. Raises BundleError, or OSError for an address that is taken."""
-        bundles = read_repositories(self._config.model_repository)
-        check_default(bundles, self._config.default_models)
-        check_engines(bundles, self._config.engines_by_model)
+        """Load and warm every model, then listen. Raises BundleError, KeyFileError, CertificateError, or OSError for an
+        address that is taken."""
+        self._guard = Guard(self._config, self._metrics)
+        watch = RepositoryWatch(self._config.model_repository)
         try:
-            await self._engines.start(self._config, bundles)
-            self._models = Models(bundles, self._config.default_models, self._load)
-            await self._engines.wait_until_loaded()
+            await self.registry.start()
             gc.freeze()  # what is loaded stays: the collector need not look through it again and again
             await self._listen()
         except BaseException:
             await self._engines.abandon()
             raise
-        await self._health.tell(self._engines.num_serving)
-        self._watching = asyncio.create_task(self._watch_engines())
+        await self._health.tell(self.registry.health)
+        self._watching = asyncio.create_task(self._watch_health())
+        if seconds := self._config.watch_seconds:
+            self._reloading.add(asyncio.create_task(follow(watch, self.registry, seconds)))
 
     async def _listen(self) -> None:
         config = self._config
@@ -143,23 +170,36 @@ class App:
             if config.cache_megabytes
             else None
         )
-        for served in self._models:
-            self._metrics.know(served.manifest)
         admission = Admission(config.max_calls, config.max_request_megabytes * 1_000_000)
-        calls = self._calls = Calls(self._metrics, admission, SERVICE, config.max_call_seconds)
-        translation_pb2_grpc.add_TranslationServiceServicer_to_server(
-            TranslationService(self._models, limits, self._metrics.requests, cache), calls
+        calls = self._calls = Calls(self._metrics, admission, PROTOCOLS, config.max_call_seconds, self._guard.access)
+        exchange = Exchange(admission, calls.connections_are_told)
+        models, requests = self.registry.models, self._metrics.requests
+        translations = TranslationService(models, limits, requests, exchange, cache)
+        translation_pb2_grpc.add_TranslationServiceServicer_to_server(translations, calls)
+        # Whoever reaches a server that listens on this machine alone may change what is served; elsewhere an admin.
+        changes_models = self._listen_address.is_local or bool(config.keys)
+        descriptions = Descriptions(self.registry, limits.max_contents, requests)
+        inference_pb2_grpc.add_GRPCInferenceServiceServicer_to_server(
+            InferenceService(translations, descriptions, exchange, self.registry if changes_models else None), calls
         )
+        translation_service_pb2_grpc.add_TranslationServiceServicer_to_server(
+            GoogleTranslationService(translations, models), calls
+        )
+        services = [*PROTOCOLS, health.SERVICE_NAME, reflection.SERVICE_NAME]
+        if changes_models:
+            model_admin_pb2_grpc.add_ModelAdminServiceServicer_to_server(ModelAdminService(self.registry), calls)
+            services.append(MODEL_ADMIN)
         health_pb2_grpc.add_HealthServicer_to_server(self._health.servicer, cast(grpc.Server, calls))
-        described = ReflectionServicer((SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME))
-        reflection_pb2_grpc.add_ServerReflectionServicer_to_server(described, calls)
+        if config.reflection or self._listen_address.is_local:
+            described = ReflectionServicer(services)
+            reflection_pb2_grpc.add_ServerReflectionServicer_to_server(described, calls)
         transport = TransportLimits(_largest_request(limits), config.max_streams, config.max_connection_age_seconds)
         descriptors = DescriptorLimit()
         # gRPC counts connections by listening socket.
         max_connections = max(1, descriptors.max_connections // num_endpoints("listen", self._listen_address))
         options = [*channel_options(transport), ("grpc.max_allowed_incoming_connections", max_connections)]
         self._server = grpc.aio.server(handlers=[calls], options=options)
-        self.port = listen_for_rpcs(self._server, "listen", self._listen_address).port
+        self.port = listen_for_rpcs(self._server, "listen", self._listen_address, self._guard.credentials).port
         self._lag = asyncio.create_task(watch_lag(self._metrics.event_loop_lag))
         registry = self._metrics.registry
         registry.register(EngineSeries(self._engines, asyncio.get_running_loop()))
@@ -167,6 +207,9 @@ class App:
             self._metrics_servers, bound = listen_for_metrics(registry, "metrics_listen", self._metrics_address)
             self.metrics_port = bound.port
         await self._server.start()
+        if self.probes:
+            await self.probes.start(self._health, self._metrics)
+        self._guard.watch()
         self._descriptor_watch = asyncio.create_task(descriptors.warn_when_reached())
 
     async def wait(self) -> None:
@@ -176,12 +219,19 @@ class App:
     def request_stop(self) -> None:
         self._stopping.set()
 
+    def reload(self) -> None:
+        """Begin to serve what the repositories say now."""
+        task = asyncio.create_task(reload_or_log(self.registry))
+        self._reloading.add(task)
+        task.add_done_callback(self._reloading.discard)
+
     async def stop(self) -> bool:
         """Drain: no new request, running ones get the grace to end. Returns whether all was well."""
         grace = self._config.grace_seconds
         grace_ends = time.monotonic() + grace
         self._calls.is_draining = True
-        self._watching.cancel()
+        for task in (self._watching, *self._reloading):
+            task.cancel()
         await self._health.drain()
         # Only calls that have begun can be refused by name: gRPC cancels all others when it stops.
         await self._calls.wait_until_none_begins(min(_ACCEPTED_SECONDS, grace / 2))
@@ -192,27 +242,29 @@ class App:
         idle.cancel()
         await self._server.stop(None)  # who only watches the health, or reflects, is not waited for
         await stopped
+        if self.probes:
+            await self.probes.stop()
         is_well = await self._engines.close()
         self._lag.cancel()
+        self._guard.stop()
         self._descriptor_watch.cancel()
         await asyncio.to_thread(stop_metrics, self._metrics_servers)
         return is_well
 
-    def _load(self, bundle: Bundle) -> ServedModel:
-        """All but the engine, which is loaded meanwhile."""
-        manifest = bundle.manifest
-        glossaries = read_glossaries(bundle)
-        backlog = Backlog(self._config.max_delay_milliseconds / 1000)
-        model = ServedModel(manifest, open_tokenizers(bundle), self._engines[manifest.name], backlog, glossaries)
-        model.prepare()
-        return model
-
-    async def _watch_engines(self) -> None:
-        """Health is what the engines are; never ends by itself."""
+    async def _watch_health(self) -> None:
+        """Health is what the models and their engines are; never ends by itself."""
         while True:
-            await self._engines_changed.wait()
-            self._engines_changed.clear()
-            await self._health.tell(self._engines.num_serving)
+            await self._health_changed.wait()
+            self._health_changed.clear()
+            await self._health.tell(self.registry.health)
+
+
+def _credentials(config: ServerConfig) -> list[str]:
+    """Flags of the command line for what a client needs; whoever reads them knows the files."""
+    flags = ["--authorities"] * bool(config.tls_certificate)
+    flags += ["--client-certificate", "--client-key"] * bool(config.tls_client_authorities)
+    flags += ["--api-key-file"] * bool(config.keys)
+    return [word for flag in flags for word in (flag, "FILE")]
 
 
 def _example_in(code: str) -> str:
@@ -238,14 +290,14 @@ async def serve(config: ServerConfig) -> int:
     except ValueError as error:
         write_line(f"error: {error}", sys.stderr)
         return 2
-    drain_on_signals(app.request_stop)
+    handle_signals(app.request_stop, app.reload)
     try:
         await app.start()
-    except (BundleError, OSError) as error:
+    except (BundleError, KeyFileError, CertificateError, OSError) as error:
         write_line(f"error: {error}", sys.stderr)
         return 1
     write_line(f"serving on {app.address}; translate a sentence with:")
-    command = shlex.join([sys.executable, "-m", "seq2serve", "--server", str(app.address)])
+    command = shlex.join([sys.executable, "-m", "seq2serve", "--server", str(app.address), *_credentials(config)])
     write_line(f"  {command} {app.example}")
     await app.wait()
     _logger.info("draining, for at most %s s", config.grace_seconds)

@@ -1,10 +1,11 @@
-"""The Prometheus series of the serving process. Labels come from closed sets: models, methods, status codes; never text
-or ids."""
+"""The Prometheus series of the serving process. Labels come from closed sets: models, methods, status codes, reasons;
+never text or ids."""
 
 import asyncio
 import contextlib
 import platform
-from dataclasses import dataclass
+from collections import defaultdict
+from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 
 from prometheus_client import (
@@ -25,7 +26,13 @@ from server.errors import (
     NotServing,
     Overloaded,
     QueueFull,
+    RateLimited,
+    RoleMissing,
     SentenceFailed,
+    TooManyCalls,
+    Unauthenticated,
+    UnknownMethod,
+    Unreadable,
 )
 
 disable_created_metrics()  # a series more for each, which says when a process first counted something
@@ -39,10 +46,35 @@ _LAG_INTERVAL = 0.05
 
 _PREFIX = "seq2serve"
 
+_VERSION = ("model", "version")
+"""Labels of what is counted by version: those that are served, and no others."""
+
 OK, CANCELLED, FAILED = "ok", "cancelled", "failed"
-_ERRORS = (Overloaded, QueueFull, NotServing, DeadlineExceeded, EngineLost, SentenceFailed, EngineFailed)
+_ERRORS = (
+    Overloaded,
+    QueueFull,
+    RateLimited,
+    NotServing,
+    DeadlineExceeded,
+    EngineLost,
+    SentenceFailed,
+    EngineFailed,
+)
 OUTCOMES = (OK, CANCELLED, FAILED, *(error.reason.lower() for error in _ERRORS))
 """How a valid request may end; behind the first three, reasons of errors."""
+
+_REFUSALS = (
+    Unauthenticated,
+    RoleMissing,
+    RateLimited,
+    TooManyCalls,
+    Overloaded,
+    QueueFull,
+    NotServing,
+    UnknownMethod,
+    Unreadable,
+)
+"""Errors of calls that were refused before anything was decoded."""
 
 
 @dataclass(frozen=True)
@@ -52,24 +84,47 @@ class CacheMetrics:
     bytes: Gauge
 
 
+@dataclass
+class Tally:
+    """Requests that ended, and how long they took together."""
+
+    number: int = 0
+    seconds: float = 0.0
+
+
 @dataclass(frozen=True)
 class RequestMetrics:
-    """How requests end, by model and outcome."""
+    """How requests end, by the version of the model that answers, and by outcome."""
 
     seconds: Histogram
     ended: Counter
+    answered: defaultdict[tuple[str, str], Tally] = field(default_factory=lambda: defaultdict(Tally))
+    """By model and version, for protocols that tell it; as are the others, which were not answered."""
+    failed: defaultdict[tuple[str, str], Tally] = field(default_factory=lambda: defaultdict(Tally))
 
-    def know(self, model: str) -> None:
-        """Let the series of a model begin at 0: of one that is born with its first request, a rate does not see that
+    def know(self, model: str, version: str) -> None:
+        """Let the series of a version begin at 0: of one that is born with its first request, a rate does not see that
         request."""
-        self.seconds.labels(model, OK)
+        self.seconds.labels(model, version, OK)
         for outcome in OUTCOMES:
-            self.ended.labels(model, outcome)
+            self.ended.labels(model, version, outcome)
 
-    def end(self, model: str, outcome: str, seconds: float) -> None:
+    def forget(self, model: str, version: str) -> None:
+        """Show a version that is served no longer no more."""
+        for outcome in OUTCOMES:
+            for series in (self.seconds, self.ended):
+                with contextlib.suppress(KeyError):  # of outcomes that never were
+                    series.remove(model, version, outcome)
+        for tallies in (self.answered, self.failed):
+            tallies.pop((model, version), None)
+
+    def end(self, model: str, version: str, outcome: str, seconds: float) -> None:
         """Note the end of a valid request."""
-        self.seconds.labels(model, outcome).observe(seconds)
-        self.ended.labels(model, outcome).inc()
+        self.seconds.labels(model, version, outcome).observe(seconds)
+        self.ended.labels(model, version, outcome).inc()
+        tally = (self.answered if outcome == OK else self.failed)[model, version]
+        tally.number += 1
+        tally.seconds += seconds
 
 
 class Metrics:
@@ -77,7 +132,7 @@ class Metrics:
         self.registry = registry = CollectorRegistry()
         ProcessCollector(registry=registry)
         Info(f"{_PREFIX}_build", "What serves.", registry=registry).info(versions())
-        self._models = Info(f"{_PREFIX}_model", "A model that is served.", ("model",), registry=registry)
+        self._models = Info(f"{_PREFIX}_model", "A model that is served.", _VERSION, registry=registry)
         rpc = ("grpc_type", "grpc_service", "grpc_method")
         self.rpc_started = Counter("grpc_server_started_total", "RPCs started.", rpc, registry=registry)
         self.rpc_handled = Counter(
@@ -90,16 +145,31 @@ class Metrics:
             Histogram(
                 f"{_PREFIX}_request_seconds",
                 "From a valid request to its end.",
-                ("model", "outcome"),
+                (*_VERSION, "outcome"),
                 buckets=_SECONDS,
                 registry=registry,
             ),
-            Counter(f"{_PREFIX}_requests", "Valid requests that ended.", ("model", "outcome"), registry=registry),
+            Counter(f"{_PREFIX}_requests", "Valid requests that ended.", (*_VERSION, "outcome"), registry=registry),
         )
         self.event_loop_lag = Histogram(
             f"{_PREFIX}_event_loop_lag_seconds",
             "How late the event loop comes to what it is to do: the time that a call may wait to be begun.",
             buckets=_LAG_SECONDS,
+            registry=registry,
+        )
+        refused = Counter(f"{_PREFIX}_refused_calls", "Calls that were refused.", ("reason",), registry=registry)
+        self.refused = {error.reason: refused.labels(error.reason.lower()) for error in _REFUSALS}
+        """By the reason of an error."""
+        self.reload_successful = Gauge(
+            f"{_PREFIX}_last_reload_successful",
+            "Whether files could be used when they last changed; if not, what was read before is in force.",
+            ("files",),
+            registry=registry,
+        )
+        self.certificate_expiry = Gauge(
+            f"{_PREFIX}_tls_certificate_expiry_timestamp_seconds",
+            "When the first certificate of a file expires.",
+            ("file",),
             registry=registry,
         )
         lookups = Counter(
@@ -112,10 +182,15 @@ class Metrics:
         )
 
     def know(self, manifest: Manifest) -> None:
-        """Say that a model is served, and let its series begin at 0."""
-        self.requests.know(manifest.name)
-        described = {name: str(getattr(manifest, name)) for name in ("version", "architecture", "precision")}
-        self._models.labels(manifest.name).info(described)
+        """Say that a version of a model is served, and let its series begin at 0."""
+        self.requests.know(manifest.name, manifest.version)
+        described = {"architecture": manifest.architecture, "precision": manifest.precision}
+        self._models.labels(manifest.name, manifest.version).info(described)
+
+    def forget(self, manifest: Manifest) -> None:
+        """Show no series of a version that is served no longer."""
+        self.requests.forget(manifest.name, manifest.version)
+        self._models.remove(manifest.name, manifest.version)
 
 
 def versions() -> dict[str, str]:

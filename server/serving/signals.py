@@ -1,4 +1,5 @@
-"""Signals that end the server: the first lets it drain, a second one ends it at once."""
+"""Signals that end the server, where the first lets it drain and a second one ends it at once; and the one that has it
+reload its models."""
 
 import asyncio
 import os
@@ -10,8 +11,9 @@ _ONE_REQUEST_SECONDS = 0.5
 """`timeout`, and others that end both a process and its group, send a signal twice and mean it once."""
 
 
-def drain_on_signals(request_stop: Callable[[], None]) -> None:
-    """SIGTERM, Ctrl-C and a hangup request a stop; SIGTERM and Ctrl-C end the process at once if they come again.
+def handle_signals(request_stop: Callable[[], None], reload: Callable[[], None]) -> None:
+    """SIGTERM and Ctrl-C request a stop, and end the process at once if they come again. SIGHUP lets it reload; where
+    it says that the process's terminal was closed, it requests a stop.
 
     What the process has started ends with it, once its sockets have.
     """
@@ -29,7 +31,21 @@ def drain_on_signals(request_stop: Callable[[], None]) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, begin)
     if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # `nohup` asks that it be ignored
-        loop.add_signal_handler(signal.SIGHUP, request_stop)
+        had_terminal = _has_terminal()
+
+        def hang_up() -> None:
+            (request_stop if had_terminal and not _has_terminal() else reload)()
+
+        loop.add_signal_handler(signal.SIGHUP, hang_up)
+
+
+def _has_terminal() -> bool:
+    """Whether the process belongs to a terminal's session; no longer, once the terminal was closed."""
+    try:
+        os.close(os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY))
+    except OSError:
+        return False
+    return True
 
 
 def _end(number: int, _frame: FrameType | None) -> None:

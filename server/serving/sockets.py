@@ -13,6 +13,7 @@ import grpc
 from prometheus_client import CollectorRegistry, start_http_server
 
 from seq2serve.addresses import Address
+from server.serving.access.certificates import TlsCredentials
 
 _MOST_TRIES = 10
 """Ports that are tried where any free one will do, but has to be free at several addresses."""
@@ -30,16 +31,19 @@ def num_endpoints(setting: str, address: Address) -> int:
         return 1 if address.path else len(_resolved(address))
 
 
-def listen_for_rpcs(server: grpc.aio.Server, setting: str, address: Address) -> Address:
-    """Bind a gRPC server. Returns the address with the port that it got. Raises OSError, which names the setting."""
+def listen_for_rpcs(
+    server: grpc.aio.Server, setting: str, address: Address, credentials: TlsCredentials | None = None
+) -> Address:
+    """Bind a gRPC server; without credentials connections are not encrypted. Returns the address with the port that it
+    got. Raises OSError, which names the setting."""
     with _named(setting, address):
         if address.path:
             _free_path(address.path)
-            _add_port(server, address.target)
+            _add_port(server, address.target, credentials)
             return address
         with _reserved(address) as (endpoints, port):
             for endpoint in endpoints:
-                _add_port(server, str(Address(endpoint.host, port)))
+                _add_port(server, str(Address(endpoint.host, port)), credentials)
             return Address(address.host, port)
 
 
@@ -63,9 +67,12 @@ def stop_metrics(servers: list[WSGIServer]) -> None:
         server.server_close()
 
 
-def _add_port(server: grpc.aio.Server, target: str) -> None:
+def _add_port(server: grpc.aio.Server, target: str, credentials: TlsCredentials | None) -> None:
     try:
-        server.add_insecure_port(target)
+        if credentials:
+            server.add_secure_port(target, credentials.for_socket())
+        else:
+            server.add_insecure_port(target)
     except RuntimeError as error:
         raise OSError(str(error)) from error
 

@@ -51,6 +51,8 @@ def write_files(folder: Path, *names: str) -> None:
         ("forced_target", ["{text}"]),
         ("forced_target", ["{source_token}"]),
         ("forced_target", "{target_token}"),
+        ("encodes_start", True),
+        ("encodes_start", 1),
         ("source_tokenizer", "tokenizer.model"),
         ("source_tokenizer", {"sentencepiece": ""}),
         ("target_tokenizer", {"sentencepiece": "../tokenizer.model"}),

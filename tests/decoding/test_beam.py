@@ -1,107 +1,31 @@
 import dataclasses
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server.bundle.manifest import SpecialIds
-from server.decoding.search.base import Search, best
 from server.decoding.search.beam import BeamSearch
-from server.messages.hypothesis import Ending, Float32, Hypothesis
+from server.messages.hypothesis import Ending, Float32
 from server.messages.options import DecodingOptions
-from server.text.pieces import Pieces
-
-EOS = 3
-SPECIAL_IDS = SpecialIds(start=2, eos=EOS, pad=0, unknown=1, never_written=(0, 1, 2))
-VOCABULARY_SIZE = 9
-PIECES = Pieces(["", "", "", "", *["▁x"] * (VOCABULARY_SIZE - 4)])
-WRITABLE = range(EOS + 1, VOCABULARY_SIZE)
-NUM_SOURCE_TOKENS = 3
-MAX_OUTPUT = 7
-
-Model = Callable[[Sequence[int]], Float32]
-"""Log-probabilities [vocabulary] of the token behind those that are written."""
-
-seeds = st.integers(0, 100_000)
-beams = st.builds(
-    DecodingOptions,
-    max_output_tokens=st.integers(1, MAX_OUTPUT),
-    beam_size=st.integers(1, 5),
-    patience=st.sampled_from([0.5, 1.0, 2.0]),
-    length_penalty=st.sampled_from([0.0, 0.6, 2.0]),
+from tests.decoding.scripted_models import (
+    EOS,
+    MAX_OUTPUT,
+    PIECES,
+    SPECIAL_IDS,
+    WRITABLE,
+    Model,
+    attention_behind,
+    beams,
+    first_writable,
+    fond_of_ending,
+    random_model,
+    seeds,
+    sure_model,
+    translate,
 )
-
-
-def random_model(seed: int, vocabulary_size: int = VOCABULARY_SIZE, spread: float = 1.0) -> Model:
-    def log_probs(output_ids: Sequence[int]) -> Float32:
-        scores = np.random.default_rng([seed, *output_ids]).normal(size=vocabulary_size) * spread
-        return (scores - np.log(np.exp(scores).sum())).astype(np.float32)
-
-    return log_probs
-
-
-def fond_of_ending(seed: int) -> Model:
-    """A random model of which EOS is always the most probable token by far."""
-    model = random_model(seed)
-
-    def log_probs(output_ids: Sequence[int]) -> Float32:
-        scores = model(output_ids) - np.float32(20)
-        scores[EOS] = -1e-6
-        return scores
-
-    return log_probs
-
-
-def first_writable(output_ids: Sequence[int]) -> int:
-    """The smallest id that may follow: EOS, but for the first token."""
-    return EOS if output_ids else EOS + 1
-
-
-def sure_model(*wishes: dict[int, float]) -> Model:
-    """At position i, `wishes[i]` are the log-probabilities; all others are impossible."""
-
-    def log_probs(output_ids: Sequence[int]) -> Float32:
-        scores = np.full(VOCABULARY_SIZE, -np.inf, np.float32)
-        for id_, log_prob in wishes[len(output_ids)].items():
-            scores[id_] = log_prob
-        return scores
-
-    return log_probs
-
-
-def attention_behind(output_ids: Sequence[int]) -> Float32:
-    return np.random.default_rng([1, *output_ids]).dirichlet(np.ones(NUM_SOURCE_TOKENS)).astype(np.float32)
-
-
-def run(search: Search, model: Model) -> list[list[Hypothesis]]:
-    """Until the end, as the engine does: rows are the last continuations, and its arrays are overwritten. Returns what
-    lived after every step."""
-    lived = [search.live]
-    while True:
-        before = [list(hypothesis.output_ids) for hypothesis in search.live]
-        log_probs = np.stack([model(output_ids) for output_ids in before])
-        attention = np.stack([attention_behind(output_ids) for output_ids in before])
-        shown = log_probs.copy()
-        continuations = search.advance(shown, attention)
-        assert np.array_equal(shown, log_probs), "the engine's array is not the search's to change"
-        shown.fill(np.nan)
-        attention.fill(np.nan)
-        if not continuations:
-            return lived
-        assert len(continuations) <= search.options.num_rows
-        assert [hypothesis.output_ids for hypothesis in search.live] == [
-            [*before[parent], id_] for parent, id_ in continuations
-        ]
-        lived.append(search.live)
-
-
-def translate(model: Model, options: DecodingOptions) -> list[Hypothesis]:
-    search = BeamSearch(options, SPECIAL_IDS, PIECES)
-    run(search, model)
-    return search.ranked()
 
 
 def reference(model: Model, options: DecodingOptions) -> list[tuple[list[int], float, Ending]]:
@@ -131,36 +55,6 @@ def reference(model: Model, options: DecodingOptions) -> list[tuple[list[int], f
             break
     finished += [(output, score(total, len(output)), Ending.LIMIT) for output, total in live]
     return sorted(finished, key=lambda one: -one[1])
-
-
-def naive_best(scores: Float32, number: int) -> list[int]:
-    order = sorted(range(len(scores)), key=lambda index: (-scores[index], index))
-    return [index for index in order if scores[index] > -np.inf][:number]
-
-
-@given(
-    size=st.one_of(st.integers(1, 40), st.integers(500, 530), st.integers(1000, 1100)),
-    number=st.one_of(st.integers(1, 12), st.integers(250, 300)),
-    num_levels=st.sampled_from([1, 2, 5, 10_000]),
-    impossible=st.sampled_from([0.0, 0.5, 0.99, 1.0]),
-    seed=seeds,
-)
-def test_the_best_are_those_of_a_stable_sort(
-    size: int, number: int, num_levels: int, impossible: float, seed: int
-) -> None:
-    """With few levels most are equal; some, most or all are minus infinity."""
-    generator = np.random.default_rng(seed)
-    scores = -generator.integers(num_levels, size=size).astype(np.float32)
-    scores[generator.random(size) < impossible] = -np.inf
-    assert best(scores, number).tolist() == naive_best(scores, number)
-
-
-@pytest.mark.parametrize("size", [255, 256, 511, 512, 513, 767, 768, 10_000])
-@pytest.mark.parametrize("place", [0, -1])
-def test_the_best_is_found_at_either_end_whatever_the_size(size: int, place: int) -> None:
-    scores = np.full(size, -2.0, np.float32)
-    scores[place] = -1.0
-    assert best(scores, 2).tolist() == naive_best(scores, 2)
 
 
 @given(seed=seeds, limit=st.integers(1, MAX_OUTPUT))
@@ -388,52 +282,3 @@ def test_a_repetition_penalty_changes_the_ranking_but_not_the_log_probability() 
     assert (first.output_ids, second.output_ids) == ([4, 5], [4, 4])
     assert [first.log_prob, second.log_prob] == pytest.approx([-2.1, -1.6])
     assert [first.total, second.total] == pytest.approx([-2.1, -2.6])
-
-
-@given(seed=seeds, options=beams, spread=st.sampled_from([1.0, 4.0]))
-def test_what_was_told_is_what_the_best_hypothesis_begins_with(
-    seed: int, options: DecodingOptions, spread: float
-) -> None:
-    """Whichever it will be, and whenever one asks."""
-    model = random_model(seed, spread=spread)
-    search = BeamSearch(options, SPECIAL_IDS, PIECES)
-    told = Hypothesis()
-    while search.live:
-        ids = [hypothesis.output_ids for hypothesis in search.live]
-        search.advance(np.stack(list(map(model, ids))), np.stack(list(map(attention_behind, ids))))
-        part = search.take_agreed()
-        if part:
-            assert part.output_ids
-            told.output_ids += part.output_ids
-            told.token_log_probs += part.token_log_probs
-            told.attention += part.attention
-        assert search.take_agreed() is None, "nothing is told twice"
-    final, number = search.ranked()[0], len(told.output_ids)
-    assert final.output_ids[:number] == told.output_ids
-    assert final.token_log_probs[:number] == told.token_log_probs
-    assert len(told.attention) == number
-    for kept, sent in zip(final.attention, told.attention, strict=False):
-        assert np.array_equal(kept, sent)
-
-
-def test_what_all_hypotheses_agree_on_is_told_while_they_live() -> None:
-    model = sure_model({4: -0.1}, {5: -0.1, 6: -0.2}, {7: -0.1}, {EOS: -0.1})
-    search = BeamSearch(DecodingOptions(max_output_tokens=9, beam_size=2), SPECIAL_IDS, PIECES)
-    told = []
-    while search.live:
-        ids = [hypothesis.output_ids for hypothesis in search.live]
-        search.advance(np.stack(list(map(model, ids))), None)
-        part = search.take_agreed()
-        told.append(part.output_ids if part else [])
-    assert told == [[4], [], [], []]
-
-
-def test_a_beam_of_one_tells_every_token_at_once() -> None:
-    model = sure_model({4: -0.1}, {5: -0.1}, {EOS: -0.1})
-    search = BeamSearch(DecodingOptions(max_output_tokens=9), SPECIAL_IDS, PIECES)
-    told = []
-    while search.live:
-        search.advance(model(search.live[0].output_ids)[None], None)
-        part = search.take_agreed()
-        told.append(part.output_ids if part else [])
-    assert told == [[4], [5], []]

@@ -14,7 +14,7 @@ from server.decoding.search.candidates import find_candidates
 from server.decoding.search.plain_beams import Beam, BeamArrays
 from server.messages.hypothesis import Ending
 from server.messages.options import DecodingOptions
-from tests.decoding.test_beam import (
+from tests.decoding.scripted_models import (
     EOS,
     MAX_OUTPUT,
     SPECIAL_IDS,

@@ -6,119 +6,35 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server.bundle.manifest import SpecialIds
 from server.decoding.search.beam import BeamSearch
-from server.decoding.search.required import Progress, RequiredTerms, in_turns
-from server.messages.hypothesis import Ending, Float32, Hypothesis
-from server.messages.options import DecodingOptions, RequiredTerm
-from server.text.pieces import Pieces
-
-EOS = 3
-SPECIAL_IDS = SpecialIds(start=2, eos=EOS, pad=0, unknown=1, never_written=(0, 1, 2))
-TEXTS = ["", "", "", "", "▁le", "▁pa", "in", "s", "▁pain", "▁", "'", "▁chat"]
-PIECES = Pieces(TEXTS)
-LE, PA, IN, S, PAIN, SPACE, APOSTROPHE, CHAT = range(4, 12)
-VOCABULARY_SIZE = len(TEXTS)
-NUM_SOURCE_TOKENS = 6
-
-Terms = tuple[tuple[int, ...], ...]
-
-one_term = st.builds(
-    lambda first, others: (first, *others),
-    st.sampled_from([LE, PA, PAIN, SPACE, CHAT]),
-    st.lists(st.integers(LE, CHAT), max_size=3),
+from server.decoding.search.required import in_turns
+from server.messages.hypothesis import Ending, Float32
+from server.messages.options import DecodingOptions
+from tests.decoding.required_terms import (
+    APOSTROPHE,
+    CHAT,
+    EOS,
+    IN,
+    LE,
+    PA,
+    PAIN,
+    PIECES,
+    SPACE,
+    SPECIAL_IDS,
+    VOCABULARY_SIZE,
+    S,
+    Terms,
+    allowed,
+    assert_written,
+    attentions,
+    num_tokens,
+    numbered,
+    progress_after,
+    required,
+    seeds,
+    some_terms,
+    translate,
 )
-some_terms = st.lists(one_term, min_size=1, max_size=4).map(tuple)
-"""They begin with a space, as the terms of a glossary do; many share their first tokens, and some are there twice."""
-
-seeds = st.integers(0, 100_000)
-attentions = st.one_of(
-    st.none(),
-    st.builds(
-        lambda at, share: [share if at == other else (1 - share) / 5 for other in range(NUM_SOURCE_TOKENS)],
-        st.integers(0, NUM_SOURCE_TOKENS - 1),
-        st.sampled_from([0.3, 0.6, 0.9]),
-    ),
-)
-
-
-def required(*terms: tuple[int, ...]) -> RequiredTerms:
-    return RequiredTerms(numbered(terms), PIECES)
-
-
-def numbered(terms: Terms) -> tuple[RequiredTerm, ...]:
-    """The term number i translates the source's token i."""
-    return tuple(RequiredTerm(ids, range(i, i + 1)) for i, ids in enumerate(terms))
-
-
-def progress_after(terms: RequiredTerms, *ids: int) -> Progress:
-    progress = terms.start
-    for id_ in ids:
-        progress = terms.advance(progress, id_)
-    return progress
-
-
-def allowed(
-    terms: RequiredTerms,
-    progress: Progress,
-    num_places: int,
-    forbidden: Sequence[int] = (),
-    attention: Sequence[float] | None = None,
-    wish: int = LE,
-) -> list[int]:
-    """Of all that translations contain, where nothing but `forbidden` is forbidden otherwise.
-
-    attention: on the source; wish: what is most probable."""
-    log_probs = np.full(VOCABULARY_SIZE, -1.0, np.float32)
-    log_probs[wish] = -0.5
-    scores = log_probs.copy()
-    scores[list(forbidden)] = -np.inf
-    attended = None if attention is None else np.array(attention, np.float32)
-    terms.apply(scores, log_probs, wish == EOS, attended, progress, num_places, EOS)
-    return [id_ for id_ in np.flatnonzero(scores > -np.inf).tolist() if id_ >= EOS]
-
-
-def num_written(term: tuple[int, ...], output: Sequence[int]) -> int:
-    """How often it stands there, apart from each other, with the end of a word behind it."""
-    number = at = 0
-    while at + len(term) <= len(output):
-        end = at + len(term)
-        is_whole = end == len(output) or not TEXTS[output[end]][0].isalnum()
-        if tuple(output[at:end]) == term and is_whole:
-            number += 1
-            at = end
-        else:
-            at += 1
-    return number
-
-
-def assert_written(terms: Terms, output: Sequence[int]) -> None:
-    for term, number in Counter(terms).items():
-        assert num_written(term, output) >= number, f"{term} in {output}"
-
-
-def num_tokens(terms: Terms) -> int:
-    return sum(map(len, terms))
-
-
-def random_log_probs(seed: int, output_ids: Sequence[int]) -> Float32:
-    scores = np.random.default_rng([seed, *output_ids]).normal(size=VOCABULARY_SIZE) * 2
-    return (scores - np.log(np.exp(scores).sum())).astype(np.float32)
-
-
-def random_attention(seed: int, output_ids: Sequence[int]) -> Float32:
-    """Most of it is on one or two tokens, which is what makes a term's place."""
-    return np.random.default_rng([seed, *output_ids]).dirichlet(np.full(NUM_SOURCE_TOKENS, 0.2)).astype(np.float32)
-
-
-def translate(seed: int, options: DecodingOptions) -> list[Hypothesis]:
-    search = BeamSearch(options, SPECIAL_IDS, PIECES)
-    while search.live:
-        ids = [hypothesis.output_ids for hypothesis in search.live]
-        attention = np.stack([random_attention(seed, one) for one in ids]) if options.needs_attention else None
-        continuations = search.advance(np.stack([random_log_probs(seed, one) for one in ids]), attention)
-        assert len(continuations) <= options.num_rows
-    return search.ranked()
 
 
 @given(terms=some_terms, num_more=st.integers(0, 8), data=st.data())
@@ -312,59 +228,6 @@ def test_what_terms_demand_has_the_models_score_where_it_was_forbidden() -> None
     terms.apply(scores, log_probs, False, None, terms.start, 20, EOS)
     assert np.flatnonzero(np.isfinite(scores)).tolist() == [PA]
     assert scores[PA] == log_probs[PA]
-
-
-def test_a_term_is_written_where_nearly_all_attention_is_on_its_source() -> None:
-    terms = required((PA, IN), (CHAT,))
-    assert allowed(terms, terms.start, 20, attention=[0.1, 0.9, 0.0]) == [CHAT]
-    assert allowed(terms, terms.start, 20, attention=[0.9, 0.1, 0.0]) == [PA]
-
-
-def test_a_term_waits_where_the_words_before_it_share_the_attention() -> None:
-    terms = required((PA, IN), (CHAT,))
-    assert {LE, PA, CHAT} <= set(allowed(terms, terms.start, 20, attention=[0.5, 0.1, 0.4]))
-
-
-def test_attention_on_other_words_and_on_a_term_that_is_written_demands_nothing() -> None:
-    terms = required((PA, IN), (CHAT,))
-    assert LE in allowed(terms, terms.start, 20, attention=[0.0, 0.0, 1.0])
-    assert LE in allowed(terms, progress_after(terms, CHAT), 20, attention=[0.0, 1.0, 0.0])
-
-
-def test_attention_on_all_tokens_of_a_terms_source_counts() -> None:
-    terms = RequiredTerms([RequiredTerm((CHAT,), range(1, 3))], PIECES)
-    assert allowed(terms, terms.start, 20, attention=[0.1, 0.5, 0.4]) == [CHAT]
-    assert LE in allowed(terms, terms.start, 20, attention=[0.4, 0.5, 0.1])
-
-
-def test_a_term_that_is_begun_in_its_place_is_written_to_its_end() -> None:
-    terms = required((PA, IN))
-    assert allowed(terms, progress_after(terms, PA), 20, attention=[0.0, 1.0]) == [IN]
-
-
-def test_terms_are_written_where_the_model_would_end() -> None:
-    terms = required((PA, IN), (CHAT,))
-    assert allowed(terms, terms.start, 20, attention=[0.0, 0.0, 1.0], wish=EOS) == [PA, CHAT]
-
-
-def test_a_term_in_its_place_wins_over_one_that_was_appended() -> None:
-    """Although it is less probable there."""
-
-    def log_probs(output_ids: Sequence[int]) -> Float32:
-        scores = np.full(VOCABULARY_SIZE, -9.0, np.float32)
-        scores[[LE, CHAT] if not output_ids else [EOS]] = -0.1
-        if PAIN not in output_ids:
-            scores[PAIN] = -1.0 if output_ids else -4.0
-        return scores
-
-    options = DecodingOptions(max_output_tokens=7, beam_size=3, required_terms=numbered(((PAIN,),)), guided=True)
-    search = BeamSearch(options, SPECIAL_IDS, PIECES)
-    while search.live:
-        attention = np.array([[0.6, 0.4] for _ in search.live], np.float32)
-        search.advance(np.stack([log_probs(hypothesis.output_ids) for hypothesis in search.live]), attention)
-    best, *others = search.ranked()
-    assert best.output_ids == [PAIN]
-    assert {(LE, PAIN), (CHAT, PAIN)} & {tuple(other.output_ids) for other in others}
 
 
 @pytest.mark.parametrize(

@@ -26,6 +26,14 @@ def test_the_files_as_they_are_have_no_problem() -> None:
         ("server", "build", {"target": "serve"}, "has no stage serve"),
         ("prometheus", "volumes", ["./deploy/nowhere:/x:ro"], "no such file"),
         ("prometheus", "depends_on", ["sever"], "depends on sever, which is no service"),
+        ("server", "environment", {}, "listen: 0.0.0.0:50051 can be reached from other machines: tls_certificate and"),
+        ("server", "environment", {"SEQ2SERVE_INSECURE_LISTEN": "maybe"}, "settings that are none"),
+        (
+            "server",
+            "environment",
+            {"SEQ2SERVE_INSECURE_LISTEN": "true", "SEQ2SERVE_MAX_ROW": "1"},
+            "SEQ2SERVE_MAX_ROW: no such setting",
+        ),
         ("server", "stop_grace_period", "26s", "killed after 26s, within 20 s of grace and 6.0 s to close"),
     ],
 )
@@ -46,6 +54,14 @@ def test_a_copied_file_that_is_not_there_or_is_ignored_is_named(
     found = list(check.check_dockerfile(read_dockerfile(tmp_path / "Dockerfile")))
     assert any("COPY seq2served: no such file" in problem for problem in found)
     assert any("COPY docs: .dockerignore leaves it out" in problem for problem in found)
+
+
+def test_series_that_only_some_servers_have_are_known() -> None:
+    series = check.server_series()
+    assert "key" in series["seq2serve_key_calls_total"]
+    assert "reason" in series["seq2serve_refused_calls_total"]
+    assert "file" in series["seq2serve_tls_certificate_expiry_timestamp_seconds"]
+    assert "files" in series["seq2serve_last_reload_successful"]
 
 
 @pytest.mark.parametrize(

@@ -1,11 +1,14 @@
 """`python -m server` and `python -m seq2serve` as a user starts them."""
 
+import fcntl
 import re
 import subprocess
 import sys
+import termios
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from tests.fakes import PATIENCE
 
@@ -48,8 +51,27 @@ def server_arguments(repository: Path, listen: str = "127.0.0.1:0", **more: str)
 
 @contextmanager
 def server_process(repository: Path, **settings: str) -> Iterator[ServerProcess]:
-    command = [sys.executable, "-m", "server", *server_arguments(repository, **settings)]
-    with subprocess.Popen(command, cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+    with _started(server_arguments(repository, **settings)) as server:
+        yield server
+
+
+@contextmanager
+def server_in_terminal(terminal: int, repository: Path) -> Iterator[ServerProcess]:
+    """A server that was started in the terminal of this descriptor, and ends with it."""
+    with _started(
+        server_arguments(repository),
+        pass_fds=[terminal],
+        start_new_session=True,
+        preexec_fn=lambda: fcntl.ioctl(terminal, termios.TIOCSCTTY, 0),
+    ) as server:
+        yield server
+
+
+@contextmanager
+def _started(arguments: list[str], **how: Any) -> Iterator[ServerProcess]:
+    command = [sys.executable, "-m", "server", *arguments]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, cwd=ROOT, text=True, stdout=pipe, stderr=pipe, **how) as process:
         try:
             yield ServerProcess(process)
         finally:

@@ -1,20 +1,38 @@
-import json
+"""Load tests of the shipped models, from the command line to the records."""
+
 from pathlib import Path
 
+from loadtest.records import read_records
 from server.serving.models.repository import read_repository
 from tests.e2e.processes import ROOT, run
 
 
-def test_every_model_is_loaded_and_reported_and_the_server_is_stopped(tmp_path: Path) -> None:
+def test_every_model_is_measured_and_the_server_is_stopped(tmp_path: Path) -> None:
     """The real repository: the load test's server serves the default model by its shipped name."""
-    arguments = ["--users", "2", "--seconds", "1", "--rounds", "1", "--output", str(tmp_path)]
-    done = run("loadtest", *arguments)
+    done = run("loadtest", "--rate=20", "--seconds=1", "--rounds=1", f"--output={tmp_path}")
     assert done.returncode == 0, done.stderr
-    report = json.loads((tmp_path / "report.json").read_text())
+    records = read_records(tmp_path / "records.jsonl")
     names = {bundle.manifest.name for bundle in read_repository(ROOT / "model_repository")}
-    assert {result["name"] for result in report["results"]} == names
-    for result in report["results"]:
-        assert result["requests"] > 0
-        assert result["failures"] == 0
-        assert f"{result['name']}  " in done.stdout
-    assert (tmp_path / "report.png").stat().st_size > 0
+    assert {record.case.name for record in records} == names
+    assert len({record.case.architecture for record in records}) == 4
+    for record in records:
+        assert len(record.latencies_ms) == record.due > 0
+        assert record.errors == {}
+        assert 1 <= min(record.source_tokens) <= max(record.source_tokens) < 128
+        assert record.output_tokens >= record.due
+        assert record.server.requests >= record.due
+        assert record.server.p50_ms
+        assert record.server.p50_ms < record.percentile(100)
+        assert record.server.rows_per_step
+        assert record.server.engine_cores is not None
+        assert record.machine.calibration_ms > 0
+        assert f"{record.case.name}, " in done.stdout
+    assert any(path.suffix != ".jsonl" for path in tmp_path.glob("report*"))
+
+
+def test_a_short_soak_of_all_models_loses_nothing(tmp_path: Path) -> None:
+    done = run("loadtest", "--soak=0.1", f"--output={tmp_path}")
+    assert done.returncode in (0, 1), done.stderr
+    assert "never ended" not in done.stdout
+    assert "at the end\n" not in done.stdout.replace("MB at the end\n", "")
+    assert "soak: 0.1 of 0.1 minutes, " in done.stdout

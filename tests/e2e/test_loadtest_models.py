@@ -1,6 +1,5 @@
 """What the load test drives: models of several repositories and directions, by the server's own variables."""
 
-import json
 import os
 import time
 from pathlib import Path
@@ -8,6 +7,7 @@ from typing import NamedTuple
 
 import pytest
 
+from loadtest.records import read_records
 from tests.conftest import SmallModels
 from tests.e2e.processes import DEFAULT_MODEL, run, server_process
 from tests.opposite_direction import write_opposite
@@ -37,7 +37,7 @@ def test_unknown_models_are_refused_at_once_by_one_line(repositories: Repositori
     assert time.monotonic() - started < 60
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == f"error: no model 'x' is served; served: {DEFAULT_MODEL}\n"
-    assert not (tmp_path / "report.json").exists()
+    assert read_records(tmp_path / "records.jsonl") == []
 
 
 def test_the_server_s_variables_are_its_own_and_flags_win(
@@ -49,9 +49,9 @@ def test_the_server_s_variables_are_its_own_and_flags_win(
     arguments = ["--users=1", "--seconds=1", "--rounds=1", f"--output={tmp_path}"]
     done = run("loadtest", *arguments, f"--default-model={OPPOSITE}")
     assert done.returncode == 0, done.stderr
-    results = json.loads((tmp_path / "report.json").read_text())["results"]
-    assert [result["name"] for result in results] == [OPPOSITE, DEFAULT_MODEL]
-    assert all(result["requests"] > 0 and not result["failures"] for result in results)
+    records = read_records(tmp_path / "records.jsonl")
+    assert list(dict.fromkeys(record.case.name for record in records)) == [OPPOSITE, DEFAULT_MODEL]
+    assert all(record.latencies_ms and not record.errors for record in records)
     refused = run("loadtest", *arguments)
     assert refused.returncode == 1
     problem = f"error: default_model: no model 'nowhere' is served; {repositories.english} has {DEFAULT_MODEL}"

@@ -1,14 +1,13 @@
-"""What surrounds the service: addresses, signals, drains, outputs that cannot be written, and too many connections."""
+"""What surrounds the service: addresses, signals, drains, and outputs that cannot be written."""
 
 import asyncio
 import collections
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -16,40 +15,24 @@ from typing import Any
 import grpc
 import pytest
 
-from seq2serve.addresses import parse_target
 from seq2serve.pb import translation_pb2 as pb
 from seq2serve.pb import translation_pb2_grpc as pb_grpc
-from tests.e2e.processes import ROOT, ServerProcess, children, is_running, run, server_arguments, server_process
+from tests.e2e.processes import (
+    ROOT,
+    ServerProcess,
+    children,
+    is_running,
+    run,
+    server_arguments,
+    server_in_terminal,
+    server_process,
+)
+from tests.e2e.waiting import eventually, serves
 from tests.fakes import PATIENCE
 from tests.small_models import SENTENCES
 
 NO_PROXY = {"http_proxy": "http://127.0.0.1:1", "grpc_proxy": "http://127.0.0.1:1", "no_proxy": ""}
 """An environment whose proxy is not there."""
-
-
-def eventually(holds: Callable[[], Any], otherwise: str) -> None:
-    give_up = time.monotonic() + PATIENCE
-    while not holds():
-        assert time.monotonic() < give_up, otherwise
-        time.sleep(0.01)
-
-
-@contextmanager
-def channel_to(address: str) -> Iterator[grpc.Channel]:
-    """On a connection of its own."""
-    target = parse_target("address", address)
-    options = [*target.channel_options, ("grpc.use_local_subchannel_pool", 1)]
-    with grpc.insecure_channel(target.target, options) as channel:
-        yield channel
-
-
-def serves(address: str) -> bool:
-    with channel_to(address) as channel:
-        try:
-            pb_grpc.TranslationServiceStub(channel).ListModels(pb.ListModelsRequest(), timeout=PATIENCE)
-        except grpc.RpcError:
-            return False
-        return True
 
 
 # Addresses
@@ -65,7 +48,7 @@ def test_the_printed_address_and_the_health_check_need_no_proxy(
     for name, value in NO_PROXY.items():
         monkeypatch.setenv(name, value)
     listen = listen.format(tmp_path)
-    with server_process(model_repository, listen=listen) as server:
+    with server_process(model_repository, listen=listen, **{"insecure-listen": "true"}) as server:
         assert server.address.startswith(shown)
         translated = subprocess.run(server.example, shell=True, cwd=ROOT, text=True, capture_output=True, check=True)
         assert translated.stdout.strip()
@@ -80,6 +63,12 @@ def test_the_printed_address_and_the_health_check_need_no_proxy(
 @pytest.mark.parametrize(
     ("setting", "value", "message"),
     [
+        (
+            "listen",
+            ":50051",
+            "listen: :50051 can be reached from other machines: tls_certificate and tls_key, ",
+        ),
+        ("health-listen", "here", "health_listen: host:port, [IPv6 address]:port, :port or unix:path expected"),
         ("listen", "http://localhost:1", "listen: host:port, [IPv6 address]:port, :port or unix:path expected, "),
         ("metrics-listen", "localhost", "metrics_listen: host:port, [IPv6 address]:port, :port or unix:path expected"),
         ("metrics-listen", "unix:a", "metrics_listen: host:port or :port expected, got unix:a"),
@@ -134,11 +123,14 @@ def open_stream(channel: grpc.Channel) -> Any:
     return stream
 
 
-def test_a_hangup_lets_a_running_request_end(model_repository: Path) -> None:
-    with server_process(model_repository) as server, grpc.insecure_channel(server.address) as channel:
+def test_a_terminal_that_is_closed_lets_a_running_request_end_and_the_server_with_it(model_repository: Path) -> None:
+    ours, theirs = os.openpty()
+    with server_in_terminal(theirs, model_repository) as server, grpc.insecure_channel(server.address) as channel:
+        os.close(theirs)
         stream = open_stream(channel)
-        for pid in (*children(server.process.pid), server.process.pid):  # as a terminal that closes
+        for pid in children(server.process.pid):
             os.kill(pid, signal.SIGHUP)
+        os.close(ours)  # the system sends the server a hangup
         assert sum(message.HasField("translation") for message in stream) == len(SENTENCES)
         assert server.process.wait(PATIENCE) == 0
 
@@ -294,67 +286,3 @@ def test_a_reader_of_the_first_line_alone_does_not_end_the_server(model_reposito
         assert server.process.stderr
         assert "Exception ignored" not in server.process.stderr.read()
         assert server.process.wait(PATIENCE) == 0
-
-
-# File descriptors
-
-
-def limited_server(repository: Path, soft: int, hard: int) -> list[str]:
-    limit = f'ulimit -S -n {soft}; ulimit -H -n {hard}; exec "$@"'
-    return ["sh", "-c", limit, "sh", sys.executable, "-m", "server", *server_arguments(repository)]
-
-
-@contextmanager
-def limited_server_process(repository: Path, soft: int, hard: int) -> Iterator[ServerProcess]:
-    command = limited_server(repository, soft, hard)
-    with subprocess.Popen(command, cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
-        try:
-            yield ServerProcess(process)
-        finally:
-            process.kill()
-
-
-def test_connections_that_no_descriptor_is_left_for_are_refused_and_logged(model_repository: Path) -> None:
-    with limited_server_process(model_repository, 64, 64) as server:
-        host, _, port = server.address.rpartition(":")
-        accepted: list[socket.socket] = []
-        num_refused = 0
-        for _ in range(200):
-            caller = socket.create_connection((host, int(port)), PATIENCE)
-            try:
-                is_accepted = bool(caller.recv(1))  # HTTP/2's settings, or an end
-            except ConnectionError:
-                is_accepted = False
-            if is_accepted:
-                accepted.append(caller)
-            else:
-                caller.close()
-                num_refused += 1
-        assert 10 <= len(accepted) < 64
-        assert num_refused == 200 - len(accepted)
-        assert not serves(server.address)
-        time.sleep(1.5)  # the watch looks once a second
-        for caller in accepted:
-            caller.close()
-        eventually(lambda: serves(server.address), "it does not serve again")
-        code, errors = server.end(signal.SIGTERM)
-    assert code == 0
-    lines = [line for line in errors.splitlines() if "new ones are refused" in line]
-    assert len(lines) == 1
-    assert f"{len(accepted)} connections are open, as many as the limit of 64 open files" in lines[0]
-
-
-def test_a_soft_limit_is_raised_to_the_hard_one(model_repository: Path) -> None:
-    with limited_server_process(model_repository, 40, 400) as server:
-        limits = Path(f"/proc/{server.process.pid}/limits").read_text(encoding="utf-8")
-        [line] = [line for line in limits.splitlines() if line.startswith("Max open files")]
-        assert line.split()[3:5] == ["400", "400"]
-
-
-def test_a_limit_that_leaves_no_connection_is_one_line(model_repository: Path) -> None:
-    ended = subprocess.run(
-        limited_server(model_repository, 24, 24), cwd=ROOT, text=True, capture_output=True, timeout=2 * PATIENCE
-    )
-    assert ended.returncode == 1
-    assert ended.stderr.startswith("error: at least ")
-    assert ended.stderr.endswith(" open files needed, the limit (ulimit -n) is 24\n")

@@ -13,7 +13,7 @@ from export.errors import ExportError
 from export.graphs import export_encoder, export_step
 from models.lstm_attention import LstmAttention, LstmAttentionConfig
 from models.registry import ARCHITECTURES
-from models.seq2seq import ALIGNMENT_QUERY, Alignment, Seq2SeqModel, State, StateTensor
+from models.seq2seq import ALIGNMENT_QUERY, BOS, Alignment, OutputIds, Seq2SeqModel, State, StateTensor
 from models.transformer import Transformer, TransformerConfig
 from tests.small_models import build_random_model
 
@@ -162,6 +162,17 @@ def test_appended_state_begins_empty_and_is_no_part_of_what_encode_returns() -> 
     model = small(changed_encode=having("prefix", lambda state: torch.zeros(2, 7)))
     model.state = (*model.state, StateTensor("prefix", "append", ("target",)))
     with pytest.raises(ExportError, match="encode returned 'prefix', which is declared as append: it begins empty"):
+        check_declaration(model)
+
+
+def test_an_encoder_that_reads_the_start_token_gives_its_position_alone() -> None:
+    model = small(changed_encode=having("prefix", lambda state: torch.zeros(2, 7)))
+    model.state = (*model.state, StateTensor("prefix", "append", ("target",)))
+    model.output_ids = OutputIds(start=(BOS, 5), encodes_start=True)
+    with pytest.raises(ExportError, match=r"encode returned 'prefix' as float32 \[2, 7\], .* \[rows = 2, 1\]"):
+        check_declaration(model)
+    model.state = (*model.state[:-1], StateTensor("others", "append", ("target",)))
+    with pytest.raises(ExportError, match="encode returned no 'others', which is declared as append"):
         check_declaration(model)
 
 

@@ -108,7 +108,9 @@ def test_int8_has_no_float_product_left_and_stays_near(kind: str, fp32: Exported
     states = [session.encode(SOURCES, 8) for session in (full, coarse)]
     writable = np.setdiff1d(np.arange(model.config.target_vocabulary), model.output_ids.never_written)
     differences, spreads = [], []
-    for position, token in enumerate([*model.output_ids.start, 7, 23, 12, 30]):
+    first_position = model.output_ids.first_position
+    tokens = [*model.output_ids.start, 7, 23, 12, 30][first_position:]
+    for position, token in enumerate(tokens, first_position):
         exact, rounded = (
             step_log_probs(session, token, position, state)[:, writable]
             for session, state in zip((full, coarse), states, strict=True)
@@ -131,7 +133,8 @@ def test_the_output_layer_of_all_columns_is_the_step_s_own(kind: str, int8: Expo
         np.testing.assert_array_equal(layer.biases, model.state_dict()["output_bias"].numpy())
     session = session_of(model, folder)
     state = session.encode(SOURCES, 2)
-    outputs = session.step(np.full(len(SOURCES), model.output_ids.start[0]), np.zeros(len(SOURCES)), state)
+    start = np.full(len(SOURCES), model.output_ids.start[-1])
+    outputs = session.step(start, np.full(len(SOURCES), model.output_ids.first_position), state)
     expected = outputs["log_probs"].astype(np.float64)
     columns = np.random.default_rng(1).permutation(model.config.target_vocabulary)
     biases = np.zeros(len(columns), np.float32) if layer.biases is None else layer.biases
@@ -181,7 +184,7 @@ def test_constants_that_one_file_cannot_hold_lie_beside_the_graph_until_int8_has
     monkeypatch.setattr(graph_files, "MAX_CONSTANT_BYTES", 100_000)
     save_anew(fp32("mbart"), parted)
     for name in (ENCODER, STEP):
-        assert (parted / name).stat().st_size < 40_000 < (parted / f"{name}.data").stat().st_size
+        assert (parted / name).stat().st_size < 50_000 < (parted / f"{name}.data").stat().st_size
     assert session_of(model, parted).decode(SOURCES) == session_of(model, fp32("mbart")).decode(SOURCES)
     quantize_graphs(model, parted)
     assert sorted(path.name for path in parted.iterdir()) == [ENCODER, STEP]

@@ -16,6 +16,7 @@ from google.protobuf.message import Message
 from google.rpc.error_details_pb2 import BadRequest, ErrorInfo, RequestInfo, RetryInfo
 from grpc_status import rpc_status
 from prometheus_client.parser import text_string_to_metric_families
+from prometheus_client.samples import Sample
 
 from seq2serve.pb import translation_pb2 as pb
 from seq2serve.pb import translation_pb2_grpc as pb_grpc
@@ -50,14 +51,17 @@ class Served:
 
     async def metric(self, name: str, **labels: str) -> float:
         """As Prometheus reads it, the sum of all series with these labels."""
+        return sum(sample.value for sample in await self._samples(**labels) if sample.name == name)
+
+    async def num_series(self, **labels: str) -> int:
+        """Number of all series with these labels."""
+        return len(await self._samples(**labels))
+
+    async def _samples(self, **labels: str) -> list[Sample]:
         url = f"http://127.0.0.1:{self.app.metrics_port}/metrics"
         text = await asyncio.to_thread(lambda: urllib.request.urlopen(url).read().decode())
-        return sum(
-            sample.value
-            for family in text_string_to_metric_families(text)
-            for sample in family.samples
-            if sample.name == name and labels.items() <= sample.labels.items()
-        )
+        samples = [sample for family in text_string_to_metric_families(text) for sample in family.samples]
+        return [sample for sample in samples if labels.items() <= sample.labels.items()]
 
     async def wait_for_metric(self, value: float, name: str, **labels: str) -> None:
         async def has_come() -> bool:
@@ -127,16 +131,17 @@ async def serving(
     open_backend: OpenBackend | None = None,
     timing: Timing = PATIENT,
     default_model: str = DEFAULT_MODEL,
+    listen: str = "127.0.0.1:0",
     **settings: Any,
 ) -> AsyncIterator[Served]:
-    """A server on free ports, whose engines are in this process; `gated`: no decode loop takes a step but through the
-    gate."""
+    """A server on free ports, reached on 127.0.0.1, whose engines are in this process; `gated`: no decode loop takes a
+    step but through the gate."""
     gate = Gate()
     if not gated:
         gate.open()
     config = ServerConfig(
         model_repository=repositories,
-        listen="127.0.0.1:0",
+        listen=listen,
         metrics_listen="127.0.0.1:0",
         default_model=default_model,
         **settings,

@@ -287,7 +287,7 @@ async def test_a_beam_streams_before_it_ends(served: Served) -> None:
 
 @pytest.mark.parametrize("model", LISTED)
 async def test_a_shortlist_is_what_the_model_writes_from(served: Served, model_repository: Path, model: str) -> None:
-    tokenizer = served.app._models[model].tokenizers.target
+    tokenizer = served.app.registry.models[model].main.tokenizers.target
     backend = Backend(read_bundle(model_repository / model / "1"), BackendOptions(max_rows=1, num_threads=1))
     differs = False
     for text in SENTENCES[:8]:

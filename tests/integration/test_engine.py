@@ -1,14 +1,13 @@
 """The engine by itself: who joins, who leaves, and what each is told."""
 
 import dataclasses
-from collections.abc import Callable
 
 import pytest
 
-from server.errors import DeadlineExceeded, EngineLost, NotServing, QueueFull, SentenceFailed
+from server.errors import DeadlineExceeded, QueueFull
 from server.messages.hypothesis import Ending, Hypothesis
 from server.messages.sentence import Sentence, Written
-from tests.fakes import ENDLESS, EOS, greedy, translate
+from tests.fakes import EOS, greedy, translate
 from tests.integration.running_engine import LIMIT, Running, endless
 
 
@@ -46,103 +45,6 @@ def test_a_row_that_ends_is_taken_by_the_next_in_the_queue() -> None:
     made.turn()
     assert made.backend.batch_sizes == [2, 2, 2]
     assert made.metric("rows_joined_total") == 3
-
-
-def test_source_tokens_encoded_between_two_steps_are_bounded() -> None:
-    made = Running(max_joining_tokens=6)
-    made.submit(endless(1), endless(2), endless(3))
-    made.turn(2)
-    assert made.backend.batch_sizes == [2, 3]
-
-
-def test_waiting_sentences_are_encoded_with_joiners_about_as_long_as_far_as_there_is_room() -> None:
-    made = Running(max_rows=1, max_joining_tokens=12)
-    made.submit(endless(1))
-    made.turn()
-    longer = [[2, 5, 6, 7, 8, EOS], [2, 5, 6, 8, EOS]]
-    short = [[1, 5, EOS], [1, 6, EOS], [1, 7, EOS], [1, 8, EOS], [1, 9, EOS]]
-    made.submit(short[0], longer[0], *short[1:], longer[1])
-    made.run()
-    made.assert_translated(endless(1), *short, *longer)
-    # 3 tokens of the joiner leave room for three companions as long; the last one is a joiner by itself.
-    assert made.backend.encoded == [[3], [3, 3, 3, 3], [6, 5], [3]]
-
-
-def test_joiners_of_similar_length_are_encoded_together_and_others_by_themselves() -> None:
-    made = Running(max_rows=4)
-    long = [ENDLESS, *range(4, 14), EOS]
-    made.submit([2, EOS], [1, 5, EOS], long, [3, 5, 6, EOS])
-    made.run()
-    made.assert_translated([2, EOS], [1, 5, EOS], long, [3, 5, 6, EOS])
-    assert made.backend.encoded == [[12, 4], [3, 2]]
-
-
-def test_a_sentence_that_was_encoded_ahead_may_be_cancelled_or_expire() -> None:
-    made = Running(max_rows=1)
-    made.submit(endless(1))
-    ids = made.submit([2, 5, EOS], [2, 6, EOS], [2, 7, EOS])
-    made.submit([2, 8, EOS], timeout=5)
-    made.turn()
-    assert made.backend.encoded == [[3, 3, 3, 3, 3]]
-    made.engine.cancel([ids[1]])
-    made.clock.now += 6
-    made.run()
-    made.assert_translated(endless(1), [2, 5, EOS], [2, 7, EOS])
-    assert isinstance(made.outcomes.failed((2, 8, EOS)).error, DeadlineExceeded)
-    assert made.outcomes.events((2, 6, EOS)) == []
-
-
-LONG, AS_LONG = [2, 5, 6, 7, 8, EOS], [2, 5, 6, 7, 9, EOS]
-
-
-def with_two_encoded_ahead(max_ahead_bytes: int, timeout: float = 1e9) -> tuple[Running, list[int]]:
-    """Two sentences wait encoded, and two longer ones wait. Returns the ids of the encoded."""
-    made = Running(max_rows=1, max_ahead_bytes=max_ahead_bytes)
-    made.submit(endless(1))
-    made.submit(LONG)
-    ids = made.submit([2, 5, EOS], [2, 6, EOS], timeout=timeout)
-    made.submit(AS_LONG)
-    made.turn()
-    assert made.backend.encoded == [[3, 3, 3]]
-    return made, ids
-
-
-def test_nobody_is_encoded_ahead_while_others_that_are_hold_the_memory_for_it() -> None:
-    made, _ = with_two_encoded_ahead(max_ahead_bytes=1)
-    made.run()
-    made.assert_translated(endless(1), LONG, [2, 5, EOS], [2, 6, EOS], AS_LONG)
-    assert made.backend.encoded[1:] == [[6], [6]]
-
-
-def test_what_is_encoded_ahead_may_be_as_large_as_the_limit() -> None:
-    made, _ = with_two_encoded_ahead(max_ahead_bytes=1_000)
-    made.run()
-    assert made.backend.encoded[1:] == [[6, 6]]
-
-
-@pytest.mark.parametrize("num_cancelled", [0, 1, 2])
-def test_cancelled_sentences_give_their_memory_back_with_the_last_of_their_run(num_cancelled: int) -> None:
-    made, ids = with_two_encoded_ahead(max_ahead_bytes=1)
-    made.engine.cancel(ids[:num_cancelled])
-    made.run()
-    assert made.backend.encoded[1:] == ([[6, 6]] if num_cancelled == 2 else [[6], [6]])
-
-
-def test_sentences_that_join_give_their_memory_back() -> None:
-    made, _ = with_two_encoded_ahead(max_ahead_bytes=1)
-    late = [[2, 5, 6, 7, 8, 9, 10, 11, last, EOS] for last in (12, 13)]
-    made.submit(*late)
-    made.run()
-    made.assert_translated([2, 5, EOS], [2, 6, EOS], *late)
-    assert made.backend.encoded[1:] == [[6], [6], [10, 10]]
-
-
-def test_expired_sentences_give_their_memory_back() -> None:
-    made, _ = with_two_encoded_ahead(max_ahead_bytes=1, timeout=5)
-    made.clock.now += 6
-    made.run()
-    assert isinstance(made.outcomes.failed((2, 5, EOS)).error, DeadlineExceeded)
-    assert made.backend.encoded[1:] == [[6, 6]]
 
 
 def test_the_limit_of_output_tokens_ends_what_would_not_end() -> None:
@@ -310,94 +212,6 @@ def test_reserved_rows_follow_who_runs() -> None:
     assert made.metric("reserved_rows") == 3
     made.run()
     assert made.metric("reserved_rows") == made.metric("active_rows") == 0
-
-
-def test_closing_finishes_what_is_in_and_refuses_what_comes() -> None:
-    made = Running(max_rows=1)
-    made.submit(endless(1), endless(2), [3, 4, EOS])
-    made.turn()
-    made.engine.begin_closing()
-    with pytest.raises(NotServing):
-        made.submit(endless(3))
-    made.run()
-    made.assert_translated(endless(1), endless(2), [3, 4, EOS])
-
-
-def nothing() -> None:
-    """Is fetched."""
-
-
-class Fetching:
-    """An engine, and what it fetches."""
-
-    def __init__(self, *brought: Callable[[], object]) -> None:
-        """`brought` by one call of `fetch` after the other; any more break the loop."""
-        self._brought = iter(brought)
-        self.waits: list[bool] = []
-        """What `fetch` was told."""
-        self.made = Running(fetch=self._fetch)
-
-    def _fetch(self, wait: bool) -> None:
-        self.waits.append(wait)
-        next(self._brought)()
-
-
-def test_it_fetches_before_every_step_and_waits_where_there_is_nothing_to_do() -> None:
-    fetching = Fetching(
-        lambda: fetching.made.submit([1, 5, EOS]),  # two steps
-        nothing,
-        nothing,
-        lambda: fetching.made.submit([1, 6, EOS]),
-        nothing,
-        nothing,
-        lambda: fetching.made.engine.begin_closing(),
-    )
-    assert fetching.made.engine.run()
-    assert fetching.waits == [True, False, True, True, False, True, True]
-    fetching.made.assert_translated([1, 5, EOS], [1, 6, EOS])
-
-
-def test_while_it_closes_it_fetches_without_waiting() -> None:
-    fetching = Fetching(
-        lambda: fetching.made.submit([1, 5, EOS]),
-        lambda: fetching.made.engine.begin_closing(),
-        nothing,
-    )
-    assert fetching.made.engine.run()
-    assert fetching.waits == [True, False, False]
-    fetching.made.assert_translated([1, 5, EOS])
-
-
-def test_an_idle_engine_closes_at_once_and_may_be_closed_again() -> None:
-    fetching = Fetching(nothing, nothing)
-    for _ in range(2):
-        fetching.made.engine.begin_closing()
-        assert fetching.made.engine.run()
-    assert fetching.waits == [False, False]
-    with pytest.raises(NotServing):
-        fetching.made.submit(endless(1))
-
-
-def test_steps_that_fail_in_a_row_break_the_loop_which_tells_every_open_sentence_and_refuses(
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    made = Running(max_rows=1)
-    made.submit([1, 7, EOS])
-    made.turn()
-    ids = made.submit(*map(endless, range(4)))
-    made.backend.step_error = RuntimeError("secret of the backend")
-    assert not made.engine.run()
-    assert made.engine.run(), "nothing is left that could fail once more"
-    assert made.metric("waiting") == made.metric("reserved_rows") == 0
-    errors = [made.outcomes.failed(key).error for key in [(1, 7, EOS), *map(tuple, map(endless, range(4)))]]
-    assert [type(error) for error in errors] == [SentenceFailed, SentenceFailed, *[EngineLost] * 3]
-    assert not any("secret" in str(error) for error in errors)
-    with pytest.raises(NotServing):
-        made.submit(endless(5))
-    num_left = made.metric("rows_left_total")
-    made.engine.cancel(ids)
-    assert made.metric("rows_left_total") == num_left, "all have ended"
-    assert "secret of the backend" in caplog.text
 
 
 def test_counts_of_rows_and_tokens_add_up() -> None:

@@ -74,3 +74,32 @@ async def test_a_queue_that_one_connection_has_filled_is_open_to_another(model_r
             served.gate.open()
             for answer in (running, single, *accepted):
                 assert (await answer).translations[0].translated_text
+
+
+@pytest.mark.parametrize("is_same_client", [True, False])
+async def test_a_bulk_request_lets_an_interactive_one_pass(model_repository: Path, is_same_client: bool) -> None:
+    """Without a priority each would have every other turn."""
+    texts = [f"A dog runs in the park {number} times." for number in range(24)]
+    finished: list[str] = []
+
+    async def read(stub: pb_grpc.TranslationServiceStub, priority: str) -> None:
+        async for message in stub.StreamTranslate(request(*texts, priority=priority), timeout=10 * PATIENCE):
+            if message.HasField("translation"):
+                finished.append(priority)
+
+    async with serving(model_repository, max_rows=1, gated=True) as served, another_connection(served) as another:
+        backlog = served.app.registry.models[DEFAULT_MODEL].main.backlog
+        bulk = asyncio.ensure_future(read(served.stub, "PRIORITY_BULK"))
+        await served.held()
+        of_bulk = backlog.open
+        stub = served.stub if is_same_client else another
+        interactive = asyncio.ensure_future(read(stub, "PRIORITY_INTERACTIVE"))
+
+        async def are_both_in() -> bool:
+            return backlog.open == 2 * of_bulk
+
+        await eventually(are_both_in)
+        served.gate.open()
+        await asyncio.gather(bulk, interactive)
+    num_interactive = sum(priority == "PRIORITY_INTERACTIVE" for priority in finished[:24])
+    assert num_interactive >= 18

@@ -24,14 +24,16 @@ async def test_json_becomes_a_translation_by_what_reflection_says_alone(model_re
     assert translation["translatedText"] == expected.translated_text
 
 
-def call_by_reflection(address: str, request: dict[str, Any]) -> dict[str, Any]:
+def call_by_reflection(
+    address: str, request: dict[str, Any], service: str = SERVICE, name: str = "Translate"
+) -> dict[str, Any]:
     with grpc.insecure_channel(address) as channel:
         pool = DescriptorPool(ProtoReflectionDescriptorDatabase(channel))
-        method = pool.FindServiceByName(SERVICE).FindMethodByName("Translate")
+        method = pool.FindServiceByName(service).FindMethodByName(name)
         message = json_format.ParseDict(request, GetMessageClass(method.input_type)())
-        translate: Any = channel.unary_unary(
-            f"/{SERVICE}/Translate",
+        answer: Any = channel.unary_unary(
+            f"/{service}/{name}",
             request_serializer=lambda message: message.SerializeToString(),
             response_deserializer=GetMessageClass(method.output_type).FromString,
         )
-        return json_format.MessageToDict(translate(message, timeout=PATIENCE))
+        return json_format.MessageToDict(answer(message, timeout=PATIENCE))

@@ -16,7 +16,8 @@ from seq2serve.pb import translation_pb2 as pb
 from seq2serve.pb import translation_pb2_grpc as pb_grpc
 from server.bundle.manifest import TOKENIZER, BundleError, read_bundle, write_manifest
 from server.config import ServerConfig
-from server.serving.app import SERVICE, App
+from server.serving.app import PROTOCOLS, SERVICE, App
+from server.serving.rpc.model_admin import MODEL_ADMIN
 from tests.fakes import PATIENCE
 from tests.integration.served import DEFAULT_MODEL, Served, eventually, refusal, request, serving
 from tests.small_models import SENTENCES
@@ -39,8 +40,8 @@ async def is_refused(served: Served) -> bool:
     return False
 
 
-@pytest.mark.parametrize("service", ["", SERVICE])
-async def test_a_started_server_is_serving_as_a_whole_and_by_its_service(model_repository: Path, service: str) -> None:
+@pytest.mark.parametrize("service", ["", *PROTOCOLS])
+async def test_a_started_server_is_serving_as_a_whole_and_by_its_services(model_repository: Path, service: str) -> None:
     async with serving(model_repository) as served:
         answer = await health_stub(served).Check(health_pb2.HealthCheckRequest(service=service))
         assert answer.status == SERVING
@@ -108,7 +109,7 @@ async def test_reflection_lists_the_services(model_repository: Path) -> None:
         asked = cast(Any, reflection_pb2).ServerReflectionRequest(list_services="")
         [answer] = [message async for message in stub.ServerReflectionInfo(iter([asked]))]
         names = {service.name for service in answer.list_services_response.service}
-        assert names == {SERVICE, "grpc.health.v1.Health", "grpc.reflection.v1alpha.ServerReflection"}
+        assert names == {*PROTOCOLS, MODEL_ADMIN, "grpc.health.v1.Health", "grpc.reflection.v1alpha.ServerReflection"}
 
 
 async def test_metrics_count_calls_rows_and_tokens_by_closed_sets_of_labels(model_repository: Path) -> None:

@@ -41,6 +41,7 @@ BAD_REQUESTS = [
     (request("x" * 501), "contents[0]", "at most 500 characters expected, got 501"),
     (request("a", mime_type="text/markdown"), "mime_type", "text/plain or text/html expected, got 'text/markdown'"),
     (request("a", split_sentences=9), "split_sentences", "one of SENTENCE_SPLITTING_UNSPECIFIED, "),
+    (request("a", priority=7), "priority", "one of PRIORITY_UNSPECIFIED, PRIORITY_INTERACTIVE, PRIORITY_BULK expected"),
     (request("a", do_not_translate=["x"] * 101), "do_not_translate", "at most 100 expected, got 101"),
     (request("a", do_not_translate=["x", ""]), "do_not_translate[1]", "a text that is not blank expected, got ''"),
     (request("a", do_not_translate=["x" * 201]), "do_not_translate[0]", "at most 200 characters expected, got 201"),

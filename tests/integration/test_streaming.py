@@ -3,23 +3,26 @@
 import asyncio
 import math
 from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any, cast
 
 import pytest
 
 from seq2serve.pb import translation_pb2 as pb
-from server.bundle.manifest import Bundle
 from server.decoding.engine import Engine
 from server.decoding.metrics import EngineMetrics
 from server.decoding.scheduler import Limits
 from server.messages.sentence import Event, Finished, Listener
+from server.serving.access.caller import Caller
 from server.serving.metrics import Metrics
 from server.serving.models.backlog import Backlog
-from server.serving.models.catalogue import Models, ServedModel
+from server.serving.models.catalogue import Models
+from server.serving.models.served import ServedModel
+from server.serving.models.versions import ModelVersions
+from server.serving.requests.admission import Admission
 from server.serving.requests.options import OptionLimits
 from server.serving.requests.parse import RequestLimits
 from server.serving.rpc.call import Call, current_call
+from server.serving.rpc.exchange import Exchange
 from server.serving.rpc.translation import TranslationService
 from server.text.tokenizer import Tokenizer, Tokenizers
 from tests.fakes import MANIFEST, NO_PIECES, PATIENCE, FakeBackend, post
@@ -33,7 +36,7 @@ class Streaming:
         metrics = EngineMetrics("fake")
         self.engine = Engine(MANIFEST, FakeBackend(4), NO_PIECES, Limits(4, 1000), 100, self._post, metrics)
         model = ServedModel(MANIFEST, Tokenizers.one(tokenizer), self.engine, Backlog(1.0))
-        models = Models([Bundle(Path("fake"), MANIFEST)], ["fake"], lambda _: model)
+        models = Models(["fake"], [ModelVersions({"1": model})])
         self._service = TranslationService(
             models,
             RequestLimits(
@@ -44,11 +47,12 @@ class Streaming:
                 options=OptionLimits(4, 4, 4),
             ),
             Metrics().requests,
+            Exchange(Admission(9, 9), asyncio.Event()),
         )
 
     def start(self, *contents: str) -> AsyncIterator[pb.StreamTranslateResponse]:
         request = pb.TranslateRequest(contents=contents, decoding=pb.DecodingOptions(max_output_tokens=9))
-        current_call.set(Call("request", "caller", math.inf))
+        current_call.set(Call("request", Caller("caller"), math.inf))
         return self._service.StreamTranslate(request, cast(Any, None))  # it asks nothing of its context
 
     async def first(self, messages: AsyncIterator[pb.StreamTranslateResponse]) -> pb.StreamTranslateResponse:

@@ -1,34 +1,15 @@
 """Texts like those that people send, through the shipped models: nothing vanishes, nothing is invented, and all that is
 not translated has its place. The kinds are those that users of translation services report."""
 
-import html
 import re
-from collections.abc import AsyncIterator
-from html.parser import HTMLParser
-from pathlib import Path
 
 import pytest
-import pytest_asyncio
 
 from seq2serve.pb import translation_pb2 as pb
-from tests.integration.served import Served, serving
+from tests.integration.served import Served
+from tests.integration.shipped_models import MODELS, translated
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-
-REPOSITORY = Path(__file__).parents[2] / "model_repository"
-MODELS = ["transformer-en-fr", "lstm-attention-en-fr", "lstm-en-fr", "rnn-en-fr"]
-
-
-@pytest_asyncio.fixture(loop_scope="module", scope="module")
-async def served() -> AsyncIterator[Served]:
-    async with serving(REPOSITORY) as server:
-        yield server
-
-
-async def translated(served: Served, *contents: str, model: str = "transformer-en-fr", **fields: object) -> list[str]:
-    answer = await served.translate(*contents, model=model, **fields)
-    return [translation.translated_text for translation in answer.translations]
-
 
 JOINED = [
     ("A man is sleeping. A woman is reading a book. Two dogs are playing in the snow. A child eats an apple.", 4),
@@ -224,58 +205,6 @@ async def test_a_translation_of_something_is_never_empty(
     assert all(map(str.strip, await translated(served, *words, model=model, decoding=decoding)))
 
 
-class Tags(HTMLParser):
-    def __init__(self, content: str) -> None:
-        super().__init__()
-        self.tags: list[str] = []
-        self.open: list[str] = []
-        self.feed(content)
-        self.close()
-        assert not self.open
-
-    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
-        self.tags.append(f"{tag} {attributes}")
-        if tag not in ("br", "img", "meta"):
-            self.open.append(tag)
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open.pop() == tag
-
-
-PAGES = [
-    "<p>A dog runs. A cat sleeps.</p>",
-    '<p>This is <a href="/rex?id=1&amp;v=2" title="Rex &gt; Bo">Rex</a>, a <b>very</b> big dog.</p>',
-    "<p>A man &amp; a woman are in the <em>park</em>.<br>They are <strong>happy <i>today</i></strong>.</p>",
-    "<ul><li>A dog</li><li>A cat <code>x = 1</code></li></ul>",
-    '<p>A dog runs <img src="a.png" alt="x"> in the park.</p><script>var s = "A dog";</script>',
-    '<p>He eats <span class="notranslate">WuffPuff</span> every day.</p><p translate="no">A dog</p>',
-]
-
-
-@pytest.mark.parametrize("model", MODELS)
-async def test_html_stays_html_with_every_tag(served: Served, model: str) -> None:
-    outputs = await translated(served, *PAGES, model=model, mime_type="text/html")
-    for page, output in zip(PAGES, outputs, strict=True):
-        assert sorted(Tags(output).tags) == sorted(Tags(page).tags)
-    assert "<code>x = 1</code>" in outputs[3]
-    assert '<script>var s = "A dog";</script>' in outputs[4]
-    assert '<span class="notranslate">WuffPuff</span>' in outputs[5]
-    assert '<p translate="no">A dog</p>' in outputs[5]
-    first, second = await translated(served, "A dog runs.", "A cat sleeps.", model=model)
-    assert outputs[0] == f"<p>{first} {second}</p>"
-
-
-async def test_tags_go_around_the_words_that_translate_what_they_enclosed(served: Served) -> None:
-    pages = {
-        "A <b>red</b> car is in the park.": "<b>rouge</b>",
-        "The <i>black</i> dog runs.": "<i>noir</i>",
-        "A dog runs in the <b>park</b>.": "<b>parc</b>",
-    }
-    outputs = await translated(served, *pages, mime_type="text/html")
-    for output, tagged in zip(outputs, pages.values(), strict=True):
-        assert tagged in output
-
-
 async def test_a_listed_text_is_not_translated(served: Served) -> None:
     [output] = await translated(served, "The band Black Keys plays music.", do_not_translate=["Black Keys"])
     assert output.count("Black Keys") == 1
@@ -328,17 +257,6 @@ async def test_a_span_may_be_a_word_of_its_sentence(served: Served) -> None:
         paragraphs = [f"<p>{sentence.format(placeholder)}</p>" for sentence in sentences]
         in_html = await translated(served, *paragraphs, mime_type="text/html")
         assert in_html == [f"<p>{output}</p>" for output in outputs]
-
-
-@pytest.mark.parametrize("name", ["{{ a < b }}", "Привет&Со"])
-async def test_what_stands_for_a_word_in_html_remains_escaped(served: Served, name: str) -> None:
-    content = f"<p>{html.escape(name)} is sleeping &amp; reading.</p>"
-    [translation] = (await served.translate(content, mime_type="text/html")).translations
-    assert html.escape(name) in translation.translated_text
-    assert "&" not in translation.translated_text.replace("&amp;", "").replace("&lt;", "")
-    [segment] = translation.segments
-    part = translation.translated_text[segment.translation_start : segment.translation_end]
-    assert f"<p>{part}</p>" == translation.translated_text
 
 
 async def test_a_segment_that_is_decoded_twice_is_told_once_with_its_own_tokens(served: Served) -> None:

@@ -59,7 +59,7 @@ async def test_no_series_is_shown_twice(model_repository: Path) -> None:
         url = f"http://127.0.0.1:{served.app.metrics_port}/metrics"
         text = await asyncio.to_thread(lambda: urllib.request.urlopen(url).read().decode())
         names = Counter(line.rpartition(" ")[0] for line in text.splitlines())
-        assert names['seq2serve_engine_restarts_total{model="lstm-en-fr"}'] == 1
+        assert names['seq2serve_engine_restarts_total{model="lstm-en-fr",version="1"}'] == 1
         assert {name for name, number in names.items() if number > 1} == set()
 
 

@@ -1,6 +1,8 @@
+from pathlib import Path
+
 import pytest
 
-from loadtest.driven import SENTENCES, NotDriven, choose, read_sentences
+from loadtest.driven import SENTENCES, NotDriven, choose, read_sentences, same_direction
 from seq2serve.pb import translation_pb2 as pb
 
 LANGUAGES = sorted(path.stem for path in SENTENCES.glob("*.txt"))
@@ -39,12 +41,56 @@ def test_all_unknown_names_are_refused_with_those_that_are_served() -> None:
         choose([model("b", "en"), model("a", "fr")], ["x", "a", "y"])
 
 
-@pytest.mark.parametrize("number", [0, 2])
-def test_a_model_of_several_language_pairs_is_refused_where_it_is_to_be_driven(number: int) -> None:
-    pairs = [pb.LanguagePair(source_language_code="en", target_language_code=code) for code in ("fr", "de")[:number]]
-    many = pb.Model(name="many", versions=["7"], language_pairs=pairs)
-    with pytest.raises(NotDriven, match="models of one language pair are driven, and 'many' has another number"):
-        choose([model("b", "en"), many])
+@pytest.mark.parametrize(
+    ("pairs", "driven"),
+    [
+        ([("en", "de"), ("en", "fr")], ("en", "de")),
+        ([("de", "en"), ("fr", "de")], ("fr", "de")),
+        ([("de", "en"), ("fr-CA", "en")], ("fr-CA", "en")),
+    ],
+)
+def test_of_several_language_pairs_the_first_with_sentences_is_driven_by_its_codes(
+    pairs: list[tuple[str, str]], driven: tuple[str, str]
+) -> None:
+    listed = [pb.LanguagePair(source_language_code=one, target_language_code=other) for one, other in pairs]
+    [chosen] = choose([pb.Model(name="many", versions=["7"], language_pairs=listed)])
+    assert chosen.pair == driven
+    assert chosen.sentences == read_sentences(driven[0][:2])
+
+
+def test_a_model_of_one_pair_is_not_told_its_languages() -> None:
+    [chosen] = choose([model("m", "en")])
+    assert chosen.pair == ("", "")
+
+
+def test_a_model_of_very_many_pairs_is_driven_from_the_languages_that_it_lists() -> None:
+    codes = ["af", "en", "fr"]
+    many = pb.Model(name="many", versions=["1"], source_language_codes=codes, target_language_codes=["en", "fr", "af"])
+    [chosen] = choose([many])
+    assert chosen.pair == ("en", "fr")
+
+
+def test_a_model_that_names_no_language_is_refused() -> None:
+    with pytest.raises(NotDriven, match="no sentences for model 'none', which translates from no language"):
+        choose([pb.Model(name="none", versions=["1"])])
+
+
+def test_only_models_of_one_direction_are_compared() -> None:
+    models = [model("a", "en"), model("b", "fr"), model("c", "en")]
+    assert same_direction(models) == ["a", "c"]
+
+
+def test_a_model_without_its_cache_is_an_architecture_of_its_own() -> None:
+    models = [model("transformer-en-it", "en"), model("transformer-without-cache-en-it", "en")]
+    for one in models:
+        one.architecture = "transformer"
+    assert [driven.architecture for driven in choose(models)] == ["transformer", "transformer-without-cache"]
+
+
+def test_sentences_may_be_those_of_a_folder(tmp_path: Path) -> None:
+    (tmp_path / "de.txt").write_text("Guten Tag.\n\nWo ist der Bahnhof?\n")
+    [driven] = choose([model("m", "de")], folder=tmp_path)
+    assert driven.sentences == ["Guten Tag.", "Wo ist der Bahnhof?"]
 
 
 @pytest.mark.parametrize("source", ["de", "eng", "../en", "e", "", "english"])

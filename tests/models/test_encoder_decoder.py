@@ -12,7 +12,7 @@ from models.beam_search import BeamOptions, beam_search
 from models.data.batches import pad_sources
 from models.encoder_decoder import EncoderDecoder, EncoderDecoderConfig
 from models.greedy import greedy_decode, max_output
-from models.seq2seq import OutputIds
+from models.seq2seq import ALIGNMENT_QUERY, OutputIds
 from tests.foreign_models import FOREIGN, VOCABULARY_SIZE, build_foreign_model
 
 EVERY_KIND = pytest.mark.parametrize("kind", FOREIGN)
@@ -148,6 +148,26 @@ def test_step_after_step_equals_forward(kind: str) -> None:
         logits, next_state = model.step(TARGETS[:, position], torch.full((len(SOURCES),), position), state)
         state.update(next_state)
         torch.testing.assert_close(logits, expected[:, position], rtol=1e-4, atol=1e-4)
+
+
+@EVERY_KIND
+@torch.no_grad()
+def test_an_encoder_that_reads_the_start_token_gives_the_state_that_a_step_leaves(kind: str) -> None:
+    model = build_foreign_model(kind)
+    ids = dataclasses.replace(model.output_ids, start=(*model.output_ids.start[:1], 50), encodes_start=False)
+    model.output_ids = ids
+    start = torch.full((len(SOURCES),), ids.start[0])
+    expected = model.start_state(*pad_sources(SOURCES), max_target=4)
+    expected.update(model.step(start, torch.zeros(len(SOURCES), dtype=torch.int32), expected)[1])
+    model.output_ids = dataclasses.replace(ids, encodes_start=True)
+    state = model.start_state(*pad_sources(SOURCES), max_target=4)
+    assert state.keys() == expected.keys() - {ALIGNMENT_QUERY}
+    for name, value in state.items():
+        torch.testing.assert_close(value, expected[name], rtol=1e-4, atol=1e-5)
+    model.output_ids = ids
+    one = greedy_decode(model, SOURCES)
+    model.output_ids = dataclasses.replace(ids, encodes_start=True)
+    assert greedy_decode(model, SOURCES) == one
 
 
 @EVERY_KIND

@@ -39,6 +39,9 @@ class Blocking:
     async def list_models(self) -> list[Model]:
         return await asyncio.to_thread(self._client.list_models)
 
+    async def get_model(self, name: str = "") -> Model:
+        return await asyncio.to_thread(self._client.get_model, name)
+
     async def close(self) -> None:
         await asyncio.to_thread(self._client.close)
 
@@ -76,6 +79,9 @@ class Awaiting:
 
     async def list_models(self) -> list[Model]:
         return await self._client.list_models()
+
+    async def get_model(self, name: str = "") -> Model:
+        return await self._client.get_model(name)
 
     async def close(self) -> None:
         await self._client.close()

@@ -55,7 +55,7 @@ async def scripted(
 ) -> AsyncIterator[tuple[Scripted, str]]:
     """The service, and the address where it listens on loopback."""
     service = Scripted(name, list(failures))
-    calls = Calls(Metrics(), Admission(max_calls=10, max_bytes=1_000_000), SERVICE, max_seconds=PATIENCE)
+    calls = Calls(Metrics(), Admission(max_calls=10, max_bytes=1_000_000), [SERVICE], max_seconds=PATIENCE)
     pb_grpc.add_TranslationServiceServicer_to_server(service, cast(grpc.aio.Server, calls))
     server = grpc.aio.server(handlers=[calls])
     port = server.add_secure_port(listen, credentials) if credentials else server.add_insecure_port(listen)

@@ -79,6 +79,10 @@ async def test_models_are_listed_the_default_one_first(model_repository: Path, k
         models = await client.list_models()
         assert models[0].name == DEFAULT_MODEL
         assert len(models) == len(ARCHITECTURES)
+        assert [await client.get_model(model.name) for model in models] == models
+        assert await client.get_model() == models[0]
+        with pytest.raises(UnknownModel, match="no model 'none' is served here"):
+            await client.get_model("none")
 
 
 @kinds
@@ -150,6 +154,7 @@ async def test_an_option_that_does_not_exist_is_a_programmer_s_error(model_repos
     ("options", "problem"),
     [
         ({"split_sentences": "words"}, "^split_sentences: one of sentences, lines, none expected, got 'words'$"),
+        ({"priority": "high"}, "^priority: one of interactive, bulk expected, got 'high'$"),
         ({"do_not_translate": "Black Keys"}, "^do_not_translate: a list of texts expected, got 'Black Keys' alone$"),
     ],
 )

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from seq2serve.attempts import MAX_ATTEMPTS, Attempts
-from seq2serve.errors import InvalidRequest, TranslationError, Unavailable
+from seq2serve.errors import InvalidRequest, TranslationError, Unavailable, UnknownModel
 from seq2serve.pb import translation_pb2 as pb
 from seq2serve.stream_call import StreamCall
 from tests.fakes import FakeClock
@@ -143,6 +143,44 @@ def test_a_text_that_comes_otherwise_the_second_time_ends_the_stream(
     assert [stream.take(message) for message in before] == [None] * len(before)
     with pytest.raises(Unavailable, match=r"contents\[0\]: .* another beginning"):
         stream.take(other)
+
+
+def answered_by(version: str, message: pb.StreamTranslateResponse) -> pb.StreamTranslateResponse:
+    message.model, message.model_version = "m", version
+    return message
+
+
+def test_what_has_begun_is_asked_of_the_same_version_again_and_what_has_not_of_any() -> None:
+    stream = stream_call("a", "b", "c", max_contents=2)
+    assert stream.next_request().model == "m"
+    stream.take(answered_by("7", delta(0, "A")))
+    stream.delay_after(Broken())
+    request = stream.next_request()
+    assert (request.model, list(request.contents)) == ("m@7", ["a", "b"])
+    for message in (delta(0, "A"), end(0, "A"), end(1, "")):
+        stream.take(answered_by("7", message))
+    stream.end_answer()
+    assert stream.next_request().model == "m", "c has not begun"
+
+
+def test_a_version_that_is_gone_is_replaced_by_one_that_may_write_the_same() -> None:
+    stream = stream_call("a")
+    stream.next_request()
+    stream.take(answered_by("7", delta(0, "AB")))
+    stream.delay_after(Broken())
+    assert stream.next_request().model == "m@7"
+    assert stream.delay_after(Broken(grpc.StatusCode.NOT_FOUND)) == 0
+    assert stream.next_request().model == "m"
+    assert stream.take(answered_by("8", delta(0, "A"))) is None
+    with pytest.raises(Unavailable, match="another beginning"):
+        stream.take(answered_by("8", end(0, "")))
+
+
+def test_a_model_that_is_not_there_is_an_error_whatever_has_begun() -> None:
+    stream = stream_call("a")
+    stream.next_request()
+    with pytest.raises(UnknownModel):
+        stream.delay_after(Broken(grpc.StatusCode.NOT_FOUND))
 
 
 def is_resumed(stream: StreamCall, *messages: pb.StreamTranslateResponse) -> bool:

@@ -1,5 +1,6 @@
 import dataclasses
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 
@@ -14,6 +15,7 @@ def test_every_setting_is_a_flag() -> None:
     expected = ServerConfig(
         listen="[::]:1",
         metrics_listen="[::]:2",
+        health_listen="[::]:3",
         model_repository=(Path("elsewhere"),),
         default_model="rnn-en-fr",
         max_rows=3,
@@ -24,20 +26,63 @@ def test_every_setting_is_a_flag() -> None:
         engines="2,rnn-en-fr=1",
         threads=8,
         grace_seconds=9,
+        tls_certificate="server.pem",
+        tls_key="server.key",
+        tls_client_authorities="clients.pem",
+        keys="keys.toml",
+        insecure_listen=True,
+        reflection=True,
     )
     values = vars(expected) | {"model_repository": "elsewhere"}
     flags = [f"--{name.replace('_', '-')}={value}" for name, value in values.items()]
     assert parse_config(flags, {}, num_cores=16) == expected
 
 
-@pytest.mark.parametrize(
-    "name", [field.name for field in dataclasses.fields(ServerConfig) if field.name != "model_repository"]
-)
+def named(*kinds: type) -> list[str]:
+    """Settings of these kinds that stand alone."""
+    return [
+        name
+        for name, value in vars(ServerConfig()).items()
+        if type(value) in kinds and name not in ("tls_certificate", "tls_key", "tls_client_authorities")
+    ]
+
+
+@pytest.mark.parametrize("name", named(int, str))
 def test_every_setting_is_a_variable_whose_value_is_converted(name: str) -> None:
     kind = type(getattr(ServerConfig(), name))
     config = parse_config([], {f"SEQ2SERVE_{name.upper()}": "17"}, num_cores=17)
     assert getattr(config, name) == kind("17")
     assert dataclasses.replace(config, **{name: getattr(ServerConfig(), name)}) == ServerConfig()
+
+
+@pytest.mark.parametrize("name", named(bool))
+@pytest.mark.parametrize(
+    ("flags", "variable", "expected"),
+    [
+        ([], None, False),
+        ([], "true", True),
+        ([], "True", True),
+        ([], "1", True),
+        ([], "false", False),
+        ([], "0", False),
+        ([""], None, True),
+        (["=true"], None, True),
+        (["=false"], "true", False),
+        ([""], "false", True),
+    ],
+)
+def test_a_switch_is_a_flag_alone_or_with_a_value_or_a_variable(
+    name: str, flags: list[str], variable: str | None, expected: bool
+) -> None:
+    environment = {} if variable is None else {f"SEQ2SERVE_{name.upper()}": variable}
+    config = parse_config([f"--{name.replace('_', '-')}{flag}" for flag in flags], environment)
+    assert config == ServerConfig(**cast(Any, {name: expected}))
+
+
+def test_the_files_of_tls_are_variables() -> None:
+    values = {"tls_certificate": "a", "tls_key": "b", "tls_client_authorities": "c"}
+    environment = {f"SEQ2SERVE_{name.upper()}": value for name, value in values.items()}
+    assert parse_config([], environment) == ServerConfig(tls_certificate="a", tls_key="b", tls_client_authorities="c")
 
 
 @pytest.mark.parametrize(
@@ -91,6 +136,11 @@ def test_metrics_can_be_switched_off() -> None:
         (["--model-repository="], {}, "--model-repository: a folder expected, got ''"),
         ([], {"SEQ2SERVE_MODEL_REPOSITORY": ":"}, "model_repository: at least one folder expected, got none"),
         ([], {"SEQ2SERVE_MODEL_REPOSITORY": ""}, "model_repository: at least one folder expected, got none"),
+        (["--tls-key=a"], {}, "tls_certificate and tls_key: both expected, or neither"),
+        ([], {"SEQ2SERVE_TLS_CERTIFICATE": "a"}, "tls_certificate and tls_key: both expected, or neither"),
+        (["--tls-client-authorities=a"], {}, "tls_client_authorities: tls_certificate and tls_key expected as well"),
+        (["--reflection=maybe"], {}, "--reflection: true or false expected, got 'maybe'"),
+        ([], {"SEQ2SERVE_INSECURE_LISTEN": ""}, "--insecure-listen: true or false expected, got ''"),
         (["--default-model=a,"], {}, "default_model: names with commas between expected, got 'a,'"),
         ([], {"SEQ2SERVE_DEFAULT_MODEL": ""}, "default_model: names with commas between expected, got ''"),
     ],

@@ -93,7 +93,7 @@ def around(
     max_seconds: float = PATIENCE,
     max_bytes: int = 1000,
 ) -> Calls:
-    calls = Calls(metrics, Admission(max_calls=10, max_bytes=max_bytes), SERVICE, max_seconds)
+    calls = Calls(metrics, Admission(max_calls=10, max_bytes=max_bytes), [SERVICE], max_seconds)
     pb_grpc.add_TranslationServiceServicer_to_server(service, cast(grpc.aio.Server, calls))
     return calls
 

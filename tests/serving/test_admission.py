@@ -7,7 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server.errors import Overloaded
+from server.errors import Overloaded, TooManyCalls
+from server.keys.key_file import TRANSLATE, Key
+from server.serving.access.caller import Caller, KeyHolder
 from server.serving.models.backlog import Backlog
 from server.serving.requests.admission import Admission
 from tests.fakes import FakeClock
@@ -18,7 +20,7 @@ def fill(admission: Admission, caller: str) -> int:
     number = 0
     try:
         while True:
-            admission.enter(caller, 1)
+            admission.enter(Caller(caller), 1)
             number += 1
     except Overloaded:
         return number
@@ -33,25 +35,40 @@ def test_more_calls_than_the_limit_never_run() -> None:
     admission = Admission(max_calls=50, max_bytes=10_000)
     assert sum(fill(admission, str(number)) for number in range(200)) == 50
     with pytest.raises(Overloaded, match=r"^50 calls are running, which is the limit$"):
-        admission.check("another")
+        admission.check(Caller("another"))
 
 
 def test_callers_that_have_left_take_no_memory() -> None:
     admission = Admission(max_calls=10, max_bytes=100)
     before = pickle.dumps(admission)
     for number in range(100):
-        admission.enter(str(number), 7)
-        admission.leave(str(number), 7)
+        admission.enter(Caller(str(number)), 7)
+        admission.leave(Caller(str(number)), 7)
     assert pickle.dumps(admission) == before
 
 
 def test_bytes_are_bounded_and_given_back() -> None:
     admission = Admission(max_calls=10, max_bytes=100)
-    admission.enter("a", 90)
+    admission.enter(Caller("a"), 90)
     with pytest.raises(Overloaded, match="90 bytes are being answered, 11 more would exceed the limit of 100"):
-        admission.enter("b", 11)
-    admission.leave("a", 90)
-    admission.enter("b", 100)
+        admission.enter(Caller("b"), 11)
+    admission.leave(Caller("a"), 90)
+    admission.enter(Caller("b"), 100)
+
+
+def test_a_key_has_no_more_calls_than_its_limit_and_what_is_refused_is_not_counted() -> None:
+    admission = Admission(max_calls=10, max_bytes=100)
+    key = KeyHolder(Key(name="web", sha256=b"", roles=frozenset([TRANSLATE]), max_calls=2))
+    admission.enter(key, 1)
+    with pytest.raises(Overloaded, match="messages of 1 bytes"):
+        admission.enter(key, 100)
+    admission.enter(key, 1)
+    for refused in (lambda: admission.check(key), lambda: admission.enter(key, 1)):
+        with pytest.raises(TooManyCalls, match=r"^key web has 2 calls running, which is its limit$"):
+            refused()
+    admission.leave(key, 1)
+    admission.enter(key, 1)
+    assert (key.num_running, key.num_calls) == (2, 3)
 
 
 @given(st.lists(st.tuples(st.sampled_from("abc"), st.booleans()), max_size=200))
@@ -60,12 +77,12 @@ def test_what_leaves_makes_room_for_as_much(steps: list[tuple[str, bool]]) -> No
     for caller, enters in steps:
         if enters:
             with contextlib.suppress(Overloaded):  # as full as it may be
-                admission.enter(caller, 7)
+                admission.enter(Caller(caller), 7)
                 running.append(caller)
         elif running:
-            admission.leave(running.pop(0), 7)
+            admission.leave(Caller(running.pop(0)), 7)
     for caller in running:
-        admission.leave(caller, 7)
+        admission.leave(Caller(caller), 7)
     assert fill(admission, "a") == 16
 
 

@@ -16,6 +16,7 @@ from server.errors import (
     NotServing,
     Overloaded,
 )
+from server.serving.access.caller import Caller
 from server.serving.app import SERVICE
 from server.serving.metrics import Metrics
 from server.serving.rpc.call import current_call
@@ -83,7 +84,7 @@ async def test_calls_of_a_service_that_is_not_bounded_are_neither_refused_nor_en
 
     async with surrounding(max_seconds=0.05, max_bytes=10) as surrounded:
         surrounded.serve("health.Service", answer)
-        surrounded.calls.admission.enter("another", 10)
+        surrounded.calls.admission.enter(Caller("another"), 10)
         call = asyncio.ensure_future(surrounded.plain_call("health.Service", b"well?"))
         await surrounded.calls.wait_until_idle(0.2)
         assert not call.done()
@@ -96,12 +97,12 @@ async def test_calls_of_a_service_that_is_not_bounded_are_neither_refused_nor_en
 async def test_a_call_beyond_the_limit_is_refused_before_its_message_has_come(surrounded: Surrounded) -> None:
     while True:
         try:
-            surrounded.calls.admission.enter("another", 1)
+            surrounded.calls.admission.enter(Caller("another"), 1)
         except Overloaded:
             break
     for number in range(10):
         with contextlib.suppress(Overloaded):
-            surrounded.calls.admission.enter(str(number), 1)
+            surrounded.calls.admission.enter(Caller(str(number)), 1)
 
     async def never() -> AsyncIterator[bytes]:
         await asyncio.Event().wait()
@@ -183,7 +184,7 @@ class Waiting(pb_grpc.TranslationServiceServicer):
 
     async def Translate(self, request: Any, context: Any) -> pb.TranslateResponse:
         self.num_begun += 1
-        self.callers.add(current_call.get().caller)
+        self.callers.add(current_call.get().caller.name)
         await self.may_answer.wait()
         return pb.TranslateResponse()
 

@@ -5,13 +5,15 @@ from pathlib import Path
 import pytest
 
 from server.bundle.languages import bilingual
-from server.bundle.manifest import Bundle
+from server.bundle.manifest import Manifest
 from server.decoding.engine import Engine
 from server.decoding.metrics import EngineMetrics
 from server.decoding.scheduler import Limits
 from server.errors import InvalidRequest, UnknownModel
 from server.serving.models.backlog import Backlog
-from server.serving.models.catalogue import Models, ServedModel
+from server.serving.models.catalogue import Models
+from server.serving.models.served import ServedModel
+from server.serving.models.versions import ModelVersions
 from server.text.sentencepieces import SentencePieceTokenizer
 from server.text.tokenizer import Tokenizers
 from tests.fakes import MANIFEST, NO_PIECES, FakeBackend, post
@@ -23,19 +25,19 @@ LoadModels = Callable[[str | list[str], dict[str, str]], Models]
 def load_models(small_tokenizer: Path) -> LoadModels:
     """Models by the default one's name, or by those that are preferred, and each one's language pair by its name."""
 
-    def load(bundle: Bundle) -> ServedModel:
+    def load(manifest: Manifest) -> ServedModel:
         engine = Engine(MANIFEST, FakeBackend(1), NO_PIECES, Limits(1, 1), 1, post, EngineMetrics("fake"))
         return ServedModel(
-            bundle.manifest, Tokenizers.one(SentencePieceTokenizer(small_tokenizer, eos=3)), engine, Backlog(1.0)
+            manifest, Tokenizers.one(SentencePieceTokenizer(small_tokenizer, eos=3)), engine, Backlog(1.0)
         )
 
     def load_all(default: str | list[str], pairs: dict[str, str]) -> Models:
-        bundles = []
+        models = []
         for name, pair in pairs.items():
             source, target = pair.rsplit(" ", 1)
             manifest = dataclasses.replace(MANIFEST, name=name, languages=bilingual(source, target))
-            bundles.append(Bundle(Path(name), manifest))
-        return Models(bundles, [default] if isinstance(default, str) else default, load)
+            models.append(ModelVersions({"1": load(manifest)}))
+        return Models([default] if isinstance(default, str) else default, models)
 
     return load_all
 
@@ -47,7 +49,7 @@ def models(load_models: LoadModels) -> Models:
 
 
 def test_the_default_model_comes_first_and_the_others_by_name(models: Models) -> None:
-    assert [model.manifest.name for model in models] == ["gamma", "alpha", "beta"]
+    assert [model.name for model in models] == ["gamma", "alpha", "beta"]
 
 
 @pytest.mark.parametrize(
@@ -176,7 +178,7 @@ def test_languages_choose_the_direction_and_the_preferred_models_among_several_o
 def test_preferred_models_are_listed_in_their_order_before_the_others(load_models: LoadModels) -> None:
     models = load_models(["transformer-fr-en", "rnn-en-fr"], TWO_DIRECTIONS)
     expected = ["transformer-fr-en", "rnn-en-fr", "lstm-attention-en-fr", "lstm-en-fr", "transformer-en-fr"]
-    assert [model.manifest.name for model in models] == expected
+    assert [model.name for model in models] == expected
 
 
 def test_a_nearer_model_is_selected_before_a_preferred_one(load_models: LoadModels) -> None:

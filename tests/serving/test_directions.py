@@ -3,16 +3,17 @@
 import dataclasses
 import time
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Any, cast
 
 import pytest
 
 from server.bundle.languages import SOURCE_TOKEN, TARGET_TOKEN, TEXT, Language, Pair, bilingual
-from server.bundle.manifest import Bundle, Manifest
+from server.bundle.manifest import Manifest
 from server.errors import InvalidRequest
 from server.serving.models.backlog import Backlog
-from server.serving.models.catalogue import Models, ServedModel
+from server.serving.models.catalogue import Models
+from server.serving.models.served import ServedModel
+from server.serving.models.versions import ModelVersions
 from server.text.tokenizer import Tokenizers
 from tests.fakes import EOS, MANIFEST
 
@@ -56,10 +57,8 @@ TO_ENGLISH = multilingual(
 
 
 def models(*manifests: Manifest) -> Models:
-    def load(bundle: Bundle) -> ServedModel:
-        return ServedModel(bundle.manifest, cast(Tokenizers, None), cast(Any, None), Backlog(1.0))
-
-    return Models([Bundle(Path(one.name), one) for one in manifests], [manifests[0].name], load)
+    served = [ServedModel(one, cast(Tokenizers, None), cast(Any, None), Backlog(1.0)) for one in manifests]
+    return Models([manifests[0].name], [ModelVersions({"1": model}) for model in served])
 
 
 @pytest.mark.parametrize(

@@ -19,9 +19,10 @@ from server.decoding.scheduler import Limits
 from server.messages.hypothesis import Ending, Hypothesis
 from server.messages.options import DecodingOptions
 from server.messages.sentence import Finished, Written
+from server.serving.access.caller import Caller
 from server.serving.metrics import Metrics
 from server.serving.models.backlog import Backlog
-from server.serving.models.catalogue import ServedModel
+from server.serving.models.served import ServedModel
 from server.serving.requests.content_result import ContentResult
 from server.serving.requests.open_request import OpenRequest
 from server.serving.requests.parsed import KeptSegment, ParsedContent, ParsedSegment, TranslationRequest
@@ -269,7 +270,7 @@ async def test_what_cannot_be_read_fails_its_own_request_alone(small_tokenizer: 
         request = TranslationRequest(
             ServedModel(MANIFEST, Tokenizers.one(own), engine, Backlog(1.0)), [content], 1, True
         )
-        return OpenRequest(request, "somebody", math.inf, streams=False, metrics=metrics.requests)
+        return OpenRequest(request, Caller("somebody"), math.inf, streams=False, metrics=metrics.requests)
 
     # Of one length, so that they end in the same step.
     with opened(Unreadable(small_tokenizer, EOS), [3, 5, EOS]) as bad, opened(tokenizer, [3, 6, EOS]) as good:

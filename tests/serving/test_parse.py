@@ -1,17 +1,17 @@
 import dataclasses
-from pathlib import Path
 
 import pytest
 
 from models.seq2seq import EOS
 from seq2serve.pb import translation_pb2 as pb
-from server.bundle.manifest import Bundle
 from server.decoding.engine import Engine
 from server.decoding.metrics import EngineMetrics
 from server.decoding.scheduler import Limits
 from server.errors import InvalidRequest, UnknownModel
 from server.serving.models.backlog import Backlog
-from server.serving.models.catalogue import Models, ServedModel
+from server.serving.models.catalogue import Models
+from server.serving.models.served import ServedModel
+from server.serving.models.versions import ModelVersions
 from server.serving.requests.options import OptionLimits
 from server.serving.requests.parse import RequestLimits, parse_request
 from server.serving.requests.parsed import TranslationRequest
@@ -27,12 +27,9 @@ LIMITS = RequestLimits(
 @pytest.fixture
 def models(tokenizer: Tokenizer) -> Models:
     manifest = dataclasses.replace(MANIFEST, max_source_tokens=MAX_SOURCE_TOKENS, max_output_tokens=MAX_OUTPUT_TOKENS)
-
-    def load(bundle: Bundle) -> ServedModel:
-        engine = Engine(manifest, FakeBackend(1), NO_PIECES, Limits(1, 1), 1, post, EngineMetrics("fake"))
-        return ServedModel(manifest, Tokenizers.one(tokenizer), engine, Backlog(1.0))
-
-    return Models([Bundle(Path("fake"), manifest)], ["fake"], load)
+    engine = Engine(manifest, FakeBackend(1), NO_PIECES, Limits(1, 1), 1, post, EngineMetrics("fake"))
+    model = ServedModel(manifest, Tokenizers.one(tokenizer), engine, Backlog(1.0))
+    return Models(["fake"], [ModelVersions({"1": model})])
 
 
 def parse(request: pb.TranslateRequest, models: Models, limits: RequestLimits) -> TranslationRequest:

@@ -7,11 +7,12 @@ from pathlib import Path
 import pytest
 
 from seq2serve.pb import translation_pb2 as pb
-from server.bundle.manifest import Bundle
 from server.errors import InvalidRequest
 from server.messages.options import RequiredTerm
 from server.serving.models.backlog import Backlog
-from server.serving.models.catalogue import Models, ServedModel
+from server.serving.models.catalogue import Models
+from server.serving.models.served import ServedModel
+from server.serving.models.versions import ModelVersions
 from server.serving.requests.options import OptionLimits
 from server.serving.requests.parse import RequestLimits, parse_request
 from server.serving.requests.parsed import TranslationRequest
@@ -60,7 +61,7 @@ def models(tokenizer: CountingTokenizer) -> Models:
         Backlog(1.0),
         {"kept": Glossary([("roof", "le roof")])},
     )
-    return Models([Bundle(Path("fake"), manifest)], ["fake"], lambda _: model)
+    return Models(["fake"], [ModelVersions({"1": model})])
 
 
 def parse(

@@ -159,7 +159,8 @@ class Backend:
     def _check(self, bundle: Bundle) -> None:
         """Check that the graphs' inputs and outputs have the names that the manifest promises."""
         state = {spec.name for spec in bundle.manifest.state}
-        fixed = {spec.name for spec in bundle.manifest.state if spec.kind != "append"}
+        encodes_start = bundle.manifest.encodes_start
+        fixed = {spec.name for spec in bundle.manifest.state if encodes_start or spec.kind != "append"}
         encoded = set(self._encoder_outputs)
         if encoded != fixed:
             raise BundleError(f"{bundle.encoder}: outputs {sorted(encoded)}, the manifest's state is {sorted(fixed)}")

@@ -60,7 +60,6 @@ class StateBuffers:
             self.following[spec.name] = np.zeros(buffer.shape, spec.dtype) if spec.kind == "replace" else buffer
         self._all = _group_by_extent(specs)
         self._constant = _group_by_extent([spec for spec in specs if spec.kind == "constant"])
-        self._encoded = _group_by_extent([spec for spec in specs if spec.kind != "append"])
         self._growing = _group_by_extent([spec for spec in specs if spec.kind != "constant"])
 
     def flip(self) -> None:
@@ -69,8 +68,9 @@ class StateBuffers:
 
     def write(self, rows: Rows, encoded: Mapping[str, Array], index: int, num_source: int) -> None:
         """Write a joining sentence, sentence `index` of an encoder batch and `num_source` tokens long, into row `rows`,
-        or into each of them. Tensors that the batch lacks are not written, as nobody will read them."""
-        self._copy(self._encoded, encoded, index, rows, num_source)
+        or into each of them. Of appended state there is the first position at most. Tensors that the batch lacks are
+        not written, as nobody will read them."""
+        self._copy(self._all, encoded, index, rows, num_source, 1)
 
     def copy(self, sources: Rows, targets: Rows, num_target: int) -> None:
         """Copy rows `sources`, which have written at most `num_target` tokens, to rows `targets`.

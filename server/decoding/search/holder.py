@@ -21,6 +21,8 @@ class NonFiniteScores(ArithmeticError):
 class StepResult(NamedTuple):
     """What has become of sentences in a step. Sentences that are finished or have failed have to leave the batch."""
 
+    begun: set[OpenSentence]
+    """Sentences whose first token this step was to write."""
     written: list[tuple[OpenSentence, Written]]
     """Tokens that have become certain, of streaming sentences."""
     finished: list[tuple[OpenSentence, Finished]]

@@ -1,11 +1,11 @@
-"""All models' engines, each in a process of its own, as the serving process starts and ends them.
+"""The engines of all bundles, each in a process of its own, as the serving process starts and ends them.
 
 All of this runs on the event loop's thread, but for `EngineSeries.collect`.
 """
 
 import asyncio
 import itertools
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable
 
 from prometheus_client import Metric
 from prometheus_client.registry import Collector
@@ -17,72 +17,117 @@ from server.serving.engines.launch import Launch, launch_process
 from server.serving.engines.pool import EnginePool
 from server.serving.engines.process_series import ProcessSeries
 from server.serving.engines.remote import COLLECT_SECONDS
-from server.serving.engines.series import summed
+from server.serving.engines.series import labelled, summed
+
+
+class BundleEngines:
+    """The engines of one bundle. Call `start` first, then `wait_until_loaded`, and `close` or `abandon` at the end."""
+
+    def __init__(
+        self, config: ServerConfig, bundle: Bundle, on_change: Callable[[], None], launch: Launch, timing: Timing
+    ) -> None:
+        """`on_change` is called when `pool.num_serving` has changed."""
+        self._config = config
+        self._bundle = bundle
+        self._launch = launch
+        self._timing = timing
+        self.pool = EnginePool(config.max_waiting, config.max_rows, timing.hold_seconds, on_change)
+        self._keepers: list[EngineKeeper] = []
+        self.is_loaded = False
+        """Whether every engine has been able to serve."""
+        self._closing: asyncio.Task[bool] | None = None
+
+    async def start(self) -> None:
+        """Start the engines, which begin to load. Raises OSError where no process can be started."""
+        for _ in range(self._config.num_engines(self._bundle.manifest.name)):
+            keeper = EngineKeeper(self._config, self._bundle, self.pool, self._launch, self._timing)
+            await keeper.start()
+            self._keepers.append(keeper)
+
+    async def wait_until_loaded(self) -> None:
+        """Wait until every engine can serve. Raises BundleError for a bundle that cannot be served."""
+        for keeper in self._keepers:
+            await keeper.wait_until_loaded()
+        self.is_loaded = True
+
+    async def close(self) -> bool:
+        """End the engines once they have finished the sentences in them. Returns whether all went well. May be called
+        again, or cancelled, while they end."""
+        if self._closing is None:
+            self.pool.close()
+            self._closing = asyncio.create_task(self._close_keepers())
+        return await asyncio.shield(self._closing)
+
+    async def _close_keepers(self) -> bool:
+        return all(await asyncio.gather(*(keeper.close() for keeper in self._keepers)))
+
+    async def abandon(self) -> None:
+        """End the engines without waiting for the sentences in them."""
+        self.pool.close()
+        await asyncio.gather(*(keeper.abandon() for keeper in self._keepers))
+
+    async def collect(self) -> list[Metric]:
+        """The series of the engines as they are now, summed, and those of their processes; an engine knows nothing of
+        versions, so that their label is added here."""
+        collected = await asyncio.gather(*(keeper.collect() for keeper in self._keepers))
+        name, processes = self._bundle.manifest.name, ProcessSeries()
+        processes.count(name, self.pool.num_serving, sum(keeper.num_restarts for keeper in self._keepers))
+        for number, keeper in enumerate(self._keepers):
+            processes.add(keeper.pid, name, number)
+        series = [*summed(itertools.chain.from_iterable(collected)), *processes.families]
+        return labelled(series, "version", self._bundle.manifest.version)
 
 
 class Engines:
-    """All models' engines. Call `start` first, then `wait_until_loaded`, and `close` or `abandon` at the end."""
+    """The engines of all bundles that are loaded or being loaded."""
 
     def __init__(
         self, on_change: Callable[[], None], launch: Launch = launch_process, timing: Timing | None = None
     ) -> None:
-        """`on_change` is called when `num_serving` has changed."""
+        """`on_change` is called when the number of a bundle's engines that serve has changed."""
         self._on_change = on_change
         self._launch = launch
         self._timing = timing or Timing()
-        self._pools: dict[str, EnginePool] = {}
-        self._keepers: dict[str, list[EngineKeeper]] = {}
+        self._started: list[BundleEngines] = []
 
-    def __getitem__(self, name: str) -> EnginePool:
-        """The engines of the model of that name."""
-        return self._pools[name]
+    async def start(self, config: ServerConfig, bundle: Bundle) -> BundleEngines:
+        """Start the engines of a bundle, which begin to load. Raises OSError where no process can be started."""
+        engines = BundleEngines(config, bundle, self._on_change, self._launch, self._timing)
+        try:
+            await engines.start()
+        except BaseException:
+            await engines.abandon()
+            raise
+        self._started.append(engines)
+        return engines
 
-    @property
-    def num_serving(self) -> Mapping[str, int]:
-        """Engines that serve, by model."""
-        return {name: pool.num_serving for name, pool in self._pools.items()}
+    async def close_one(self, engines: BundleEngines) -> bool:
+        """End the engines of one bundle as `BundleEngines.close` does, and forget them."""
+        try:
+            return await engines.close()
+        finally:
+            self._started.remove(engines)
 
-    async def start(self, config: ServerConfig, bundles: Sequence[Bundle]) -> None:
-        """Start every model's engines, which begin to load. Raises OSError where no process can be started."""
-        for bundle in bundles:
-            name = bundle.manifest.name
-            pool = EnginePool(config.max_waiting, config.max_rows, self._timing.hold_seconds, self._on_change)
-            self._pools[name] = pool
-            self._keepers[name] = []
-            for _ in range(config.num_engines(name)):
-                keeper = EngineKeeper(config, bundle, pool, self._launch, self._timing)
-                await keeper.start()
-                self._keepers[name].append(keeper)
-
-    async def wait_until_loaded(self) -> None:
-        """Wait until every engine can serve. Raises BundleError for a bundle that cannot be served."""
-        for keeper in self._all_keepers():
-            await keeper.wait_until_loaded()
+    async def abandon_one(self, engines: BundleEngines) -> None:
+        """End the engines of one bundle as `BundleEngines.abandon` does, and forget them."""
+        try:
+            await engines.abandon()
+        finally:
+            self._started.remove(engines)
 
     async def close(self) -> bool:
         """End all engines once they have finished the sentences in them. Returns whether all went well."""
-        for pool in self._pools.values():
-            pool.close()
-        return all(await asyncio.gather(*(keeper.close() for keeper in self._all_keepers())))
+        return all(await asyncio.gather(*(engines.close() for engines in self._started)))
 
     async def abandon(self) -> None:
         """End all engines without waiting for the sentences in them."""
-        for pool in self._pools.values():
-            pool.close()
-        await asyncio.gather(*(keeper.abandon() for keeper in self._all_keepers()))
+        await asyncio.gather(*(engines.abandon() for engines in self._started))
 
     async def collect(self) -> list[Metric]:
-        """The series of all engines as they are now; the engines of one model are summed."""
-        collected = await asyncio.gather(*(keeper.collect() for keeper in self._all_keepers()))
-        processes = ProcessSeries()
-        for name, keepers in self._keepers.items():
-            processes.count(name, self._pools[name].num_serving, sum(keeper.num_restarts for keeper in keepers))
-            for number, keeper in enumerate(keepers):
-                processes.add(keeper.pid, name, number)
-        return [*summed(itertools.chain.from_iterable(collected)), *processes.families]
-
-    def _all_keepers(self) -> list[EngineKeeper]:
-        return list(itertools.chain.from_iterable(self._keepers.values()))
+        """The series of all engines that have been loaded, as they are now."""
+        loaded = [engines for engines in self._started if engines.is_loaded]
+        collected = await asyncio.gather(*(engines.collect() for engines in loaded))
+        return summed(itertools.chain.from_iterable(collected))
 
 
 class EngineSeries(Collector):

@@ -23,6 +23,16 @@ def summed(series: Iterable[Metric]) -> list[Metric]:
     return list(families.values())
 
 
+def labelled(series: Iterable[Metric], name: str, value: str) -> list[Metric]:
+    """The same series with one label more."""
+    families = []
+    for metric in series:
+        family = Metric(metric.name, metric.documentation, metric.type)
+        family.samples = [sample._replace(labels={**sample.labels, name: value}) for sample in metric.samples]
+        families.append(family)
+    return families
+
+
 def counted(series: Iterable[Metric]) -> list[Metric]:
     """The series that stay true of an engine that has ended: what it has counted, but no gauges."""
     return [metric for metric in series if metric.type != "gauge"]

@@ -1,53 +1,17 @@
 """The models that are served, and which of them answers a request."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import cached_property
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
-from server.bundle.manifest import Bundle, Manifest
 from server.errors import InvalidRequest, UnknownModel, shown
-from server.messages.sentence import SentenceDecoder
-from server.serving.models.backlog import Backlog
-from server.serving.models.directions import Direction, Directions, Found, Unclear
-from server.text.alphabet import Alphabet
-from server.text.glossary import Glossary
+from server.serving.models.directions import Direction, Found, Unclear
+from server.serving.models.repository import SEPARATOR
+from server.serving.models.served import ServedModel
+from server.serving.models.versions import ModelVersions
 from server.text.language_codes import parse_language_code
-from server.text.tokenizer import Tokenizers
 
 _MAX_NAMED = 120
 """Languages, or pairs of them, that an error names: what it says has to have room in a header."""
-
-
-@dataclass(frozen=True)
-class ServedModel:
-    """A model that is served, with all that its requests need."""
-
-    manifest: Manifest
-    tokenizers: Tokenizers
-    engine: SentenceDecoder
-    backlog: Backlog
-    glossaries: Mapping[str, Glossary] = field(default_factory=dict)
-    """The glossaries that the repository keeps for the model, by name."""
-
-    def prepare(self) -> None:
-        """Find out what takes a moment for large vocabularies, so that no request waits for it."""
-        _ = self.source_alphabet, self.target_alphabet, self.directions
-
-    @cached_property
-    def directions(self) -> Directions:
-        return Directions(self.manifest)
-
-    @cached_property
-    def source_alphabet(self) -> Alphabet:
-        """The characters that the model can read."""
-        return Alphabet(self.tokenizers.source)
-
-    @cached_property
-    def target_alphabet(self) -> Alphabet:
-        """The characters that the model can write."""
-        is_one = self.tokenizers.target is self.tokenizers.source
-        return self.source_alphabet if is_one else Alphabet(self.tokenizers.target)
 
 
 class Selected(NamedTuple):
@@ -58,34 +22,64 @@ class Selected(NamedTuple):
 
 
 class Models:
-    """The served models: the default one, those that are preferred after it, and all others by name."""
+    """The served models: the default one, those that are preferred after it, and all others by name. Used on the event
+    loop's thread alone."""
 
-    def __init__(self, bundles: list[Bundle], defaults: Sequence[str], load: Callable[[Bundle], ServedModel]) -> None:
-        """`defaults`: names of bundles' models; the first is the default model, and of several that serve a language
-        pair the first answers for it."""
+    def __init__(self, defaults: Sequence[str], models: Iterable[ModelVersions] = ()) -> None:
+        """`defaults`: names of models; the first is the default model, and of several that serve a language pair the
+        first answers for it."""
         self.default = defaults[0]
-        names = sorted(bundle.manifest.name for bundle in bundles)
-        by_name = {bundle.manifest.name: bundle for bundle in bundles}
-        self._by_name = {name: load(by_name[name]) for name in dict.fromkeys([*defaults, *names])}
+        self._defaults = list(defaults)
+        self._by_name: dict[str, ModelVersions] = {}
+        for model in models:
+            self.put(model)
 
-    def __iter__(self) -> Iterator[ServedModel]:
+    def put(self, model: ModelVersions) -> None:
+        """Serve a model from now on, in place of what was served by its name."""
+        by_name = self._by_name | {model.name: model}
+        names = [name for name in self._defaults if name in by_name]
+        self._by_name = {name: by_name[name] for name in dict.fromkeys([*names, *sorted(by_name)])}
+
+    def remove(self, name: str) -> None:
+        """Serve a model no longer."""
+        self._by_name = {other: model for other, model in self._by_name.items() if other != name}
+
+    def __iter__(self) -> Iterator[ModelVersions]:
         return iter(self._by_name.values())
 
-    def __getitem__(self, name: str) -> ServedModel:
+    def __getitem__(self, name: str) -> ModelVersions:
         """Raises KeyError."""
         return self._by_name[name]
 
+    def named(self, name: str) -> ServedModel:
+        """A version of the model of that name, or of the default one where it is empty: the version whose number or
+        label stands behind the name and @; else the one that the model's split draws. Raises UnknownModel."""
+        model, version = self._parted(name)
+        return model.pick(version)
+
+    def described(self, name: str) -> ServedModel:
+        """As `named`, but for a name without a version the one that most requests are answered by: what a description
+        of the model is of, which is not to change from call to call. Raises UnknownModel."""
+        model, version = self._parted(name)
+        return model.pick(version) if version else model.main
+
+    def _parted(self, name: str) -> tuple[ModelVersions, str]:
+        """The model of that name, and what stands behind its @. Raises UnknownModel."""
+        model, _, version = (name or self.default).partition(SEPARATOR)
+        if model not in self._by_name or name.endswith(SEPARATOR):
+            raise UnknownModel(name, list(self._by_name))
+        return self._by_name[model], version
+
     def select(self, name: str, source_language: str, target_language: str) -> Selected:
-        """The model of that name; without a name, the one that has the language pair which is nearest to what is
-        wanted, first by the target language, then by the source language; of several that are equally near, the first
-        in the models' order. An empty language stands for the model's own.
+        """The model of that name, which may be followed by @ and one of its versions or labels; without a name, the one
+        that has the language pair which is nearest to what is wanted, first by the target language, then by the source
+        language; of several that are equally near, the first in the models' order. An empty language stands for the
+        model's own.
 
         Raises UnknownModel, or InvalidRequest for a language pair that is not served, or an empty language that may be
         several.
         """
-        if name and name not in self._by_name:
-            raise UnknownModel(name, list(self._by_name))
-        candidates = [self._by_name[name]] if name else list(self)
+        candidates = [self.named(name)] if name else [model.pick() for model in self]
         best: tuple[ServedModel, Found] | None = None
         for model in candidates:
             found = model.directions.find(source_language, target_language)

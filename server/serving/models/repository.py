@@ -1,15 +1,22 @@
 """Model repositories: folders, and the bundles and glossaries that lie in them."""
 
+import hashlib
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from seq2serve.glossary_file import read_glossary_file
-from server.bundle.manifest import MANIFEST, Bundle, BundleError, read_bundle
+from server.bundle.manifest import MANIFEST, Bundle, BundleError, file_sha256, read_bundle, read_manifest
+from server.serving.models.policy import POLICY, Policy, read_policy
 from server.text.glossary import Glossary
 
 GLOSSARIES = "glossaries"
 GLOSSARY_SUFFIX = ".tsv"
+
+SEPARATOR = "@"
+"""Between a model's name and its version, or a label, where one text says both."""
 
 _LOST_AND_FOUND = "lost+found"
 """A folder that every ext4 file system has, and only root can read."""
@@ -17,43 +24,142 @@ _LOST_AND_FOUND = "lost+found"
 _logger = logging.getLogger(__name__)
 
 
-def read_repositories(folders: Sequence[Path]) -> list[Bundle]:
-    """The newest version of every model of all repositories, repository by repository.
+@dataclass(frozen=True)
+class ModelFolder:
+    """The folder of a model, with its versions in it, as it is found; nothing of it is read yet."""
 
-    Raises BundleError as `read_repository` does for each of them, and where two have a model of the same name: neither
-    of them could be meant to hide the other's.
+    path: Path
+
+    @property
+    def name(self) -> str:
+        return self.path.name
+
+    @property
+    def versions(self) -> list[str]:
+        """Oldest first."""
+        return sorted((path.name for path in _folders(self.path) if _is_version(path.name)), key=int)
+
+    def read(self, known: Mapping[str, Bundle] | None = None, version: str = "") -> "ModelFiles":
+        """Read all that is to be served of the model, or one version. The files of bundles that are `known`, by
+        version, are not hashed again if their manifests are the same.
+
+        Raises BundleError with every problem of every version.
+        """
+        policy = read_policy(self.path / POLICY)
+        try:
+            versions = [version] if version else policy.choose(self.versions)
+        except ValueError as error:
+            raise BundleError(f"{self.path / POLICY}: {error}") from error
+        bundles: dict[str, Bundle] = {}
+        problems: list[str] = []
+        for version in versions:
+            try:
+                bundles[version] = self.read_version(version, (known or {}).get(version))
+            except BundleError as error:
+                problems += error.problems
+        if problems:
+            raise BundleError(*problems)
+        return ModelFiles(policy, bundles, self._glossaries_digest())
+
+    def _glossaries_digest(self) -> str:
+        """Raises BundleError."""
+        digest = hashlib.sha256()
+        for path in _glossary_files(self.path):
+            try:
+                digest.update(hashlib.sha256(path.name.encode()).digest() + bytes.fromhex(file_sha256(path)))
+            except OSError as error:
+                raise BundleError(f"{path}: {error.strerror}") from error
+        return digest.hexdigest()
+
+    def read_version(self, version: str, known: Bundle | None = None) -> Bundle:
+        """Read one version. Raises BundleError."""
+        folder = self.path / version
+        _check_has_manifest(folder)
+        manifest = read_manifest(folder)
+        bundle = known if known and known.manifest.digest == manifest.digest else read_bundle(folder)
+        if (manifest.name, manifest.version) != (self.name, version):
+            raise BundleError(f"{folder}: model.json says {manifest.name}/{manifest.version}")
+        return bundle
+
+
+class ModelFiles(NamedTuple):
+    """What is to be served of a model."""
+
+    policy: Policy
+    bundles: Mapping[str, Bundle]
+    """By version, oldest first."""
+    glossaries_digest: str
+    """Of the model's glossaries, which are read with a bundle."""
+
+
+def read_models(folders: Sequence[Path]) -> list[ModelFiles]:
+    """What is to be served of every model of all repositories, repository by repository.
+
+    Raises BundleError as `find_models` does, and with every problem of every model.
     """
-    bundles: dict[str, Bundle] = {}
-    for folder in folders:
-        for bundle in read_repository(folder):
-            other = bundles.setdefault(bundle.manifest.name, bundle)
-            if other is not bundle:
-                both = f"{other.folder.parent} and {bundle.folder.parent}"
-                raise BundleError(f"{both}: two models of one name; only one of them can be served")
-    return list(bundles.values())
+    files: list[ModelFiles] = []
+    problems: list[str] = []
+    for model in find_models(folders).values():
+        try:
+            files.append(model.read())
+        except BundleError as error:
+            problems += error.problems
+    if problems:
+        raise BundleError(*problems)
+    return files
+
+
+def read_repositories(folders: Sequence[Path]) -> list[Bundle]:
+    """The versions to serve of every model of all repositories, repository by repository.
+
+    Raises BundleError as `read_models` does.
+    """
+    return [bundle for files in read_models(folders) for bundle in files.bundles.values()]
 
 
 def read_repository(folder: Path) -> list[Bundle]:
-    """The newest version of every model, by name. Hidden folders are passed over; so are, with a warning, folders
-    without a version.
+    """The versions to serve of every model of one repository, by name. Raises BundleError as `read_repositories`
+    does."""
+    return read_repositories([folder])
 
-    Raises BundleError where the folder cannot be read or has no model, or a model is damaged.
+
+def find_models(folders: Sequence[Path]) -> dict[str, ModelFolder]:
+    """The models of all repositories by name, repository by repository. Hidden folders are passed over; so are, with a
+    warning, folders without a version.
+
+    Raises BundleError where a folder cannot be read or has no model, and where two have a model of the same name:
+    neither of them could be meant to hide the other's.
     """
-    bundles = []
-    for model in sorted(path for path in _folders(folder) if not path.name.startswith(".")):
-        versions = [] if model.name == _LOST_AND_FOUND else [path for path in _folders(model) if path.name.isdecimal()]
-        if not versions:
-            _logger.warning("%s is passed over: no version, a folder named by a number, is in it", model)
+    found: dict[str, ModelFolder] = {}
+    problems: list[str] = []
+    for folder in folders:
+        for model in _find_models(folder):
+            other = found.setdefault(model.name, model)
+            if other is not model:
+                both = f"{other.path} and {model.path}"
+                problems.append(f"{both}: two models of one name; only one of them can be served")
+    if problems:
+        raise BundleError(*problems)
+    return found
+
+
+def _find_models(folder: Path) -> list[ModelFolder]:
+    models = []
+    for path in sorted(path for path in _folders(folder) if not path.name.startswith(".")):
+        model = ModelFolder(path)
+        if path.name == _LOST_AND_FOUND or not model.versions:
+            _logger.warning("%s is passed over: no version, a folder named by a number, is in it", path)
             continue
-        newest = max(versions, key=lambda path: int(path.name))
-        _check_has_manifest(newest)
-        bundle = read_bundle(newest)
-        if (bundle.manifest.name, bundle.manifest.version) != (model.name, bundle.folder.name):
-            raise BundleError(f"{bundle.folder}: model.json says {bundle.manifest.name}/{bundle.manifest.version}")
-        bundles.append(bundle)
-    if not bundles:
+        if SEPARATOR in path.name:
+            raise BundleError(f"{path}: a name without {SEPARATOR!r} expected: the version of a model stands behind it")
+        models.append(model)
+    if not models:
         raise BundleError(f"{folder}: no model is in it, as <model>/<version>/{MANIFEST}")
-    return bundles
+    return models
+
+
+def _is_version(name: str) -> bool:
+    return name.isascii() and name.isdecimal()
 
 
 def _folders(folder: Path) -> list[Path]:
@@ -77,14 +183,21 @@ def _check_has_manifest(version: Path) -> None:
 
 
 def read_glossaries(bundle: Bundle) -> dict[str, Glossary]:
-    """The glossaries that the repository keeps for a model, in `<model>/glossaries/<name>.tsv`. Raises BundleError."""
-    glossaries = {}
-    for path in sorted(bundle.folder.parent.joinpath(GLOSSARIES).glob(f"*{GLOSSARY_SUFFIX}")):
+    """The glossaries that the repository keeps for a model, in `<model>/glossaries/<name>.tsv`. Raises BundleError with
+    every one that cannot be used."""
+    glossaries, problems = {}, []
+    for path in _glossary_files(bundle.folder.parent):
         try:
             glossaries[path.stem] = Glossary(read_glossary_file(path))
         except (OSError, ValueError) as error:
-            raise BundleError(f"{path}: {error}") from error
+            problems.append(f"{path}: {error}")
+    if problems:
+        raise BundleError(*problems)
     return glossaries
+
+
+def _glossary_files(model: Path) -> list[Path]:
+    return sorted(model.joinpath(GLOSSARIES).glob(f"*{GLOSSARY_SUFFIX}"))
 
 
 def check_default(bundles: list[Bundle], defaults: Iterable[str]) -> None:

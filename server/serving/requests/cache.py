@@ -38,7 +38,7 @@ class TranslationCache:
 
 def key_of(manifest: Manifest, source_ids: Sequence[int], options: DecodingOptions) -> bytes:
     """A key of all that a translation depends on, in a few bytes whatever the sentence's size."""
-    return hashlib.blake2b(repr((manifest.name, manifest.version, source_ids, options)).encode()).digest()
+    return hashlib.blake2b(repr((manifest.digest, source_ids, options)).encode()).digest()
 
 
 def size_of(finished: Finished) -> int:

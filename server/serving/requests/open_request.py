@@ -9,6 +9,7 @@ from typing import Self
 
 from server.errors import DeadlineExceeded, EngineFailed, TranslationError
 from server.messages.sentence import Event, Failed, Finished, Listener, Sentence
+from server.serving.access.caller import Caller
 from server.serving.metrics import CANCELLED, FAILED, OK, RequestMetrics
 from server.serving.requests.cache import TranslationCache, key_of
 from server.serving.requests.content_result import ContentResult
@@ -46,13 +47,13 @@ class OpenRequest:
     def __init__(
         self,
         request: TranslationRequest,
-        caller: str,
+        caller: Caller,
         deadline: float,
         streams: bool,
         metrics: RequestMetrics,
         cache: TranslationCache | None = None,
     ) -> None:
-        """`caller`: who asks, as in `Sentence`; `deadline`: on the clock of `time.monotonic`."""
+        """`caller`: who asks; `deadline`: on the clock of `time.monotonic`."""
         self._request = request
         self._caller = caller
         self._number = next(_numbers)
@@ -78,18 +79,21 @@ class OpenRequest:
 
     def __enter__(self) -> Self:
         self._started = time.monotonic()
+        self._request.model.uses.begin()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, _: BaseException | None, __: TracebackType | None) -> None:
         if self._open_cost:
-            self._backlog.remove(self._caller, self._open_cost, is_done=False)
+            self._backlog.remove(self._caller.name, self._open_cost, is_done=False)
         if self._num_open:
             self._request.model.engine.cancel(self._ids)
+        self._request.model.uses.end()
         ended = time.monotonic()
         outcome = _outcome(kind)
         if outcome == CANCELLED and ended >= self._deadline:  # gRPC's own timer may have been the first
             outcome = _outcome(DeadlineExceeded)
-        self._metrics.end(self._request.model.manifest.name, outcome, ended - self._started)
+        manifest = self._request.model.manifest
+        self._metrics.end(manifest.name, manifest.version, outcome, ended - self._started)
 
     def submit(self) -> Steps[None]:
         """Raises Overloaded, NotServing or EngineLost."""
@@ -112,13 +116,16 @@ class OpenRequest:
                     sentences.append(self._sentence(segment, listener))
         if sentences:
             cost = sum(map(_cost, sentences))
-            self._backlog.check(self._caller, cost)
+            num_source_tokens = sum(len(sentence.source_ids) for sentence in sentences)
+            self._caller.check(num_source_tokens)
+            self._backlog.check(self._caller.name, cost)
             for first in range(0, len(sentences), _SENTENCES_A_STEP):
                 some = sentences[first : first + _SENTENCES_A_STEP]
                 num_following = len(sentences) - first - len(some)
                 self._ids += self._request.model.engine.submit(some, num_following)
                 if not first:  # accepted, as far as places are concerned
-                    self._backlog.add(self._caller, cost)
+                    self._caller.charge(num_source_tokens)
+                    self._backlog.add(self._caller.name, cost)
                     self._open_cost = cost
                 yield
 
@@ -129,8 +136,9 @@ class OpenRequest:
             listener,
             self._deadline,
             self._streams,
-            caller=self._caller,
+            caller=self._caller.name,
             request=self._number,
+            is_bulk=self._request.is_bulk,
         )
 
     @property
@@ -169,6 +177,6 @@ class OpenRequest:
             cost = _cost(self._sentences[index][number])
             if self._open_cost:  # else it is from the cache
                 self._open_cost -= cost
-                self._backlog.remove(self._caller, cost, is_done=True)
+                self._backlog.remove(self._caller.name, cost, is_done=True)
             if self._cache:
                 self._cache.put(self._keys[index, number], event)

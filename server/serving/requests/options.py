@@ -8,8 +8,9 @@ from seq2serve.glossary_file import MAX_TERM_CHARACTERS
 from seq2serve.pb import translation_pb2 as pb
 from server.errors import InvalidRequest, shown
 from server.messages.options import DecodingOptions, RequiredTerm
-from server.serving.models.catalogue import Selected, ServedModel
+from server.serving.models.catalogue import Selected
 from server.serving.models.directions import Direction
+from server.serving.models.served import ServedModel
 from server.serving.requests.required_terms import TermFinder, check_allowed
 from server.text.folding import plain
 from server.text.glossary import Glossary, words

@@ -45,6 +45,13 @@ class RequestLimits:
 def parse_request(message: pb.TranslateRequest, models: Models, limits: RequestLimits) -> Steps[TranslationRequest]:
     """Raises InvalidRequest or UnknownModel, naming the field, the limit and the value."""
     selected = models.select(message.model, message.source_language_code, message.target_language_code)
+    with selected.model.uses.one():  # the open request, which begins in the same turn, is the next use
+        return (yield from _parse_selected(message, selected, limits))
+
+
+def _parse_selected(
+    message: pb.TranslateRequest, selected: Selected, limits: RequestLimits
+) -> Steps[TranslationRequest]:
     _check_number(message.contents, "contents", limits)
     for index, text in enumerate(message.contents):
         _check_length(text, f"contents[{index}]", limits)
@@ -53,6 +60,9 @@ def parse_request(message: pb.TranslateRequest, models: Models, limits: RequestL
     if message.split_sentences not in _SPLITTINGS:
         names = ", ".join(pb.SentenceSplitting.keys())
         raise InvalidRequest("split_sentences", f"one of {names} expected, got {message.split_sentences}")
+    if message.priority not in pb.Priority.values():
+        names = ", ".join(pb.Priority.keys())
+        raise InvalidRequest("priority", f"one of {names} expected, got {message.priority}")
     _check_do_not_translate(message.do_not_translate, limits)
     options = yield from parse_options(message.decoding, selected, limits.options)
     parser = ContentParser(
@@ -76,6 +86,7 @@ def parse_request(message: pb.TranslateRequest, models: Models, limits: RequestL
         options.num_hypotheses,
         options.is_repeatable,
         tells_alignment=message.decoding.return_alignment,
+        is_bulk=message.priority == pb.PRIORITY_BULK,
     )
     _check_alignment_size(request, "decoding.return_alignment")
     return request
@@ -84,6 +95,13 @@ def parse_request(message: pb.TranslateRequest, models: Models, limits: RequestL
 def parse_score_request(message: pb.ScoreRequest, models: Models, limits: RequestLimits) -> Steps[TranslationRequest]:
     """Translations that are given, as sentences whose decoding is forced. Raises like `parse_request`."""
     selected = models.select(message.model, message.source_language_code, message.target_language_code)
+    with selected.model.uses.one():
+        return (yield from _parse_selected_score(message, selected, limits))
+
+
+def _parse_selected_score(
+    message: pb.ScoreRequest, selected: Selected, limits: RequestLimits
+) -> Steps[TranslationRequest]:
     model = selected.model
     _check_number(message.pairs, "pairs", limits)
     if message.return_alignment and model.manifest.alignment is None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 from server.messages.options import DecodingOptions
-from server.serving.models.catalogue import ServedModel
+from server.serving.models.served import ServedModel
 from server.text.reading import Reading
 from server.text.segment import Segment
 
@@ -95,6 +95,8 @@ class TranslationRequest:
     """Whether the same request has the same answer, whenever it comes."""
     tells_alignment: bool = False
     """Whether the answer has alignments. Segments may be decoded with them for other reasons."""
+    is_bulk: bool = False
+    """Whether requests that somebody waits for are given more."""
 
     @property
     def segments(self) -> Iterator[ParsedSegment]:

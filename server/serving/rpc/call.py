@@ -1,19 +1,27 @@
 """The call that the running code answers: its request id, its caller and its deadline."""
 
+import time
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+from server.serving.access.caller import Caller
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
     request_id: str
     """The id that the client sent, or a new one. It stands in logs, and is sent back with every status."""
-    caller: str
-    """The connection that the call came by, as gRPC names its peer, port included: two clients behind one address have
-    a connection each, and are two callers."""
+    caller: Caller
+    """Whose key the call came with; the connection that it came by where no keys are needed."""
     deadline: float
     """On the clock of `time.monotonic`: the client's, or else the server's own; infinity where there is none."""
 
 
 current_call: ContextVar[Call] = ContextVar("current_call")
 """The call that a method of a service answers; set before the method is called."""
+
+
+def allow_seconds(seconds: float) -> None:
+    """Bring the deadline of the running code's call forward, if it is later than so many seconds from now."""
+    call = current_call.get()
+    current_call.set(replace(call, deadline=min(call.deadline, time.monotonic() + seconds)))

@@ -8,12 +8,14 @@ cannot be parsed is an error like any other.
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
 import grpc
 
 from server.errors import InvalidRequest, NotServing, UnknownMethod, Unreadable
+from server.serving.access.access import Access
+from server.serving.access.roles import OPEN, role_of
 from server.serving.metrics import Metrics
 from server.serving.requests.admission import Admission
 from server.serving.rpc.intake import Intake
@@ -56,17 +58,26 @@ class Calls(grpc.GenericRpcHandler):
     """The methods of all services, for `add_<service>_to_server`, and the calls that run. Used on the event loop's
     thread alone."""
 
-    def __init__(self, metrics: Metrics, admission: Admission, bounded: str, max_seconds: float) -> None:
-        """`bounded`: the service whose calls are admitted, have `max_seconds` where they bring no deadline, and are
-        waited for at the end. Others, as the health service, answer whatever else there is to do."""
+    def __init__(
+        self,
+        metrics: Metrics,
+        admission: Admission,
+        bounded: Collection[str],
+        max_seconds: float,
+        access: Access | None = None,
+    ) -> None:
+        """`bounded`: the services whose calls are admitted, have `max_seconds` where they bring no deadline, and are
+        waited for at the end. Others, as the health service, answer whatever else there is to do. `access`: who may
+        call; None: everybody."""
         self.metrics = metrics
         self.admission = admission
+        self.access = access or Access()
         self.max_seconds = max_seconds
         self.intake = Intake()
         self.parsing = asyncio.Lock()
         """Held while a large message is parsed."""
         self.is_draining = False
-        """Whether calls of the bounded service that begin now are refused."""
+        """Whether calls of the bounded services that begin now are refused."""
         self.connections_are_told = asyncio.Event()
         """Set once clients have been told that the server ends. Calls are refused no earlier, so that a client that
         tries again does so at another server."""
@@ -82,7 +93,7 @@ class Calls(grpc.GenericRpcHandler):
         """Called by a generated `add_<service>_to_server`."""
         for name, handler in handlers.items():
             labels = _KINDS[handler.request_streaming, handler.response_streaming], service, name
-            method = _Method(self, labels, handler, is_bounded=service == self._bounded)
+            method = _Method(self, labels, handler, is_bounded=service in self._bounded)
             self._methods[f"/{service}/{name}"] = method.handler
 
     def add_generic_rpc_handlers(self, handlers: object) -> None:
@@ -93,13 +104,13 @@ class Calls(grpc.GenericRpcHandler):
         return self._methods.get(handler_call_details.method, self._unknown)
 
     def count_running(self, change: int) -> None:
-        """Count a call of the bounded service: `change` is 1 when it begins, and -1 when it has ended."""
+        """Count a call of a bounded service: `change` is 1 when it begins, and -1 when it has ended."""
         self._num_begun += change > 0
         self._num_running += change
         (self._idle.clear if self._num_running else self._idle.set)()
 
     async def wait_until_none_begins(self, seconds: float) -> None:
-        """Wait until no call of the bounded service has begun for a moment, so that gRPC has none that is accepted and
+        """Wait until no call of a bounded service has begun for a moment, so that gRPC has none that is accepted and
         has not begun; for `seconds` at the most. The moment is counted in turns of the event loop, of which a call
         takes a few to begin, and which are slow where much is to do."""
         ends = time.monotonic() + seconds
@@ -110,7 +121,7 @@ class Calls(grpc.GenericRpcHandler):
             num_quiet = num_quiet + 1 if num_begun == self._num_begun else 0
 
     async def wait_until_idle(self, seconds: float) -> None:
-        """Wait until no call of the bounded service has run for so long: the last answers have reached the wire
+        """Wait until no call of a bounded service has run for so long: the last answers have reached the wire
         then."""
         while True:
             await self._idle.wait()
@@ -129,6 +140,7 @@ class _Method:
         self.calls = calls
         self.is_bounded = is_bounded
         self._labels = labels
+        self._role = role_of(f"/{labels[1]}/{labels[2]}")
         self._inner: Any = inner
         self._begun = calls.metrics.rpc_started.labels(*labels)
         self._seconds = calls.metrics.rpc_seconds.labels(*labels)
@@ -181,20 +193,26 @@ class _Method:
 
         Raises the error that the call is refused with.
         """
+        caller = running.call.caller
+        if self._role != OPEN:
+            caller.require(self._role)
         if self._inner is None:
             raise UnknownMethod(self._labels[-1])
         if running.num_metadata_bytes > METADATA_BYTES:
             expected = f"at most {METADATA_BYTES} bytes expected"
             raise InvalidRequest("metadata", f"{expected}, got {running.num_metadata_bytes}")
-        calls, caller = self.calls, running.call.caller
+        calls = self.calls
         if self.is_bounded:
             if calls.is_draining:
                 await calls.connections_are_told.wait()
                 raise NotServing
             calls.admission.check(caller)
         if self._inner.request_streaming:
-            return self._receive_stream(context)
-        return await calls.intake.receive(caller, lambda: self._receive(running, context))
+            if self.is_bounded:  # as a call; its messages are admitted one by one, see `Exchange`
+                calls.admission.enter(caller, 0)
+                running.num_bytes = 0
+            return self._receive_stream(running, context)
+        return await calls.intake.receive(caller.name, lambda: self._receive(running, context))
 
     async def _receive(self, running: RunningCall, context: "_Context") -> Any:
         """Receive and parse the one message of a call, which holds its place in the intake until the bytes are
@@ -206,15 +224,20 @@ class _Method:
         if self.is_bounded:
             calls.admission.enter(running.call.caller, len(received))
             running.num_bytes = len(received)
+        return await self._parse_in_turn(received)
+
+    async def _receive_stream(self, running: RunningCall, context: "_Context") -> AsyncIterator[Any]:
+        while (received := await context.read()) is not grpc.aio.EOF:
+            running.extend()
+            yield await self._parse_in_turn(received)
+
+    async def _parse_in_turn(self, received: Any) -> Any:
+        """Parse a message; large ones one at a time, and others in between. Raises Unreadable."""
         if len(received) <= _LARGE_BYTES:
             return self._parse(received)
-        async with calls.parsing:  # one at a time, and others in between
+        async with self.calls.parsing:
             await asyncio.sleep(_PAUSE_SECONDS)
             return self._parse(received)
-
-    async def _receive_stream(self, context: "_Context") -> AsyncIterator[Any]:
-        while (received := await context.read()) is not grpc.aio.EOF:
-            yield self._parse(received)
 
     def _parse(self, received: Any) -> Any:
         """Parse a message. Raises Unreadable."""
@@ -222,6 +245,10 @@ class _Method:
             return self._inner.request_deserializer(received)
         except Exception as error:  # protobuf's own, and what its parts raise
             raise Unreadable(f"{len(received)} bytes that are none") from error
+
+    @property
+    def access(self) -> Access:
+        return self.calls.access
 
     @property
     def max_seconds(self) -> float:
@@ -237,6 +264,8 @@ class _Method:
         """Record how a call ended."""
         self._seconds.observe(time.monotonic() - running.started)
         self._handled[running.code].inc()
+        if refused := self.calls.metrics.refused.get(running.reason):
+            refused.inc()
         if running.num_bytes is not None:
             self.calls.admission.leave(running.call.caller, running.num_bytes)
         if self.is_bounded:

@@ -9,12 +9,14 @@ import time
 import traceback
 from collections.abc import Iterable
 from contextlib import AbstractAsyncContextManager
+from dataclasses import replace
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
 import grpc
 
-from server.errors import DeadlineExceeded, TranslationError, UnknownMethod, Unreadable
+from server.errors import DeadlineExceeded, RoleMissing, TranslationError, Unauthenticated, UnknownMethod, Unreadable
+from server.serving.access.access import Access
 from server.serving.rpc.call import Call, current_call
 from server.serving.rpc.status import code_of, status_of
 
@@ -36,6 +38,10 @@ class Method(Protocol):
 
     is_bounded: bool
     """Whether calls without a deadline get the server's."""
+
+    @property
+    def access(self) -> Access:
+        """Who may call."""
 
     @property
     def max_seconds(self) -> float:
@@ -61,8 +67,12 @@ class RunningCall:
             remaining = math.inf if self._max_seconds is None else self._max_seconds
         metadata = context.invocation_metadata() or ()
         self.num_metadata_bytes = sum(len(name) + len(value) for name, value in metadata)
-        self.call = Call(_request_id(metadata), context.peer(), self.started + remaining)
+        caller = method.access.caller_of(metadata, context.peer())
+        self.call = Call(_request_id(metadata), caller, self.started + remaining)
+        self._timeout: asyncio.Timeout | None = None
         self.code = grpc.StatusCode.OK
+        self.reason = ""
+        """Of the error that the call ends with, where it is one of the project's own."""
         self.num_bytes: int | None = None
         """Size of the call's message; None before the message is admitted."""
         self._context = context
@@ -71,7 +81,18 @@ class RunningCall:
     def limited(self) -> AbstractAsyncContextManager[object]:
         """A context that ends the call at the server's own deadline, if the client has brought none. Raises
         TimeoutError."""
-        return contextlib.nullcontext() if self._max_seconds is None else asyncio.timeout(self._max_seconds)
+        if self._max_seconds is None:
+            return contextlib.nullcontext()
+        self._timeout = asyncio.timeout(self._max_seconds)
+        return self._timeout
+
+    def extend(self) -> None:
+        """Give a message that has come on the call's stream, and whoever answers it, the time that a call has, where
+        the client has brought no deadline."""
+        if self._timeout is not None and self._max_seconds is not None:
+            self._timeout.reschedule(asyncio.get_running_loop().time() + self._max_seconds)
+            self.call = replace(self.call, deadline=time.monotonic() + self._max_seconds)
+            current_call.set(self.call)
 
     def __enter__(self) -> Self:
         current_call.set(self.call)
@@ -91,6 +112,7 @@ class RunningCall:
             self.code = grpc.StatusCode(self._context.code())
             raise error
         self.code = code_of(error := self._own_error(error))
+        self.reason = error.reason if isinstance(error, TranslationError) else ""
         _forget_frames(error)
         if self._context.done():
             return
@@ -99,16 +121,23 @@ class RunningCall:
         await self._context.abort(code, message, ((REQUEST_ID, request_id), details))
 
     def _own_error(self, error: Exception) -> Exception:
-        """The project's own error that means the same as this one, or else this one. An unexpected error is logged."""
-        if isinstance(error, TimeoutError) and time.monotonic() >= self.call.deadline:
-            return DeadlineExceeded("that the server sets for calls that bring none")
-        if isinstance(error, NotImplementedError):  # a method of the contract that the service does not have
-            return UnknownMethod(str(error))
-        if isinstance(error, Unreadable):
-            _logger.info("request %s of %s cannot be read: %s", self.call.request_id, self.call.caller, error)
-        elif not isinstance(error, TranslationError):
-            _logger.error("request %s failed", self.call.request_id, exc_info=error)
-        return error
+        if isinstance(error, Unauthenticated | RoleMissing):
+            self._method.access.refusals.note(self.call.request_id, self.call.caller, error)
+        return own_error(error, self.call)
+
+
+def own_error(error: Exception, call: Call) -> Exception:
+    """The project's own error that means the same as one that a call has failed with, or else this one. An unexpected
+    error is logged."""
+    if isinstance(error, TimeoutError) and time.monotonic() >= call.deadline:
+        return DeadlineExceeded("that the server sets for calls that bring none")
+    if isinstance(error, NotImplementedError):  # a method of the contract that the service does not have
+        return UnknownMethod(str(error))
+    if isinstance(error, Unreadable):
+        _logger.info("request %s of %s cannot be read: %s", call.request_id, call.caller, error)
+    elif not isinstance(error, TranslationError):
+        _logger.error("request %s failed", call.request_id, exc_info=error)
+    return error
 
 
 def _forget_frames(error: BaseException | None) -> None:

@@ -1,0 +1,38 @@
+"""A limit of source tokens a second."""
+
+import time
+from collections.abc import Callable
+
+
+class TokenBucket:
+    """Holds up to `burst` source tokens, and gains `rate` of them a second.
+
+    What is taken may be more than the bucket holds, if it was full: so a request larger than the burst has its turn as
+    well, and whoever sent it waits the longer for the next one. On average nobody has more than the rate.
+    """
+
+    def __init__(self, rate: float, burst: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self._rate = rate
+        self._burst = burst
+        self._clock = clock
+        self._level = burst
+        """Tokens at `_at`; below 0 after a request larger than what was there."""
+        self._at = clock()
+
+    def change(self, rate: float, burst: float) -> None:
+        """Set other limits. What was taken stays taken."""
+        spent = self._burst - self._now()
+        self._rate, self._burst, self._level = rate, burst, burst - spent
+
+    def seconds_until(self, amount: float) -> float:
+        """Seconds after which `amount` may be taken; 0.0 for at once."""
+        return max(0.0, (min(amount, self._burst) - self._now()) / self._rate)
+
+    def take(self, amount: float) -> None:
+        self._level = self._now() - amount
+
+    def _now(self) -> float:
+        now = self._clock()
+        self._level = min(self._burst, self._level + (now - self._at) * self._rate)
+        self._at = now
+        return self._level

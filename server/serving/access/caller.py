@@ -1,0 +1,120 @@
+"""Who makes a call, and what that allows: a key, or a connection where no keys are needed."""
+
+from server.errors import RateLimited, RoleMissing, TooManyCalls, TranslationError, Unauthenticated
+from server.keys.key_file import ADMIN, SCORE, TRANSLATE, Key
+from server.serving.access.bucket import TokenBucket
+
+_BURST_SECONDS = 10
+"""Seconds of a key's rate that it may use at once, where its file does not say so."""
+
+_SPENDING = (TRANSLATE, SCORE)
+"""Roles of methods that use source tokens."""
+
+_RETRY_SECONDS = 0.5
+"""After which one of a key's running calls may have ended."""
+
+_LEAST_SECONDS = 0.05
+"""Shortest time after which a caller beyond its rate is told to ask again."""
+
+
+class Caller:
+    """Whoever makes a call to a server without keys: a connection, which may do everything."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        """Whom the server is fair to. Of a connection it is gRPC's name for its peer, port included: two clients behind
+        one address have a connection each, and are two callers."""
+
+    def __str__(self) -> str:
+        return self.name
+
+    def require(self, role: str) -> None:
+        """Raises the error that a call is refused with which needs a role."""
+
+    def check_calls(self) -> None:
+        """Raises TooManyCalls where the caller may not have one more call running."""
+
+    def enter(self) -> None:
+        """Count a call that begins, or one of the requests of a stream."""
+
+    def leave(self) -> None:
+        """Count a call that ends, or one of the requests of a stream."""
+
+    def check(self, num_source_tokens: int) -> None:
+        """Raises RateLimited where the caller may not have so many source tokens decoded now, and Unauthenticated where
+        it may have none any more."""
+
+    def charge(self, num_source_tokens: int) -> None:
+        """Count source tokens that are being decoded."""
+
+
+class Stranger(Caller):
+    """Whoever makes a call without a key, or with one that is not known, to a server that wants one."""
+
+    def __init__(self, name: str, error: TranslationError) -> None:
+        super().__init__(name)
+        self._error = error
+
+    def require(self, role: str) -> None:
+        raise self._error
+
+
+class KeyHolder(Caller):
+    """Everybody who calls with one key. Used on the event loop's thread alone, but for the counts, which others may
+    read."""
+
+    def __init__(self, key: Key) -> None:
+        super().__init__(key.name)
+        self.num_running = 0
+        self.num_calls = 0
+        self.num_source_tokens = 0
+        self.is_known = True
+        """Whether the file of keys still has the key."""
+        self._bucket: TokenBucket | None = None
+        self.change(key)
+
+    def __str__(self) -> str:
+        return f"key {self.name}"
+
+    def change(self, key: Key) -> None:
+        """Go on as what the key's file now says of the same name. What runs, runs on, and what was used was used."""
+        self.key = key
+        rate = key.source_tokens_per_second
+        if rate is None:
+            self._bucket = None
+            return
+        burst = key.burst_source_tokens or _BURST_SECONDS * rate
+        if self._bucket:
+            self._bucket.change(rate, burst)
+        else:
+            self._bucket = TokenBucket(rate, burst)
+
+    def require(self, role: str) -> None:
+        if role not in self.key.roles and ADMIN not in self.key.roles:
+            raise RoleMissing(self.name, role)
+        if role in _SPENDING:  # who is beyond its rate is refused before anything is parsed
+            self.check(1)
+
+    def check_calls(self) -> None:
+        limit = self.key.max_calls
+        if limit is not None and self.num_running >= limit:
+            raise TooManyCalls(self.name, limit, _RETRY_SECONDS)
+
+    def enter(self) -> None:
+        self.num_running += 1
+        self.num_calls += 1
+
+    def leave(self) -> None:
+        self.num_running -= 1
+
+    def check(self, num_source_tokens: int) -> None:
+        if not self.is_known:  # a call that takes many requests may last for long
+            raise Unauthenticated("the key that was sent is not known any more")
+        seconds = self._bucket.seconds_until(num_source_tokens) if self._bucket else 0.0
+        if seconds:
+            raise RateLimited(self.name, self.key.source_tokens_per_second or 0, max(seconds, _LEAST_SECONDS))
+
+    def charge(self, num_source_tokens: int) -> None:
+        self.num_source_tokens += num_source_tokens
+        if self._bucket:
+            self._bucket.take(num_source_tokens)

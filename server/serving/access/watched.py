@@ -1,0 +1,80 @@
+"""Files that are read at the start, and again whenever they change."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Generic, TypeVar
+
+from prometheus_client import Gauge
+
+_logger = logging.getLogger(__name__)
+
+_Content = TypeVar("_Content")
+_Signature = list[tuple[int, ...] | None]
+
+INTERVAL_SECONDS = 1.0
+"""Time between two looks at the files."""
+
+_SETTLED_NANOSECONDS = 50_000_000
+"""Age of a change from which on a file is taken for written."""
+
+
+class WatchedFiles(Generic[_Content]):
+    """Files that belong together. A link is followed, so that it may also be led elsewhere, as Kubernetes does."""
+
+    def __init__(
+        self,
+        name: str,
+        paths: Sequence[Path],
+        read: Callable[[], _Content],
+        is_successful: Gauge,
+    ) -> None:
+        """`name`: of all of them, for the log and the metrics; `read`: raises OSError or ValueError for files that
+        cannot be used, here and now as well; `is_successful`: by name."""
+        self._name = name
+        self._paths = paths
+        self._read = read
+        self._is_successful = is_successful.labels(name)
+        self._signature = _signature(paths)  # before they are read: what changes meanwhile is read again
+        self.first = read()
+        """What was read at the start."""
+        self._is_successful.set(1)
+
+    async def watch(self, use: Callable[[_Content], None]) -> None:
+        """Hand over what is read whenever the files have changed and can be used; runs until it is cancelled."""
+        while True:
+            await asyncio.sleep(INTERVAL_SECONDS)
+            signature = await asyncio.to_thread(_signature, self._paths)
+            if signature == self._signature or _is_fresh(signature):
+                continue
+            self._signature = signature
+            try:
+                use(await asyncio.to_thread(self._read))
+            except Exception as error:  # whatever it is, the server goes on with what it has
+                self._is_successful.set(0)
+                _logger.error("%s: what was read before stays in force: %s", self._name, error)
+            else:
+                self._is_successful.set(1)
+                _logger.info("%s: read anew from %s", self._name, ", ".join(map(str, self._paths)))
+
+
+def _is_fresh(signature: _Signature) -> bool:
+    """Whether one of the files has changed just now. It may be half written; and another change within the same tick of
+    the file system's clock could not be told from this one."""
+    now = time.time_ns()
+    return any(found is not None and abs(now - found[0]) < _SETTLED_NANOSECONDS for found in signature)
+
+
+def _signature(paths: Sequence[Path]) -> _Signature:
+    """What changes whenever a file does; None for one that cannot be looked at."""
+    signature: _Signature = []
+    for path in paths:
+        try:
+            found = path.stat()
+        except OSError:
+            signature.append(None)
+        else:
+            signature.append((found.st_mtime_ns, found.st_size, found.st_ino))
+    return signature

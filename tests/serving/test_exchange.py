@@ -1,0 +1,200 @@
+"""Many requests on one stream, whatever the protocol: taken as places are free, answered when ready, ended as one."""
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
+
+import pytest
+from google.protobuf.wrappers_pb2 import StringValue
+
+from server.errors import InvalidRequest, NotServing, Overloaded, Unreadable
+from server.serving.access.caller import Caller
+from server.serving.requests.admission import Admission
+from server.serving.rpc.call import Call, current_call
+from server.serving.rpc.exchange import MAX_IN_FLIGHT, MAX_STREAMS, Exchange
+
+CALLER = Caller("ipv4:127.0.0.1:40000")
+
+
+class Asked:
+    """A service that answers a request when it is let to, and remembers which it has begun and which were cancelled."""
+
+    def __init__(self, max_calls: int = 1000, max_bytes: int = 1_000_000) -> None:
+        current_call.set(Call("id of the call", CALLER, float("inf")))
+        self.admission = Admission(max_calls, max_bytes)
+        self.draining = asyncio.Event()
+        self.exchange = Exchange(self.admission, self.draining)
+        self.begun: list[str] = []
+        self.cancelled: list[str] = []
+        self.num_read = 0
+        self.may_end: dict[str, asyncio.Event] = {}
+
+    def hold(self, *names: str) -> None:
+        self.may_end |= {name: asyncio.Event() for name in names}
+
+    async def requests(
+        self, *names: str, then: Exception | None = None, for_ever: bool = False
+    ) -> AsyncIterator[StringValue]:
+        for name in names:
+            self.num_read += 1
+            yield StringValue(value=name)
+        if then:
+            raise then
+        if for_ever:
+            await asyncio.Event().wait()
+
+    async def answer(self, request: StringValue) -> AsyncGenerator[str, None]:
+        name = request.value
+        self.begun.append(name)
+        try:
+            if name.startswith("bad"):
+                raise InvalidRequest("name", "a good one expected")
+            if name.startswith("broken"):
+                raise KeyError("a secret")
+            if name in self.may_end:
+                await self.may_end[name].wait()
+            yield name
+        except asyncio.CancelledError:
+            self.cancelled.append(name)
+            raise
+
+    def answers(self, requests: AsyncIterator[StringValue]) -> AsyncGenerator[str, None]:
+        return self.exchange.answers(requests, self.answer, lambda request, error: f"{request.value}: {error}")
+
+    def is_free(self) -> bool:
+        """Whether nothing is admitted any more."""
+        return not self.admission._num_calls and not self.admission._num_bytes
+
+
+async def turns(number: int = 20) -> None:
+    for _ in range(number):
+        await asyncio.sleep(0)
+
+
+async def test_answers_come_as_they_are_ready() -> None:
+    asked = Asked()
+    asked.hold("first")
+    got = []
+    async for answer in asked.answers(asked.requests("first", "second", "third")):
+        got.append(answer)
+        if answer == "third":
+            asked.may_end["first"].set()
+    assert got == ["second", "third", "first"]
+    assert asked.is_free()
+
+
+async def test_a_stream_without_requests_has_no_answers() -> None:
+    asked = Asked()
+    assert [answer async for answer in asked.answers(asked.requests())] == []
+
+
+async def test_a_wrong_request_is_answered_with_its_error_and_the_others_with_answers() -> None:
+    asked = Asked()
+    got = {answer async for answer in asked.answers(asked.requests("one", "bad", "two"))}
+    assert got == {"one", "bad: name: a good one expected", "two"}
+    assert asked.is_free()
+
+
+async def test_an_unexpected_error_is_logged_and_the_stream_goes_on(caplog: pytest.LogCaptureFixture) -> None:
+    asked = Asked()
+    got = [answer async for answer in asked.answers(asked.requests("broken", "one"))]
+    assert len(got) == 2
+    assert "request id of the call failed" in caplog.text
+
+
+async def test_no_more_requests_are_read_than_may_be_in_work() -> None:
+    asked = Asked()
+    names = [str(number) for number in range(3 * MAX_IN_FLIGHT)]
+    asked.hold(*names)
+    answers = asked.answers(asked.requests(*names))
+    first = asyncio.ensure_future(anext(answers))
+    await turns(100)
+    assert len(asked.begun) == MAX_IN_FLIGHT == asked.num_read
+    asked.may_end["5"].set()
+    assert await first == "5"
+    asked.may_end["6"].set()
+    assert await anext(answers) == "6"
+    await turns(100)
+    assert asked.num_read == MAX_IN_FLIGHT + 2
+    await answers.aclose()
+
+
+async def test_who_does_not_take_answers_is_not_read_from() -> None:
+    asked = Asked()
+    answers = asked.answers(asked.requests(*map(str, range(500))))
+    await anext(answers)
+    await turns(500)
+    assert asked.num_read <= MAX_IN_FLIGHT + 2
+    assert len([answer async for answer in answers]) == 499
+    assert asked.is_free()
+
+
+@pytest.mark.parametrize("num_taken", [0, 1])
+async def test_a_stream_that_is_left_cancels_all_its_requests(num_taken: int) -> None:
+    asked = Asked()
+    asked.hold("a", "b", "c")
+    answers = asked.answers(asked.requests("z", "a", "b", "c", for_ever=True))
+    async with aclosing(answers):
+        await anext(answers)
+        await turns()
+        if not num_taken:  # while it waits for an answer
+            waiting = asyncio.ensure_future(anext(answers))
+            await turns()
+            waiting.cancel()
+            await asyncio.gather(waiting, return_exceptions=True)
+    assert sorted(asked.cancelled) == ["a", "b", "c"]
+    assert asked.is_free()
+
+
+async def test_a_stream_whose_client_fails_answers_what_it_has_taken_and_ends_with_the_error() -> None:
+    asked = Asked()
+    answers = asked.answers(asked.requests("one", "two", then=Unreadable("3 bytes that are none")))
+    assert sorted([await anext(answers), await anext(answers)]) == ["one", "two"]
+    with pytest.raises(Unreadable):
+        await anext(answers)
+    assert asked.is_free()
+
+
+async def test_a_server_that_ends_answers_what_it_has_taken_and_ends_the_stream() -> None:
+    asked = Asked()
+    asked.hold("one")
+    answers = asked.answers(asked.requests("one", "two", for_ever=True))
+    assert await anext(answers) == "two"
+    asked.draining.set()
+    await turns()
+    asked.may_end["one"].set()
+    assert await anext(answers) == "one"
+    with pytest.raises(NotServing):
+        await anext(answers)
+    assert asked.is_free()
+
+
+async def test_each_request_is_admitted_as_a_call_is() -> None:
+    asked = Asked(max_calls=1)
+    asked.hold("one")
+    answers = asked.answers(asked.requests("one", "two", "three", "four"))
+    refused = [await anext(answers) for _ in range(3)]
+    assert refused == [f"{name}: 1 calls are running, which is the limit" for name in ("two", "three", "four")]
+    asked.may_end["one"].set()
+    assert [answer async for answer in answers] == ["one"]
+    assert asked.is_free()
+
+
+async def test_requests_are_admitted_by_their_size() -> None:
+    asked = Asked(max_bytes=100)
+    [refused] = [answer async for answer in asked.answers(asked.requests("x" * 101))]
+    assert "exceed the limit of 100" in refused
+
+
+async def test_only_so_many_streams_are_open() -> None:
+    asked = Asked()
+    asked.hold("held")
+    streams = [asked.answers(asked.requests("one", "held")) for _ in range(MAX_STREAMS)]
+    for stream in streams:
+        assert await anext(stream) == "one"
+    with pytest.raises(Overloaded):
+        await anext(asked.answers(asked.requests("one")))
+    await streams.pop().aclose()
+    assert await anext(asked.answers(asked.requests("one"))) == "one"
+    for stream in streams:
+        await stream.aclose()
