@@ -152,7 +152,7 @@ class App:
         except BaseException:
             await self._engines.abandon()
             raise
-        await self._health.tell(self._engines.num_serving)
+        self._health.tell(self._engines.num_serving)
         self._watching = asyncio.create_task(self._watch_engines())
 
     async def _listen(self) -> None:
@@ -221,7 +221,7 @@ class App:
         grace_ends = time.monotonic() + grace
         self._calls.is_draining = True
         self._watching.cancel()
-        await self._health.drain()
+        self._health.drain()
         # Only calls that have begun can be refused by name: gRPC cancels all others when it stops.
         await self._calls.wait_until_none_begins(min(_ACCEPTED_SECONDS, grace / 2))
         stopped = asyncio.ensure_future(self._server.stop(max(0, grace_ends - time.monotonic())))
@@ -254,7 +254,7 @@ class App:
         while True:
             await self._engines_changed.wait()
             self._engines_changed.clear()
-            await self._health.tell(self._engines.num_serving)
+            self._health.tell(self._engines.num_serving)
 
 
 def _credentials(config: ServerConfig) -> list[str]:
