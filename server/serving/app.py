@@ -51,7 +51,7 @@ from server.serving.rpc.calls import Calls
 from server.serving.rpc.exchange import Exchange
 from server.serving.rpc.health import Health
 from server.serving.rpc.listen import TransportLimits, channel_options
-from server.serving.rpc.probes import Probes
+from server.serving.rpc.probes import MAX_CONNECTIONS, Probes
 from server.serving.rpc.translation import TranslationService
 from server.serving.signals import drain_on_signals
 from server.serving.sockets import listen_for_metrics, listen_for_rpcs, num_endpoints, stop_metrics
@@ -190,7 +190,7 @@ class App:
             described = ReflectionServicer((*PROTOCOLS, health.SERVICE_NAME, reflection.SERVICE_NAME))
             reflection_pb2_grpc.add_ServerReflectionServicer_to_server(described, calls)
         transport = TransportLimits(_largest_request(limits), config.max_streams, config.max_connection_age_seconds)
-        descriptors = DescriptorLimit()
+        descriptors = DescriptorLimit(MAX_CONNECTIONS if self.probes else 0)
         # gRPC counts connections by listening socket.
         max_connections = max(1, descriptors.max_connections // num_endpoints("listen", self._listen_address))
         options = [*channel_options(transport), ("grpc.max_allowed_incoming_connections", max_connections)]
