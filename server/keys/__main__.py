@@ -1,13 +1,15 @@
 """Make and list the keys of a server.
 
-python -m server.keys add web --roles translate,read > web.key
+python -m server.keys add web --roles translate,read --out web.key
 python -m server.keys list
 """
 
 import argparse
+import contextlib
 import os
 import shutil
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 from server.keys.key_file import NAME_RULE, READ, ROLES, SCORE, TRANSLATE, Key, digest, new_key, read_keys, table_of
@@ -30,7 +32,7 @@ def main() -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m server.keys", description="Make and list the keys of a server.")
     commands = parser.add_subparsers(dest="command", required=True)
-    add = commands.add_parser("add", help="make a key, write its digest to the file, and print the key, once")
+    add = commands.add_parser("add", help="make a key, write its digest to the file, and show the key, once")
     add.add_argument("name", help=f"by which logs and metrics call it: {NAME_RULE.replace(' expected', '')}")
     add.add_argument(
         "--roles",
@@ -44,6 +46,12 @@ def _parser() -> argparse.ArgumentParser:
         "--source-tokens-per-second", type=int, metavar="TOKENS", help="on average, over all calls (default: no limit)"
     )
     add.add_argument("--burst-source-tokens", type=int, metavar="TOKENS", help="at once (default: ten seconds' worth)")
+    add.add_argument(
+        "--out",
+        type=Path,
+        metavar="FILE",
+        help="a new file for the key, that only you can read (default: it is printed)",
+    )
     shown = commands.add_parser("list", help="names, roles and limits")
     for command in (add, shown):
         command.add_argument(
@@ -70,8 +78,26 @@ def _add(arguments: argparse.Namespace) -> None:
         burst_source_tokens=arguments.burst_source_tokens,
     )
     before = path.read_text(encoding="utf-8").rstrip("\n") + "\n\n" if path.exists() else ""
-    _replace(path, before.lstrip("\n") + table_of(key))
-    print(text)
+    with _shown(text, arguments.out):
+        _replace(path, before.lstrip("\n") + table_of(key))
+
+
+@contextlib.contextmanager
+def _shown(key: str, out: Path | None) -> Iterator[None]:
+    """Write a key to a new file for its owner alone, which goes again if what follows fails; or print it when what
+    follows is done. Raises OSError, FileExistsError among others, before anything follows."""
+    if out is None:
+        yield
+        print(key)
+        return
+    with open(out, "x", encoding="utf-8", opener=lambda name, flags: os.open(name, flags, 0o600)) as file:
+        try:
+            file.write(f"{key}\n")
+            file.flush()
+            yield
+        except BaseException:
+            out.unlink()
+            raise
 
 
 def _replace(path: Path, content: str) -> None:
@@ -85,10 +111,19 @@ def _replace(path: Path, content: str) -> None:
         except ValueError as error:
             raise ValueError(str(error).replace(str(written), str(path))) from error
         if path.exists():
+            _copy_owner(path, written)
             shutil.copymode(path, written)
         written.replace(path)
     finally:
         written.unlink(missing_ok=True)
+
+
+def _copy_owner(source: Path, target: Path) -> None:
+    """As far as whoever runs this may give files away: the server has to be able to read the file as before."""
+    owner = source.stat()
+    for user, group in ((-1, owner.st_gid), (owner.st_uid, -1)):
+        with contextlib.suppress(PermissionError):
+            os.chown(target, user, group)
 
 
 def _list(path: Path) -> None:

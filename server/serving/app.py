@@ -51,7 +51,7 @@ from server.serving.rpc.exchange import Exchange
 from server.serving.rpc.health import Health
 from server.serving.rpc.listen import TransportLimits, channel_options
 from server.serving.rpc.model_admin import MODEL_ADMIN, ModelAdminService
-from server.serving.rpc.probes import Probes
+from server.serving.rpc.probes import MAX_CONNECTIONS, Probes
 from server.serving.rpc.translation import TranslationService
 from server.serving.signals import handle_signals
 from server.serving.sockets import listen_for_metrics, listen_for_rpcs, num_endpoints, stop_metrics
@@ -149,7 +149,7 @@ class App:
         except BaseException:
             await self._engines.abandon()
             raise
-        await self._health.tell(self.registry.health)
+        self._health.tell(self.registry.health)
         self._watching = asyncio.create_task(self._watch_health())
         if seconds := self._config.watch_seconds:
             self._reloading.add(asyncio.create_task(follow(watch, self.registry, seconds)))
@@ -194,7 +194,7 @@ class App:
             described = ReflectionServicer(services)
             reflection_pb2_grpc.add_ServerReflectionServicer_to_server(described, calls)
         transport = TransportLimits(_largest_request(limits), config.max_streams, config.max_connection_age_seconds)
-        descriptors = DescriptorLimit()
+        descriptors = DescriptorLimit(MAX_CONNECTIONS if self.probes else 0)
         # gRPC counts connections by listening socket.
         max_connections = max(1, descriptors.max_connections // num_endpoints("listen", self._listen_address))
         options = [*channel_options(transport), ("grpc.max_allowed_incoming_connections", max_connections)]
@@ -232,7 +232,7 @@ class App:
         self._calls.is_draining = True
         for task in (self._watching, *self._reloading):
             task.cancel()
-        await self._health.drain()
+        self._health.drain()
         # Only calls that have begun can be refused by name: gRPC cancels all others when it stops.
         await self._calls.wait_until_none_begins(min(_ACCEPTED_SECONDS, grace / 2))
         stopped = asyncio.ensure_future(self._server.stop(max(0, grace_ends - time.monotonic())))
@@ -256,7 +256,7 @@ class App:
         while True:
             await self._health_changed.wait()
             self._health_changed.clear()
-            await self._health.tell(self.registry.health)
+            self._health.tell(self.registry.health)
 
 
 def _credentials(config: ServerConfig) -> list[str]:

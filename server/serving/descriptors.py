@@ -23,13 +23,15 @@ _WARN_SECONDS = 10.0
 class DescriptorLimit:
     """What the process may open, after it has opened all but its listening sockets and connections."""
 
-    def __init__(self) -> None:
-        """Raises OSError where none is left for a connection."""
+    def __init__(self, num_reserved: int) -> None:
+        """`num_reserved`: descriptors for connections to other servers of the process. Raises OSError where none is
+        left for a connection."""
         self._limit = _raise_limit()
         self._num_others = _num_open()
-        self.max_connections = self._limit - self._num_others - _SPARE
+        num_kept = self._num_others + num_reserved + _SPARE
+        self.max_connections = self._limit - num_kept
         if self.max_connections < 1:
-            needed = self._num_others + _SPARE + 1
+            needed = num_kept + 1
             raise OSError(f"at least {needed} open files needed, the limit (ulimit -n) is {self._limit}")
 
     async def warn_when_reached(self) -> None:

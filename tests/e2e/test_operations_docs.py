@@ -63,6 +63,8 @@ def test_the_five_commands_make_a_server_with_tls_and_keys(commands: list[str], 
     for command in (certificate, first_key):
         ended = run(command, tmp_path)
         assert ended.returncode == 0, ended.stderr
+    assert (tmp_path / "web.key").stat().st_mode & 0o077 == 0
+    assert run(first_key, tmp_path).returncode == 1, "the key would be lost"
     with served(serve, tmp_path) as server:
         assert " --authorities FILE --api-key-file FILE " in server.example
         ended = run(translate, tmp_path)

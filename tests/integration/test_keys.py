@@ -43,6 +43,9 @@ async def plain(served: Served, method: str, metadata: Any) -> bytes:
 
 Calling = Callable[[Served, Any], Awaitable[Any]]
 
+ANY = "any"
+"""In place of a role: any key will do."""
+
 METHODS: dict[str, tuple[str, Calling]] = {
     "Translate": (TRANSLATE, lambda s, m: s.stub.Translate(request("a"), metadata=m, timeout=PATIENCE)),
     "StreamTranslate": (
@@ -55,7 +58,7 @@ METHODS: dict[str, tuple[str, Calling]] = {
     ),
     "ListModels": (READ, lambda s, m: s.stub.ListModels(pb.ListModelsRequest(), metadata=m, timeout=PATIENCE)),
     "Unknown": (
-        ADMIN,
+        ANY,
         lambda s, m: plain(s, f"/{SERVICE}/Unknown", m),
     ),
     "Load": (
@@ -80,7 +83,7 @@ async def test_every_method_needs_its_role_and_an_admin_has_all(model_repository
     setting = write_keys(tmp_path, *map(key, KEYS))
     async with serving(model_repository, keys=setting) as served:
         for (method, (role, call)), name in itertools.product(METHODS.items(), KEYS):
-            if role in ROLES[name] or name == "admin":
+            if role == ANY or role in ROLES[name] or name == "admin":
                 if method in LET_IN:
                     code, _, _ = await refusal(call(served, bearer(name)))
                     assert code is LET_IN[method]
@@ -220,6 +223,42 @@ async def test_a_role_that_is_taken_away_is_gone(model_repository: Path, tmp_pat
 
         await eventually(is_taken)
         await METHODS["ListModels"][1](served, bearer("translator"))
+
+
+async def exchanged(stream: Any, id_: str) -> str:
+    """Send a request on a stream; returns the reason for which it is refused, or nothing."""
+    await stream.write(pb.TranslateStreamRequest(id=id_, request=request("a")))
+    answer = await stream.read()
+    assert answer.id == id_
+    reason: str = answer.error.reason
+    return reason
+
+
+@pytest.mark.parametrize(
+    ("tables", "reason"),
+    [
+        ([], "UNAUTHENTICATED"),
+        ([Key(name="translator", sha256=digest(new_key()), roles=frozenset([TRANSLATE]))], "UNAUTHENTICATED"),
+        ([Key(name="renamed", sha256=digest(KEYS["translator"]), roles=frozenset([TRANSLATE]))], "UNAUTHENTICATED"),
+        ([Key(name="translator", sha256=digest(KEYS["translator"]), roles=frozenset([READ]))], "ROLE_MISSING"),
+    ],
+    ids=["gone", "replaced", "renamed", "without its role"],
+)
+async def test_what_is_taken_back_is_refused_to_streams_that_are_open(
+    model_repository: Path, tmp_path: Path, tables: list[Key], reason: str
+) -> None:
+    async with serving(model_repository, keys=write_keys(tmp_path, key("translator"))) as served:
+        stream = served.stub.TranslateStream(metadata=bearer("translator"), timeout=PATIENCE)
+        assert await exchanged(stream, "first") == ""
+        write_keys(tmp_path, *tables, key("other"))
+
+        async def is_read() -> bool:
+            return await lets_in(served, "other")
+
+        await eventually(is_read)
+        assert await exchanged(stream, "second") == reason  # though the cache has the answer
+        await stream.done_writing()
+        assert await stream.read() is grpc.aio.EOF
 
 
 async def test_a_broken_file_is_refused_with_a_line_and_the_keys_stay(

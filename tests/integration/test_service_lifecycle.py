@@ -20,6 +20,7 @@ from server.serving.app import PROTOCOLS, SERVICE, App
 from server.serving.rpc.model_admin import MODEL_ADMIN
 from tests.fakes import PATIENCE
 from tests.integration.served import DEFAULT_MODEL, Served, eventually, refusal, request, serving
+from tests.raw_http2 import UnreadingClient
 from tests.small_models import SENTENCES
 
 SERVING = health_pb2.HealthCheckResponse.SERVING
@@ -90,6 +91,13 @@ async def test_an_open_health_watch_does_not_hold_up_a_stop(model_repository: Pa
         stopping = asyncio.ensure_future(served.stop())
         assert (await anext(states)).status == NOT_SERVING
         assert await asyncio.wait_for(stopping, PATIENCE)
+
+
+async def test_a_health_watch_that_takes_no_message_does_not_hold_up_a_stop(model_repository: Path) -> None:
+    async with serving(model_repository, grace_seconds=1000) as served, UnreadingClient(served.address) as unreading:
+        for service in ("", SERVICE):
+            await unreading.call("/grpc.health.v1.Health/Watch", health_pb2.HealthCheckRequest(service=service))
+        assert await asyncio.wait_for(served.stop(), PATIENCE)
 
 
 async def test_what_outlasts_the_grace_is_cut(model_repository: Path) -> None:

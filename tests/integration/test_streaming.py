@@ -11,6 +11,7 @@ from seq2serve.pb import translation_pb2 as pb
 from server.decoding.engine import Engine
 from server.decoding.metrics import EngineMetrics
 from server.decoding.scheduler import Limits
+from server.keys.key_file import TRANSLATE
 from server.messages.sentence import Event, Finished, Listener
 from server.serving.access.caller import Caller
 from server.serving.metrics import Metrics
@@ -52,7 +53,7 @@ class Streaming:
 
     def start(self, *contents: str) -> AsyncIterator[pb.StreamTranslateResponse]:
         request = pb.TranslateRequest(contents=contents, decoding=pb.DecodingOptions(max_output_tokens=9))
-        current_call.set(Call("request", Caller("caller"), math.inf))
+        current_call.set(Call("request", Caller("caller"), math.inf, TRANSLATE))
         return self._service.StreamTranslate(request, cast(Any, None))  # it asks nothing of its context
 
     async def first(self, messages: AsyncIterator[pb.StreamTranslateResponse]) -> pb.StreamTranslateResponse:

@@ -1,6 +1,7 @@
 """The file of keys: what is read from it, what is refused, and the command that writes it."""
 
 import contextlib
+import os
 import re
 import subprocess
 import sys
@@ -225,3 +226,39 @@ def test_whatever_is_in_the_file_is_keys_or_a_problem(tmp_path_factory: pytest.T
     file.write_bytes(text.encode("utf-8", "surrogatepass"))
     with contextlib.suppress(KeyFileError):
         read_keys(file)
+
+
+def test_a_key_is_written_to_a_new_file_that_only_its_owner_can_read(tmp_path: Path) -> None:
+    file, out = tmp_path / "keys.toml", tmp_path / "web.key"
+    made = keys_command("add", "web", "--file", file, "--out", out)
+    assert (made.returncode, made.stdout, made.stderr) == (0, "", "")
+    key = out.read_text().removesuffix("\n")
+    assert [one.sha256 for one in read_keys(file)] == [digest(key)]
+    assert out.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_file_with_a_key_is_not_overwritten_and_one_for_a_key_that_is_not_made_does_not_stay(tmp_path: Path) -> None:
+    file, out = tmp_path / "keys.toml", tmp_path / "web.key"
+    keys_command("add", "web", "--file", file, "--out", out)
+    key, table = out.read_text(), file.read_text()
+    for name in ("web", "other"):
+        again = keys_command("add", name, "--file", file, "--out", out)
+        assert again.returncode == 1
+        assert again.stderr.startswith("error: ")
+        assert (out.read_text(), file.read_text()) == (key, table)
+    wrong = keys_command("add", "other", "--file", file, "--roles", "none", "--out", tmp_path / "other.key")
+    assert wrong.returncode == 1
+    nowhere = keys_command("add", "other", "--file", file, "--out", tmp_path / "no folder" / "other.key")
+    assert nowhere.returncode == 1
+    assert {path.name for path in tmp_path.iterdir()} == {"keys.toml", "web.key"}
+    assert file.read_text() == table
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="nobody else may give files away")
+def test_the_file_stays_its_owner_s(tmp_path: Path) -> None:
+    file = written(tmp_path, "")
+    os.chown(file, 12345, 23456)
+    file.chmod(0o640)
+    assert keys_command("add", "web", "--file", file).returncode == 0
+    found = file.stat()
+    assert (found.st_uid, found.st_gid, found.st_mode & 0o777) == (12345, 23456, 0o640)

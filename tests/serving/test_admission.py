@@ -68,7 +68,7 @@ def test_a_key_has_no_more_calls_than_its_limit_and_what_is_refused_is_not_count
             refused()
     admission.leave(key, 1)
     admission.enter(key, 1)
-    assert (key.num_running, key.num_calls) == (2, 3)
+    assert (key.usage.num_running, key.usage.num_calls) == (2, 3)
 
 
 @given(st.lists(st.tuples(st.sampled_from("abc"), st.booleans()), max_size=200))

@@ -8,6 +8,7 @@ import pytest
 from google.protobuf.wrappers_pb2 import StringValue
 
 from server.errors import InvalidRequest, NotServing, Overloaded, Unreadable
+from server.keys.key_file import TRANSLATE
 from server.serving.access.caller import Caller
 from server.serving.requests.admission import Admission
 from server.serving.rpc.call import Call, current_call
@@ -20,7 +21,7 @@ class Asked:
     """A service that answers a request when it is let to, and remembers which it has begun and which were cancelled."""
 
     def __init__(self, max_calls: int = 1000, max_bytes: int = 1_000_000) -> None:
-        current_call.set(Call("id of the call", CALLER, float("inf")))
+        current_call.set(Call("id of the call", CALLER, float("inf"), TRANSLATE))
         self.admission = Admission(max_calls, max_bytes)
         self.draining = asyncio.Event()
         self.exchange = Exchange(self.admission, self.draining)

@@ -37,12 +37,12 @@ class Access:
         return self._holders.values()
 
     def use(self, keys: Iterable[Key]) -> None:
-        """Replace all keys. Calls that run go on; who has kept its name has used what it has used, and a key that has
-        gone has nothing more decoded."""
-        known = {holder.name: holder for holder in self.holders}
-        self._holders = {key.sha256: _holder(key, known) for key in keys}
-        for holder in known.values():
-            holder.is_known = holder.key.sha256 in self._holders
+        """Replace all keys. Calls that run go on; who has kept its name has used what it has used, whatever its key is
+        now. A key that has gone, or stands under another name, has nothing more decoded in calls that run."""
+        before = {holder.name: holder for holder in self.holders}
+        self._holders = {key.sha256: _holder(key, before.get(key.name)) for key in keys}
+        for holder in before.values():
+            holder.is_known = self._holders.get(holder.key.sha256) is holder
 
     def caller_of(self, metadata: Metadata, peer: str) -> Caller:
         """Who makes a call: by its key, or by its connection, `peer`, where no keys are needed."""
@@ -60,13 +60,14 @@ class Access:
         return holder
 
 
-def _holder(key: Key, known: Mapping[str, KeyHolder]) -> KeyHolder:
-    """Whoever had the name before, with what was used already; else somebody new."""
-    holder = known.get(key.name)
-    if holder is None:
+def _holder(key: Key, before: KeyHolder | None) -> KeyHolder:
+    """Whoever calls with a key. `before`: who had its name so far, and stays if that was with the same key."""
+    if before is None:
         return KeyHolder(key)
-    holder.change(key)
-    return holder
+    if before.key.sha256 != key.sha256:
+        return KeyHolder(key, before.usage)
+    before.change(key)
+    return before
 
 
 def _keys_in(metadata: Metadata) -> list[str]:
@@ -93,7 +94,7 @@ class KeySeries(Collector):
             "seq2serve_key_running_calls", "Calls and requests of streams that run.", labels=("key",)
         )
         for holder in self._access.holders:
-            calls.add_metric((holder.name,), holder.num_calls)
-            tokens.add_metric((holder.name,), holder.num_source_tokens)
-            running.add_metric((holder.name,), holder.num_running)
+            calls.add_metric((holder.name,), holder.usage.num_calls)
+            tokens.add_metric((holder.name,), holder.usage.num_source_tokens)
+            running.add_metric((holder.name,), holder.usage.num_running)
         return (calls, tokens, running)

@@ -20,9 +20,12 @@ class TokenBucket:
         self._at = clock()
 
     def change(self, rate: float, burst: float) -> None:
-        """Set other limits. What was taken stays taken."""
+        """Set other limits. What was taken stays taken, but for what is more than the new burst: nobody waits for a
+        new, lower rate to pay what the old one allowed."""
+        if (rate, burst) == (self._rate, self._burst):
+            return
         spent = self._burst - self._now()
-        self._rate, self._burst, self._level = rate, burst, burst - spent
+        self._rate, self._burst, self._level = rate, burst, max(0.0, burst - spent)
 
     def seconds_until(self, amount: float) -> float:
         """Seconds after which `amount` may be taken; 0.0 for at once."""

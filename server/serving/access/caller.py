@@ -28,8 +28,11 @@ class Caller:
     def __str__(self) -> str:
         return self.name
 
+    def require_key(self) -> None:
+        """Raises Unauthenticated where a key is needed, and the caller has none that is known, or is known still."""
+
     def require(self, role: str) -> None:
-        """Raises the error that a call is refused with which needs a role."""
+        """Raises the error that a call, or a request of a stream, is refused with which needs a role."""
 
     def check_calls(self) -> None:
         """Raises TooManyCalls where the caller may not have one more call running."""
@@ -55,22 +58,34 @@ class Stranger(Caller):
         super().__init__(name)
         self._error = error
 
-    def require(self, role: str) -> None:
+    def require_key(self) -> None:
         raise self._error
 
+    def require(self, role: str) -> None:
+        self.require_key()
 
-class KeyHolder(Caller):
-    """Everybody who calls with one key. Used on the event loop's thread alone, but for the counts, which others may
-    read."""
 
-    def __init__(self, key: Key) -> None:
-        super().__init__(key.name)
+class KeyUsage:
+    """What has been used by whoever has a name, with one key after another."""
+
+    def __init__(self) -> None:
         self.num_running = 0
         self.num_calls = 0
         self.num_source_tokens = 0
+        self.bucket: TokenBucket | None = None
+        """None: no limit of source tokens."""
+
+
+class KeyHolder(Caller):
+    """Everybody who calls with one key. Used on the event loop's thread alone, but for the counts of the usage, which
+    others may read."""
+
+    def __init__(self, key: Key, usage: KeyUsage | None = None) -> None:
+        """`usage`: what was used already with another key of the same name."""
+        super().__init__(key.name)
+        self.usage = usage or KeyUsage()
         self.is_known = True
-        """Whether the file of keys still has the key."""
-        self._bucket: TokenBucket | None = None
+        """Whether the file of keys still has the key, by this name."""
         self.change(key)
 
     def __str__(self) -> str:
@@ -79,17 +94,22 @@ class KeyHolder(Caller):
     def change(self, key: Key) -> None:
         """Go on as what the key's file now says of the same name. What runs, runs on, and what was used was used."""
         self.key = key
-        rate = key.source_tokens_per_second
+        rate, usage = key.source_tokens_per_second, self.usage
         if rate is None:
-            self._bucket = None
+            usage.bucket = None
             return
         burst = key.burst_source_tokens or _BURST_SECONDS * rate
-        if self._bucket:
-            self._bucket.change(rate, burst)
+        if usage.bucket:
+            usage.bucket.change(rate, burst)
         else:
-            self._bucket = TokenBucket(rate, burst)
+            usage.bucket = TokenBucket(rate, burst)
+
+    def require_key(self) -> None:
+        if not self.is_known:  # a call that takes many requests may last for long
+            raise Unauthenticated("the key that was sent is not known any more")
 
     def require(self, role: str) -> None:
+        self.require_key()
         if role not in self.key.roles and ADMIN not in self.key.roles:
             raise RoleMissing(self.name, role)
         if role in _SPENDING:  # who is beyond its rate is refused before anything is parsed
@@ -97,24 +117,24 @@ class KeyHolder(Caller):
 
     def check_calls(self) -> None:
         limit = self.key.max_calls
-        if limit is not None and self.num_running >= limit:
+        if limit is not None and self.usage.num_running >= limit:
             raise TooManyCalls(self.name, limit, _RETRY_SECONDS)
 
     def enter(self) -> None:
-        self.num_running += 1
-        self.num_calls += 1
+        self.usage.num_running += 1
+        self.usage.num_calls += 1
 
     def leave(self) -> None:
-        self.num_running -= 1
+        self.usage.num_running -= 1
 
     def check(self, num_source_tokens: int) -> None:
-        if not self.is_known:  # a call that takes many requests may last for long
-            raise Unauthenticated("the key that was sent is not known any more")
-        seconds = self._bucket.seconds_until(num_source_tokens) if self._bucket else 0.0
+        self.require_key()
+        bucket = self.usage.bucket
+        seconds = bucket.seconds_until(num_source_tokens) if bucket else 0.0
         if seconds:
             raise RateLimited(self.name, self.key.source_tokens_per_second or 0, max(seconds, _LEAST_SECONDS))
 
     def charge(self, num_source_tokens: int) -> None:
-        self.num_source_tokens += num_source_tokens
-        if self._bucket:
-            self._bucket.take(num_source_tokens)
+        self.usage.num_source_tokens += num_source_tokens
+        if self.usage.bucket:
+            self.usage.bucket.take(num_source_tokens)

@@ -7,7 +7,6 @@ from server.keys.key_file import ADMIN, READ, SCORE, TRANSLATE
 
 _OPEN: tuple[str, ...] = (
     "grpc.health.v1.Health/Check",
-    "grpc.health.v1.Health/List",
     "grpc.health.v1.Health/Watch",
     "inference.GRPCInferenceService/ServerLive",
     "inference.GRPCInferenceService/ServerReady",

@@ -37,25 +37,31 @@ class WatchedFiles(Generic[_Content]):
         self._paths = paths
         self._read = read
         self._is_successful = is_successful.labels(name)
-        self._signature = _signature(paths)  # before they are read: what changes meanwhile is read again
+        self._signature: _Signature | None = _signature(paths)  # before they are read: what changes is read again
+        """Of the files as they are in force; None: they could not be used, and are to be read again."""
         self.first = read()
         """What was read at the start."""
         self._is_successful.set(1)
 
     async def watch(self, use: Callable[[_Content], None]) -> None:
-        """Hand over what is read whenever the files have changed and can be used; runs until it is cancelled."""
+        """Hand over what is read whenever the files have changed and can be used; runs until it is cancelled. What
+        cannot be used is read again and again, as its reason may go without a change of the files."""
+        logged: tuple[_Signature, str] | None = None
         while True:
             await asyncio.sleep(INTERVAL_SECONDS)
             signature = await asyncio.to_thread(_signature, self._paths)
             if signature == self._signature or _is_fresh(signature):
                 continue
-            self._signature = signature
             try:
                 use(await asyncio.to_thread(self._read))
             except Exception as error:  # whatever it is, the server goes on with what it has
+                self._signature = None
                 self._is_successful.set(0)
-                _logger.error("%s: what was read before stays in force: %s", self._name, error)
+                if logged != (failure := (signature, str(error))):
+                    _logger.error("%s: what was read before stays in force: %s", self._name, error)
+                    logged = failure
             else:
+                self._signature, logged = signature, None
                 self._is_successful.set(1)
                 _logger.info("%s: read anew from %s", self._name, ", ".join(map(str, self._paths)))
 
@@ -68,7 +74,8 @@ def _is_fresh(signature: _Signature) -> bool:
 
 
 def _signature(paths: Sequence[Path]) -> _Signature:
-    """What changes whenever a file does; None for one that cannot be looked at."""
+    """What changes whenever a file does, or its owner or mode; None for one that cannot be looked at. First of it is
+    the time of the change, which nobody can set."""
     signature: _Signature = []
     for path in paths:
         try:
@@ -76,5 +83,5 @@ def _signature(paths: Sequence[Path]) -> _Signature:
         except OSError:
             signature.append(None)
         else:
-            signature.append((found.st_mtime_ns, found.st_size, found.st_ino))
+            signature.append((found.st_ctime_ns, found.st_mtime_ns, found.st_size, found.st_ino))
     return signature

@@ -15,6 +15,9 @@ class Call:
     """Whose key the call came with; the connection that it came by where no keys are needed."""
     deadline: float
     """On the clock of `time.monotonic`: the client's, or else the server's own; infinity where there is none."""
+    role: str
+    """The role that its method needs, or `roles.OPEN`. Streams ask for it at every request, as it may be taken away
+    while they are open."""
 
 
 current_call: ContextVar[Call] = ContextVar("current_call")

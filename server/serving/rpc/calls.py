@@ -140,7 +140,7 @@ class _Method:
         self.calls = calls
         self.is_bounded = is_bounded
         self._labels = labels
-        self._role = role_of(f"/{labels[1]}/{labels[2]}")
+        self.role = role_of(f"/{labels[1]}/{labels[2]}")
         self._inner: Any = inner
         self._begun = calls.metrics.rpc_started.labels(*labels)
         self._seconds = calls.metrics.rpc_seconds.labels(*labels)
@@ -194,10 +194,11 @@ class _Method:
         Raises the error that the call is refused with.
         """
         caller = running.call.caller
-        if self._role != OPEN:
-            caller.require(self._role)
         if self._inner is None:
+            caller.require_key()  # and no role: clients that look for a newer method first then ask for the older one
             raise UnknownMethod(self._labels[-1])
+        if self.role != OPEN:
+            caller.require(self.role)
         if running.num_metadata_bytes > METADATA_BYTES:
             expected = f"at most {METADATA_BYTES} bytes expected"
             raise InvalidRequest("metadata", f"{expected}, got {running.num_metadata_bytes}")

@@ -112,6 +112,7 @@ class _Stream(Generic[_Request, _Response]):
         """Answer one request, with an error if there is one."""
         call, num_bytes = current_call.get(), request.ByteSize()
         try:
+            call.caller.require(call.role)
             self._admission.enter(call.caller, num_bytes)
             try:
                 async with contextlib.aclosing(self._answer(request)) as responses:

@@ -12,12 +12,14 @@ from server.serving.requests.admission import Admission
 from server.serving.rpc.calls import Calls
 from server.serving.rpc.health import Health
 from server.serving.rpc.listen import TransportLimits, channel_options
-from server.serving.sockets import listen_for_rpcs
+from server.serving.sockets import listen_for_rpcs, num_endpoints
 
 _SETTING = "health_listen"
 _MAX_REQUEST_BYTES = 10_000
-_NONE = ""
-"""In place of the name of a service."""
+
+MAX_CONNECTIONS = 64
+"""Connections at a time. Whoever reaches the address needs nothing to open one, and must not leave the server without
+file descriptors for all others."""
 
 
 class Probes:
@@ -36,9 +38,11 @@ class Probes:
 
     async def start(self, health: Health, metrics: Metrics) -> None:
         """Raises OSError for an address that is taken."""
-        calls = Calls(metrics, Admission(max_calls=1, max_bytes=1), bounded=_NONE, max_seconds=0)
+        calls = Calls(metrics, Admission(max_calls=1, max_bytes=1), bounded=(), max_seconds=0)
         health_pb2_grpc.add_HealthServicer_to_server(health.servicer, cast(grpc.Server, calls))
-        self._server = grpc.aio.server(handlers=[calls], options=channel_options(self._limits))
+        max_connections = MAX_CONNECTIONS // num_endpoints(_SETTING, self._address)
+        options = [*channel_options(self._limits), ("grpc.max_allowed_incoming_connections", max_connections)]
+        self._server = grpc.aio.server(handlers=[calls], options=options)
         self._address = listen_for_rpcs(self._server, _SETTING, self._address)
         await self._server.start()
 

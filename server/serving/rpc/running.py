@@ -38,6 +38,8 @@ class Method(Protocol):
 
     is_bounded: bool
     """Whether calls without a deadline get the server's."""
+    role: str
+    """The role that calls need, or `roles.OPEN`."""
 
     @property
     def access(self) -> Access:
@@ -68,7 +70,7 @@ class RunningCall:
         metadata = context.invocation_metadata() or ()
         self.num_metadata_bytes = sum(len(name) + len(value) for name, value in metadata)
         caller = method.access.caller_of(metadata, context.peer())
-        self.call = Call(_request_id(metadata), caller, self.started + remaining)
+        self.call = Call(_request_id(metadata), caller, self.started + remaining, method.role)
         self._timeout: asyncio.Timeout | None = None
         self.code = grpc.StatusCode.OK
         self.reason = ""

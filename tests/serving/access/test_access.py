@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server.errors import RateLimited, TooManyCalls, Unauthenticated
+from server.errors import RateLimited, RoleMissing, TooManyCalls, Unauthenticated
 from server.keys.key_file import ADMIN, READ, TRANSLATE, Key, digest, new_key
 from server.serving.access.access import Access
 
@@ -36,34 +36,69 @@ def test_all_calls_of_a_key_are_one_caller_whatever_their_connection() -> None:
     assert one.name == "web"
 
 
-def test_a_key_that_has_gone_has_nothing_more_decoded_in_a_call_that_runs() -> None:
+@pytest.mark.parametrize(
+    "tables",
+    [
+        [],
+        [key(new_key())],  # another key, of the same name
+        [key(name="renamed")],
+        [key(new_key()), key(name="renamed")],
+    ],
+    ids=["gone", "replaced", "renamed", "both"],
+)
+def test_a_key_that_has_gone_has_nothing_more_decoded_in_a_call_that_runs(tables: list[Key]) -> None:
     access = Access([key()])
     caller = held(access)
     caller.enter()
     caller.check(1)
-    access.use([key(new_key())])  # of the same name, in its place
-    caller.check(1)
-    access.use([])
-    with pytest.raises(Unauthenticated, match="not known any more"):
-        caller.check(1)
+    access.use(tables)
+    for refused in (lambda: caller.check(1), lambda: caller.require(TRANSLATE), caller.require_key):
+        with pytest.raises(Unauthenticated, match="not known any more"):
+            refused()
     caller.leave()
-    assert caller.num_running == 0
+    assert caller.usage.num_running == 0
+    access.use([key()])
+    held(access).check(1)
+    with pytest.raises(Unauthenticated):
+        caller.check(1)
+
+
+def test_a_call_that_runs_goes_on_when_other_keys_come_and_its_limits_change() -> None:
+    access = Access([key()])
+    caller = held(access)
+    access.use([key(new_key(), "other"), key(max_calls=7)])
+    caller.require(TRANSLATE)
+    caller.check(1)
+    assert held(access) is caller
+
+
+def test_a_role_that_is_taken_away_is_missing_in_a_call_that_runs() -> None:
+    access = Access([key()])
+    caller = held(access)
+    caller.require(TRANSLATE)
+    access.use([Key(name="web", sha256=digest(WEB), roles=frozenset([READ]))])
+    with pytest.raises(RoleMissing):
+        caller.require(TRANSLATE)
+    caller.require(READ)
 
 
 def test_what_a_name_has_used_and_has_running_outlives_a_change_of_its_key() -> None:
     access = Access([key(max_calls=1, source_tokens_per_second=1, burst_source_tokens=5)])
-    held(access).enter()
-    held(access).charge(5)
+    first = held(access)
+    first.enter()
+    first.charge(5)
     second = new_key()
     access.use([key(second, max_calls=1, source_tokens_per_second=1, burst_source_tokens=5)])
     with pytest.raises(Unauthenticated):
         held(access).require(TRANSLATE)
     with pytest.raises(TooManyCalls):
         held(access, second).check_calls()
-    held(access, second).leave()
+    first.leave()  # the call that was begun with the first key
     held(access, second).check_calls()
     with pytest.raises(RateLimited):
         held(access, second).require(TRANSLATE)
+    first.charge(7)
+    assert [holder.usage.num_source_tokens for holder in access.holders] == [12]
 
 
 def test_who_is_beyond_its_rate_may_still_read() -> None:
@@ -92,8 +127,9 @@ _names = st.sampled_from(["x-api-key", "authorization", "x-request-id", "key-bin
 def test_whatever_is_sent_in_place_of_a_key_is_a_stranger(metadata: list[tuple[str, str | bytes]]) -> None:
     caller = Access([key()]).caller_of(tuple(metadata), "peer")
     assert caller.name == "peer"
-    with pytest.raises(Unauthenticated):
-        caller.require(READ)
+    for refused in (lambda: caller.require(READ), caller.require_key):
+        with pytest.raises(Unauthenticated):
+            refused()
 
 
 def test_asking_who_calls_takes_microseconds() -> None:

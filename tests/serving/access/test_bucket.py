@@ -46,8 +46,23 @@ def test_other_limits_leave_what_was_taken() -> None:
     bucket.change(20, 100)
     assert bucket.seconds_until(20) == 0
     assert bucket.seconds_until(100) == 4
+
+
+def test_a_lower_rate_is_waited_for_no_longer_than_its_burst_takes() -> None:
+    clock = Clock()
+    bucket = TokenBucket(1000, 10_000, clock)
+    bucket.take(9_000)
     bucket.change(1, 10)
-    assert bucket.seconds_until(10) == 80
+    assert bucket.seconds_until(10) == 10
+    assert bucket.seconds_until(1) == 1
+
+
+def test_the_same_limits_again_forgive_nothing() -> None:
+    clock = Clock()
+    bucket = TokenBucket(10, 50, clock)
+    bucket.take(500)
+    bucket.change(10, 50)
+    assert bucket.seconds_until(50) == 50
 
 
 _amounts = st.integers(1, 300)

@@ -21,9 +21,10 @@ def test_a_method_of_the_contract_needs_a_role_that_is_not_admin(method: str) ->
     assert role_of(method) in (TRANSLATE, SCORE, READ)
 
 
-@pytest.mark.parametrize("method", methods_of(health_pb2))
-def test_a_health_check_needs_none(method: str) -> None:
-    assert role_of(method) == OPEN
+def test_a_health_check_needs_none_and_a_list_of_what_is_served_does() -> None:
+    is_open = {method: role_of(method) == OPEN for method in methods_of(health_pb2)}
+    service = "/grpc.health.v1.Health"
+    assert is_open == {f"{service}/Check": True, f"{service}/List": False, f"{service}/Watch": True}
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,8 @@ class Watching:
     """Two files that have to say the same."""
 
     def __init__(self, folder: Path) -> None:
+        self.outer_error: Exception | None = None
+        """What keeps the files from being read, whatever they say."""
         self.paths = [folder / "a", folder / "b"]
         self.write("0")
         self.registry = CollectorRegistry()
@@ -33,6 +35,8 @@ class Watching:
             path.write_text(text)
 
     def read(self) -> Pair:
+        if self.outer_error:
+            raise self.outer_error
         one, other = (path.read_text() for path in self.paths)
         if one != other:
             raise ValueError(f"{one} and {other}")
@@ -100,3 +104,53 @@ async def test_a_time_in_the_future_keeps_nothing_from_being_used(watching: Watc
     for path in watching.paths:
         os.utime(path, (2**32, 2**32))
     await watching.wait_for("2")
+
+
+async def test_a_change_that_leaves_size_and_time_as_they_were_is_used(watching: Watching) -> None:
+    times = [path.stat().st_mtime_ns for path in watching.paths]
+    watching.write("3")
+    for path, time in zip(watching.paths, times, strict=True):
+        os.utime(path, ns=(time, time))
+    await watching.wait_for("3")
+
+
+async def test_what_could_not_be_read_is_read_later_though_no_file_changes(
+    watching: Watching, caplog: pytest.LogCaptureFixture
+) -> None:
+    def messages() -> list[str]:
+        return [record.getMessage() for record in caplog.records if record.levelname == "ERROR"]
+
+    watching.outer_error = OSError("too many open files")
+    watching.write("4")
+
+    async def is_told() -> bool:
+        return not watching.is_successful
+
+    await eventually(is_told)
+    await asyncio.sleep(0.1)
+    assert messages() == ["pair: what was read before stays in force: too many open files"], "once, however often tried"
+    watching.outer_error = ValueError("another one")
+    await asyncio.sleep(0.1)
+    assert len(messages()) == 2
+    watching.outer_error = None
+    await watching.wait_for("4")
+    assert watching.used == [("0", "0"), ("4", "4")]
+    assert len(messages()) == 2
+
+
+async def test_links_that_lead_back_to_what_is_in_force_are_well_again(watching: Watching, tmp_path: Path) -> None:
+    for path in watching.paths:
+        path.rename(path.with_suffix(".good"))
+        path.symlink_to(path.with_suffix(".good"))
+    await asyncio.sleep(0.2)
+    (tmp_path / "broken").write_text("5")
+    watching.paths[0].unlink()
+    watching.paths[0].symlink_to(tmp_path / "broken")
+
+    async def is_told() -> bool:
+        return not watching.is_successful
+
+    await eventually(is_told)
+    watching.paths[0].unlink()
+    watching.paths[0].symlink_to(watching.paths[0].with_suffix(".good"))
+    await watching.wait_for("0")
