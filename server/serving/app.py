@@ -175,7 +175,7 @@ class App:
             self._metrics.know(served.manifest)
         admission = Admission(config.max_calls, config.max_request_megabytes * 1_000_000)
         calls = self._calls = Calls(self._metrics, admission, PROTOCOLS, config.max_call_seconds, self._guard.access)
-        exchange = Exchange(admission, calls.connections_are_told)
+        exchange = Exchange(admission, calls.connections_are_told, calls.failures)
         translations = TranslationService(self._models, limits, self._metrics.requests, exchange, cache)
         translation_pb2_grpc.add_TranslationServiceServicer_to_server(translations, calls)
         descriptions = Descriptions(self._models, self._engines, limits.max_contents, self._metrics.requests)
