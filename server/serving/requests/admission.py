@@ -31,6 +31,10 @@ class Shares:
         self.number = 0
         """Of all callers together."""
 
+    def has(self, caller: Caller) -> bool:
+        """Whether the caller has any."""
+        return caller.name in self._by_caller
+
     def check(self, caller: Caller) -> None:
         """Raises Overloaded where one more of this caller would be too much."""
         free = self._limit - self.number
@@ -64,6 +68,8 @@ class Admission:
         self._num_bytes = 0
         self._left: dict[str, asyncio.Event] = {}
         """Set when a call of a caller ends, by the names of callers whose streams wait for that."""
+        self._turns: dict[str, asyncio.Lock] = {}
+        """Held by the stream that is the next to have a call, by caller; others wait for it in their order."""
 
     @property
     def num_calls(self) -> int:
@@ -81,8 +87,12 @@ class Admission:
     async def wait_for_call(self, caller: Caller) -> None:
         """Wait until the limit of the caller's key lets it have one more call. Those who wait have their turns in
         order."""
-        while _has_all_its_calls(caller):
-            await self._left.setdefault(caller.name, asyncio.Event()).wait()
+        name = caller.name
+        if name not in self._turns and not _has_all_its_calls(caller):
+            return
+        async with self._turns.setdefault(name, asyncio.Lock()):
+            while _has_all_its_calls(caller):
+                await self._left.setdefault(name, asyncio.Event()).wait()
 
     def enter(self, caller: Caller, num_bytes: int) -> None:
         """Begin a call whose message has come, or one of the requests of a stream, to be ended by `leave`. Raises
@@ -103,6 +113,9 @@ class Admission:
         self._num_bytes -= num_bytes
         if left := self._left.pop(caller.name, None):
             left.set()
+        turn = self._turns.get(caller.name)
+        if turn and not turn.locked() and not self._calls.has(caller):
+            del self._turns[caller.name]
 
 
 def _has_all_its_calls(caller: Caller) -> bool:

@@ -175,7 +175,7 @@ class _Method:
         return serialized
 
     async def _answer_with_stream(self, _: Any, context: "_Context") -> None:
-        # Messages are written here, and not yielded to gRPC: so a deadline that passes while one is written is met here.
+        # Messages are written here, not yielded to gRPC, so that a deadline that passes meanwhile is met here.
         with RunningCall(self, context) as running:
             try:
                 async with running.limited():
