@@ -1,6 +1,6 @@
 """The knee of a case: the highest offered rate at which it still answers in time, nearly always.
 
-Each round has its knee, and the case has their median. A rate that was missed counts as held where it was tried again
+Each round that came to one has its knee, and the case has their median. A rate that was missed counts as held where it was tried again
 in the same round and then held: the machine may have been slow once.
 """
 
@@ -51,9 +51,13 @@ class Knee(NamedTuple):
 def find_knee(model: str, points: Iterable[Point]) -> Knee:
     """The knee of one model in one setting. Points of closed loops are passed over."""
     offered = sorted((point for point in points if point.load == "open"), key=lambda point: point.rate)
+    believed = [record for point in offered for record in point.believed]
     by_round: dict[int, float] = {}
-    for record in (record for point in offered for record in point.believed):
+    for record in believed:
         by_round[record.round] = max(by_round.get(record.round, 0.0), record.rate if holds(record) else 0.0)
+    ended = {record.round for record in believed if not holds(record)}
+    if ended:  # a round in which nothing was missed was stopped before it came to its knee
+        by_round = {number: knee for number, knee in by_round.items() if number in ended}
     rate = statistics.median_low(by_round.values()) if by_round else 0.0
     above = [point for point in offered if point.rate > rate]
     return Knee(

@@ -172,7 +172,7 @@ class App:
         )
         admission = Admission(config.max_calls, config.max_request_megabytes * 1_000_000)
         calls = self._calls = Calls(self._metrics, admission, PROTOCOLS, config.max_call_seconds, self._guard.access)
-        exchange = Exchange(admission, calls.connections_are_told)
+        exchange = Exchange(admission, calls.connections_are_told, calls.failures)
         models, requests = self.registry.models, self._metrics.requests
         translations = TranslationService(models, limits, requests, exchange, cache)
         translation_pb2_grpc.add_TranslationServiceServicer_to_server(translations, calls)

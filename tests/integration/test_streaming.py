@@ -14,6 +14,7 @@ from server.decoding.scheduler import Limits
 from server.keys.key_file import TRANSLATE
 from server.messages.sentence import Event, Finished, Listener
 from server.serving.access.caller import Caller
+from server.serving.access.refusals import RefusalLog
 from server.serving.metrics import Metrics
 from server.serving.models.backlog import Backlog
 from server.serving.models.catalogue import Models
@@ -24,6 +25,7 @@ from server.serving.requests.options import OptionLimits
 from server.serving.requests.parse import RequestLimits
 from server.serving.rpc.call import Call, current_call
 from server.serving.rpc.exchange import Exchange
+from server.serving.rpc.failures import Failures
 from server.serving.rpc.translation import TranslationService
 from server.text.tokenizer import Tokenizer, Tokenizers
 from tests.fakes import MANIFEST, NO_PIECES, PATIENCE, FakeBackend, post
@@ -38,6 +40,7 @@ class Streaming:
         self.engine = Engine(MANIFEST, FakeBackend(4), NO_PIECES, Limits(4, 1000), 100, self._post, metrics)
         model = ServedModel(MANIFEST, Tokenizers.one(tokenizer), self.engine, Backlog(1.0))
         models = Models(["fake"], [ModelVersions({"1": model})])
+        all_metrics = Metrics()
         self._service = TranslationService(
             models,
             RequestLimits(
@@ -47,8 +50,8 @@ class Streaming:
                 max_do_not_translate=9,
                 options=OptionLimits(4, 4, 4),
             ),
-            Metrics().requests,
-            Exchange(Admission(9, 9), asyncio.Event()),
+            all_metrics.requests,
+            Exchange(Admission(9, 9), asyncio.Event(), Failures(all_metrics, RefusalLog())),
         )
 
     def start(self, *contents: str) -> AsyncIterator[pb.StreamTranslateResponse]:

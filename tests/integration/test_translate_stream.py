@@ -53,7 +53,10 @@ async def test_requests_of_a_stream_have_models_and_options_of_their_own(model_r
         assert [answer.response for answer in sorted(got, key=lambda one: one.id)] == expected
 
 
+LONG_ID = "x" * 257
+
 ERRORS: list[tuple[Any, int, str, str, str]] = [
+    (one(LONG_ID, "a"), 3, "INVALID_REQUEST", "id", "at most 256 characters expected, got 257"),
     (one("x", "x" * 10_001), 3, "INVALID_REQUEST", "contents[0]", "at most 10000 characters expected, got 10001"),
     (one("x"), 3, "INVALID_REQUEST", "contents", "1 to 128 expected, got 0"),
     (one("x", "a", decoding={"beam_size": 9}), 3, "INVALID_REQUEST", "decoding.beam_size", "1 to 8 expected"),
@@ -73,8 +76,8 @@ async def test_a_request_that_fails_says_why_and_the_others_are_answered(
             wrong.streams_text = streams_text
             got = await answers(served, one("1", SENTENCES[0]), wrong, one("2", SENTENCES[1]))
             by_id = {answer.id: answer for answer in got if answer.is_last}
-            assert set(by_id) == {"1", "x", "2"}
-            error = by_id["x"].error
+            assert set(by_id) == {"1", wrong.id, "2"}
+            error = by_id[wrong.id].error
             assert (error.code, error.reason, error.field) == (code, reason, field), problem
             assert problem in error.message
             assert all(by_id[name].response.translations[0].translated_text for name in "12")
@@ -116,7 +119,7 @@ async def test_no_more_than_a_bounded_number_is_in_work(model_repository: Path) 
         admission = served.app._calls.admission
 
         async def are_in_work() -> bool:
-            return admission._num_calls == MAX_IN_FLIGHT + 1  # the stream itself is one
+            return admission.num_calls == MAX_IN_FLIGHT
 
         await eventually(are_in_work)
         await asyncio.sleep(0.05)
@@ -124,14 +127,14 @@ async def test_no_more_than_a_bounded_number_is_in_work(model_repository: Path) 
         served.gate.open()
         await call.done_writing()
         assert len([answer async for answer in call]) == 2 * MAX_IN_FLIGHT
-        assert not admission._num_calls or await eventually_free(served)
+        assert not admission.num_calls or await eventually_free(served)
 
 
 async def eventually_free(served: Served) -> bool:
     """Wait until nothing is admitted any more."""
 
     async def is_free() -> bool:
-        return not served.app._calls.admission._num_calls and not served.app._calls.admission._num_bytes
+        return not served.app._calls.admission.num_calls and not served.app._calls.admission.num_bytes
 
     await eventually(is_free)
     return True
@@ -246,6 +249,14 @@ async def test_the_error_of_a_streamed_inference_has_its_id_and_is_its_last_answ
         assert by_id["wrong"].error_message.startswith("NOT_FOUND: model: no model 'none' is served here")
         assert by_id["wrong"].infer_response.parameters["triton_final_response"].bool_param
         assert not by_id["right"].error_message
+
+
+async def test_the_id_of_a_streamed_inference_is_short(model_repository: Path) -> None:
+    async with serving(model_repository) as served:
+        stub: Any = inference_pb2_grpc.GRPCInferenceServiceStub(served.channel)
+        requests = [tensors("a", id="x" * number) for number in (256, 257)]
+        errors = {len(one.infer_response.id): one.error_message async for one in stub.ModelStreamInfer(iter(requests))}
+        assert errors == {256: "", 257: "INVALID_ARGUMENT: id: at most 256 characters expected, got 257"}
 
 
 async def test_get_model_describes_one_model_as_list_models_does(model_repository: Path) -> None:

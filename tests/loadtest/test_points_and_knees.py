@@ -105,6 +105,11 @@ def test_the_knee_is_the_median_of_the_rounds_knees() -> None:
     assert found.words == "holds 200 a second (rounds: 100 to 400), breaks at 400 a second"
 
 
+def test_a_round_that_was_stopped_before_its_knee_does_not_count() -> None:
+    found = knee(exact(LSTM, 100, 9.0), exact(LSTM, 200, 900.0), exact(LSTM, 20, 9.0, 1))
+    assert (found.rate, found.rounds) == (100, (100,))
+
+
 def test_closed_loops_have_no_knee() -> None:
     record = exact(LSTM, 100, 9.0)
     closed = Record(**(vars(record) | {"load": "closed", "rate": 0.0, "users": 8}))

@@ -1,7 +1,6 @@
 """The Open Inference Protocol, version 2, over gRPC, with Triton's extensions for streams and model repositories: each
 request becomes one of translation.v1, which is answered as all are."""
 
-import asyncio
 import contextlib
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
@@ -25,7 +24,7 @@ from server.serving.protocols.pb import inference_pb2 as pb
 from server.serving.protocols.pb import inference_pb2_grpc as pb_grpc
 from server.serving.protocols.tensors import Output, write_output
 from server.serving.rpc.call import allow_seconds, current_call
-from server.serving.rpc.exchange import Exchange
+from server.serving.rpc.exchange import Exchange, check_id
 from server.serving.rpc.status import status_of
 from server.serving.rpc.translation import TranslationService
 from server.text.steps import Steps
@@ -108,21 +107,16 @@ class InferenceService(pb_grpc.GRPCInferenceServiceServicer):
     async def ModelStreamInfer(
         self, requests: AsyncIterator[pb.ModelInferRequest], context: "_Context"
     ) -> AsyncIterator[pb.ModelStreamInferResponse]:
-        order = _Order()
-
         async def answer(request: pb.ModelInferRequest) -> AsyncGenerator[pb.ModelStreamInferResponse, None]:
-            with order.place(request) as turn:
-                async with contextlib.aclosing(self._infer_as_asked(request, context)) as responses:
-                    try:
-                        async for response in responses:
-                            await turn.wait()
-                            yield pb.ModelStreamInferResponse(infer_response=response)
-                    except Exception:
-                        await turn.wait()
-                        raise
+            check_id(request.id)
+            async with contextlib.aclosing(self._infer_as_asked(request, context)) as responses:
+                async for response in responses:
+                    yield pb.ModelStreamInferResponse(infer_response=response)
 
-        async for response in self._exchange.answers(requests, answer, _refusal):
-            yield response
+        answering = self._exchange.answers(requests, answer, _refusal, lambda request: bool(request.id))
+        async with contextlib.aclosing(answering) as responses:
+            async for response in responses:
+                yield response
 
     async def _read(self, request: pb.ModelInferRequest) -> InferenceRequest:
         """Raises InvalidRequest or UnknownModel."""
@@ -175,30 +169,6 @@ def _version_to_change(
             raise InvalidRequest("parameters", f"{expected}, got {shown(parameter)}")
     name, _, version = request.model_name.partition(SEPARATOR)
     return name, version
-
-
-class _Order:
-    """The requests of a stream that have no id. Nobody could tell their answers apart, so that these go out in the
-    order of the requests."""
-
-    def __init__(self) -> None:
-        self._last = asyncio.Event()
-        """Set when the last request has been answered."""
-        self._last.set()
-
-    @contextlib.contextmanager
-    def place(self, request: pb.ModelInferRequest) -> Iterator[asyncio.Event]:
-        """Until the request is answered. Gives what is set when it is its turn to be."""
-        answered = asyncio.Event()
-        if request.id:
-            turn = asyncio.Event()
-            turn.set()
-        else:
-            turn, self._last = self._last, answered
-        try:
-            yield turn
-        finally:
-            answered.set()
 
 
 def _piece(

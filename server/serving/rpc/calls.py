@@ -9,6 +9,7 @@ cannot be parsed is an error like any other.
 import asyncio
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Collection, Mapping
+from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 
 import grpc
@@ -18,9 +19,11 @@ from server.serving.access.access import Access
 from server.serving.access.roles import OPEN, role_of
 from server.serving.metrics import Metrics
 from server.serving.requests.admission import Admission
+from server.serving.rpc.failures import Failures
 from server.serving.rpc.intake import Intake
 from server.serving.rpc.listen import METADATA_BYTES
 from server.serving.rpc.running import RunningCall
+from server.serving.rpc.writing import Writing
 
 _QUIET_TURNS = 10
 """Turns without a new call after which no call is on its way any more."""
@@ -67,13 +70,16 @@ class Calls(grpc.GenericRpcHandler):
         access: Access | None = None,
     ) -> None:
         """`bounded`: the services whose calls are admitted, have `max_seconds` where they bring no deadline, and are
-        waited for at the end. Others, as the health service, answer whatever else there is to do. `access`: who may
-        call; None: everybody."""
+        waited for at the end. Those of others, and of methods that are open to everybody as health checks are, are
+        answered whatever else there is to do. `access`: who may call; None: everybody."""
         self.metrics = metrics
         self.admission = admission
         self.access = access or Access()
         self.max_seconds = max_seconds
+        self.failures = Failures(metrics, self.access.refusals)
         self.intake = Intake()
+        self.open_intake = Intake()
+        """Of methods that are open to everybody: strangers keep nobody waiting who has a key."""
         self.parsing = asyncio.Lock()
         """Held while a large message is parsed."""
         self.is_draining = False
@@ -138,9 +144,10 @@ class _Method:
         """`labels`: kind, service and name, for the metrics; `inner`: the method of the service; None for methods that
         no service has."""
         self.calls = calls
-        self.is_bounded = is_bounded
         self._labels = labels
         self.role = role_of(f"/{labels[1]}/{labels[2]}")
+        self.is_bounded = is_bounded and self.role != OPEN
+        self._intake = calls.open_intake if self.role == OPEN else calls.intake
         self._inner: Any = inner
         self._begun = calls.metrics.rpc_started.labels(*labels)
         self._seconds = calls.metrics.rpc_seconds.labels(*labels)
@@ -167,25 +174,26 @@ class _Method:
         serialized: bytes = self._inner.response_serializer(response)
         return serialized
 
-    async def _answer_with_stream(self, _: Any, context: "_Context") -> AsyncIterator[bytes]:
+    async def _answer_with_stream(self, _: Any, context: "_Context") -> None:
+        # Messages are written here, not yielded to gRPC, so that a deadline that passes meanwhile is met here.
         with RunningCall(self, context) as running:
             try:
                 async with running.limited():
-                    async for response in self._respond_with_stream(running, context):
-                        yield response
+                    await self._respond_with_stream(running, context)
             except Exception as error:
                 await running.abort(error)
 
-    async def _respond_with_stream(self, running: RunningCall, context: "_Context") -> AsyncGenerator[bytes, None]:
+    async def _respond_with_stream(self, running: RunningCall, context: "_Context") -> None:
         request = await self._admit(running, context)
-        serialize = self._inner.response_serializer
+        writing = Writing(context, self._inner.response_serializer)
         # A method may also write to the context by itself, as health's Watch does.
-        answering = (self._inner.unary_stream or self._inner.stream_stream)(request, _Serializing(context, serialize))
-        if isinstance(answering, AsyncIterator):
-            async for response in answering:
-                yield serialize(response)
-        else:
+        answering = (self._inner.unary_stream or self._inner.stream_stream)(request, writing)
+        if not isinstance(answering, AsyncGenerator):
             await answering
+            return
+        async with aclosing(answering):
+            async for response in answering:
+                await writing.write(response)
 
     async def _admit(self, running: RunningCall, context: "_Context") -> Any:
         """Admit a call, and return its message, once there is room to receive it; for a method that takes a stream, an
@@ -203,17 +211,14 @@ class _Method:
             expected = f"at most {METADATA_BYTES} bytes expected"
             raise InvalidRequest("metadata", f"{expected}, got {running.num_metadata_bytes}")
         calls = self.calls
+        if self.is_bounded and calls.is_draining:
+            await calls.connections_are_told.wait()
+            raise NotServing
+        if self._inner.request_streaming:  # its messages are admitted one by one, see `Exchange`
+            return _Requests(self, running, context)
         if self.is_bounded:
-            if calls.is_draining:
-                await calls.connections_are_told.wait()
-                raise NotServing
             calls.admission.check(caller)
-        if self._inner.request_streaming:
-            if self.is_bounded:  # as a call; its messages are admitted one by one, see `Exchange`
-                calls.admission.enter(caller, 0)
-                running.num_bytes = 0
-            return self._receive_stream(running, context)
-        return await calls.intake.receive(caller.name, lambda: self._receive(running, context))
+        return await self._intake.receive(caller.name, lambda: self._receive(running, context))
 
     async def _receive(self, running: RunningCall, context: "_Context") -> Any:
         """Receive and parse the one message of a call, which holds its place in the intake until the bytes are
@@ -225,14 +230,9 @@ class _Method:
         if self.is_bounded:
             calls.admission.enter(running.call.caller, len(received))
             running.num_bytes = len(received)
-        return await self._parse_in_turn(received)
+        return await self.parse_in_turn(received)
 
-    async def _receive_stream(self, running: RunningCall, context: "_Context") -> AsyncIterator[Any]:
-        while (received := await context.read()) is not grpc.aio.EOF:
-            running.extend()
-            yield await self._parse_in_turn(received)
-
-    async def _parse_in_turn(self, received: Any) -> Any:
+    async def parse_in_turn(self, received: Any) -> Any:
         """Parse a message; large ones one at a time, and others in between. Raises Unreadable."""
         if len(received) <= _LARGE_BYTES:
             return self._parse(received)
@@ -252,6 +252,10 @@ class _Method:
         return self.calls.access
 
     @property
+    def failures(self) -> Failures:
+        return self.calls.failures
+
+    @property
     def max_seconds(self) -> float:
         return self.calls.max_seconds
 
@@ -265,23 +269,25 @@ class _Method:
         """Record how a call ended."""
         self._seconds.observe(time.monotonic() - running.started)
         self._handled[running.code].inc()
-        if refused := self.calls.metrics.refused.get(running.reason):
-            refused.inc()
         if running.num_bytes is not None:
             self.calls.admission.leave(running.call.caller, running.num_bytes)
         if self.is_bounded:
             self.calls.count_running(-1)
 
 
-class _Serializing:
-    """A call's context for a method that writes its messages to it by itself; they are serialised on the way."""
+class _Requests(AsyncIterator[Any]):
+    """All messages that a call's stream will bring. Keeps none of them: whoever takes one is the only one to have
+    it."""
 
-    def __init__(self, context: "_Context", serialize: Any) -> None:
+    def __init__(self, method: _Method, running: RunningCall, context: "_Context") -> None:
+        self._method = method
+        self._running = running
         self._context = context
-        self._serialize = serialize
 
-    async def write(self, message: Any) -> None:
-        await self._context.write(self._serialize(message))
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._context, name)
+    async def __anext__(self) -> Any:
+        """Raises Unreadable."""
+        received = await self._context.read()
+        if received is grpc.aio.EOF:
+            raise StopAsyncIteration
+        self._running.extend()
+        return await self._method.parse_in_turn(received)

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import logging
 import math
 import secrets
 import time
@@ -15,12 +14,10 @@ from typing import TYPE_CHECKING, Any, Protocol, Self
 
 import grpc
 
-from server.errors import DeadlineExceeded, RoleMissing, TranslationError, Unauthenticated, UnknownMethod, Unreadable
 from server.serving.access.access import Access
 from server.serving.rpc.call import Call, current_call
+from server.serving.rpc.failures import Failures
 from server.serving.rpc.status import code_of, status_of
-
-_logger = logging.getLogger(__name__)
 
 REQUEST_ID = "x-request-id"
 """Metadata: taken from the client if it sends one, and sent back with the status. Sent before that, it would commit the
@@ -28,6 +25,9 @@ call, and a client's retry policy could no longer repeat one that is refused."""
 
 _LONGEST_REQUEST_ID = 100
 """Characters; a client's longer request id is replaced."""
+
+_STATUS_SECONDS = 5.0
+"""Time that the status of a call that fails may take to be sent: it goes behind what a client has not read."""
 
 if TYPE_CHECKING:
     _Context = grpc.aio.ServicerContext[Any, Any]
@@ -44,6 +44,10 @@ class Method(Protocol):
     @property
     def access(self) -> Access:
         """Who may call."""
+
+    @property
+    def failures(self) -> Failures:
+        """Where errors are recorded."""
 
     @property
     def max_seconds(self) -> float:
@@ -73,8 +77,6 @@ class RunningCall:
         self.call = Call(_request_id(metadata), caller, self.started + remaining, method.role)
         self._timeout: asyncio.Timeout | None = None
         self.code = grpc.StatusCode.OK
-        self.reason = ""
-        """Of the error that the call ends with, where it is one of the project's own."""
         self.num_bytes: int | None = None
         """Size of the call's message; None before the message is admitted."""
         self._context = context
@@ -102,44 +104,28 @@ class RunningCall:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, _: BaseException | None, __: TracebackType | None) -> None:
-        if kind and issubclass(kind, asyncio.CancelledError | GeneratorExit):
+        if self.code is grpc.StatusCode.OK and kind and issubclass(kind, asyncio.CancelledError):
             is_late = time.monotonic() >= self.call.deadline
             self.code = grpc.StatusCode.DEADLINE_EXCEEDED if is_late else grpc.StatusCode.CANCELLED
         self._method.end(self)
 
     async def abort(self, error: Exception) -> None:
         """End the call with the status of an error. Returns only where the call is over already; raises AbortError
-        otherwise, as gRPC wants it."""
+        otherwise, as gRPC wants it, and CancelledError where the client takes no status."""
         if isinstance(error, grpc.aio.AbortError):  # the method has ended it by itself
             self.code = grpc.StatusCode(self._context.code())
             raise error
-        self.code = code_of(error := self._own_error(error))
-        self.reason = error.reason if isinstance(error, TranslationError) else ""
+        self.code = code_of(error := self._method.failures.tell(error, self.call))
         _forget_frames(error)
         if self._context.done():
             return
         request_id = self.call.request_id
         code, message, details = status_of(error, request_id)
-        await self._context.abort(code, message, ((REQUEST_ID, request_id), details))
-
-    def _own_error(self, error: Exception) -> Exception:
-        if isinstance(error, Unauthenticated | RoleMissing):
-            self._method.access.refusals.note(self.call.request_id, self.call.caller, error)
-        return own_error(error, self.call)
-
-
-def own_error(error: Exception, call: Call) -> Exception:
-    """The project's own error that means the same as one that a call has failed with, or else this one. An unexpected
-    error is logged."""
-    if isinstance(error, TimeoutError) and time.monotonic() >= call.deadline:
-        return DeadlineExceeded("that the server sets for calls that bring none")
-    if isinstance(error, NotImplementedError):  # a method of the contract that the service does not have
-        return UnknownMethod(str(error))
-    if isinstance(error, Unreadable):
-        _logger.info("request %s of %s cannot be read: %s", call.request_id, call.caller, error)
-    elif not isinstance(error, TranslationError):
-        _logger.error("request %s failed", call.request_id, exc_info=error)
-    return error
+        try:
+            async with asyncio.timeout(_STATUS_SECONDS):
+                await self._context.abort(code, message, ((REQUEST_ID, request_id), details))
+        except TimeoutError:
+            raise asyncio.CancelledError from None  # on which gRPC gives up the call
 
 
 def _forget_frames(error: BaseException | None) -> None:

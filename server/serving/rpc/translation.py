@@ -21,7 +21,7 @@ from server.serving.requests.parse import RequestLimits, parse_request, parse_sc
 from server.serving.requests.parsed import TranslationRequest
 from server.serving.requests.turns import Turns
 from server.serving.rpc.call import allow_seconds, current_call
-from server.serving.rpc.exchange import Exchange
+from server.serving.rpc.exchange import Exchange, check_id
 from server.serving.rpc.status import status_of
 from server.text.steps import Steps
 
@@ -123,8 +123,9 @@ class TranslationService(pb_grpc.TranslationServiceServicer):
                     num_open -= part.HasField("translation")
                     yield pb.TranslateStreamResponse(id=request.id, part=part, is_last=not num_open)
 
-        async for response in self._exchange.answers(requests, answer, _refusal):
-            yield response
+        async with aclosing(self._exchange.answers(requests, answer, _refusal)) as responses:
+            async for response in responses:
+                yield response
 
     async def GetModel(self, request: pb.GetModelRequest, context: "_Context") -> pb.GetModelResponse:
         model = self._models.described(request.name)
@@ -185,6 +186,7 @@ class TranslationService(pb_grpc.TranslationServiceServicer):
 
 
 def _check_one_of_many(request: pb.TranslateStreamRequest) -> None:
+    check_id(request.id)
     if not request.HasField("request"):
         raise InvalidRequest("request", "a request expected, got none")
     if request.timeout_milliseconds < 0:
@@ -198,7 +200,7 @@ def _refusal(request: pb.TranslateStreamRequest, error: Exception) -> pb.Transla
     told = pb.RequestError(code=code.value[0], message=message)
     if isinstance(error, TranslationError):
         told.reason = error.reason
-        told.retry_milliseconds = round(1000 * (error.retry_seconds or 0))
+        told.retry_milliseconds = round(min(1000 * (error.retry_seconds or 0), _MAX_INT32))
     if isinstance(error, InvalidRequest):
         told.field = error.field
     return pb.TranslateStreamResponse(id=request.id, error=told, is_last=True)
