@@ -1,7 +1,7 @@
 """The knee of a case: the highest offered rate at which it still answers in time, nearly always.
 
-Each round that came to one has its knee, and the case has their median. A rate that was missed counts as held where it was tried again
-in the same round and then held: the machine may have been slow once.
+Each round that came to one has its knee, and the case has their median. A rate that was missed counts as held where it
+was tried again in the same round and then held: the machine may have been slow once.
 """
 
 import statistics
