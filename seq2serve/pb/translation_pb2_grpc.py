@@ -88,7 +88,7 @@ class TranslationServiceServicer:
         """Translates many requests, each of which is answered by itself, by its id, as soon as it is ready: a request that
         fails is answered with an error, and the stream goes on. 32 requests of a stream are in work at most; the server reads
         the next one when one of them is answered, so that who sends faster is held back by flow control. At most 64 streams
-        of this kind are open at a server; further ones end with RESOURCE_EXHAUSTED.
+        of this kind are open at a server, shared between callers; further ones end with RESOURCE_EXHAUSTED.
 
         A stream has no deadline but the client's, as long as requests come: it ends with DEADLINE_EXCEEDED when none has come
         for 300 seconds, unless the server is set otherwise. Whoever closes the sending side gets the answers that are left. A
