@@ -102,7 +102,7 @@ def test_models_of_one_name_and_folders_without_a_bundle_stop_the_start_by_one_l
     assert (twice.returncode, twice.stdout) == (1, "")
     assert twice.stderr == f"error: {both}: two models of one name; only one of them can be served\n"
     (tmp_path / OPPOSITE / "2").mkdir()
-    empty = run("server", *arguments, f"--model-repository={tmp_path}")
+    empty = run("server", *server_arguments(here), f"--model-repository={tmp_path}")
     assert (empty.returncode, empty.stdout) == (1, "")
     folder = tmp_path / OPPOSITE / "2"
     assert empty.stderr == f"error: {folder}: the folder is empty; remove it, or put a bundle into it\n"
