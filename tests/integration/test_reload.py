@@ -486,6 +486,9 @@ async def test_nothing_is_lost_and_nothing_mixed_by_reloads_under_load(repositor
         for number in range(10):
             say(repository, f"versions = [{2 - number % 2}]")
             assert not (await reload(served)).problems
+            num_answered = sum(caller.answered.total() for caller in callers)
+            while sum(caller.answered.total() for caller in callers) < num_answered + 2 * len(callers):
+                await asyncio.sleep(0.01)  # of which each caller may have begun one before
         for caller in callers:
             caller.stop()
         await asyncio.gather(*tasks)
