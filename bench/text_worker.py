@@ -7,6 +7,7 @@ import sys
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from typing import Any, Protocol
 
 from loadtest.memory import forget_peak, memory_megabytes
 
@@ -20,16 +21,25 @@ class TextSystem(ABC):
         """The best translation of each text, which is one sentence."""
 
 
-def work(system: TextSystem) -> None:
-    """Answer every order with the seconds that it took (a list of those of each text, where it asks for one by one),
-    the translations, and the most memory that was held."""
+class Translating(Protocol):
+    """A system that translates texts, or ids."""
+
+    @property
+    def settings(self) -> Sequence[int]: ...
+
+    def translate(self, inputs: Any, /, beam_size: int, setting: int) -> list[Any]: ...
+
+
+def work(system: Translating, inputs: str = "texts") -> None:
+    """Answer every order with the seconds that it took (a list of those of each input, where it asks for one by one),
+    the translations, and the most memory that was held. `inputs`: the order's name for what is translated."""
     print(json.dumps({"settings": list(system.settings)}), flush=True)
     for line in sys.stdin:
         order = json.loads(line)
-        texts, one_by_one = order.pop("texts"), order.pop("one_by_one", False)
+        given, one_by_one = order.pop(inputs), order.pop("one_by_one", False)
         taken, outputs = [], []
         forget_peak(os.getpid())
-        for batch in [[text] for text in texts] if one_by_one else [texts]:
+        for batch in [[one] for one in given] if one_by_one else [given]:
             started = time.perf_counter()
             outputs += system.translate(batch, **order)
             taken.append(time.perf_counter() - started)

@@ -1,14 +1,11 @@
 """One system in a process of its own, so that its memory is its own: lines of JSON in, lines of JSON out."""
 
-import json
-import os
 import sys
-import time
 from pathlib import Path
 
 from bench.made import opus_size_paths
 from bench.systems import OurEngine, System
-from loadtest.memory import forget_peak, memory_megabytes
+from bench.text_worker import work
 
 LISTED = "-listed"
 """Behind the name of a model: translate with a vocabulary shortlist."""
@@ -43,22 +40,7 @@ def shipped(architecture: str) -> str:
 
 def main() -> None:
     system = open_system(sys.argv[1], int(sys.argv[2]), Path(sys.argv[3]))
-    print(json.dumps({"settings": list(system.settings)}), flush=True)
-    for line in sys.stdin:
-        order = json.loads(line)
-        sources, one_by_one = order.pop("sources"), order.pop("one_by_one", False)
-        taken, outputs = [], []
-        forget_peak(os.getpid())
-        for batch in [[source] for source in sources] if one_by_one else [sources]:
-            started = time.perf_counter()
-            outputs += system.translate(batch, **order)
-            taken.append(time.perf_counter() - started)
-        answer = {
-            "seconds": taken if one_by_one else sum(taken),
-            "outputs": outputs,
-            "peak_megabytes": memory_megabytes(os.getpid())["VmHWM"],
-        }
-        print(json.dumps(answer), flush=True)
+    work(system, "sources")
 
 
 if __name__ == "__main__":
