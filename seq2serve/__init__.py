@@ -16,7 +16,9 @@ from seq2serve.errors import (
     Internal,
     InvalidRequest,
     Overloaded,
+    PermissionDenied,
     TranslationError,
+    Unauthenticated,
     Unavailable,
     UnknownModel,
 )
@@ -49,9 +51,11 @@ __all__ = [
     "OutputToken",
     "Overloaded",
     "PairScore",
+    "PermissionDenied",
     "StreamTranslateResponse",
     "Translation",
     "TranslationError",
+    "Unauthenticated",
     "Unavailable",
     "UnknownModel",
 ]

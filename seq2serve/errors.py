@@ -3,6 +3,8 @@
 TranslationError      any other status: a proxy's, or CANCELLED when the client is closed during a call
 |- InvalidRequest     INVALID_ARGUMENT: the request is wrong, whatever the server's state; `field` says where
 |- UnknownModel       NOT_FOUND: no model of that name is served
+|- Unauthenticated    UNAUTHENTICATED: the server asks for a key, and knows none that was sent
+|- PermissionDenied   PERMISSION_DENIED: the key does not allow this call
 |- Overloaded         RESOURCE_EXHAUSTED: more than the server takes now; `retry_after` says when to try again
 |- Unavailable        UNAVAILABLE: no server answers, also after the channel's own retries
 |- DeadlineExceeded   DEADLINE_EXCEEDED: the call's timeout passed
@@ -69,6 +71,14 @@ class UnknownModel(TranslationError):
     pass
 
 
+class Unauthenticated(TranslationError):
+    pass
+
+
+class PermissionDenied(TranslationError):
+    pass
+
+
 class Overloaded(TranslationError):
     pass
 
@@ -91,6 +101,8 @@ _ITEM = re.compile(r"(contents|pairs)\[([0-9]{1,9})\]")
 _KINDS: dict[grpc.StatusCode, type[TranslationError]] = {
     grpc.StatusCode.INVALID_ARGUMENT: InvalidRequest,
     grpc.StatusCode.NOT_FOUND: UnknownModel,
+    grpc.StatusCode.UNAUTHENTICATED: Unauthenticated,
+    grpc.StatusCode.PERMISSION_DENIED: PermissionDenied,
     grpc.StatusCode.RESOURCE_EXHAUSTED: Overloaded,
     grpc.StatusCode.UNAVAILABLE: Unavailable,
     grpc.StatusCode.DEADLINE_EXCEEDED: DeadlineExceeded,

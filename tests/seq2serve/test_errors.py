@@ -14,12 +14,15 @@ from seq2serve import (
     Internal,
     InvalidRequest,
     Overloaded,
+    PermissionDenied,
     TranslationError,
+    Unauthenticated,
     Unavailable,
     UnknownModel,
 )
 from server import errors
 from tests.fakes import PATIENCE
+from tests.integration.keyed import KEYS, key, write_keys
 from tests.integration.served import serving
 from tests.seq2serve.kinds import Awaiting, Blocking, Kind
 from tests.seq2serve.scripted import scripted
@@ -51,6 +54,20 @@ async def test_an_unknown_model_is_an_error_of_its_own(model_repository: Path, k
     async with serving(model_repository) as served, kind(served.address) as client:
         with pytest.raises(UnknownModel, match="no model 'babel' is served here"):
             await client.translate("a", model="babel")
+
+
+@kinds
+async def test_a_missing_key_and_one_that_may_not_are_told_apart(
+    model_repository: Path, kind: Kind, tmp_path: Path
+) -> None:
+    keys = write_keys(tmp_path, key("reader"))
+    async with serving(model_repository, keys=keys) as served:
+        async with kind(served.address) as client:
+            with pytest.raises(Unauthenticated, match="key"):
+                await client.translate("a")
+        async with kind(served.address, api_key=KEYS["reader"]) as client:
+            with pytest.raises(PermissionDenied, match="translate"):
+                await client.translate("a")
 
 
 @kinds
