@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 NATIVE := server/decoding/native/attention.so
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test peers check format proto download train release export load load-quick load-check soak siege reloads fuzz bench bench-quick evaluate evaluate-texts
+.PHONY: help serve test test-nightly peers check format proto download train release export load load-quick load-check soak siege reloads fuzz bench bench-quick evaluate evaluate-texts
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -32,8 +32,11 @@ $(VENV)/loadtest: pyproject.toml | $(BIN)/python
 serve: $(VENV)/serving $(NATIVE) ## install what serving needs, and serve the shipped models
 	$(BIN)/python -m server $(ARGS)
 
-test: $(VENV)/everything $(NATIVE) ## install everything, and run all tests
+test: $(VENV)/everything $(NATIVE) ## install everything, and run the tests
 	$(BIN)/python -m pytest $(ARGS)
+
+test-nightly: $(VENV)/everything $(NATIVE) ## those tests that take long, or a heavy peer
+	$(BIN)/python -m pytest -m nightly $(ARGS)
 
 peers: $(VENV)/peers $(NATIVE) ## compare imported checkpoints with the toolkits that they come from
 	$(BIN)/python -m tests.peers $(ARGS)

@@ -33,6 +33,7 @@ def in_the_project(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
 
 
+@pytest.mark.nightly
 def test_engines_are_compared_on_the_same_weights(tmp_path: Path) -> None:
     names = (offline.OURS, offline.THEIRS, offline.PYTORCH[0])
     made.ctranslate2(tmp_path, "int8")
@@ -57,6 +58,7 @@ def test_a_system_that_translates_otherwise_is_not_timed(tmp_path: Path) -> None
         offline.compare(systems, [[*ids, EOS] for ids in RECURRENT.encode(TEXTS)], 1, RECURRENT, beam_size=1)
 
 
+@pytest.mark.nightly
 def test_the_peer_answers_as_our_server_does_and_no_call_of_the_open_loop_is_lost(tmp_path: Path) -> None:
     plan = Plan(quick=True, rounds=1, sentences=0, file=None, data=Path("data"), folder=tmp_path)
     peer = SHIPPED.their_command(plan, "--translators=1", "--max-batch=32", "--wait-ms=5")
@@ -93,6 +95,7 @@ def test_the_profile_has_what_takes_time_and_sessions_after_it_are_as_before() -
     assert list(spent["step"].values()) == sorted(spent["step"].values(), reverse=True)
 
 
+@pytest.mark.nightly
 def test_a_section_is_reported_with_its_goals(tmp_path: Path) -> None:
     output = tmp_path / "bench.json"
     done = run("bench", "--quick", "--section", "serving_process", "--output", str(output))

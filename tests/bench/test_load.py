@@ -157,6 +157,7 @@ def test_overload_is_compared_with_the_knee() -> None:
     assert found["other_errors"] == 4  # the most of any round: not one may end so
 
 
+@pytest.mark.nightly
 def test_several_generators_load_a_server_and_single_calls_follow(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

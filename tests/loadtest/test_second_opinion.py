@@ -12,6 +12,7 @@ from tests.loadtest.test_generators import ORDER, percentile
 RATE, SECONDS = 60.0, 2.0
 
 
+@pytest.mark.nightly
 def test_both_measure_the_same_latencies() -> None:
     delays = [0.3 + 0.5 * math.sqrt(index * 7 % 40 / 40) for index in range(40)]
     with faulty_server(Faults(delays=delays)) as (address, service):

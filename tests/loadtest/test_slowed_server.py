@@ -3,6 +3,8 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
+
 from server.decoding.graphs.backend import Backend, BackendOptions
 from tests.conftest import SmallModels
 from tests.e2e.processes import ROOT, run, server_arguments
@@ -26,6 +28,7 @@ def test_a_slowed_step_takes_as_much_longer_as_asked_for(small_model: SmallModel
     assert 2.7 < fastest_step(slowed(3.0)) / fastest_step(Backend) < 3.6
 
 
+@pytest.mark.nightly
 def test_a_slowed_server_translates_as_any_other(model_repository: Path) -> None:
     slow = ["transformer-en-fr", "1.2"]
     command = [sys.executable, "-m", "tests.loadtest.slowed_server", *slow, *server_arguments(model_repository)]
