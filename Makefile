@@ -6,10 +6,10 @@ BIN := $(VENV)/bin
 NATIVE := server/decoding/native/attention.so
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test peers check format proto download train release export load load-quick load-check soak siege reloads fuzz bench bench-quick evaluate evaluate-texts
+.PHONY: help serve test peers check format proto download train release export load load-quick load-check soak siege e2e reloads fuzz bench bench-quick evaluate evaluate-texts
 
 help: ## list the targets
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
+	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
 
 # A marker file for each set of dependencies, so that pip runs only when pyproject.toml has changed.
 $(BIN)/python:
@@ -76,6 +76,9 @@ load-check: $(VENV)/loadtest $(NATIVE) ## has a model become slower than the sto
 
 siege: $(VENV)/loadtest $(NATIVE) ## attack a server in every known way beside an honest client, in two minutes
 	$(BIN)/python -m loadtest.siege $(ARGS)
+
+e2e: $(VENV)/everything $(NATIVE) ## every kind of client at once while models, keys, certificates and engines change, in three minutes
+	$(BIN)/python -m tests.together $(ARGS)
 
 reloads: $(VENV)/everything $(NATIVE) ## reload a model a hundred times under load: no answer lost, none of two versions
 	$(BIN)/python -m tests.reloads $(ARGS)
