@@ -138,7 +138,7 @@ def _fill_map(values: Any, entry: Descriptor, chance: random.Random, depth: int)
 
 
 def _value(field: FieldDescriptor, chance: random.Random, depth: int) -> Any:
-    if field.type == FieldDescriptor.TYPE_MESSAGE:
+    if field.message_type:
         return _filled(field.message_type, chance, depth + 1)
     if field.type == FieldDescriptor.TYPE_STRING:
         return _text(chance)
@@ -193,8 +193,12 @@ def _infer(chance: random.Random) -> inference_pb2.ModelInferRequest:
     tensor = request.inputs.add(name="text_input", datatype="BYTES", shape=[2, 1])
     request.parameters["beam_size"].int64_param = chance.randint(0, 3)
     request.parameters["stream"].bool_param = chance.random() < 0.3
-    if chance.random() < 0.6:
+    form = chance.choice(("raw", "wrong", "typed"))
+    if form == "raw":
         request.raw_input_contents.append(b"".join(struct.pack("<I", len(text)) + text for text in texts))
+    elif form == "wrong":
+        written = _tensor(chance)
+        request.raw_input_contents.append(written[: chance.choice((len(written), chance.randint(0, 20)))])
     else:
         tensor.contents.bytes_contents.extend(texts)
     return request
