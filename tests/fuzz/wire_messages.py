@@ -95,51 +95,54 @@ def make(number: int) -> Made:
 
 def _one(kind: Descriptor, chance: random.Random) -> bytes:
     way = chance.random()
-    if way < 0.1:
+    if way < 0.05:
         return chance.randbytes(chance.choice((0, 1, 2, 5, 40, 400)))
-    if way < 0.5:
-        return _filled(kind, chance).SerializeToString()
+    if way < 0.25:
+        return _filled(kind, chance, chance.choice((0.15, 0.4, 0.8))).SerializeToString()
     right = _RIGHT.get(kind.full_name)
-    serialized = right(chance).SerializeToString() if right else _filled(kind, chance).SerializeToString()
-    return _changed(serialized, chance) if way < 0.9 else serialized
+    message = right(chance) if right else _filled(kind, chance, 0.4)
+    if way < 0.65:
+        message.MergeFrom(_filled(kind, chance, chance.choice((0.03, 0.1))))
+    serialized: bytes = message.SerializeToString()
+    return serialized if way < 0.75 else _changed(serialized, chance)
 
 
-def _filled(kind: Descriptor, chance: random.Random, depth: int = 0) -> Message:
-    """Any values in some of its fields."""
+def _filled(kind: Descriptor, chance: random.Random, share: float, depth: int = 0) -> Message:
+    """A message with any values in a share of its fields."""
     message: Any = GetMessageClass(kind)()
-    wanted = chance.choice((0.15, 0.4, 0.8))
     for field in kind.fields:
         is_deep = field.type == FieldDescriptor.TYPE_MESSAGE and depth >= _MAX_DEPTH
-        if is_deep or chance.random() >= wanted:
+        if is_deep or chance.random() >= share:
             continue
         if field.message_type and field.message_type.GetOptions().map_entry:
-            _fill_map(getattr(message, field.name), field.message_type, chance, depth)
+            _fill_map(getattr(message, field.name), field.message_type, chance, share, depth)
         elif field.is_repeated:
             values = [
-                _value(field, chance, depth) for _ in range(chance.choice((0, 1, 1, 2, 3, 150 if depth == 0 else 4)))
+                _value(field, chance, share, depth)
+                for _ in range(chance.choice((0, 1, 1, 2, 3, 150 if depth == 0 else 4)))
             ]
             getattr(message, field.name).extend(values)
         elif field.type == FieldDescriptor.TYPE_MESSAGE:
-            getattr(message, field.name).CopyFrom(_value(field, chance, depth))
+            getattr(message, field.name).CopyFrom(_value(field, chance, share, depth))
         else:
-            setattr(message, field.name, _value(field, chance, depth))
+            setattr(message, field.name, _value(field, chance, share, depth))
     return message
 
 
-def _fill_map(values: Any, entry: Descriptor, chance: random.Random, depth: int) -> None:
+def _fill_map(values: Any, entry: Descriptor, chance: random.Random, share: float, depth: int) -> None:
     key, value = entry.fields_by_name["key"], entry.fields_by_name["value"]
     for _ in range(chance.randint(0, 3)):
-        made = _value(value, chance, depth)
-        name = _value(key, chance, depth)
+        made = _value(value, chance, share, depth)
+        name = _value(key, chance, share, depth)
         if value.type == FieldDescriptor.TYPE_MESSAGE:
             values[name].CopyFrom(made)
         else:
             values[name] = made
 
 
-def _value(field: FieldDescriptor, chance: random.Random, depth: int) -> Any:
+def _value(field: FieldDescriptor, chance: random.Random, share: float, depth: int) -> Any:
     if field.message_type:
-        return _filled(field.message_type, chance, depth + 1)
+        return _filled(field.message_type, chance, max(share, 0.3), depth + 1)
     if field.type == FieldDescriptor.TYPE_STRING:
         return _text(chance)
     if field.type == FieldDescriptor.TYPE_BYTES:
@@ -224,7 +227,7 @@ _RIGHT: Mapping[str, Callable[[random.Random], Message]] = {
 def _changed(right: bytes, chance: random.Random) -> bytes:
     """With some bytes changed, taken out, put in, or written twice."""
     changed = bytearray(right)
-    for _ in range(chance.randint(1, 4)):
+    for _ in range(chance.choice((1, 1, 1, 3))):
         start = chance.randint(0, len(changed))
         end = min(len(changed), start + chance.choice((1, 1, 2, 8, 64)))
         way = chance.randrange(5)
