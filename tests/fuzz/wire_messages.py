@@ -28,6 +28,8 @@ METHODS: Mapping[str, MethodDescriptor] = {
 
 _MAX_DEPTH = 4
 _MAX_MESSAGES = 4
+_MANY = 150
+"""Contents: more than a request may have."""
 _LONG = 20_000
 """Characters of a text that is longer than a content may be."""
 
@@ -117,10 +119,7 @@ def _filled(kind: Descriptor, chance: random.Random, share: float, depth: int = 
         if field.message_type and field.message_type.GetOptions().map_entry:
             _fill_map(getattr(message, field.name), field.message_type, chance, share, depth)
         elif field.is_repeated:
-            values = [
-                _value(field, chance, share, depth)
-                for _ in range(chance.choice((0, 1, 1, 2, 3, 150 if depth == 0 else 4)))
-            ]
+            values = [_value(field, chance, share, depth) for _ in range(_number(chance))]
             getattr(message, field.name).extend(values)
         elif field.type == FieldDescriptor.TYPE_MESSAGE:
             getattr(message, field.name).CopyFrom(_value(field, chance, share, depth))
@@ -162,11 +161,16 @@ _RANGES = {
 }
 
 
+def _number(chance: random.Random) -> int:
+    """Of values in a list: seldom more than may be."""
+    return chance.choice((0, 1, 1, 2, 3)) if chance.random() < 0.98 else _MANY
+
+
 def _text(chance: random.Random) -> str:
     way = chance.random()
     if way < 0.9:
         return chance.choice(_TEXTS)
-    if way < 0.99:
+    if way < 0.997:
         return "".join(chance.choice(_TEXTS) for _ in range(chance.randint(2, 5)))
     return chance.choice(("a", "a. ", "<b>", "&", "😊", "\n")) * (_LONG // chance.randint(1, 9))
 

@@ -89,9 +89,11 @@ async def _ask_beside(
                 loop.run_in_executor(pool, ask_in_process, client, target(ROTATED))
                 for client in IN_PROCESSES_OF_THEIR_OWN
             ]
-            for client, opens in {**OWN_CLIENTS, **IN_THIS_PROCESS}.items():
+            for client, opens in OWN_CLIENTS.items():
                 clients.append(asyncio.ensure_future(ask_on(client, opens, target(ROTATED))))
-            clients.append(asyncio.ensure_future(ask_on(STREAM_CLIENT, stream_of_requests, target(STANDING))))
+            # What takes long to call, and what calls on one stream, keeps its key.
+            for client, opens in {**IN_THIS_PROCESS, STREAM_CLIENT: stream_of_requests}.items():
+                clients.append(asyncio.ensure_future(ask_on(client, opens, target(STANDING))))
             for _ in range(_NUM_BEYOND_LIMITS):
                 clients.append(asyncio.ensure_future(ask_on(LIMITED_CLIENT, without_retries, target(LIMITED))))
             await changes.make_until(time.monotonic() + seconds)

@@ -117,7 +117,7 @@ class Site:
 def _key(name: str, secret: str) -> Key:
     """What the server's file says of a key."""
     kind = name.partition("-")[0]
-    roles = {LIMITED: {TRANSLATE}, ADMINISTRATOR: {ADMIN}}.get(kind, {TRANSLATE, READ, SCORE})
+    roles = {LIMITED: {TRANSLATE, READ}, ADMINISTRATOR: {ADMIN}}.get(kind, {TRANSLATE, READ, SCORE})
     key = Key(name=name, sha256=digest(secret), roles=frozenset(roles))
     if kind != LIMITED:
         return key
