@@ -6,10 +6,10 @@ BIN := $(VENV)/bin
 NATIVE := server/decoding/native/attention.so
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test test-nightly peers check format proto download train release export load load-quick load-check soak siege reloads fuzz bench bench-quick evaluate evaluate-texts
+.PHONY: help serve test test-nightly peers check format proto download train release export load load-quick load-check soak siege e2e reloads soak-reloads fuzz fuzz-wire bench bench-quick evaluate evaluate-texts
 
 help: ## list the targets
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
+	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
 
 # A marker file for each set of dependencies, so that pip runs only when pyproject.toml has changed.
 $(BIN)/python:
@@ -80,11 +80,21 @@ load-check: $(VENV)/loadtest $(NATIVE) ## has a model become slower than the sto
 siege: $(VENV)/loadtest $(NATIVE) ## attack a server in every known way beside an honest client, in two minutes
 	$(BIN)/python -m loadtest.siege $(ARGS)
 
+e2e: $(VENV)/everything $(NATIVE) ## every kind of client at once while models, keys, certificates and engines change, in three minutes
+	$(BIN)/python -m tests.together $(ARGS)
+
 reloads: $(VENV)/everything $(NATIVE) ## reload a model a hundred times under load: no answer lost, none of two versions
 	$(BIN)/python -m tests.reloads $(ARGS)
 
+soak-reloads: $(VENV)/everything $(NATIVE) ## ten minutes of reloads beside callers that are busy for 70 % of the time: nothing lost, memory stays
+	$(BIN)/python -m tests.reloads --minutes 10 --busy 0.7 $(ARGS)
+
 fuzz: $(VENV)/everything $(NATIVE) ## translate 20,000 texts that nobody has thought of, and check all answers, in ten minutes
 	$(BIN)/python -m tests.fuzz $(ARGS)
+
+fuzz-wire: $(VENV)/everything $(NATIVE) ## a million requests of any bytes to every method, and any HTTP/2 frames: no crash, hang or leak, in an hour
+	$(BIN)/python -m tests.fuzz.wire $(ARGS)
+	$(BIN)/python -m tests.fuzz.frames
 
 bench: $(VENV)/everything $(NATIVE) ## compare with CTranslate2 and PyTorch, offline and under load: build/bench.html
 	$(BIN)/python -m bench $(ARGS)

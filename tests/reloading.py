@@ -1,6 +1,8 @@
 """Callers who know what each version of a model answers, and see whether an answer is lost or mixed."""
 
+import asyncio
 import itertools
+import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
@@ -31,10 +33,12 @@ async def read_texts(stub: pb_grpc.TranslationServiceStub, model: str, versions:
 class Caller:
     """A client with a connection of its own, which calls again and again, in both ways, without a single retry."""
 
-    def __init__(self, address: str, model: str, texts: Texts) -> None:
+    def __init__(self, address: str, model: str, texts: Texts, busy: float = 1.0) -> None:
+        """`busy`: share of the time in which it waits for an answer; in the rest it does nothing."""
         self._address = address
         self._model = model
         self._texts = texts
+        self._busy = busy
         self._sentences = list(next(iter(texts.values())))
         self._is_stopped = False
         self.answered: Counter[str] = Counter()
@@ -54,10 +58,12 @@ class Caller:
                 first = number * 5 % (len(self._sentences) - 3)
                 end = None if number % 3 == 0 else first + 3
                 request = pb.TranslateRequest(contents=self._sentences[first:end], model=self._model)
+                began = time.monotonic()
                 try:
                     await (self._stream if number % 2 else self._translate)(stub, request)
                 except grpc.aio.AioRpcError as error:
                     self.problems.append(f"{error.code().name}: {error.details()}")
+                await asyncio.sleep((time.monotonic() - began) * (1 / self._busy - 1))
 
     async def _translate(self, stub: pb_grpc.TranslationServiceStub, request: pb.TranslateRequest) -> None:
         answer = await stub.Translate(request, timeout=PATIENCE)

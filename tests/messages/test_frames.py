@@ -36,6 +36,13 @@ def test_messages_come_out_in_order_whatever_pieces_their_bytes_come_in(chosen: 
     assert received == sent
 
 
+def test_a_length_that_no_message_has_is_refused_before_its_bytes_are_waited_for() -> None:
+    unframed = Unframed()
+    assert unframed.feed(framed(MESSAGES[0])[:-1]) == []
+    with pytest.raises(ValueError, match="a message of 4294967295 bytes, where at most 536870912 are expected"):
+        unframed.feed(framed(MESSAGES[0])[-1:] + b"\xff\xff\xff\xff")
+
+
 def test_attention_comes_out_as_it_went_in() -> None:
     attention = [np.array([0.25, 0.75], np.float32), np.array([1.0, 0.0], np.float32)]
     [told] = Unframed().feed(framed(Told([(1, Finished([Hypothesis([4, 5], attention=attention)]))])))
