@@ -1,7 +1,8 @@
 """python -m deploy.check: what can be known of the containers without a Docker engine.
 
-The files are valid and agree with each other and with the server; the images' steps, carried out in clean folders, give
-a server that starts, is healthy, drains at SIGTERM, and has no torch, and a Locust that knows its user.
+The files are valid and agree with each other and with the server; the locks are those of pyproject.toml; the images'
+steps, carried out in clean folders, give a server that starts, is healthy, drains at SIGTERM, and has no torch, and a
+Locust that knows its user.
 """
 
 import dataclasses
@@ -23,6 +24,7 @@ import promql_parser
 from ruamel.yaml import YAML
 
 from deploy.dockerfile import Stage, read_dockerfile
+from deploy.lock_files import check_locks
 from server.config import ServerConfig, parse_config
 from server.decoding.metrics import EngineMetrics
 from server.keys.key_file import Key
@@ -50,6 +52,7 @@ def main() -> None:
         *check_tools(),
         *check_compose(services, stages),
         *check_dockerfile(stages),
+        *check_locks(),
         *check_prometheus(services, stages["server"]),
         *check_dashboards(),
     ]
