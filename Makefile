@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 NATIVE := server/decoding/native/attention.so
 
 .DEFAULT_GOAL := help
-.PHONY: help serve lock test test-nightly peers check format proto download train release export load load-quick load-check soak siege reloads fuzz bench bench-quick evaluate evaluate-texts
+.PHONY: help serve lock image-test test test-nightly peers check format proto download train release export load load-quick load-check soak siege reloads fuzz bench bench-quick evaluate evaluate-texts
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -38,6 +38,9 @@ test: $(VENV)/everything $(NATIVE) ## install everything, and run the tests
 
 test-nightly: $(VENV)/everything $(NATIVE) ## those tests that take long, or a heavy peer
 	$(BIN)/python -m pytest -m nightly $(ARGS)
+
+image-test: $(VENV)/everything ## build the images without Docker, run and inspect them, as root on Debian, in ten minutes
+	$(BIN)/python -m deploy.image_test
 
 peers: $(VENV)/peers $(NATIVE) ## compare imported checkpoints with the toolkits that they come from
 	$(BIN)/python -m tests.peers $(ARGS)

@@ -57,7 +57,7 @@ def check_lock(text: str, wanted: Sequence[str]) -> Iterator[str]:
     lines = text.replace("\\\n", " ").splitlines()
     options = [line for line in lines if line.startswith("-") or "://" in line]
     yield from (f"more than versions and hashes: {line.strip()}" for line in options)
-    locked = [read_locked(line) for line in lines if line.strip() and line[0] not in "#-"]
+    locked = read_lock(text)
     for entry in locked:
         if entry.version is None:
             yield f"{entry.requirement}: no one version"
@@ -71,6 +71,11 @@ def check_lock(text: str, wanted: Sequence[str]) -> Iterator[str]:
                 yield f"{requirement.name} is missing for {platform['platform_machine']}: make lock"
             elif version not in requirement.specifier:
                 yield f"{requirement.name} {version}, {PROJECT} wants {requirement.specifier}: make lock"
+
+
+def read_lock(text: str) -> list[Locked]:
+    lines = text.replace("\\\n", " ").splitlines()
+    return [read_locked(line) for line in lines if line.strip() and line[0] not in "#-"]
 
 
 def read_locked(line: str) -> Locked:
