@@ -23,7 +23,8 @@ from typing import NamedTuple
 
 from packaging.utils import canonicalize_name
 
-from deploy.check import COMPOSE, DOCKERFILE, free_port, read_yaml
+from deploy.check import free_port, read_yaml
+from deploy.compose import COMPOSE, DOCKERFILE
 from deploy.image_store import Image, ImageStore, file_megabytes
 from deploy.jail import first_process, jailed, run_jailed
 from deploy.lock_files import LOCKS, PLATFORMS, installed, read_lock
@@ -87,7 +88,10 @@ def test_images(store: ImageStore) -> Iterator[Held]:
         size = f"{image.megabytes:.0f} MB, of which {base:.0f} MB are its base"
         yield Held(f"{target}: built", size, True)
         yield check_bill(image, target, "serve" if target == "server" else target)
-        yield from test_server(image, service["environment"]) if name == "server" else test_loadtest(image)
+        if name == "server":
+            yield from test_server(image, service["environment"])
+        else:
+            yield from test_loadtest(image, service["tmpfs"])
 
 
 def check_bill(image: Image, target: str, lock: str) -> Held:
@@ -109,8 +113,8 @@ def check_bill(image: Image, target: str, lock: str) -> Held:
     return Held(f"{target}: bill has the locked versions", f"{text}{f'; but {wrong}' if wrong else ''}", not wrong)
 
 
-def test_loadtest(image: Image) -> Iterator[Held]:
-    listed = run_jailed(image, [*image.config["Entrypoint"], "--list"], {})
+def test_loadtest(image: Image, writable: list[str]) -> Iterator[Held]:
+    listed = run_jailed(image, [*image.config["Entrypoint"], "--list"], {}, writable)
     known = listed.returncode == 0 and "TranslationUser" in listed.stdout + listed.stderr
     yield Held("loadtest: Locust knows its user", "TranslationUser" if known else listed.stderr[-500:], known)
 
