@@ -39,7 +39,7 @@ test: $(VENV)/everything $(NATIVE) ## install everything, and run the tests
 test-nightly: $(VENV)/everything $(NATIVE) ## those tests that take long, or a heavy peer
 	$(BIN)/python -m pytest -m nightly $(ARGS)
 
-image-test: $(VENV)/everything ## build the images without Docker, run and inspect them, as root on Debian, in ten minutes
+image-test: $(VENV)/everything ## build the images without Docker, run and inspect them, as root on Debian
 	$(BIN)/python -m deploy.image_test
 
 peers: $(VENV)/peers $(NATIVE) ## compare imported checkpoints with the toolkits that they come from
