@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 NATIVE := server/decoding/native/attention.so
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test test-nightly peers check format proto download train release export load load-quick load-check soak siege e2e reloads soak-reloads fuzz fuzz-wire bench bench-quick evaluate evaluate-texts
+.PHONY: help serve lock image-test test test-nightly peers check format proto download train release export load load-quick load-check soak siege e2e reloads soak-reloads fuzz fuzz-wire bench bench-quick evaluate evaluate-texts
 
 help: ## list the targets
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -14,8 +14,9 @@ help: ## list the targets
 # A marker file for each set of dependencies, so that pip runs only when pyproject.toml has changed.
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
-$(VENV)/serving: pyproject.toml | $(BIN)/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[serve]'
+$(VENV)/serving: pyproject.toml deploy/locks/serve.txt | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement deploy/locks/serve.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
 	touch $@
 $(NATIVE): server/decoding/native/build.sh server/decoding/native/attention.cpp $(wildcard server/decoding/native/*.h)
 	sh $<
@@ -37,6 +38,9 @@ test: $(VENV)/everything $(NATIVE) ## install everything, and run the tests
 
 test-nightly: $(VENV)/everything $(NATIVE) ## those tests that take long, or a heavy peer
 	$(BIN)/python -m pytest -m nightly $(ARGS)
+
+image-test: $(VENV)/everything ## build the images without Docker, run and inspect them, as root on Debian
+	$(BIN)/python -m deploy.image_test
 
 peers: $(VENV)/peers $(NATIVE) ## compare imported checkpoints with the toolkits that they come from
 	$(BIN)/python -m tests.peers $(ARGS)
@@ -61,6 +65,12 @@ proto: $(VENV)/everything ## write seq2serve/pb, and the stubs of other protocol
 	$(call write_stubs,server/serving/protocols/pb,proto/inference,inference)
 	$(call write_stubs,server/serving/protocols/pb,proto/google/cloud/translation/v3,translation_service)
 write_stubs = $(BIN)/python -m grpc_tools.protoc -I$(1)=$(2) --python_out=. --pyi_out=. --grpc_python_out=. $(2)/$(3).proto
+
+lock: $(VENV)/everything ## write the versions and hashes of what the images install; of newer ones with ARGS=--upgrade
+	$(call write_lock,serve)
+	$(call write_lock,loadtest)
+write_lock = $(BIN)/uv pip compile pyproject.toml --extra $(1) --output-file deploy/locks/$(1).txt --quiet --universal \
+	--python-version 3.11 --only-binary :all: --generate-hashes --no-annotate --custom-compile-command 'make lock' $(ARGS)
 
 # Everything, as the Transformer without its cache is exported for it.
 load: $(VENV)/everything $(NATIVE) ## search for the rate at which each architecture breaks, in an hour; a run that was stopped goes on

@@ -1,13 +1,12 @@
 """python -m deploy.check: what can be known of the containers without a Docker engine.
 
-The files are valid and agree with each other and with the server; the images' steps, carried out in clean folders, give
-a server that starts, is healthy, drains at SIGTERM, and has no torch, and a Locust that knows its user.
+The files are valid and agree with each other and with the server; the locks are those of pyproject.toml; the images'
+steps, carried out in clean folders, give a server that starts, is healthy, drains at SIGTERM, and has no torch, and a
+Locust that knows its user.
 """
 
-import dataclasses
 import json
 import os
-import re
 import shlex
 import shutil
 import socket
@@ -22,25 +21,23 @@ from typing import Any
 import promql_parser
 from ruamel.yaml import YAML
 
+from deploy.compose import COMPOSE, DOCKERFILE, check_compose
 from deploy.dockerfile import Stage, read_dockerfile
-from server.config import ServerConfig, parse_config
+from deploy.lock_files import check_locks
+from server.config import ServerConfig
 from server.decoding.metrics import EngineMetrics
 from server.keys.key_file import Key
 from server.serving.access.access import Access, KeySeries
-from server.serving.app import CLOSING_SECONDS, App
 from server.serving.engines.process_series import ProcessSeries
 from server.serving.engines.series import labelled
 from server.serving.metrics import Metrics
 
-COMPOSE = Path("docker-compose.yml")
-DOCKERFILE = Path("deploy/Dockerfile")
 PROMETHEUS = Path("deploy/prometheus/prometheus.yml")
 DASHBOARDS = Path("deploy/grafana/dashboards")
 
 _START_SECONDS = 60
 _OF_SCRAPES = ("job", "instance")
 """Labels that Prometheus gives."""
-_PINNED = re.compile(r".+:v?\d+\.\d+.*")
 
 
 def main() -> None:
@@ -50,6 +47,7 @@ def main() -> None:
         *check_tools(),
         *check_compose(services, stages),
         *check_dockerfile(stages),
+        *check_locks(),
         *check_prometheus(services, stages["server"]),
         *check_dashboards(),
     ]
@@ -69,44 +67,6 @@ def check_tools() -> Iterator[str]:
         result = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         if result.returncode:
             yield result.stdout.strip()
-
-
-def check_compose(services: dict[str, Any], stages: dict[str, Stage]) -> Iterator[str]:
-    for name, service in services.items():
-        where = f"{COMPOSE}: {name}"
-        if not _PINNED.fullmatch(service.get("image", "")):
-            yield f"{where}: no image with a version"
-        target = service.get("build", {}).get("target")
-        if target and target not in stages:
-            yield f"{where}: {DOCKERFILE} has no stage {target}"
-        for port in service.get("ports", []):
-            if not port.startswith("127.0.0.1:"):
-                yield f"{where}: port {port} is open to other machines"
-        for volume in service.get("volumes", []):
-            if not Path(volume.split(":")[0]).exists():
-                yield f"{where}: volume {volume}: no such file"
-        for other in service.get("depends_on", []):
-            if other not in services:
-                yield f"{where}: depends on {other}, which is no service"
-    yield from check_settings(services["server"], stages["server"])
-    stop, grace = services["server"]["stop_grace_period"], ServerConfig().grace_seconds
-    if int(stop.removesuffix("s")) <= grace + CLOSING_SECONDS:
-        yield f"{COMPOSE}: server: killed after {stop}, within {grace} s of grace and {CLOSING_SECONDS} s to close"
-
-
-def check_settings(service: dict[str, Any], server: Stage) -> Iterator[str]:
-    """The server starts with the image's settings and the service's, for all that they say."""
-    environment = server.environment() | service.get("environment", {})
-    settings = {name: value for name, value in environment.items() if name.startswith("SEQ2SERVE_")}
-    known = {f"SEQ2SERVE_{field.name.upper()}" for field in dataclasses.fields(ServerConfig)}
-    for name in settings.keys() - known:
-        yield f"{COMPOSE}: server: {name}: no such setting"
-    try:
-        App(parse_config([], settings))
-    except SystemExit:  # it has said why
-        yield f"{COMPOSE}: server: settings that are none"
-    except ValueError as error:
-        yield f"{COMPOSE}: server: {error}"
 
 
 def check_dockerfile(stages: dict[str, Stage]) -> Iterator[str]:

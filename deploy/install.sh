@@ -1,20 +1,10 @@
 #!/bin/sh
-# Makes an image's virtual environment: the dependencies that pyproject.toml lists, with those of the extras named,
-# and nothing of this repository. Reads pyproject.toml in the current folder.
+# Makes an image's virtual environment of a lock file (make lock): the versions that it names, as wheels whose hash it has,
+# and nothing of this repository.
 #
-# sh install.sh FOLDER [EXTRA ...]
+# sh install.sh FOLDER LOCK
 set -eu
 
-folder=$1
-shift
-python -m venv --without-pip "$folder"
-python - "$@" > "$folder/requirements.txt" <<'END'
-import sys
-import tomllib
-
-with open("pyproject.toml", "rb") as file:
-    project = tomllib.load(file)["project"]
-extras = project["optional-dependencies"]
-print(*project["dependencies"], *(line for extra in sys.argv[1:] for line in extras[extra]), sep="\n")
-END
-python -m pip --python "$folder" install --no-cache-dir --disable-pip-version-check --requirement "$folder/requirements.txt"
+python -m venv --without-pip "$1"
+python -m pip --python "$1" install --no-cache-dir --disable-pip-version-check \
+    --require-hashes --only-binary :all: --requirement "$2"

