@@ -1,10 +1,12 @@
 """The call that the running code answers: its request id, its caller and its deadline."""
 
 import time
+from collections.abc import Mapping
 from contextvars import ContextVar
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from server.serving.access.caller import Caller
+from server.serving.requests.record import RequestRecord
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +20,12 @@ class Call:
     role: str
     """The role that its method needs, or `roles.OPEN`. Streams ask for it at every request, as it may be taken away
     while they are open."""
+    method: str = ""
+    """The method's full name: `translation.v1.TranslationService/Translate`."""
+    trace_context: Mapping[str, str] = field(default_factory=dict)
+    """What the client has said of the trace that the call is part of: metadata of W3C Trace Context."""
+    record: RequestRecord = field(default_factory=RequestRecord)
+    """What becomes of the request."""
 
 
 current_call: ContextVar[Call] = ContextVar("current_call")
