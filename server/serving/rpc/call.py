@@ -1,7 +1,6 @@
 """The call that the running code answers: its request id, its caller and its deadline."""
 
 import time
-from collections.abc import Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 
@@ -22,8 +21,6 @@ class Call:
     while they are open."""
     method: str = ""
     """The method's full name: `translation.v1.TranslationService/Translate`."""
-    trace_context: Mapping[str, str] = field(default_factory=dict)
-    """What the client has said of the trace that the call is part of: metadata of W3C Trace Context."""
     record: RequestRecord = field(default_factory=RequestRecord)
     """What becomes of the request."""
 

@@ -23,8 +23,6 @@ REQUEST_ID = "x-request-id"
 """Metadata: taken from the client if it sends one, and sent back with the status. Sent before that, it would commit the
 call, and a client's retry policy could no longer repeat one that is refused."""
 
-_TRACE_CONTEXT = ("traceparent", "tracestate")
-
 _LONGEST_REQUEST_ID = 100
 """Characters; a client's longer request id is replaced."""
 
@@ -78,9 +76,8 @@ class RunningCall:
         metadata = context.invocation_metadata() or ()
         self.num_metadata_bytes = sum(len(name) + len(value) for name, value in metadata)
         caller = method.access.caller_of(metadata, context.peer())
-        trace_context = {name: str(value) for name, value in metadata if name in _TRACE_CONTEXT}
         deadline = self.started + remaining
-        self.call = Call(_request_id(metadata), caller, deadline, method.role, method.name, trace_context)
+        self.call = Call(_request_id(metadata), caller, deadline, method.role, method.name)
         self._timeout: asyncio.Timeout | None = None
         self.code = grpc.StatusCode.OK
         self.num_bytes: int | None = None
