@@ -5,7 +5,6 @@ steps, carried out in clean folders, give a server that starts, is healthy, drai
 Locust that knows its user.
 """
 
-import json
 import os
 import shlex
 import shutil
@@ -18,26 +17,18 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import promql_parser
 from ruamel.yaml import YAML
 
 from deploy.compose import COMPOSE, DOCKERFILE, check_compose
 from deploy.dockerfile import Stage, read_dockerfile
+from deploy.expressions import check_dashboards, check_rules, server_series
 from deploy.lock_files import check_locks
 from server.config import ServerConfig
-from server.decoding.metrics import EngineMetrics
-from server.keys.key_file import Key
-from server.serving.access.access import Access, KeySeries
-from server.serving.engines.process_series import ProcessSeries
-from server.serving.engines.series import labelled
-from server.serving.metrics import Metrics
 
 PROMETHEUS = Path("deploy/prometheus/prometheus.yml")
-DASHBOARDS = Path("deploy/grafana/dashboards")
+RULES = Path("deploy/prometheus/rules.yml")
 
 _START_SECONDS = 60
-_OF_SCRAPES = ("job", "instance")
-"""Labels that Prometheus gives."""
 
 
 def main() -> None:
@@ -49,7 +40,8 @@ def main() -> None:
         *check_dockerfile(stages),
         *check_locks(),
         *check_prometheus(services, stages["server"]),
-        *check_dashboards(),
+        *check_dashboards(series := server_series()),
+        *check_rules(read_yaml(RULES), series),
     ]
     problems = problems or list(check_images(stages))  # an image of files that are wrong would only say so again
     for problem in problems:
@@ -82,68 +74,23 @@ def check_dockerfile(stages: dict[str, Stage]) -> Iterator[str]:
 
 
 def check_prometheus(services: dict[str, Any], server: Stage) -> Iterator[str]:
-    """Every target is a service; the server's is the port where it serves metrics."""
+    """Every target is a service; the server's is the port where it serves metrics. The rules are read, and lie beside
+    the configuration in the container as they do here."""
     port = server.environment()["SEQ2SERVE_METRICS_LISTEN"].rpartition(":")[2]
-    jobs = read_yaml(PROMETHEUS)["scrape_configs"]
+    configuration = read_yaml(PROMETHEUS)
+    if RULES.name not in configuration.get("rule_files", []):
+        yield f"{PROMETHEUS}: does not read {RULES.name}"
+    folders = {Path(volume.split(":")[1]).parent for volume in services["prometheus"].get("volumes", [])}
+    mounted = {volume.split(":")[0].removeprefix("./") for volume in services["prometheus"].get("volumes", [])}
+    if len(folders) != 1 or not {str(PROMETHEUS), str(RULES)} <= mounted:
+        yield f"{COMPOSE}: prometheus: {PROMETHEUS} and {RULES} expected in one folder, got {sorted(mounted)}"
+    jobs = configuration["scrape_configs"]
     targets = [target for job in jobs for static in job["static_configs"] for target in static["targets"]]
     if f"server:{port}" not in targets:
         yield f"{PROMETHEUS}: does not scrape server:{port}"
     for target in targets:
         if target.split(":")[0] not in services:
             yield f"{PROMETHEUS}: target {target} is no service of {COMPOSE}"
-
-
-def check_dashboards() -> Iterator[str]:
-    """Every expression is PromQL, and the series and labels that it names are the server's."""
-    series = server_series()
-    for path in sorted(DASHBOARDS.glob("*.json")):
-        for panel in json.loads(path.read_text(encoding="utf-8"))["panels"]:
-            for target in panel["targets"]:
-                for problem in check_expression(target["expr"].replace("$__rate_interval", "1m"), series):
-                    yield f"{path}: {panel['title']}: {problem}"
-
-
-def check_expression(expression: str, series: dict[str, set[str]]) -> list[str]:
-    """`series` has the labels of each name."""
-    problems: list[str] = []
-    grouped: set[str] = set()
-    known: set[str] = set()
-
-    def visit(node: promql_parser.Expr) -> None:
-        if isinstance(node, promql_parser.AggregateExpr) and node.modifier:
-            grouped.update(node.modifier.labels)
-        if isinstance(node, promql_parser.VectorSelector):
-            if node.name not in series:
-                problems.append(f"the server has no series {node.name}")
-            labels = series.get(node.name or "", set())
-            known.update(labels)
-            strange = {matcher.name for matcher in node.matchers.matchers} - labels
-            problems.extend(f"{node.name} has no label {label}" for label in sorted(strange))
-
-    try:
-        promql_parser.walk(promql_parser.parse(expression), visit)
-    except ValueError as error:
-        return [f"{error}: {expression}"]
-    return problems or [f"grouped by {label}, a label of none of its series" for label in sorted(grouped - known)]
-
-
-def server_series() -> dict[str, set[str]]:
-    """The labels of every series that the server exposes, by name."""
-    metrics = Metrics()
-    for rpc in (metrics.rpc_started, metrics.rpc_seconds):
-        rpc.labels("type", "service", "method")
-    metrics.rpc_handled.labels("type", "service", "method", "code")
-    metrics.requests.know("model", "version")
-    metrics.reload_successful.labels("files")
-    metrics.certificate_expiry.labels("file")
-    metrics.registry.register(KeySeries(Access([Key(name="key", sha256=b"", roles=frozenset())])))
-    processes = ProcessSeries()
-    processes.add(os.getpid(), "model", 0)
-    processes.count("model", 0, 0)
-    engines = labelled([*EngineMetrics("model").collect(), *processes.families], "version", "1")
-    families = (*metrics.registry.collect(), *engines)
-    samples = [sample for family in families for sample in family.samples]
-    return {sample.name: {*sample.labels, *_OF_SCRAPES} for sample in samples}
 
 
 def check_images(stages: dict[str, Stage]) -> Iterator[str]:

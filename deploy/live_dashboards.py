@@ -25,7 +25,8 @@ from typing import Any, NamedTuple
 import matplotlib
 from matplotlib import pyplot
 
-from deploy.check import DASHBOARDS, free_port
+from deploy.check import free_port
+from deploy.expressions import DASHBOARDS
 from loadtest.running_server import ServerError, running_server, serve_command
 from seq2serve.client import Client
 from seq2serve.errors import TranslationError

@@ -3,10 +3,11 @@
 import asyncio
 import contextlib
 import ctypes
-import logging
+import os
 import sys
 
 from server.config import parse_config
+from server.logs import VARIABLE, configure_logging
 from server.serving.app import serve
 from server.serving.output import drop_unwritten
 
@@ -22,7 +23,9 @@ def _keep_one_heap() -> None:
 
 if __name__ == "__main__":
     _keep_one_heap()
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    code = asyncio.run(serve(parse_config()))
+    config = parse_config()
+    configure_logging(config.log_format)
+    os.environ[VARIABLE] = config.log_format  # which engines have from here
+    code = asyncio.run(serve(config))
     drop_unwritten()
     sys.exit(code)

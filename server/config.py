@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from server.cores import usable_cores
+from server.logs import FORMATS
 
 _PREFIX = "SEQ2SERVE_"
 
@@ -65,6 +66,8 @@ class ServerConfig:
     keys: str = _setting("", "file of API keys, as python -m server.keys makes it; empty: no keys are needed")
     insecure_listen: bool = _setting(False, "listen for other machines without TLS or without keys as well")
     reflection: bool = _setting(False, "tell the contract to whoever asks also beyond this machine, as grpcurl does")
+    log_format: str = _setting("text", "text, or json: an object a line, and a line for every call")
+    slow_request_ms: int = _setting(0, "time after which a call is logged as slow, in milliseconds; 0: none is")
 
     def __post_init__(self) -> None:
         """Raises ValueError naming the setting, the limit and the value."""
@@ -73,6 +76,8 @@ class ServerConfig:
             least = 0 if field.default == 0 else 1
             if type(value) is int and value < least:
                 raise ValueError(f"{field.name}: at least {least} expected, got {value}")
+        if self.log_format not in FORMATS:
+            raise ValueError(f"log_format: {' or '.join(FORMATS)} expected, got {self.log_format!r}")
         if not self.model_repository:
             raise ValueError("model_repository: at least one folder expected, got none")
         if not all(self.default_models):

@@ -7,7 +7,6 @@ engine lives as long as its socket does: who started it has to end first, or to 
 processes.
 """
 
-import logging
 import os
 import socket
 import sys
@@ -15,6 +14,7 @@ import sys
 from server.bundle.manifest import Bundle, BundleError, read_manifest
 from server.decoding.connection import decode
 from server.decoding.graphs.backend import Backend, BackendOptions
+from server.logs import TEXT, VARIABLE, configure_logging
 
 
 def open_unchanged(bundle: Bundle, options: BackendOptions) -> Backend:
@@ -33,7 +33,7 @@ def _check_unchanged(bundle: Bundle) -> None:
 
 
 def main() -> None:
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    configure_logging(os.environ.get(VARIABLE, TEXT))
     was_told_to_end = decode(socket.socket(fileno=int(sys.argv[1])), open_unchanged)
     os._exit(0 if was_told_to_end else 1)  # what is left is to free memory, which takes the system no time
 

@@ -180,6 +180,7 @@ class Engine:
         joining = [self._waiting[id_] for id_ in decision.joining]
         now = self._clock()
         for joiner in joining:
+            joiner.chosen = now
             self._metrics.queue_seconds.observe(now - joiner.submitted)
         self._metrics.waiting.set(len(self._waiting) - len(joining), now)
         self._join(joining)
@@ -231,7 +232,10 @@ class Engine:
             self._batch.encode(group)
         except Exception as error:
             return error
-        self._metrics.encode_seconds.observe(self._clock() - started)
+        now = self._clock()
+        for one in group:
+            one.encode_start, one.encode_end = started, now
+        self._metrics.encode_seconds.observe(now - started)
         lengths = [opened.ticket.num_source_tokens for opened in group]
         self._metrics.source_tokens += sum(lengths)
         self._metrics.padding_tokens += len(lengths) * max(lengths) - sum(lengths)
@@ -249,6 +253,7 @@ class Engine:
             self._fail(waiting, "join", error)
             return
         self._running[joiner.ticket.id] = waiting
+        joiner.joined = self._clock()
         self._num_reserved += joiner.ticket.num_rows
         self._metrics.joined += 1
 
@@ -272,7 +277,8 @@ class Engine:
             self._end(ended)
             self._metrics.output_tokens += finished.hypotheses[0].num_scored
         self._events += [(writing.sentence.listener, written) for writing, written in result.written]
-        self._events += [(ended.sentence.listener, finished) for ended, finished in result.finished]
+        for ended, finished in result.finished:
+            self._events.append((ended.sentence.listener, finished._replace(times=ended.times(now))))
         self._metrics.step_seconds.observe(now - started)
         self._metrics.batch_rows.observe(num_rows)
         self._metrics.rows.set(self._batch.num_rows, now)

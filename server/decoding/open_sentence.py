@@ -7,7 +7,7 @@ from typing import NamedTuple
 from server.bundle.shortlist import Int64
 from server.decoding.graphs.state import Array
 from server.decoding.scheduler import Ticket
-from server.messages.sentence import Sentence
+from server.messages.sentence import Sentence, Times
 
 
 class Encoded(NamedTuple):
@@ -33,3 +33,12 @@ class OpenSentence:
     """The tokens that the sentence may write, in ascending order, once it has joined the batch; None for all."""
     encoded: Encoded | None = None
     """What the encoder gave, from the sentence's encoding until it joins the batch."""
+    chosen: float = 0.0
+    """When the sentence's turn to join came, on the engine's clock, as the times below."""
+    encode_start: float = 0.0
+    encode_end: float = 0.0
+    joined: float = 0.0
+    """When the sentence was given its rows."""
+
+    def times(self, ended: float) -> Times:
+        return Times(self.submitted, self.chosen, self.encode_start, self.encode_end, self.joined, ended)

@@ -17,9 +17,25 @@ class Written(NamedTuple):
     """The new tokens alone, with the scores and the attention that were asked for."""
 
 
+class Times(NamedTuple):
+    """When a sentence went from one phase to the next, in seconds on the engine's clock, which all processes share."""
+
+    submitted: float
+    chosen: float
+    """When it was its turn to join."""
+    encode_start: float
+    """Start of the encoder run that it was in, which may have been ahead of its turn."""
+    encode_end: float
+    joined: float
+    """When it was given rows."""
+    ended: float
+
+
 class Finished(NamedTuple):
     hypotheses: list[Hypothesis]
     """The sentence's translations, at least one, the best first."""
+    times: Times | None = None
+    """None for a translation that was made before."""
 
 
 class Failed(NamedTuple):

@@ -22,6 +22,7 @@ from seq2serve.pb import model_admin_pb2_grpc, translation_pb2, translation_pb2_
 from server.bundle.manifest import BundleError
 from server.config import ServerConfig
 from server.keys.key_file import KeyFileError
+from server.logs import JSON
 from server.serving.access.certificates import CertificateError
 from server.serving.access.guard import Guard, check_exposure
 from server.serving.descriptors import DescriptorLimit
@@ -47,6 +48,7 @@ from server.serving.requests.cache import TranslationCache
 from server.serving.requests.options import OptionLimits
 from server.serving.requests.parse import RequestLimits
 from server.serving.rpc.calls import Calls
+from server.serving.rpc.ended import CallLog
 from server.serving.rpc.exchange import Exchange
 from server.serving.rpc.health import Health
 from server.serving.rpc.listen import TransportLimits, channel_options
@@ -171,8 +173,10 @@ class App:
             else None
         )
         admission = Admission(config.max_calls, config.max_request_megabytes * 1_000_000)
-        calls = self._calls = Calls(self._metrics, admission, PROTOCOLS, config.max_call_seconds, self._guard.access)
-        exchange = Exchange(admission, calls.connections_are_told, calls.failures)
+        observe = CallLog(config.log_format == JSON, config.slow_request_ms / 1000)
+        access, max_seconds = self._guard.access, config.max_call_seconds
+        calls = self._calls = Calls(self._metrics, admission, PROTOCOLS, max_seconds, access, observe)
+        exchange = Exchange(admission, calls.connections_are_told, calls.failures, observe)
         models, requests = self.registry.models, self._metrics.requests
         translations = TranslationService(models, limits, requests, exchange, cache)
         translation_pb2_grpc.add_TranslationServiceServicer_to_server(translations, calls)

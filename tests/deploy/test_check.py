@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from deploy import check, compose
+from deploy import check, compose, expressions
 from deploy.dockerfile import read_dockerfile
 
 SERIES = {"seq2serve_active_rows": {"model"}, "grpc_server_handled_total": {"grpc_code"}}
@@ -15,7 +15,10 @@ SERIES = {"seq2serve_active_rows": {"model"}, "grpc_server_handled_total": {"grp
 def test_the_files_as_they_are_have_no_problem() -> None:
     stages, services = read_dockerfile(compose.DOCKERFILE), check.read_yaml(compose.COMPOSE)["services"]
     assert [*compose.check_compose(services, stages), *check.check_dockerfile(stages)] == []
-    assert [*check.check_prometheus(services, stages["server"]), *check.check_dashboards()] == []
+    assert [
+        *check.check_prometheus(services, stages["server"]),
+        *expressions.check_dashboards(expressions.server_series()),
+    ] == []
 
 
 @pytest.mark.parametrize(
@@ -60,7 +63,7 @@ def test_a_copied_file_that_is_not_there_or_is_ignored_is_named(
 
 
 def test_series_that_only_some_servers_have_are_known() -> None:
-    series = check.server_series()
+    series = expressions.server_series()
     assert "key" in series["seq2serve_key_calls_total"]
     assert "reason" in series["seq2serve_refused_calls_total"]
     assert "file" in series["seq2serve_tls_certificate_expiry_timestamp_seconds"]
@@ -78,6 +81,6 @@ def test_series_that_only_some_servers_have_are_known() -> None:
     ],
 )
 def test_an_expression_is_checked_against_the_server_s_series(expression: str, problem: str | None) -> None:
-    found = check.check_expression(expression, SERIES)
+    found = expressions.check_expression(expression, SERIES)
     assert len(found) == (problem is not None)
     assert problem is None or problem in found[0]

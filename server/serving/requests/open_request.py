@@ -14,6 +14,7 @@ from server.serving.metrics import CANCELLED, FAILED, OK, RequestMetrics
 from server.serving.requests.cache import TranslationCache, key_of
 from server.serving.requests.content_result import ContentResult
 from server.serving.requests.parsed import ParsedSegment, TranslationRequest
+from server.serving.requests.record import RequestRecord
 from server.text.steps import Steps
 
 _logger = logging.getLogger(__name__)
@@ -52,8 +53,11 @@ class OpenRequest:
         streams: bool,
         metrics: RequestMetrics,
         cache: TranslationCache | None = None,
+        record: RequestRecord | None = None,
     ) -> None:
-        """`caller`: who asks; `deadline`: on the clock of `time.monotonic`."""
+        """`caller`: who asks; `deadline`: on the clock of `time.monotonic`; `record`: where it is noted what becomes of
+        the request."""
+        self._record = record or RequestRecord()
         self._request = request
         self._caller = caller
         self._number = next(_numbers)
@@ -79,6 +83,8 @@ class OpenRequest:
 
     def __enter__(self) -> Self:
         self._started = time.monotonic()
+        manifest = self._request.model.manifest
+        self._record.model, self._record.version = manifest.name, manifest.version
         self._request.model.uses.begin()
         return self
 
@@ -125,6 +131,7 @@ class OpenRequest:
                 self._ids += self._request.model.engine.submit(some, num_following)
                 if not first:  # accepted, as far as places are concerned
                     self._caller.charge(num_source_tokens)
+                    self._record.num_source_tokens += num_source_tokens
                     self._backlog.add(self._caller.name, cost)
                     self._open_cost = cost
                 yield
@@ -174,9 +181,10 @@ class OpenRequest:
         self._news[index] = None
         if isinstance(event, Finished):
             self._num_open -= 1
+            self._record.take(event)
             cost = _cost(self._sentences[index][number])
             if self._open_cost:  # else it is from the cache
                 self._open_cost -= cost
                 self._backlog.remove(self._caller.name, cost, is_done=True)
             if self._cache:
-                self._cache.put(self._keys[index, number], event)
+                self._cache.put(self._keys[index, number], event._replace(times=None))

@@ -2,9 +2,10 @@
 
 import time
 from contextvars import ContextVar
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from server.serving.access.caller import Caller
+from server.serving.requests.record import RequestRecord
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +19,10 @@ class Call:
     role: str
     """The role that its method needs, or `roles.OPEN`. Streams ask for it at every request, as it may be taken away
     while they are open."""
+    method: str = ""
+    """The method's full name: `translation.v1.TranslationService/Translate`."""
+    record: RequestRecord = field(default_factory=RequestRecord)
+    """What becomes of the request."""
 
 
 current_call: ContextVar[Call] = ContextVar("current_call")

@@ -19,6 +19,7 @@ from server.serving.access.access import Access
 from server.serving.access.roles import OPEN, role_of
 from server.serving.metrics import Metrics
 from server.serving.requests.admission import Admission
+from server.serving.rpc.ended import EndedCall, Observe
 from server.serving.rpc.failures import Failures
 from server.serving.rpc.intake import Intake
 from server.serving.rpc.listen import METADATA_BYTES
@@ -68,10 +69,13 @@ class Calls(grpc.GenericRpcHandler):
         bounded: Collection[str],
         max_seconds: float,
         access: Access | None = None,
+        observe: Observe | None = None,
     ) -> None:
         """`bounded`: the services whose calls are admitted, have `max_seconds` where they bring no deadline, and are
         waited for at the end. Those of others, and of methods that are open to everybody as health checks are, are
-        answered whatever else there is to do. `access`: who may call; None: everybody."""
+        answered whatever else there is to do. `access`: who may call; None: everybody. `observe`: told of every call of
+        the bounded services that has ended."""
+        self.observe = observe
         self.metrics = metrics
         self.admission = admission
         self.access = access or Access()
@@ -145,7 +149,8 @@ class _Method:
         no service has."""
         self.calls = calls
         self._labels = labels
-        self.role = role_of(f"/{labels[1]}/{labels[2]}")
+        self.name = f"{labels[1]}/{labels[2]}"
+        self.role = role_of(f"/{self.name}")
         self.is_bounded = is_bounded and self.role != OPEN
         self._intake = calls.open_intake if self.role == OPEN else calls.intake
         self._inner: Any = inner
@@ -273,6 +278,8 @@ class _Method:
             self.calls.admission.leave(running.call.caller, running.num_bytes)
         if self.is_bounded:
             self.calls.count_running(-1)
+            if self.calls.observe:
+                self.calls.observe(EndedCall(running.call, running.code, running.started))
 
 
 class _Requests(AsyncIterator[Any]):

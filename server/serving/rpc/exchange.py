@@ -2,15 +2,21 @@
 
 import asyncio
 import contextlib
+import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from dataclasses import replace
 from typing import Any, Generic, TypeVar
 
+import grpc
 from google.protobuf.message import Message
 
 from server.errors import InvalidRequest, NotServing
 from server.serving.requests.admission import Admission, Shares
+from server.serving.requests.record import RequestRecord
 from server.serving.rpc.call import Call, current_call
+from server.serving.rpc.ended import EndedCall, Observe
 from server.serving.rpc.failures import Failures
+from server.serving.rpc.status import code_of
 
 MAX_IN_FLIGHT = 32
 """Messages of one stream that are answered at a time. The next one is read when an answer has been sent, so that a
@@ -37,10 +43,13 @@ HasId = Callable[[_Request], bool]
 class Exchange:
     """The streams of many requests that are open. Used on the event loop's thread alone."""
 
-    def __init__(self, admission: Admission, draining: asyncio.Event, failures: Failures) -> None:
+    def __init__(
+        self, admission: Admission, draining: asyncio.Event, failures: Failures, observe: Observe | None = None
+    ) -> None:
         """`admission`: of every message, as of a call. `draining`: set when the server ends: streams take no further
         message then, and end with NotServing when the messages that they have taken are answered. `failures`: where
-        errors of messages are recorded."""
+        errors of messages are recorded. `observe`: told of every message that has been answered."""
+        self.observe = observe
         self.admission = admission
         self.failures = failures
         self._draining = draining
@@ -96,6 +105,7 @@ class _Stream(Generic[_Request, _Response]):
         self.answering: set[asyncio.Task[None]] = set()
         self._admission = exchange.admission
         self._failures = exchange.failures
+        self._observe = exchange.observe
         self._answer = answer
         self._refuse = refuse
         self._has_id = has_id
@@ -137,15 +147,19 @@ class _Stream(Generic[_Request, _Response]):
     async def _take(self, request: _Request) -> None:
         """Begin to answer a request. One that is not admitted is refused before the next one is read, so that a stream
         has no more than this one in memory which is not counted."""
-        call, num_bytes = current_call.get(), request.ByteSize()
+        # A request has a record of its own, and all else from the stream's call.
+        call, num_bytes = replace(current_call.get(), record=RequestRecord()), request.ByteSize()
         await self._admission.wait_for_call(call.caller)
         turn, answered = self._order.place(is_free=self._has_id(request))
         try:
             call.caller.require(call.role)
             self._admission.enter(call.caller, num_bytes)
         except Exception as error:
+            started = time.monotonic()
+            error = self._failures.tell(error, call)
             await turn.wait()
-            await self.answers.put(self._refuse(request, self._failures.tell(error, call)))
+            await self.answers.put(self._refuse(request, error))
+            self._tell_ended(EndedCall(call, code_of(error), started))
             answered.set()
             self._places.release()
             return
@@ -162,15 +176,25 @@ class _Stream(Generic[_Request, _Response]):
 
     async def _serve(self, request: _Request, call: Call, turn: asyncio.Event) -> None:
         """Answer one request, with an error if there is one, when it is its turn."""
+        current_call.set(call)
+        started, code = time.monotonic(), grpc.StatusCode.CANCELLED
         try:
             async with contextlib.aclosing(self._answer(request)) as responses:
                 async for response in responses:
                     await turn.wait()
                     await self.answers.put(response)
-        except Exception as error:
-            refusal = self._refuse(request, self._failures.tell(error, call))
+            code = grpc.StatusCode.OK
+        except Exception as raised:
+            error = self._failures.tell(raised, call)
+            code = code_of(error)
             await turn.wait()
-            await self.answers.put(refusal)
+            await self.answers.put(self._refuse(request, error))
+        finally:
+            self._tell_ended(EndedCall(call, code, started))
+
+    def _tell_ended(self, ended: EndedCall) -> None:
+        if self._observe:
+            self._observe(ended)
 
 
 class _Order:

@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 class Method(Protocol):
     """The method that a call is for; it counts its calls."""
 
+    name: str
+    """Its full name."""
     is_bounded: bool
     """Whether calls without a deadline get the server's."""
     role: str
@@ -74,7 +76,8 @@ class RunningCall:
         metadata = context.invocation_metadata() or ()
         self.num_metadata_bytes = sum(len(name) + len(value) for name, value in metadata)
         caller = method.access.caller_of(metadata, context.peer())
-        self.call = Call(_request_id(metadata), caller, self.started + remaining, method.role)
+        deadline = self.started + remaining
+        self.call = Call(_request_id(metadata), caller, deadline, method.role, method.name)
         self._timeout: asyncio.Timeout | None = None
         self.code = grpc.StatusCode.OK
         self.num_bytes: int | None = None

@@ -63,7 +63,8 @@ class TranslationService(pb_grpc.TranslationServiceServicer):
         results = await self._decode(parsed, context)
         manifest = parsed.model.manifest
         answer = pb.TranslateResponse(model=manifest.name, model_version=manifest.version)
-        await self.turns.take(_write_translations(results, answer))
+        with current_call.get().record.detokenising():
+            await self.turns.take(_write_translations(results, answer))
         return answer
 
     async def Score(self, request: pb.ScoreRequest, context: "_Context") -> pb.ScoreResponse:
@@ -71,7 +72,8 @@ class TranslationService(pb_grpc.TranslationServiceServicer):
         results = await self._decode(parsed, context)
         manifest = parsed.model.manifest
         answer = pb.ScoreResponse(model=manifest.name, model_version=manifest.version)
-        await self.turns.take(_write_scores(results, answer))
+        with current_call.get().record.detokenising():
+            await self.turns.take(_write_scores(results, answer))
         return answer
 
     async def StreamTranslate(
@@ -85,7 +87,8 @@ class TranslationService(pb_grpc.TranslationServiceServicer):
             while open_contents:
                 for index in await open_request.news():
                     result = open_request.results[index]
-                    await self.turns.take(result.settle())
+                    with current_call.get().record.detokenising():
+                        await self.turns.take(result.settle())
                     # Both at once: while a message is being sent, more of the translation may come in.
                     delta, is_finished = result.take_delta(), result.is_finished
                     tells = bool(delta.text or (delta.tokens and not is_finished))
@@ -136,7 +139,7 @@ class TranslationService(pb_grpc.TranslationServiceServicer):
 
     def _open(self, parsed: TranslationRequest, context: "_Context", streams: bool) -> OpenRequest:
         call = current_call.get()
-        return OpenRequest(parsed, call.caller, call.deadline, streams, self._metrics, self._cache)
+        return OpenRequest(parsed, call.caller, call.deadline, streams, self._metrics, self._cache, call.record)
 
     async def _decode(self, parsed: TranslationRequest, context: "_Context") -> list[ContentResult]:
         """Decode the contents of a request. Returns their results once all of them are finished."""

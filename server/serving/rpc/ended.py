@@ -1,0 +1,72 @@
+"""A call that has ended, or one of the requests of a stream, as the log has it and as traces have it."""
+
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import grpc
+
+from server.serving.requests.record import DECODE, DETOKENISE, ENCODE, QUEUE
+from server.serving.rpc.call import Call
+
+_logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class EndedCall:
+    call: Call
+    code: grpc.StatusCode
+    started: float
+    """On the clock of `time.monotonic`, as is the end."""
+    ended: float = field(default_factory=time.monotonic)
+
+
+Observe = Callable[[EndedCall], None]
+"""Takes every call that has ended; must not raise."""
+
+
+class CallLog:
+    """One line for each call: for all of them, or for the slow ones alone."""
+
+    def __init__(self, logs_all: bool, slow_seconds: float) -> None:
+        """`slow_seconds`: calls that took longer are logged as warnings; 0: none are."""
+        self._logs_all = logs_all
+        self._slow_seconds = slow_seconds
+
+    def __call__(self, ended: EndedCall) -> None:
+        is_slow = 0 < self._slow_seconds < ended.ended - ended.started
+        if not (is_slow or self._logs_all):
+            return
+        fields = _fields(ended)
+        what = "slow call" if is_slow else "call"
+        shown = " ".join(f"{name}={value}" for name, value in fields.items())
+        _logger.log(logging.WARNING if is_slow else logging.INFO, "%s %s", what, shown, extra={"fields": fields})
+
+
+def _fields(ended: EndedCall) -> dict[str, Any]:
+    """Names and numbers; milliseconds have three digits behind the point."""
+    call, record = ended.call, ended.call.record
+    fields: dict[str, Any] = {
+        "request_id": call.request_id,
+        "caller": call.caller.name,
+        "method": call.method,
+        "code": ended.code.name,
+        "total_ms": _milliseconds(ended.ended - ended.started),
+    }
+    if record.model:
+        fields |= {
+            "model": record.model,
+            "version": record.version,
+            "source_tokens": record.num_source_tokens,
+            "output_tokens": record.num_output_tokens,
+        }
+    for name in (QUEUE, ENCODE, DECODE, DETOKENISE):
+        if phase := record.phases.get(name):
+            fields[f"{name}_ms"] = _milliseconds(phase.seconds)
+    return fields
+
+
+def _milliseconds(seconds: float) -> float:
+    return round(1000 * seconds, 3)
