@@ -102,6 +102,23 @@ async def test_a_glossary_that_was_changed_is_read_by_a_reload(repository: Path)
         assert str(glossary) in problem
 
 
+async def test_a_model_that_was_moved_to_another_repository_is_served_from_there(
+    repository: Path, small_model: SmallModels, tmp_path: Path
+) -> None:
+    other = tmp_path / "other"
+    write_version(small_model("rnn").bundle, other, "beside", "1")
+    glossary = other / NAME / "glossaries" / "terms.tsv"
+    async with serving(repository, other, default_model=NAME) as served:
+        write_version(small_model("rnn").bundle, repository, "instead", "1")  # no repository may be empty
+        (repository / NAME).rename(other / NAME)
+        assert f"{NAME}@1" in (await reload(served)).loaded
+        glossary.parent.mkdir()
+        glossary.write_text("cat\tun félin\n", encoding="utf-8")
+        await load(served, "1")
+        answer = await served.translate("the cat", decoding={"glossary": pb.Glossary(name="terms")})
+        assert "un félin" in answer.translations[0].translated_text
+
+
 async def test_a_watched_repository_is_served_as_its_folders_come(repository: Path, small_model: SmallModels) -> None:
     async with serving(repository, default_model=NAME, watch_seconds=1) as served:
         assert await version_of(served) == "1"
