@@ -8,7 +8,7 @@ import shlex
 import sys
 import time
 from dataclasses import replace
-from typing import cast
+from typing import Any, cast
 from wsgiref.simple_server import WSGIServer
 
 import grpc
@@ -113,7 +113,7 @@ class App:
         self.registry = ModelRegistry(config, self._engines, self._metrics, self._health_changed.set)
         self._health = Health(PROTOCOLS)
         self._stopping = asyncio.Event()
-        self._reloading: set[asyncio.Task[None]] = set()
+        self._reloading: set[asyncio.Task[Any]] = set()
         self._metrics_servers: list[WSGIServer] = []
         self.port = 0
         """Port of the gRPC server, once it has started."""

@@ -8,7 +8,7 @@ loaded changes nothing. Used on the event loop's thread alone.
 import asyncio
 import gc
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from server.bundle.manifest import Bundle, BundleError
@@ -48,6 +48,8 @@ class Changes:
     unloaded: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
     """Why models were left as they are."""
+    left: list[str] = field(default_factory=list)
+    """Names of models that were asked for, and left as they are."""
 
 
 class ModelRegistry:
@@ -97,9 +99,9 @@ class ModelRegistry:
         check_engines(bundles, self._config.engines_by_model)
         return files
 
-    async def reload(self, names: Iterable[str] | None = None) -> Changes:
+    async def reload(self, names: Collection[str] | None = None, logged: Collection[str] = ()) -> Changes:
         """Serve what the repositories say now of these models, or of all. A model of which anything is wrong is left as
-        it is; all are where a repository cannot be read."""
+        it is; all are where a repository cannot be read. `logged`: problems that the log has already."""
         changes = Changes()
         async with self._changing:
             try:
@@ -108,7 +110,8 @@ class ModelRegistry:
                     await self._reload_one(name, found.get(name), changes)
             except BundleError as error:
                 changes.problems.extend(error.problems)
-        _log_problems(changes.problems)
+                changes.left.extend(names or ())
+        _log_problems(problem for problem in changes.problems if problem not in logged)
         return changes
 
     async def _reload_one(self, name: str, folder: ModelFolder | None, changes: Changes) -> None:
@@ -121,8 +124,10 @@ class ModelRegistry:
                 changes.unloaded.extend(map(str, versions))
         except BundleError as error:
             changes.problems.extend(error.problems)
+            changes.left.append(name)
         except (Refused, OSError) as error:
             changes.problems.append(f"{name}: {error}")
+            changes.left.append(name)
 
     async def load(self, name: str, version: str = "") -> list[str]:
         """Serve a version beside those that are served, or anew where its folder has changed; without a version, what
