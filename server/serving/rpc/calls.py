@@ -164,6 +164,8 @@ class _Method:
             try:
                 async with running.limited():
                     return await self._respond(running, context)
+            except NotImplementedError:  # a method of the contract that the service does not have
+                await running.abort(UnknownMethod(self._labels[-1]))
             except Exception as error:
                 await running.abort(error)
         return b""  # to nobody: the call is over
@@ -180,6 +182,8 @@ class _Method:
             try:
                 async with running.limited():
                     await self._respond_with_stream(running, context)
+            except NotImplementedError:  # a method of the contract that the service does not have
+                await running.abort(UnknownMethod(self._labels[-1]))
             except Exception as error:
                 await running.abort(error)
 
