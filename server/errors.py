@@ -23,15 +23,29 @@
 Each class says with which status a call ends, and why, so that nobody else keeps a table of them.
 """
 
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 _MOST_QUOTED = 50
 """Characters of a client's text in a message: gRPC carries messages as metadata, which have to be short."""
 
+_MOST_LISTED = 1200
+"""Bytes of names in a message, which has to have room in a header, twice."""
+
 
 def shown(text: str) -> str:
     """A client's text as a message shows it: in quotation marks, and cut where it is long."""
     return repr(text if len(text) <= _MOST_QUOTED else f"{text[:_MOST_QUOTED]}…")
+
+
+def listed(names: Sequence[str]) -> str:
+    """Names of what is served, as many as a message has room for."""
+    room = _MOST_LISTED
+    for index, name in enumerate(names):
+        room -= len(name.encode()) + 2
+        if room < 0:
+            return ", ".join(names[:index]) + f" and {len(names) - index} more, see ListModels"
+    return ", ".join(names)
 
 
 class TranslationError(Exception):
@@ -113,7 +127,7 @@ class UnknownModel(TranslationError):
     reason = "UNKNOWN_MODEL"
 
     def __init__(self, name: str, served: list[str]) -> None:
-        super().__init__(f"model: no model {shown(name)} is served here; served: {', '.join(served)}")
+        super().__init__(f"model: no model {shown(name)} is served here; served: {listed(served)}")
 
 
 class NotFound(TranslationError):

@@ -17,8 +17,15 @@ _TEXT_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 def configure_logging(log_format: str) -> None:
     """Log on standard error from now on, in one of `FORMATS`."""
     handler = logging.StreamHandler()
-    handler.setFormatter(JsonFormatter() if log_format == JSON else logging.Formatter(_TEXT_FORMAT))
+    handler.setFormatter(JsonFormatter() if log_format == JSON else TextFormatter(_TEXT_FORMAT))
     logging.basicConfig(level=logging.INFO, handlers=[handler])
+
+
+class TextFormatter(logging.Formatter):
+    """The message, and behind it what a record has in its attribute `fields`, as name=value."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:
+        return " ".join([super().formatMessage(record), *(f"{k}={v}" for k, v in _fields(record).items())])
 
 
 class JsonFormatter(logging.Formatter):
@@ -32,8 +39,13 @@ class JsonFormatter(logging.Formatter):
             "level": record.levelname,
             "logger": record.name,
             "message": record.getMessage(),
-            **getattr(record, "fields", {}),
+            **_fields(record),
         }
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
         return json.dumps(line)
+
+
+def _fields(record: logging.LogRecord) -> dict[str, Any]:
+    fields: dict[str, Any] = getattr(record, "fields", {})
+    return fields

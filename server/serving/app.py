@@ -8,7 +8,7 @@ import shlex
 import sys
 import time
 from dataclasses import replace
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 from wsgiref.simple_server import WSGIServer
 
 import grpc
@@ -122,7 +122,7 @@ class App:
         self.registry = ModelRegistry(config, self._engines, self._metrics, self._health_changed.set)
         self._health = Health(PROTOCOLS)
         self._stopping = asyncio.Event()
-        self._reloading: set[asyncio.Task[None]] = set()
+        self._reloading: set[asyncio.Task[Any]] = set()
         self._metrics_servers: list[WSGIServer] = []
         self.port = 0
         """Port of the gRPC server, once it has started."""
@@ -190,8 +190,9 @@ class App:
         models, requests = self.registry.models, self._metrics.requests
         translations = TranslationService(models, limits, requests, exchange, cache)
         translation_pb2_grpc.add_TranslationServiceServicer_to_server(translations, calls)
-        # Whoever reaches a server that listens on this machine alone may change what is served; elsewhere an admin.
-        changes_models = self._listen_address.is_local or bool(config.keys)
+        # Whoever reaches a server that listens on this machine alone may change what is served; elsewhere an admin, or
+        # where there are no keys whoever has shown a certificate.
+        changes_models = self._listen_address.is_local or bool(config.keys or config.tls_client_authorities)
         descriptions = Descriptions(self.registry, limits.max_contents, requests)
         inference_pb2_grpc.add_GRPCInferenceServiceServicer_to_server(
             InferenceService(translations, descriptions, exchange, self.registry if changes_models else None), calls

@@ -59,6 +59,7 @@ _ERRORS = (
     EngineLost,
     SentenceFailed,
     EngineFailed,
+    Unauthenticated,
 )
 OUTCOMES = (OK, CANCELLED, FAILED, *(error.reason.lower() for error in _ERRORS))
 """How a valid request may end; behind the first three, reasons of errors."""

@@ -10,7 +10,7 @@ import grpc
 import pytest
 
 from seq2serve.pb import translation_pb2 as pb
-from server.logs import JsonFormatter
+from server.logs import JsonFormatter, TextFormatter
 from tests.fakes import PATIENCE
 from tests.integration.keyed import bearer, key, write_keys
 from tests.integration.served import Served, eventually, refusal, request, serving
@@ -94,6 +94,9 @@ async def test_slow_calls_alone_are_warned_of(tmp_path: Path, caplog: pytest.Log
         assert (line["level"], line["code"]) == ("WARNING", "DEADLINE_EXCEEDED")
         assert line["total_ms"] > 300
         assert line["model"] == "rnn-en-fr"
+        [text] = [TextFormatter("%(message)s").format(record) for record in _records(caplog)]
+        assert text.startswith(f"slow call request_id={line['request_id']} caller=ipv4:")
+        assert f" total_ms={line['total_ms']} model=rnn-en-fr" in text
 
 
 def test_a_traceback_is_a_field_of_its_line() -> None:

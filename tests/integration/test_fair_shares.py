@@ -76,6 +76,19 @@ async def test_a_queue_that_one_connection_has_filled_is_open_to_another(model_r
                 assert (await answer).translations[0].translated_text
 
 
+async def test_messages_that_one_connection_has_open_leave_room_for_those_of_another(model_repository: Path) -> None:
+    """Answers that nobody reads keep their calls, and the messages with them."""
+    large = ["\N{GRINNING FACE}" * 10_000] * 5  # 200 kB, of which nothing has to be decoded
+    async with serving(model_repository, max_request_megabytes=1) as served, another_connection(served) as another:
+        unread = [served.stub.StreamTranslate(request(*large), timeout=PATIENCE) for _ in range(8)]
+        await served.wait_for_metric(8, "grpc_server_started_total", grpc_method="StreamTranslate")
+        await served.wait_for_metric(5, "grpc_server_handled_total", grpc_code="ResourceExhausted")
+        answer = await another.Translate(request(*large[:4], "A dog runs."), timeout=PATIENCE)
+        assert answer.translations[4].translated_text
+        for stream in unread:
+            stream.cancel()
+
+
 @pytest.mark.parametrize("is_same_client", [True, False])
 async def test_a_bulk_request_lets_an_interactive_one_pass(model_repository: Path, is_same_client: bool) -> None:
     """Without a priority each would have every other turn."""

@@ -281,11 +281,31 @@ async def test_a_broken_file_is_refused_with_a_line_and_the_keys_stay(
         assert not await lets_in(served, "translator")
 
 
-async def test_a_key_that_stays_is_let_in_however_often_the_file_is_written(
-    model_repository: Path, tmp_path: Path
+async def test_a_key_that_stays_is_let_in_however_slowly_the_file_is_written(
+    model_repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    stays = key("translator")
-    async with serving(model_repository, keys=write_keys(tmp_path, stays)) as served:
-        for number in range(150):
-            write_keys(tmp_path, *[stays, key("other")][: 1 + number % 2], key("reader"))  # not at once
-            assert await lets_in(served, "translator")
+    interval = 0.1
+    monkeypatch.setattr(watched, "INTERVAL_SECONDS", interval)
+    tables = [key("reader"), key("translator"), key("other")]
+    async with serving(model_repository, keys=write_keys(tmp_path, tables[1])) as served:
+        for _ in range(5):
+            for number in range(len(tables) + 1):
+                write_keys(tmp_path, *tables[:number])
+                await asyncio.sleep(0.8 * interval)
+                assert await lets_in(served, "translator")
+        await eventually(lambda: lets_in(served, "other"))
+
+
+async def test_a_file_that_became_empty_takes_no_key_back(
+    model_repository: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    successful = "seq2serve_last_reload_successful"
+    async with serving(model_repository, keys=write_keys(tmp_path, key("translator"))) as served:
+        setting = write_keys(tmp_path)
+        await served.wait_for_metric(0, successful, files="keys")
+        assert await lets_in(served, "translator")
+        assert f"keys: what was read before stays in force: {setting}: a key expected, got none" in caplog.text
+        write_keys(tmp_path, key("other"))
+        await served.wait_for_metric(1, successful, files="keys")
+        assert await lets_in(served, "other")
+        assert not await lets_in(served, "translator")

@@ -32,5 +32,5 @@ async def test_no_text_of_a_request_is_in_the_log(tmp_path: Path, caplog: pytest
         broken: Any = served.channel.unary_unary("/translation.v1.TranslationService/Translate")
         code, _, _ = await refusal(broken(b"\xff" + SECRET.encode()))
         assert code is grpc.StatusCode.INVALID_ARGUMENT
-        assert "cannot be read" in caplog.text
+        assert "is refused: request: a message of the contract expected, got " in caplog.text
     assert SECRET not in caplog.text

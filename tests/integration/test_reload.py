@@ -211,3 +211,17 @@ async def test_nothing_is_lost_and_nothing_mixed_by_reloads_under_load(repositor
         assert min(answered["1"], answered["2"]) > 10
         assert [problem for caller in callers for problem in caller.problems] == []
         assert await served.metric("seq2serve_engines", model=NAME) == 1
+
+
+async def test_an_unload_is_answered_though_a_stream_that_nobody_reads_goes_on(repository: Path) -> None:
+    async with serving(repository, default_model=NAME, max_call_seconds=1) as served:
+        await load(served, "2")
+        uses = served.app.registry.models[NAME].main.uses
+        with uses.one():
+            await asyncio.wait_for(unload(served, "2"), 10)
+            assert await served.num_series(model=NAME, version="2"), "until the stream has ended"
+
+        async def is_forgotten() -> bool:
+            return not await served.num_series(model=NAME, version="2")
+
+        await eventually(is_forgotten)

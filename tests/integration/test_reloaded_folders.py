@@ -11,6 +11,8 @@ import pytest
 
 from seq2serve.pb import model_admin_pb2 as admin_pb
 from seq2serve.pb import translation_pb2 as pb
+from server.bundle.manifest import Bundle
+from server.decoding.graphs.backend import Backend, BackendOptions
 from server.serving.models.watch import RepositoryWatch, follow
 from tests.conftest import SmallModels
 from tests.integration.served import eventually, serving
@@ -102,11 +104,67 @@ async def test_a_glossary_that_was_changed_is_read_by_a_reload(repository: Path)
         assert str(glossary) in problem
 
 
+async def test_a_model_that_was_moved_to_another_repository_is_served_from_there(
+    repository: Path, small_model: SmallModels, tmp_path: Path
+) -> None:
+    other = tmp_path / "other"
+    write_version(small_model("rnn").bundle, other, "beside", "1")
+    glossary = other / NAME / "glossaries" / "terms.tsv"
+    async with serving(repository, other, default_model=NAME) as served:
+        write_version(small_model("rnn").bundle, repository, "instead", "1")  # no repository may be empty
+        (repository / NAME).rename(other / NAME)
+        assert f"{NAME}@1" in (await reload(served)).loaded
+        glossary.parent.mkdir()
+        glossary.write_text("cat\tun félin\n", encoding="utf-8")
+        await load(served, "1")
+        answer = await served.translate("the cat", decoding={"glossary": pb.Glossary(name="terms")})
+        assert "un félin" in answer.translations[0].translated_text
+
+
 async def test_a_watched_repository_is_served_as_its_folders_come(repository: Path, small_model: SmallModels) -> None:
     async with serving(repository, default_model=NAME, watch_seconds=1) as served:
         assert await version_of(served) == "1"
         (repository / NAME / "model.toml").unlink()
         await eventually(lambda: is_version(served, "2"))
+
+
+async def test_a_watched_change_that_could_not_be_served_is_tried_again_without_another_one(
+    repository: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    lasts = 3
+    """Attempts to load version 2 that fail."""
+
+    def open_backend(bundle: Bundle, options: BackendOptions) -> Backend:
+        nonlocal lasts
+        if bundle.manifest.version == "2" and lasts > 0:
+            lasts -= 1
+            raise SystemExit  # as a process that finds no memory ends
+        return Backend(bundle, options)
+
+    async with serving(repository, default_model=NAME, open_backend=open_backend) as served:
+        following = asyncio.create_task(follow(RepositoryWatch([repository]), served.app.registry, 0.05))
+        say(repository, 'versions = "latest"')
+        await eventually(lambda: is_version(served, "2"))
+        following.cancel()
+    assert lasts == 0
+    assert len([line for line in caplog.messages if line.startswith("what runs stays as it is: ")]) == 1
+
+
+async def test_a_watched_change_is_served_once_what_made_the_repository_unreadable_has_gone(
+    repository: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with serving(repository, default_model=NAME) as served:
+        following = asyncio.create_task(follow(RepositoryWatch([repository]), served.app.registry, 0.05))
+        say(repository, 'versions = "latest"')
+        (repository / "tmp@x" / "1").mkdir(parents=True)  # in the same look
+
+        async def is_told() -> bool:
+            return "a name without '@' expected" in caplog.text
+
+        await eventually(is_told)
+        shutil.rmtree(repository / "tmp@x")
+        await eventually(lambda: is_version(served, "2"))
+        following.cancel()
 
 
 async def test_a_watched_folder_that_is_written_slowly_is_served_when_it_is_whole_and_goes_when_it_is_renamed(

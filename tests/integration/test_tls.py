@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from seq2serve import AsyncClient, Unavailable
+from seq2serve.pb import model_admin_pb2, model_admin_pb2_grpc
 from server.serving.access import watched
 from server.serving.access.certificates import CertificateError
 from tests.fakes import PATIENCE
@@ -250,7 +251,12 @@ async def test_an_expired_certificate_or_a_key_with_a_password_or_of_another_sto
 ) -> None:
     yesterday = datetime.datetime.now(datetime.UTC) - datetime.timedelta(days=1)
     files.write_pair(not_after=yesterday)
-    with pytest.raises(CertificateError, match="one has expired at "):
+    with pytest.raises(CertificateError, match="the server's has expired at "):
+        async with serving(model_repository, **files.settings):
+            pass
+    tomorrow = yesterday + datetime.timedelta(days=2)
+    files.write_pair(not_before=tomorrow, not_after=tomorrow + datetime.timedelta(days=1))
+    with pytest.raises(CertificateError, match=f"the server's is valid from {tomorrow:%Y-%m-%d %H:%M} UTC on"):
         async with serving(model_repository, **files.settings):
             pass
     files.write_pair()
@@ -265,6 +271,34 @@ async def test_an_expired_certificate_or_a_key_with_a_password_or_of_another_sto
     with pytest.raises(CertificateError, match=r"the private key of .* expected, got another one"):
         async with serving(model_repository, **files.settings):
             pass
+
+
+def expired_certificate() -> bytes:
+    yesterday = datetime.datetime.now(datetime.UTC) - datetime.timedelta(days=1)
+    made = trustme.CA().issue_cert("old.example.org", common_name="old", not_after=yesterday)
+    return made.cert_chain_pems[0].bytes()
+
+
+async def test_expired_certificates_beside_those_in_use_are_named_and_keep_nothing_from_being_used(
+    model_repository: Path, files: Files, caplog: pytest.LogCaptureFixture
+) -> None:
+    clients = trustme.CA()
+    files.want_clients_of(clients)
+    paths = [files.folder / name for name in ("server.pem", "clients.pem")]
+    for path in paths:
+        path.write_bytes(path.read_bytes() + expired_certificate())
+    async with serving(model_repository, **files.settings) as served:
+        assert await is_served(served, tls=files.roots, **by(clients))
+        for path, file in zip(paths, ("server", "client_authorities"), strict=True):
+            assert f"{path}: the certificate of CN=old" in caplog.text
+            expiry = await served.metric("seq2serve_tls_certificate_expiry_timestamp_seconds", file=file)
+            assert expiry > datetime.datetime.now().timestamp()
+        renewed = files.write_pair()
+        await wait_until_shown(served, renewed)
+        paths[1].write_bytes(expired_certificate())
+        await served.wait_for_metric(0, SUCCESSFUL, files="certificates")
+        assert f"{paths[1]}: a certificate that is valid expected, the last has expired at " in caplog.text
+        assert await is_served(served, tls=files.roots, **by(clients))
 
 
 async def test_the_authority_of_clients_is_replaced_without_a_restart(model_repository: Path, files: Files) -> None:
@@ -290,3 +324,17 @@ async def test_the_authority_of_clients_is_replaced_without_a_restart(model_repo
             await eventually(is_old_gone)
             assert await is_served(served, tls=files.roots, **after)
             await connected.translate(SENTENCES[0])  # its connection is from before
+
+
+async def test_beyond_this_machine_who_has_shown_a_certificate_may_change_models(
+    model_repository: Path, files: Files
+) -> None:
+    clients = trustme.CA()
+    files.want_clients_of(clients)
+    shown = by(clients)
+    async with serving(model_repository, listen="0.0.0.0:0", **files.settings) as served:
+        credentials = grpc.ssl_channel_credentials(files.roots, shown["client_key"], shown["client_certificate"])
+        async with grpc.aio.secure_channel(served.address, credentials) as channel:
+            reload: Any = model_admin_pb2_grpc.ModelAdminServiceStub(channel).ReloadModels
+            answer = await reload(model_admin_pb2.ReloadModelsRequest(), timeout=PATIENCE)
+            assert answer == model_admin_pb2.ReloadModelsResponse()

@@ -49,12 +49,14 @@ def test_every_setting_is_a_flag() -> None:
     assert parse_config(flags, {}, num_cores=16) == expected
 
 
+NAMES_OF_THEIR_OWN = ("tls_certificate", "tls_key", "tls_client_authorities", "log_format")
+"""Settings that do not take any value by itself."""
+
+
 def named(*kinds: type) -> list[str]:
     """Settings of these kinds that stand alone."""
     return [
-        name
-        for name, value in vars(ServerConfig()).items()
-        if type(value) in kinds and name not in ("tls_certificate", "tls_key", "tls_client_authorities")
+        name for name, value in vars(ServerConfig()).items() if type(value) in kinds and name not in NAMES_OF_THEIR_OWN
     ]
 
 

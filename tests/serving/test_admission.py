@@ -34,7 +34,7 @@ def test_a_caller_alone_has_most_calls_and_the_next_ones_find_some() -> None:
 def test_more_calls_than_the_limit_never_run() -> None:
     admission = Admission(max_calls=50, max_bytes=10_000)
     assert sum(fill(admission, str(number)) for number in range(200)) == 50
-    with pytest.raises(Overloaded, match=r"^50 calls are running, which is the limit$"):
+    with pytest.raises(Overloaded, match=r"^50 calls are running, 1 more would exceed the limit of 50$"):
         admission.check(Caller("another"))
 
 
@@ -50,17 +50,39 @@ def test_callers_that_have_left_take_no_memory() -> None:
 def test_bytes_are_bounded_and_given_back() -> None:
     admission = Admission(max_calls=10, max_bytes=100)
     admission.enter(Caller("a"), 90)
-    with pytest.raises(Overloaded, match="90 bytes are being answered, 11 more would exceed the limit of 100"):
+    with pytest.raises(
+        Overloaded, match="90 bytes of messages are being answered, 11 more would exceed the limit of 100"
+    ):
         admission.enter(Caller("b"), 11)
     admission.leave(Caller("a"), 90)
     admission.enter(Caller("b"), 100)
+
+
+def test_a_caller_s_messages_leave_bytes_to_others_and_a_single_one_may_be_of_any_size() -> None:
+    admission = Admission(max_calls=100, max_bytes=100)
+    admission.enter(Caller("a"), 50)
+    admission.enter(Caller("a"), 30)
+    expected = "this caller has 80 bytes of messages being answered, and all together 80 of 100: with 1 more too few"
+    with pytest.raises(Overloaded, match=f"^{expected}"):
+        admission.enter(Caller("a"), 1)
+    admission.enter(Caller("b"), 20)
+
+
+@given(st.integers(10, 200), st.lists(st.integers(1, 20), min_size=200, max_size=200))
+def test_a_caller_of_many_messages_leaves_a_fifth_of_the_bytes(max_bytes: int, sizes: list[int]) -> None:
+    admission, number = Admission(max_calls=1000, max_bytes=max_bytes), 0
+    for size in sizes:
+        with contextlib.suppress(Overloaded):
+            admission.enter(Caller("a"), size)
+            number += 1
+    assert number <= 1 or max_bytes - admission.num_bytes >= max_bytes // 5
 
 
 def test_a_key_has_no_more_calls_than_its_limit_and_what_is_refused_is_not_counted() -> None:
     admission = Admission(max_calls=10, max_bytes=100)
     key = KeyHolder(Key(name="web", sha256=b"", roles=frozenset([TRANSLATE]), max_calls=2))
     admission.enter(key, 1)
-    with pytest.raises(Overloaded, match="messages of 1 bytes"):
+    with pytest.raises(Overloaded, match="1 bytes of messages are being answered, 100 more"):
         admission.enter(key, 100)
     admission.enter(key, 1)
     for refused in (lambda: admission.check(key), lambda: admission.enter(key, 1)):

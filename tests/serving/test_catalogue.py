@@ -218,3 +218,10 @@ def test_a_direction_that_nobody_serves_is_refused_with_those_that_are(
 def test_an_unknown_name_is_answered_with_those_that_are_served(models: Models) -> None:
     with pytest.raises(UnknownModel, match="no model 'delta' is served here; served: gamma, alpha, beta"):
         models.select("delta", "", "")
+
+
+def test_of_many_names_as_many_are_listed_as_a_header_has_room_for() -> None:
+    message = str(UnknownModel("x", [f"organisation-of-some-length-{number}" for number in range(200)]))
+    assert len(message) < 2000
+    assert "organisation-of-some-length-20, " in message
+    assert message.endswith(" more, see ListModels")

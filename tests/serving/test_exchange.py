@@ -113,7 +113,9 @@ async def test_each_request_is_admitted_as_a_call_is() -> None:
     asked.hold("one")
     answers = asked.answers(asked.requests("one", "two", "three", "four"))
     refused = [await anext(answers) for _ in range(3)]
-    assert refused == [f"{name}: 1 calls are running, which is the limit" for name in ("two", "three", "four")]
+    assert refused == [
+        f"{name}: 1 calls are running, 1 more would exceed the limit of 1" for name in ("two", "three", "four")
+    ]
     asked.may_end["one"].set()
     assert [answer async for answer in answers] == ["one"]
     assert asked.is_free()

@@ -162,3 +162,10 @@ def test_an_unknown_version_is_answered_with_those_that_are_served(tmp_path: Pat
     model = ModelVersions({"1": cast(Any, Served())}, Policy("all", {"stable": "1"}))
     with pytest.raises(UnknownModel, match="no model 'fake@2' is served here; served: fake@1, fake@stable"):
         model.pick("2")
+
+
+def test_a_folder_without_any_version_is_named_as_that() -> None:
+    with pytest.raises(
+        ValueError, match="a version expected, a folder named by a number beside this file; there is none"
+    ):
+        Policy().choose([])

@@ -2,6 +2,7 @@
 and replaced while the server runs."""
 
 import datetime
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,8 @@ import grpc
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
+_logger = logging.getLogger(__name__)
 
 
 class CertificateError(ValueError):
@@ -36,15 +39,17 @@ class Certificates:
 
     configuration: grpc.ServerCertificateConfiguration
     expiry: dict[str, float]
-    """When the first certificate of a file expires, in seconds since 1970: of `server`, and of `client_authorities` if
-    there are any."""
+    """When the first certificate of a file expires that has not yet, in seconds since 1970: of `server`, and of
+    `client_authorities` if there are any."""
 
 
 def read_certificates(paths: CertificatePaths) -> Certificates:
-    """Raises CertificateError or OSError."""
+    """A certificate of the chain but the server's own, or one of several authorities, may have expired, as it does when
+    another takes its place: a warning is logged. Raises CertificateError or OSError."""
     chain, key = paths.chain.read_bytes(), paths.key.read_bytes()
     certificates = _certificates_in(paths.chain, chain)
-    expiry = {"server": _expiry(paths.chain, certificates)}
+    _check_is_valid(paths.chain, certificates[0])
+    by_file = {"server": (paths.chain, certificates)}
     try:
         public_key = load_pem_private_key(key, password=None).public_key()
     except (ValueError, TypeError, UnsupportedAlgorithm) as error:  # TypeError where it has a password
@@ -58,7 +63,8 @@ def read_certificates(paths: CertificatePaths) -> Certificates:
     authorities = None
     if paths.authorities:
         authorities = paths.authorities.read_bytes()
-        expiry["client_authorities"] = _expiry(paths.authorities, _certificates_in(paths.authorities, authorities))
+        by_file["client_authorities"] = paths.authorities, _certificates_in(paths.authorities, authorities)
+    expiry = {file: _first_expiry(*found) for file, found in by_file.items()}
     return Certificates(grpc.ssl_server_certificate_configuration([(key, chain)], authorities), expiry)
 
 
@@ -69,13 +75,34 @@ def _certificates_in(path: Path, content: bytes) -> list[x509.Certificate]:
         raise CertificateError(f"{path}: certificates as PEM expected: {error}") from error
 
 
-def _expiry(path: Path, certificates: list[x509.Certificate]) -> float:
-    expiry = min(certificate.not_valid_after_utc for certificate in certificates)
-    if expiry <= datetime.datetime.now(datetime.UTC):
-        raise CertificateError(
-            f"{path}: certificates that are valid expected, one has expired at {expiry:%Y-%m-%d %H:%M} UTC"
-        )
-    return expiry.timestamp()
+def _check_is_valid(path: Path, certificate: x509.Certificate) -> None:
+    """Raises CertificateError for a server's certificate that no client would accept now."""
+    now = datetime.datetime.now(datetime.UTC)
+    if certificate.not_valid_before_utc > now:
+        problem = f"the server's is valid from {_shown(certificate.not_valid_before_utc)} on"
+    elif certificate.not_valid_after_utc <= now:
+        problem = f"the server's has expired at {_shown(certificate.not_valid_after_utc)}"
+    else:
+        return
+    raise CertificateError(f"{path}: a certificate that is valid now expected, {problem}")
+
+
+def _first_expiry(path: Path, certificates: list[x509.Certificate]) -> float:
+    """Of those that have not expired yet. Raises CertificateError where all have."""
+    now = datetime.datetime.now(datetime.UTC)
+    valid = [certificate for certificate in certificates if certificate.not_valid_after_utc > now]
+    if not valid:
+        last = max(certificate.not_valid_after_utc for certificate in certificates)
+        raise CertificateError(f"{path}: a certificate that is valid expected, the last has expired at {_shown(last)}")
+    for certificate in certificates:
+        if certificate not in valid:
+            subject, expired = certificate.subject.rfc4514_string(), _shown(certificate.not_valid_after_utc)
+            _logger.warning("%s: the certificate of %s has expired at %s; take it out", path, subject, expired)
+    return min(certificate.not_valid_after_utc for certificate in valid).timestamp()
+
+
+def _shown(time: datetime.datetime) -> str:
+    return f"{time:%Y-%m-%d %H:%M} UTC"
 
 
 class TlsCredentials:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from seq2serve.addresses import Address
 from server.config import ServerConfig
-from server.keys.key_file import Key, read_keys
+from server.keys.key_file import Key, KeyFileError, read_keys
 from server.serving.access.access import Access, KeySeries
 from server.serving.access.certificates import CertificatePaths, Certificates, TlsCredentials, read_certificates
 from server.serving.access.watched import WatchedFiles
@@ -45,7 +45,7 @@ class Guard:
         self._watching: list[asyncio.Task[None]] = []
         successful = metrics.reload_successful
         if config.keys:
-            path = Path(config.keys)
+            self._key_path = path = Path(config.keys)
             self._keys = WatchedFiles("keys", [path], lambda: read_keys(path), successful)
             self.access = Access(self._keys.first)
             metrics.registry.register(KeySeries(self.access))
@@ -59,13 +59,21 @@ class Guard:
     def watch(self) -> None:
         """Follow changes of the files, until `stop`."""
         if self._keys:
-            self._watching.append(asyncio.create_task(self._keys.watch(self.access.use)))
+            self._watching.append(asyncio.create_task(self._keys.watch(self._use_keys)))
         if self._certificates:
             self._watching.append(asyncio.create_task(self._certificates.watch(self._use_certificates)))
 
     def stop(self) -> None:
         for task in self._watching:
             task.cancel()
+
+    def _use_keys(self, keys: tuple[Key, ...]) -> None:
+        """Raises KeyFileError where no key would be left: an empty file is rather a copy that failed than meant."""
+        if not keys and any(self.access.holders):
+            raise KeyFileError(
+                f"{self._key_path}: a key expected, got none; to take back the last one, restart the server"
+            )
+        self.access.use(keys)
 
     def _use_certificates(self, certificates: Certificates) -> None:
         assert self.credentials

@@ -10,7 +10,7 @@ _SECONDS = 1.0
 
 
 class RefusalLog:
-    """Calls that were refused for want of a key or of a role."""
+    """Calls that were refused for want of a key or of a role, or whose message cannot be read."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock

@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Generic, TypeVar
@@ -15,10 +14,8 @@ _Content = TypeVar("_Content")
 _Signature = list[tuple[int, ...] | None]
 
 INTERVAL_SECONDS = 1.0
-"""Time between two looks at the files."""
-
-_SETTLED_NANOSECONDS = 50_000_000
-"""Age of a change from which on a file is taken for written."""
+"""Time between two looks at the files; longer than a tick of a file system's clock, so that whatever is written after a
+look changes what the next one sees."""
 
 
 class WatchedFiles(Generic[_Content]):
@@ -44,16 +41,22 @@ class WatchedFiles(Generic[_Content]):
         self._is_successful.set(1)
 
     async def watch(self, use: Callable[[_Content], None]) -> None:
-        """Hand over what is read whenever the files have changed and can be used; runs until it is cancelled. What
-        cannot be used is read again and again, as its reason may go without a change of the files."""
+        """Hand over what is read whenever the files have changed and can be used; runs until it is cancelled. They are
+        read when two looks in a row have found them alike, and no writer is amid them. `use` raises for what is not to
+        be used. That, and what cannot be read, is tried again and again, as its reason may go without a change of the
+        files."""
         logged: tuple[_Signature, str] | None = None
+        signature = self._signature
         while True:
             await asyncio.sleep(INTERVAL_SECONDS)
-            signature = await asyncio.to_thread(_signature, self._paths)
-            if signature == self._signature or _is_fresh(signature):
+            before, signature = signature, await asyncio.to_thread(_signature, self._paths)
+            if signature == self._signature or signature != before:
                 continue
             try:
-                use(await asyncio.to_thread(self._read))
+                content = await asyncio.to_thread(self._read)
+                if await asyncio.to_thread(_signature, self._paths) != signature:
+                    continue
+                use(content)
             except Exception as error:  # whatever it is, the server goes on with what it has
                 self._signature = None
                 self._is_successful.set(0)
@@ -66,16 +69,9 @@ class WatchedFiles(Generic[_Content]):
                 _logger.info("%s: read anew from %s", self._name, ", ".join(map(str, self._paths)))
 
 
-def _is_fresh(signature: _Signature) -> bool:
-    """Whether one of the files has changed just now. It may be half written; and another change within the same tick of
-    the file system's clock could not be told from this one."""
-    now = time.time_ns()
-    return any(found is not None and abs(now - found[0]) < _SETTLED_NANOSECONDS for found in signature)
-
-
 def _signature(paths: Sequence[Path]) -> _Signature:
-    """What changes whenever a file does, or its owner or mode; None for one that cannot be looked at. First of it is
-    the time of the change, which nobody can set."""
+    """What changes whenever a file does, or its owner or mode; None for one that cannot be looked at. The time
+    of the change is of it, which nobody can set."""
     signature: _Signature = []
     for path in paths:
         try:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
-from server.errors import InvalidRequest, UnknownModel, shown
+from server.errors import InvalidRequest, UnknownModel, listed, shown
 from server.serving.models.directions import Direction, Found, Unclear
 from server.serving.models.repository import SEPARATOR
 from server.serving.models.served import ServedModel
@@ -11,7 +11,7 @@ from server.serving.models.versions import ModelVersions
 from server.text.language_codes import parse_language_code
 
 _MAX_NAMED = 120
-"""Languages, or pairs of them, that an error names: what it says has to have room in a header."""
+"""Pairs of languages that an error names; beyond them it names languages."""
 
 
 class Selected(NamedTuple):
@@ -89,7 +89,7 @@ class Models:
             raise _not_served(name, candidates, source_language, target_language)
         model, found = best
         if isinstance(found.meant, Unclear):
-            expected = f"a language of model {shown(model.manifest.name)} expected ({_listed(found.meant.codes)})"
+            expected = f"a language of model {shown(model.manifest.name)} expected ({listed(found.meant.codes)})"
             raise InvalidRequest(found.meant.field, f"{expected}, got none")
         return Selected(model, found.meant)
 
@@ -108,13 +108,8 @@ def _not_served(name: str, candidates: list[ServedModel], source: str, target: s
         side = "into" if has_source else "from"
         served_by = f"model {shown(name)} translates {side}" if name else f"the languages translated {side} here are"
         codes = {code for one in directions for code in (one.targets("") if has_source else one.sources(""))}
-        languages = _listed(sorted(codes))
+        languages = listed(sorted(codes))
     return InvalidRequest(field, f"{form}{served_by} {languages}, got {got}")
-
-
-def _listed(codes: list[str]) -> str:
-    rest = len(codes) - _MAX_NAMED
-    return ", ".join(codes[:_MAX_NAMED]) + (f" and {rest} more, see ListModels" if rest > 0 else "")
 
 
 def _is_language_code(code: str) -> bool:

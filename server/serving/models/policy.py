@@ -42,7 +42,9 @@ class Policy:
 
     def choose(self, present: Sequence[str]) -> list[str]:
         """The versions to serve, oldest first, of those that are `present`, one at least. Raises ValueError with all
-        versions that are wanted and are not there."""
+        versions that are wanted and are not there, or where none is."""
+        if not present:  # any more: the folder was found for its versions
+            raise ValueError("a version expected, a folder named by a number beside this file; there is none")
         if isinstance(self.versions, tuple):
             wanted = set(self.versions)
         else:

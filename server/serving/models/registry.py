@@ -8,7 +8,7 @@ loaded changes nothing. Used on the event loop's thread alone.
 import asyncio
 import gc
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from server.bundle.manifest import Bundle, BundleError
@@ -48,6 +48,8 @@ class Changes:
     unloaded: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
     """Why models were left as they are."""
+    left: list[str] = field(default_factory=list)
+    """Names of models that were asked for, and left as they are."""
 
 
 class ModelRegistry:
@@ -65,7 +67,7 @@ class ModelRegistry:
         self._changing = asyncio.Lock()
         """Held while versions are loaded: one change at a time."""
         self._going: set[asyncio.Task[None]] = set()
-        """Versions that requests choose no more, until their engines have ended."""
+        """Versions that requests choose no more, until their engines and their last requests have ended."""
 
     @property
     def health(self) -> Mapping[str, bool]:
@@ -97,9 +99,9 @@ class ModelRegistry:
         check_engines(bundles, self._config.engines_by_model)
         return files
 
-    async def reload(self, names: Iterable[str] | None = None) -> Changes:
+    async def reload(self, names: Collection[str] | None = None, logged: Collection[str] = ()) -> Changes:
         """Serve what the repositories say now of these models, or of all. A model of which anything is wrong is left as
-        it is; all are where a repository cannot be read."""
+        it is; all are where a repository cannot be read. `logged`: problems that the log has already."""
         changes = Changes()
         async with self._changing:
             try:
@@ -108,7 +110,8 @@ class ModelRegistry:
                     await self._reload_one(name, found.get(name), changes)
             except BundleError as error:
                 changes.problems.extend(error.problems)
-        _log_problems(changes.problems)
+                changes.left.extend(names or ())
+        _log_problems(problem for problem in changes.problems if problem not in logged)
         return changes
 
     async def _reload_one(self, name: str, folder: ModelFolder | None, changes: Changes) -> None:
@@ -121,8 +124,10 @@ class ModelRegistry:
                 changes.unloaded.extend(map(str, versions))
         except BundleError as error:
             changes.problems.extend(error.problems)
+            changes.left.append(name)
         except (Refused, OSError) as error:
             changes.problems.append(f"{name}: {error}")
+            changes.left.append(name)
 
     async def load(self, name: str, version: str = "") -> list[str]:
         """Serve a version beside those that are served, or anew where its folder has changed; without a version, what
@@ -243,11 +248,14 @@ class ModelRegistry:
     def _let_go(self, going: Iterable[LoadedVersion]) -> list[asyncio.Task[None]]:
         """End versions that requests choose no more; returns the tasks that do it."""
         tasks = [asyncio.create_task(self._end(loaded)) for loaded in going]
-        self._going.update(tasks)
         for task in tasks:
-            task.add_done_callback(self._forget_task)
+            self._keep(task)
         self._on_change()
         return tasks
+
+    def _keep(self, task: asyncio.Task[None]) -> None:
+        self._going.add(task)
+        task.add_done_callback(self._forget_task)
 
     def _forget_task(self, task: asyncio.Task[None]) -> None:
         """Let go of what refers to a version that has ended, also where it is a circle of objects; those of the start
@@ -256,20 +264,23 @@ class ModelRegistry:
         gc.collect()
 
     async def _end(self, loaded: LoadedVersion) -> None:
-        """End the engines of a version once no request needs them, or after the time that calls have at the most; its
-        series are shown until the last request has ended."""
+        """End the engines of a version once no request needs them, or after the time that calls have at the most."""
         uses = loaded.served.uses
         try:
             await asyncio.wait_for(uses.wait_until_none(), self._config.max_call_seconds)
         except TimeoutError:
             _logger.warning("%s still has requests, and ends all the same", loaded)
         await self._engines.close_one(loaded.engines)
-        await uses.wait_until_none()
+        _logger.info("%s is unloaded", loaded)
+        self._keep(asyncio.create_task(self._forget(loaded)))
+
+    async def _forget(self, loaded: LoadedVersion) -> None:
+        """Show the series of a version until the last request has ended, which may be a stream that nobody reads."""
+        await loaded.served.uses.wait_until_none()
         manifest = loaded.bundle.manifest
         model = self._by_name.get(manifest.name)
         if model is None or manifest.version not in model.versions:
             self._metrics.forget(manifest)
-        _logger.info("%s is unloaded", loaded)
 
 
 def _log_problems(problems: Iterable[str]) -> None:

@@ -41,7 +41,7 @@ class ModelFolder:
 
     def read(self, known: Mapping[str, Bundle] | None = None, version: str = "") -> "ModelFiles":
         """Read all that is to be served of the model, or one version. The files of bundles that are `known`, by
-        version, are not hashed again if their manifests are the same.
+        version, are not hashed again if they lie where they lay and their manifests are the same.
 
         Raises BundleError with every problem of every version.
         """
@@ -76,7 +76,8 @@ class ModelFolder:
         folder = self.path / version
         _check_has_manifest(folder)
         manifest = read_manifest(folder)
-        bundle = known if known and known.manifest.digest == manifest.digest else read_bundle(folder)
+        is_same = known is not None and (known.folder, known.manifest.digest) == (folder, manifest.digest)
+        bundle = known if known and is_same else read_bundle(folder)
         if (manifest.name, manifest.version) != (self.name, version):
             raise BundleError(f"{folder}: model.json says {manifest.name}/{manifest.version}")
         return bundle

@@ -4,16 +4,19 @@ import asyncio
 import logging
 import os
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from server.serving.models.registry import ModelRegistry
+from server.serving.models.registry import Changes, ModelRegistry
 
 _logger = logging.getLogger(__name__)
 
 _DEPTH = 3
 """Levels of a repository that are looked at: models, what is in them, and the files of versions and glossaries."""
+
+_LONGEST_PAUSE = 60
+"""Looks from one attempt to load what could not be loaded to the next, at the most."""
 
 
 class _Entry(NamedTuple):
@@ -79,16 +82,35 @@ def _entries(folder: str, depth: int) -> Iterator[_Entry]:
 
 
 async def follow(watch: RepositoryWatch, registry: ModelRegistry, seconds: float) -> None:
-    """Serve what the repositories say whenever they have changed, looking every `seconds`. Never ends by itself."""
+    """Serve what the repositories say whenever they have changed, looking every `seconds`. Never ends by itself.
+
+    A model that could not be reloaded is tried again when anything else has changed, which may have been the reason,
+    and now and then without a change, ever more seldom: a broken bundle costs a start of its engines each time.
+    """
+    left: set[str] = set()
+    """Models that have changed, and are not served so yet."""
+    logged: list[str] = []
+    """Why they are not."""
+    looks = pause = 1
     while True:
         await asyncio.sleep(seconds)
+        looks -= 1
         if names := await asyncio.to_thread(watch.changes):
-            await reload_or_log(registry, names)
+            looks, pause = 0, 1
+        if looks > 0 or not left | set(names):
+            continue
+        changes = await reload_or_log(registry, sorted(left | set(names)), logged)
+        left, logged = (set(changes.left), changes.problems) if changes else (left | set(names), logged)
+        looks, pause = pause, min(2 * pause, _LONGEST_PAUSE)
 
 
-async def reload_or_log(registry: ModelRegistry, names: Iterable[str] | None = None) -> None:
-    """Reload where nobody waits for the outcome. The next reload may go well, whatever this one has come upon."""
+async def reload_or_log(
+    registry: ModelRegistry, names: Collection[str] | None = None, logged: Collection[str] = ()
+) -> Changes | None:
+    """Reload where nobody waits for the outcome, which is None where it raised. The next reload may go well, whatever
+    this one has come upon."""
     try:
-        await registry.reload(names)
+        return await registry.reload(names, logged)
     except Exception:
         _logger.exception("models could not be reloaded")
+        return None

@@ -167,7 +167,9 @@ def _version_to_change(
         if parameter not in without_meaning:
             expected = f"{', '.join(without_meaning) or 'none'} expected"
             raise InvalidRequest("parameters", f"{expected}, got {shown(parameter)}")
-    name, _, version = request.model_name.partition(SEPARATOR)
+    name, separator, version = request.model_name.partition(SEPARATOR)
+    if separator and not version:  # which is not to mean the whole model
+        raise InvalidRequest("model_name", f"a version behind {SEPARATOR} expected, got {shown(request.model_name)}")
     return name, version
 
 

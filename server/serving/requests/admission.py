@@ -2,9 +2,9 @@
 again, before it costs anything.
 
 A call is refused for the number of calls that run, for the bytes of their messages, and for the limit of its caller's
-key (for the time that it would wait for its model: `serving/models/backlog.py`). Each caller's share of the calls
-follows from how many are free (dynamic thresholds, Choudhury and Hahne 1998): one alone may have nearly all, and the
-next one still finds some.
+key (for the time that it would wait for its model: `serving/models/backlog.py`). Each caller's share of the calls, and
+of the bytes, follows from how many are free (dynamic thresholds, Choudhury and Hahne 1998): one alone may have nearly
+all, and the next one still finds some.
 """
 
 import asyncio
@@ -15,7 +15,7 @@ from server.serving.access.caller import Caller
 
 _SHARE = 4
 """Of what is counted, such as calls, that a caller may have for each that is free: one alone has four fifths of all at
-most."""
+most, or one single message."""
 
 
 class Shares:
@@ -35,26 +35,30 @@ class Shares:
         """Whether the caller has any."""
         return caller.name in self._by_caller
 
-    def check(self, caller: Caller) -> None:
-        """Raises Overloaded where one more of this caller would be too much."""
-        free = self._limit - self.number
-        if free <= 0:
-            raise Overloaded(f"{self._limit} {self._things} are {self._state}, which is the limit")
-        if self._by_caller[caller.name] >= _SHARE * free:
+    def check(self, caller: Caller, amount: int = 1) -> None:
+        """Raises Overloaded where so much more of this caller would be too much. An amount that is free is not too much
+        for a caller that has nothing, however large."""
+        free, own = self._limit - self.number, self._by_caller[caller.name]
+        if amount > free:
             raise Overloaded(
-                f"this caller has {self._by_caller[caller.name]} {self._things} {self._state}, and all together "
-                f"{self.number} of {self._limit}: the free ones are for others"
+                f"{self.number} {self._things} are {self._state}, {amount} more would exceed the limit of {self._limit}"
+            )
+        before_last = amount - 1  # as if they came one by one
+        if own and own + before_last >= _SHARE * (free - before_last):
+            raise Overloaded(
+                f"this caller has {own} {self._things} {self._state}, and all together {self.number} of {self._limit}: "
+                f"with {amount} more too few would be free for others"
             )
 
-    def enter(self, caller: Caller) -> None:
-        """Count one more, to be ended by `leave`. Raises Overloaded."""
-        self.check(caller)
-        self._by_caller[caller.name] += 1
-        self.number += 1
+    def enter(self, caller: Caller, amount: int = 1) -> None:
+        """Count so much more, to be ended by `leave`. Raises Overloaded."""
+        self.check(caller, amount)
+        self._by_caller[caller.name] += amount
+        self.number += amount
 
-    def leave(self, caller: Caller) -> None:
-        self.number -= 1
-        self._by_caller[caller.name] -= 1
+    def leave(self, caller: Caller, amount: int = 1) -> None:
+        self.number -= amount
+        self._by_caller[caller.name] -= amount
         if not self._by_caller[caller.name]:
             del self._by_caller[caller.name]
 
@@ -63,9 +67,8 @@ class Admission:
     """The calls that run. Used on the event loop's thread alone."""
 
     def __init__(self, max_calls: int, max_bytes: int) -> None:
-        self._max_bytes = max_bytes
         self._calls = Shares(max_calls, "calls", "running")
-        self._num_bytes = 0
+        self._bytes = Shares(max_bytes, "bytes of messages", "being answered")
         self._left: dict[str, asyncio.Event] = {}
         """Set when a call of a caller ends, by the names of callers whose streams wait for that."""
         self._turns: dict[str, asyncio.Lock] = {}
@@ -77,7 +80,7 @@ class Admission:
 
     @property
     def num_bytes(self) -> int:
-        return self._num_bytes
+        return self._bytes.number
 
     def check(self, caller: Caller) -> None:
         """Raises Overloaded where one more call of this caller would be too much."""
@@ -98,19 +101,14 @@ class Admission:
         """Begin a call whose message has come, or one of the requests of a stream, to be ended by `leave`. Raises
         Overloaded."""
         self.check(caller)
-        if self._num_bytes + num_bytes > self._max_bytes:
-            raise Overloaded(
-                f"messages of {self._num_bytes} bytes are being answered, {num_bytes} more would exceed the limit of "
-                f"{self._max_bytes}"
-            )
+        self._bytes.enter(caller, num_bytes)
         self._calls.enter(caller)
         caller.enter()
-        self._num_bytes += num_bytes
 
     def leave(self, caller: Caller, num_bytes: int) -> None:
         self._calls.leave(caller)
         caller.leave()
-        self._num_bytes -= num_bytes
+        self._bytes.leave(caller, num_bytes)
         if left := self._left.pop(caller.name, None):
             left.set()
         turn = self._turns.get(caller.name)

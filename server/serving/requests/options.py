@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from seq2serve.glossary_file import MAX_TERM_CHARACTERS
 from seq2serve.pb import translation_pb2 as pb
-from server.errors import InvalidRequest, shown
+from server.errors import InvalidRequest, listed, shown
 from server.messages.options import DecodingOptions, RequiredTerm
 from server.serving.models.catalogue import Selected
 from server.serving.models.directions import Direction
@@ -242,7 +242,7 @@ def _terms(
     base = None
     if message.name:
         if message.name not in model.glossaries:
-            served = ", ".join(model.glossaries) or "none"
+            served = listed(list(model.glossaries)) or "none"
             raise InvalidRequest(
                 "decoding.glossary.name",
                 f"one of the model's glossaries ({served}) expected, got {shown(message.name)}",

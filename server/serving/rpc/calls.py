@@ -169,6 +169,8 @@ class _Method:
             try:
                 async with running.limited():
                     return await self._respond(running, context)
+            except NotImplementedError:  # a method of the contract that the service does not have
+                await running.abort(UnknownMethod(self._labels[-1]))
             except Exception as error:
                 await running.abort(error)
         return b""  # to nobody: the call is over
@@ -185,6 +187,8 @@ class _Method:
             try:
                 async with running.limited():
                     await self._respond_with_stream(running, context)
+            except NotImplementedError:  # a method of the contract that the service does not have
+                await running.abort(UnknownMethod(self._labels[-1]))
             except Exception as error:
                 await running.abort(error)
 

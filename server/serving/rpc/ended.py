@@ -52,10 +52,8 @@ class CallLog:
         is_slow = 0 < self._slow_seconds < ended.seconds
         if not (is_slow or self._logs_all):
             return
-        fields = _fields(ended)
-        what = "slow call" if is_slow else "call"
-        shown = " ".join(f"{name}={value}" for name, value in fields.items())
-        _logger.log(logging.WARNING if is_slow else logging.INFO, "%s %s", what, shown, extra={"fields": fields})
+        level, what = (logging.WARNING, "slow call") if is_slow else (logging.INFO, "call")
+        _logger.log(level, what, extra={"fields": _fields(ended)})
 
 
 def _fields(ended: EndedCall) -> dict[str, Any]:

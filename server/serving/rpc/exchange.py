@@ -184,8 +184,8 @@ class _Stream(Generic[_Request, _Response]):
                     await turn.wait()
                     await self.answers.put(response)
             code = grpc.StatusCode.OK
-        except Exception as raised:
-            error = self._failures.tell(raised, call)
+        except Exception as error:  # a name that ends here: else error, traceback and request would keep each other
+            error = self._failures.tell(error, call)
             code = code_of(error)
             await turn.wait()
             await self.answers.put(self._refuse(request, error))

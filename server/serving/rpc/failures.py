@@ -9,7 +9,6 @@ from server.errors import (
     RoleMissing,
     TranslationError,
     Unauthenticated,
-    UnknownMethod,
     Unreadable,
 )
 from server.serving.access.refusals import RefusalLog
@@ -30,10 +29,8 @@ class Failures:
         """Record an error that a call or a request has failed with. Returns the project's own error that means the
         same, or else this one, which is logged."""
         error = _own_error(error, call)
-        if isinstance(error, Unauthenticated | RoleMissing):
+        if isinstance(error, Unauthenticated | RoleMissing | Unreadable):
             self._refusals.note(call.request_id, call.caller, error)
-        elif isinstance(error, Unreadable):
-            _logger.info("request %s of %s cannot be read: %s", call.request_id, call.caller, error)
         elif not isinstance(error, TranslationError):
             _logger.error("request %s failed", call.request_id, exc_info=error)
         if isinstance(error, TranslationError) and (refused := self._metrics.refused.get(error.reason)):
@@ -44,6 +41,4 @@ class Failures:
 def _own_error(error: Exception, call: Call) -> Exception:
     if isinstance(error, TimeoutError) and time.monotonic() >= call.deadline:
         return DeadlineExceeded("that the server sets for calls that bring none")
-    if isinstance(error, NotImplementedError):  # a method of the contract that the service does not have
-        return UnknownMethod(str(error))
     return error

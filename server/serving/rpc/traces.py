@@ -39,7 +39,7 @@ _SERVER_ERRORS = {
 
 class Traces:
     """Takes every call that has ended. Used on the event loop's thread alone; a thread of the SDK's sends
-    the spans, and when many wait for it, further ones are lost."""
+    the spans, and when many wait for it, the oldest are lost."""
 
     def __init__(self, endpoint: str) -> None:
         """`endpoint`: the collector's http://host:port, or https. What else there is to set, the SDK reads from the

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from seq2serve.pb import translation_pb2
 from server.keys.key_file import ADMIN, READ, SCORE, TRANSLATE
 from server.serving.access.roles import OPEN, role_of
+from server.serving.protocols.pb import inference_pb2, translation_service_pb2
 
 
 def methods_of(module: object) -> list[str]:
@@ -16,9 +17,17 @@ def methods_of(module: object) -> list[str]:
     return [f"/{service.full_name}/{method.name}" for service in services for method in service.methods]
 
 
-@pytest.mark.parametrize("method", methods_of(translation_pb2) + methods_of(reflection_pb2))
+CHANGING = [f"/inference.GRPCInferenceService/RepositoryModel{change}" for change in ("Load", "Unload")]
+PROTOCOLS = [translation_pb2, reflection_pb2, inference_pb2, translation_service_pb2]
+METHODS = [method for module in PROTOCOLS for method in methods_of(module) if method not in CHANGING]
+"""All that are served, but those that change what is served."""
+
+PROBES = [f"/inference.GRPCInferenceService/{name}" for name in ("ServerLive", "ServerReady", "ModelReady")]
+
+
+@pytest.mark.parametrize("method", METHODS)
 def test_a_method_of_the_contract_needs_a_role_that_is_not_admin(method: str) -> None:
-    assert role_of(method) in (TRANSLATE, SCORE, READ)
+    assert role_of(method) in ((OPEN,) if method in PROBES else (TRANSLATE, SCORE, READ))
 
 
 def test_a_health_check_needs_none_and_a_list_of_what_is_served_does() -> None:
@@ -48,6 +57,9 @@ def test_any_other_name_is_an_admin_s(method: str) -> None:
     assert role_of(method) == ADMIN
 
 
-@given(st.text())
-def test_no_text_is_open_by_chance(method: str) -> None:
-    assert role_of(method) == ADMIN
+@given(st.sampled_from(METHODS + methods_of(health_pb2)), st.data())
+def test_no_text_that_is_nearly_a_method_s_name_is_open_by_chance(method: str, data: st.DataObject) -> None:
+    place = data.draw(st.integers(0, len(method) - 1))
+    other = data.draw(st.sampled_from(["", method[place].swapcase(), method[place] + "/", " ", "\0", "é"]))
+    text = method[:place] + other + method[place + 1 :]
+    assert text == method or role_of(text) == ADMIN
