@@ -46,12 +46,15 @@ class Collector(TraceServiceServicer):
 
 
 @contextmanager
-def collecting() -> Iterator[Collector]:
+def collecting(credentials: grpc.ServerCredentials | None = None) -> Iterator[Collector]:
+    """At a free port of this machine; `credentials`: of TLS, as localhost."""
     collector = Collector()
     server = grpc.server(ThreadPoolExecutor(1))
     add_TraceServiceServicer_to_server(collector, server)
-    port = server.add_insecure_port("127.0.0.1:0")
-    collector.endpoint = f"http://127.0.0.1:{port}"
+    if credentials:
+        collector.endpoint = f"https://localhost:{server.add_secure_port('localhost:0', credentials)}"
+    else:
+        collector.endpoint = f"http://127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"
     server.start()
     try:
         yield collector

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import grpc
 import pytest
+import trustme
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
 from seq2serve.pb import translation_pb2 as pb
@@ -100,9 +101,21 @@ async def test_a_call_is_a_span_of_its_client_s_trace_and_its_phases_lie_within(
         assert text.encode() not in sent
 
 
+@pytest.fixture
+def secure_collector(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Collector]:
+    authority, file = trustme.CA(), tmp_path / "authority.pem"
+    authority.cert_pem.write_to_path(file)
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_CERTIFICATE", str(file))
+    issued = authority.issue_cert("localhost")
+    pair = issued.private_key_pem.bytes(), b"".join(blob.bytes() for blob in issued.cert_chain_pems)
+    with collecting(grpc.ssl_server_credentials([pair])) as collector:
+        yield collector
+
+
 async def test_every_request_of_a_stream_is_a_child_of_the_stream(
-    collector: Collector, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    secure_collector: Collector, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    collector = secure_collector
     monkeypatch.setenv("OTEL_SERVICE_NAME", "mine")
     good = pb.TranslateStreamRequest(id="a", request=request(f"{SECRET} sleeps."))
     bad = pb.TranslateStreamRequest(id="b", request=request("a", model=SECRET))
@@ -154,6 +167,7 @@ async def test_the_ratio_is_of_traces_that_begin_here(
     assert span.parent_span_id.hex() == PARENT
     assert attributes(span)["rpc.grpc.status_code"] == grpc.StatusCode.DEADLINE_EXCEEDED.value[0]
     assert span.status.code == Status.STATUS_CODE_ERROR
+    assert span.end_time_unix_nano - span.start_time_unix_nano > 50_000_000  # of the 100 ms that it had
 
 
 @pytest.mark.parametrize("accepts", [False, True])
