@@ -5,6 +5,7 @@ told what has become of their sentences through `post`, once a step for all of t
 The engine knows ids and deadlines, and nothing of text, protobuf or gRPC.
 """
 
+import dataclasses
 import itertools
 import logging
 import math
@@ -278,7 +279,7 @@ class Engine:
             self._metrics.output_tokens += finished.hypotheses[0].num_scored
         self._events += [(writing.sentence.listener, written) for writing, written in result.written]
         for ended, finished in result.finished:
-            self._events.append((ended.sentence.listener, finished._replace(times=ended.times(now))))
+            self._events.append((ended.sentence.listener, dataclasses.replace(finished, times=ended.times(now))))
         self._metrics.step_seconds.observe(now - started)
         self._metrics.batch_rows.observe(num_rows)
         self._metrics.rows.set(self._batch.num_rows, now)

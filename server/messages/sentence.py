@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
 from server.errors import TranslationError
@@ -31,11 +31,12 @@ class Times(NamedTuple):
     ended: float
 
 
-class Finished(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Finished:
     hypotheses: list[Hypothesis]
     """The sentence's translations, at least one, the best first."""
-    times: Times | None = None
-    """None for a translation that was made before."""
+    times: Times | None = field(default=None, compare=False)
+    """None for a translation that was made before. What was translated is the same whenever it was."""
 
 
 class Failed(NamedTuple):

@@ -1,6 +1,7 @@
 """A request while it is decoded: its sentences in the engine, and the results of its contents."""
 
 import asyncio
+import dataclasses
 import itertools
 import logging
 import time
@@ -187,4 +188,4 @@ class OpenRequest:
                 self._open_cost -= cost
                 self._backlog.remove(self._caller.name, cost, is_done=True)
             if self._cache:
-                self._cache.put(self._keys[index, number], event._replace(times=None))
+                self._cache.put(self._keys[index, number], dataclasses.replace(event, times=None))
