@@ -67,6 +67,7 @@ class ServerConfig:
     insecure_listen: bool = _setting(False, "listen for other machines without TLS or without keys as well")
     reflection: bool = _setting(False, "tell the contract to whoever asks also beyond this machine, as grpcurl does")
     log_format: str = _setting("text", "text, or json: an object a line, and a line for every call")
+    otlp_endpoint: str = _setting("", "http(s)://host:port of a collector of traces, over gRPC; empty: there are none")
     slow_request_ms: int = _setting(0, "time after which a call is logged as slow, in milliseconds; 0: none is")
 
     def __post_init__(self) -> None:

@@ -8,7 +8,7 @@ import shlex
 import sys
 import time
 from dataclasses import replace
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 from wsgiref.simple_server import WSGIServer
 
 import grpc
@@ -48,7 +48,7 @@ from server.serving.requests.cache import TranslationCache
 from server.serving.requests.options import OptionLimits
 from server.serving.requests.parse import RequestLimits
 from server.serving.rpc.calls import Calls
-from server.serving.rpc.ended import CallLog
+from server.serving.rpc.ended import CallLog, Observe, each_of
 from server.serving.rpc.exchange import Exchange
 from server.serving.rpc.health import Health
 from server.serving.rpc.listen import TransportLimits, channel_options
@@ -57,6 +57,9 @@ from server.serving.rpc.probes import MAX_CONNECTIONS, Probes
 from server.serving.rpc.translation import TranslationService
 from server.serving.signals import handle_signals
 from server.serving.sockets import listen_for_metrics, listen_for_rpcs, num_endpoints, stop_metrics
+
+if TYPE_CHECKING:
+    from server.serving.rpc.traces import Traces
 
 _logger = logging.getLogger("server")
 
@@ -74,6 +77,9 @@ _OTHER_BYTES = 1_000_000
 
 _FLUSH_SECONDS = 0.5
 """Time at shutdown for the last answers to reach the wire."""
+
+_TRACES_SECONDS = 2.0
+"""Time at shutdown for the last traces to reach their collector, while the engines end, which may take longer."""
 
 _ACCEPTED_SECONDS = 2.0
 """The most that a drain waits, within its grace, for the calls that gRPC has accepted to begin."""
@@ -109,6 +115,7 @@ class App:
         if config.health_listen:
             self.probes = Probes(config.health_listen, config.max_streams, config.max_connection_age_seconds)
         check_exposure(config, self._listen_address)
+        self._traces = _open_traces(config.otlp_endpoint) if config.otlp_endpoint else None
         self._health_changed = asyncio.Event()
         self._engines = Engines(self._health_changed.set, launch, timing)
         self._metrics = Metrics()
@@ -173,7 +180,10 @@ class App:
             else None
         )
         admission = Admission(config.max_calls, config.max_request_megabytes * 1_000_000)
-        observe = CallLog(config.log_format == JSON, config.slow_request_ms / 1000)
+        observers: list[Observe] = [CallLog(config.log_format == JSON, config.slow_request_ms / 1000)]
+        if self._traces:
+            observers.append(self._traces)
+        observe = each_of(observers)
         access, max_seconds = self._guard.access, config.max_call_seconds
         calls = self._calls = Calls(self._metrics, admission, PROTOCOLS, max_seconds, access, observe)
         exchange = Exchange(admission, calls.connections_are_told, calls.failures, observe)
@@ -249,7 +259,10 @@ class App:
         await stopped
         if self.probes:
             await self.probes.stop()
-        is_well = await self._engines.close()
+        closing = asyncio.ensure_future(self._engines.close())
+        if self._traces:
+            await self._traces.stop(_TRACES_SECONDS)
+        is_well = await closing
         self._lag.cancel()
         self._guard.stop()
         self._descriptor_watch.cancel()
@@ -262,6 +275,16 @@ class App:
             await self._health_changed.wait()
             self._health_changed.clear()
             self._health.tell(self.registry.health)
+
+
+def _open_traces(endpoint: str) -> "Traces":
+    """Raises ValueError for an endpoint that is none, and where OpenTelemetry is not installed, which is an extra."""
+    try:
+        from server.serving.rpc.traces import Traces
+    except ImportError as error:
+        install = "pip install --editable '.[serve,tracing]'"
+        raise ValueError(f"otlp_endpoint: needs OpenTelemetry: {install} ({error})") from error
+    return Traces(endpoint)
 
 
 def _credentials(config: ServerConfig) -> list[str]:

@@ -1,11 +1,20 @@
 """The call that the running code answers: its request id, its caller and its deadline."""
 
 import time
+from collections.abc import Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 
 from server.serving.access.caller import Caller
 from server.serving.requests.record import RequestRecord
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TraceContext:
+    """Where a call stands among what led to it. Each call has its own, which the requests of its stream share."""
+
+    metadata: Sequence[tuple[str, str | bytes]] = ()
+    """What the client sent of it, under the names that W3C Trace Context has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +32,11 @@ class Call:
     """The method's full name: `translation.v1.TranslationService/Translate`."""
     record: RequestRecord = field(default_factory=RequestRecord)
     """What becomes of the request."""
+    started: float = field(default_factory=time.monotonic)
+    """On the clock of `time.monotonic`."""
+    trace: TraceContext = field(default_factory=TraceContext)
+    stream: "Call | None" = None
+    """The call whose stream brought the request; None for a call that is none of a stream's requests."""
 
 
 current_call: ContextVar[Call] = ContextVar("current_call")

@@ -283,7 +283,7 @@ class _Method:
         if self.is_bounded:
             self.calls.count_running(-1)
             if self.calls.observe:
-                self.calls.observe(EndedCall(running.call, running.code, running.started))
+                self.calls.observe(EndedCall(running.call, running.code))
 
 
 class _Requests(AsyncIterator[Any]):

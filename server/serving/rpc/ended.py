@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,13 +18,26 @@ _logger = logging.getLogger(__name__)
 class EndedCall:
     call: Call
     code: grpc.StatusCode
-    started: float
-    """On the clock of `time.monotonic`, as is the end."""
     ended: float = field(default_factory=time.monotonic)
+    """On the clock of `time.monotonic`."""
+
+    @property
+    def seconds(self) -> float:
+        return self.ended - self.call.started
 
 
 Observe = Callable[[EndedCall], None]
 """Takes every call that has ended; must not raise."""
+
+
+def each_of(observers: Sequence[Observe]) -> Observe:
+    """All of them as one."""
+
+    def observe(ended: EndedCall) -> None:
+        for observer in observers:
+            observer(ended)
+
+    return observe
 
 
 class CallLog:
@@ -36,7 +49,7 @@ class CallLog:
         self._slow_seconds = slow_seconds
 
     def __call__(self, ended: EndedCall) -> None:
-        is_slow = 0 < self._slow_seconds < ended.ended - ended.started
+        is_slow = 0 < self._slow_seconds < ended.seconds
         if not (is_slow or self._logs_all):
             return
         level, what = (logging.WARNING, "slow call") if is_slow else (logging.INFO, "call")
@@ -51,7 +64,7 @@ def _fields(ended: EndedCall) -> dict[str, Any]:
         "caller": call.caller.name,
         "method": call.method,
         "code": ended.code.name,
-        "total_ms": _milliseconds(ended.ended - ended.started),
+        "total_ms": _milliseconds(ended.seconds),
     }
     if record.model:
         fields |= {

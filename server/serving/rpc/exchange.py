@@ -147,19 +147,19 @@ class _Stream(Generic[_Request, _Response]):
     async def _take(self, request: _Request) -> None:
         """Begin to answer a request. One that is not admitted is refused before the next one is read, so that a stream
         has no more than this one in memory which is not counted."""
-        # A request has a record of its own, and all else from the stream's call.
-        call, num_bytes = replace(current_call.get(), record=RequestRecord()), request.ByteSize()
-        await self._admission.wait_for_call(call.caller)
+        stream, num_bytes = current_call.get(), request.ByteSize()
+        await self._admission.wait_for_call(stream.caller)
+        # A request has a record and a start of its own, and all else from the stream's call.
+        call = replace(stream, record=RequestRecord(), started=time.monotonic(), stream=stream)
         turn, answered = self._order.place(is_free=self._has_id(request))
         try:
             call.caller.require(call.role)
             self._admission.enter(call.caller, num_bytes)
         except Exception as error:
-            started = time.monotonic()
             error = self._failures.tell(error, call)
             await turn.wait()
             await self.answers.put(self._refuse(request, error))
-            self._tell_ended(EndedCall(call, code_of(error), started))
+            self._tell_ended(EndedCall(call, code_of(error)))
             answered.set()
             self._places.release()
             return
@@ -177,7 +177,7 @@ class _Stream(Generic[_Request, _Response]):
     async def _serve(self, request: _Request, call: Call, turn: asyncio.Event) -> None:
         """Answer one request, with an error if there is one, when it is its turn."""
         current_call.set(call)
-        started, code = time.monotonic(), grpc.StatusCode.CANCELLED
+        code = grpc.StatusCode.CANCELLED
         try:
             async with contextlib.aclosing(self._answer(request)) as responses:
                 async for response in responses:
@@ -190,7 +190,7 @@ class _Stream(Generic[_Request, _Response]):
             await turn.wait()
             await self.answers.put(self._refuse(request, error))
         finally:
-            self._tell_ended(EndedCall(call, code, started))
+            self._tell_ended(EndedCall(call, code))
 
     def _tell_ended(self, ended: EndedCall) -> None:
         if self._observe:

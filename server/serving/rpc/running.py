@@ -15,13 +15,16 @@ from typing import TYPE_CHECKING, Any, Protocol, Self
 import grpc
 
 from server.serving.access.access import Access
-from server.serving.rpc.call import Call, current_call
+from server.serving.rpc.call import Call, TraceContext, current_call
 from server.serving.rpc.failures import Failures
 from server.serving.rpc.status import code_of, status_of
 
 REQUEST_ID = "x-request-id"
 """Metadata: taken from the client if it sends one, and sent back with the status. Sent before that, it would commit the
 call, and a client's retry policy could no longer repeat one that is refused."""
+
+_TRACE_CONTEXT = ("traceparent", "tracestate")
+"""Metadata by which a client makes the call a part of its trace, as W3C Trace Context has it."""
 
 _LONGEST_REQUEST_ID = 100
 """Characters; a client's longer request id is replaced."""
@@ -77,7 +80,10 @@ class RunningCall:
         self.num_metadata_bytes = sum(len(name) + len(value) for name, value in metadata)
         caller = method.access.caller_of(metadata, context.peer())
         deadline = self.started + remaining
-        self.call = Call(_request_id(metadata), caller, deadline, method.role, method.name)
+        trace = TraceContext([(name, value) for name, value in metadata if name in _TRACE_CONTEXT])
+        self.call = Call(
+            _request_id(metadata), caller, deadline, method.role, method.name, started=self.started, trace=trace
+        )
         self._timeout: asyncio.Timeout | None = None
         self.code = grpc.StatusCode.OK
         self.num_bytes: int | None = None
