@@ -131,7 +131,7 @@ def measuring(command: str, work: Path) -> str:
     )
     return f"""
 python -m export --import {model.parent} {repository}/marian-en-fr/1 --text {work}/sentences.en --languages en-fr
-python -m server --model-repository {repository} &
+python -m server --model-repository {repository} --default-model marian-en-fr &
 python -m models.evaluate --output {work}/quality.json \\
     marian="{decode} -b {BEAM_SIZE} -n 1 --cpu-threads 2 --mini-batch 16 --maxi-batch 100" \\
     served="{served}"
