@@ -256,3 +256,18 @@ def test_many_callers_with_little_each_are_refused_for_what_they_have_together()
     for number in range(100):
         with pytest.raises(Overloaded):
             model.submit(10, str(number))
+
+
+def test_an_interactive_request_is_not_refused_for_its_caller_s_bulk_and_a_bulk_one_is() -> None:
+    model = Model(0.4).measured(rate=1000)
+    model.work(1000, rate=1000)
+    model.backlog.add("a", 5_000, is_bulk=True)
+    with pytest.raises(Overloaded):
+        model.backlog.check("a", 10, is_bulk=True)
+    for _ in range(35):
+        model.submit(10)
+    model.backlog.add("a", 50)
+    with pytest.raises(Overloaded, match=r"wait for about 0\.45 s, 0\.44 s are the limit"):
+        model.submit(10)
+    model.backlog.remove("a", 5_000, is_done=False, is_bulk=True)
+    model.submit(10)

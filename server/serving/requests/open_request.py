@@ -91,7 +91,7 @@ class OpenRequest:
 
     def __exit__(self, kind: type[BaseException] | None, _: BaseException | None, __: TracebackType | None) -> None:
         if self._open_cost:
-            self._backlog.remove(self._caller.name, self._open_cost, is_done=False)
+            self._backlog.remove(self._caller.name, self._open_cost, is_done=False, is_bulk=self._request.is_bulk)
         if self._num_open:
             self._request.model.engine.cancel(self._ids)
         self._request.model.uses.end()
@@ -125,7 +125,7 @@ class OpenRequest:
             cost = sum(map(_cost, sentences))
             num_source_tokens = sum(len(sentence.source_ids) for sentence in sentences)
             self._caller.check(num_source_tokens)
-            self._backlog.check(self._caller.name, cost)
+            self._backlog.check(self._caller.name, cost, self._request.is_bulk)
             for first in range(0, len(sentences), _SENTENCES_A_STEP):
                 some = sentences[first : first + _SENTENCES_A_STEP]
                 num_following = len(sentences) - first - len(some)
@@ -133,7 +133,7 @@ class OpenRequest:
                 if not first:  # accepted, as far as places are concerned
                     self._caller.charge(num_source_tokens)
                     self._record.num_source_tokens += num_source_tokens
-                    self._backlog.add(self._caller.name, cost)
+                    self._backlog.add(self._caller.name, cost, self._request.is_bulk)
                     self._open_cost = cost
                 yield
 
@@ -186,6 +186,6 @@ class OpenRequest:
             cost = _cost(self._sentences[index][number])
             if self._open_cost:  # else it is from the cache
                 self._open_cost -= cost
-                self._backlog.remove(self._caller.name, cost, is_done=True)
+                self._backlog.remove(self._caller.name, cost, is_done=True, is_bulk=self._request.is_bulk)
             if self._cache:
                 self._cache.put(self._keys[index, number], dataclasses.replace(event, times=None))
