@@ -2,9 +2,7 @@
 
 import asyncio
 import gc
-import itertools
 import logging
-import shlex
 import sys
 import time
 from dataclasses import replace
@@ -29,8 +27,8 @@ from server.serving.descriptors import DescriptorLimit
 from server.serving.engines.keeper import CLOSE_SECONDS, Timing
 from server.serving.engines.launch import Launch, launch_process
 from server.serving.engines.processes import Engines, EngineSeries
+from server.serving.example import example_command
 from server.serving.metrics import Metrics, watch_lag
-from server.serving.models.directions import parsed
 from server.serving.models.registry import ModelRegistry
 from server.serving.models.watch import RepositoryWatch, follow, reload_or_log
 from server.serving.output import write_line
@@ -84,15 +82,6 @@ _TRACES_SECONDS = 2.0
 _ACCEPTED_SECONDS = 2.0
 """The most that a drain waits, within its grace, for the calls that gRPC has accepted to begin."""
 
-_EXAMPLES = {
-    "en": "Two young men are playing guitar in the park.",
-    "fr": "Deux jeunes hommes jouent de la guitare dans le parc.",
-}
-"""A sentence to try the server with, by the default model's source language; English where there is none of it."""
-
-_MAX_PAIRS = 1000
-"""Language pairs of a model among which one with an example is looked for."""
-
 CLOSING_SECONDS = CLOSE_SECONDS + 2 * _FLUSH_SECONDS
 """The most that a stop takes after the grace: what the engines get to end, and what gRPC and the metrics need."""
 
@@ -133,18 +122,6 @@ class App:
     def address(self) -> Address:
         """Where a client on this machine reaches the server, once it has started."""
         return replace(self._listen_address, port=self.port).reachable
-
-    @property
-    def example(self) -> str:
-        """A sentence for the default model, once the server has started, and its languages where the model has to be
-        told: arguments of the command line."""
-        model = self.registry.models[self.registry.models.default].main
-        sentences = {source: _example_in(source) for source in model.manifest.source_codes}
-        pairs = list(itertools.islice(model.directions.pairs(), _MAX_PAIRS))
-        source, target = next((pair for pair in pairs if sentences[pair[0]]), pairs[0])
-        options = ["--from", source] * (len(sentences) > 1)
-        options += ["--to", target] * (len(model.manifest.target_codes) > 1)
-        return f'{shlex.join(options)} "{sentences[source] or _EXAMPLES["en"]}"'.strip()
 
     async def start(self) -> None:
         """Load and warm every model, then listen. Raises BundleError, KeyFileError, CertificateError, or OSError for an
@@ -287,20 +264,6 @@ def _open_traces(endpoint: str) -> "Traces":
     return Traces(endpoint)
 
 
-def _credentials(config: ServerConfig) -> list[str]:
-    """Flags of the command line for what a client needs; whoever reads them knows the files."""
-    flags = ["--authorities"] * bool(config.tls_certificate)
-    flags += ["--client-certificate", "--client-key"] * bool(config.tls_client_authorities)
-    flags += ["--api-key-file"] * bool(config.keys)
-    return [word for flag in flags for word in (flag, "FILE")]
-
-
-def _example_in(code: str) -> str:
-    """Empty for a language that there is none in."""
-    *_, language = parsed(code).ranges
-    return _EXAMPLES.get(language, "")
-
-
 def _largest_request(limits: RequestLimits) -> int:
     """Bytes of the largest request that the limits allow, so that it is they that refuse one, by name."""
     options = limits.options
@@ -325,8 +288,8 @@ async def serve(config: ServerConfig) -> int:
         write_line(f"error: {error}", sys.stderr)
         return 1
     write_line(f"serving on {app.address}; translate a sentence with:")
-    command = shlex.join([sys.executable, "-m", "seq2serve", "--server", str(app.address), *_credentials(config)])
-    write_line(f"  {command} {app.example}")
+    model = app.registry.models[app.registry.models.default].main
+    write_line(f"  {example_command(app.address, config, model)}")
     await app.wait()
     _logger.info("draining, for at most %s s", config.grace_seconds)
     return 0 if await app.stop() else 1

@@ -16,6 +16,7 @@ import pytest_asyncio
 from seq2serve.pb import translation_pb2 as pb
 from server.bundle.manifest import Bundle, write_manifest
 from server.decoding.graphs.backend import BackendOptions
+from server.serving.example import example_arguments
 from tests.fakes import PATIENCE
 from tests.integration.served import Served, refusal, request, serving
 from tests.small_models import MAX_SOURCE_TOKENS
@@ -271,7 +272,10 @@ async def test_sources_and_targets_that_differ_are_listed(marian: Speaking) -> N
 
 
 async def test_the_example_names_what_the_model_has_to_be_told(nllb: Speaking) -> None:
-    assert nllb.served.app.example == ('--from eng_Latn --to fra_Latn "Two young men are playing guitar in the park."')
+    models = nllb.served.app.registry.models
+    assert example_arguments(models[models.default].main) == (
+        '--from eng_Latn --to fra_Latn "Two young men are playing guitar in the park."'
+    )
 
 
 @pytest.mark.parametrize("text", ["</s>", "<unk>", "eng_Latn", "deu_Latn the car", "a </s> <pad> <mask> b", "<s>"])

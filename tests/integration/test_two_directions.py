@@ -10,6 +10,7 @@ import pytest_asyncio
 
 from seq2serve.pb import translation_pb2 as pb
 from server.bundle.manifest import BundleError
+from server.serving.example import example_arguments
 from tests.conftest import SmallModels
 from tests.fakes import PATIENCE
 from tests.integration.served import DEFAULT_MODEL, Served, refusal, request, serving
@@ -100,7 +101,10 @@ async def test_a_default_model_of_another_repository_leaves_other_languages_to_t
     async with serving(*repositories, default_model=f"{OPPOSITE},lstm-en-fr") as served:
         assert (await served.translate("le chat dort")).model == OPPOSITE
         assert (await served.translate("the cat sleeps", **languages("en", ""))).model == "lstm-en-fr"
-        assert served.app.example == '"Deux jeunes hommes jouent de la guitare dans le parc."'
+        assert (
+            example_arguments(served.app.registry.models[OPPOSITE].main)
+            == '"Deux jeunes hommes jouent de la guitare dans le parc."'
+        )
 
 
 async def test_a_name_in_two_repositories_stops_the_start(
