@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from loadtest.records import read_records
 from server.serving.models.repository import read_repository
 from tests.e2e.processes import ROOT, run
@@ -30,6 +32,7 @@ def test_every_model_is_measured_and_the_server_is_stopped(tmp_path: Path) -> No
     assert any(path.suffix != ".jsonl" for path in tmp_path.glob("report*"))
 
 
+@pytest.mark.nightly
 def test_a_short_soak_of_all_models_loses_nothing(tmp_path: Path) -> None:
     done = run("loadtest", "--soak=0.1", f"--output={tmp_path}")
     assert done.returncode in (0, 1), done.stderr

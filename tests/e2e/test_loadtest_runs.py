@@ -16,6 +16,7 @@ from tests.fakes import PATIENCE
 from tests.loadtest.faulty_server import Faults, faulty_server
 
 
+@pytest.mark.nightly
 def test_a_run_that_was_stopped_goes_on_where_it_was(tmp_path: Path) -> None:
     with faulty_server(Faults()) as (address, _):
         arguments = [
@@ -46,6 +47,7 @@ def test_a_run_that_was_stopped_goes_on_where_it_was(tmp_path: Path) -> None:
         assert read_records(tmp_path / "records-1.jsonl") == after
 
 
+@pytest.mark.nightly
 def test_a_server_that_refuses_calls_holds_no_rate(tmp_path: Path) -> None:
     def fails(number: int) -> grpc.StatusCode | None:
         return grpc.StatusCode.RESOURCE_EXHAUSTED if number % 2 else None

@@ -63,6 +63,7 @@ def test_the_exit_code_says_whether_every_bound_was_held(
     assert "NOT HELD: growth of the server's memory" in (tmp_path / "report.txt").read_text()
 
 
+@pytest.mark.nightly
 def test_a_server_that_an_attack_has_ended_is_replaced_for_the_next(model_repository: Path, tmp_path: Path) -> None:
     drained, garbage = besiege(
         [ATTACKS["drained"], ATTACKS["garbage"]], [f"--model-repository={model_repository}"], tmp_path

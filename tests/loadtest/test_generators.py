@@ -199,6 +199,7 @@ def test_connections_are_encrypted_and_calls_have_the_key(closed_server: str, au
         assert generators.drive(**order)["errors"].keys() == {"UNAVAILABLE"}
 
 
+@pytest.mark.nightly
 def test_flags_of_tls_and_key(closed_server: str, authority: trustme.CA, tmp_path: Path) -> None:
     (tmp_path / "ca.pem").write_bytes(authority.cert_pem.bytes())
     (tmp_path / "key").write_text("secret\n")

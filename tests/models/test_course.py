@@ -41,6 +41,7 @@ def workplace(tmp_path: Path) -> Workplace:
     return workplace
 
 
+@pytest.mark.nightly
 def test_a_packed_course_trains_teacher_and_student_where_there_is_nothing_else(workplace: Workplace) -> None:
     """The student is trained on what the teacher wrote, in a folder with no other file of the project."""
     folder = workplace.folder / "packed"

@@ -51,6 +51,7 @@ def test_log_probabilities_are_pytorch_s_at_every_step(
     assert largest_difference(exported.model, fp32, random_sources(*lengths)) < RANDOM_TOLERANCE
 
 
+@pytest.mark.nightly
 def test_log_probabilities_are_pytorch_s_without_the_cache_too(tmp_path: Path) -> None:
     model = build_random_model("transformer").without_cache()
     export_encoder(model, tmp_path / ENCODER)
