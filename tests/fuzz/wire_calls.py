@@ -67,7 +67,7 @@ async def problem_with(calls: Calls, made: Made) -> tuple[str, str]:
             answer = await (handler.stream_unary or handler.stream_stream)(None, context)
             context.answers += [answer] if handler.stream_unary else []
     except grpc.aio.AbortError:
-        pass
+        pass  # the context has the status, which is judged below
     except TimeoutError:
         return "HANGS", f"no end within {_SECONDS:g} s"
     except Exception as error:

@@ -37,6 +37,18 @@ class RequestRecord:
     """Tokens of the best translations that are finished, their ends included."""
     phases: dict[str, Phase] = field(default_factory=dict)
 
+    @property
+    def numbers(self) -> dict[str, str | int]:
+        """Which model answered, and how much there was, by name; empty before a model was chosen."""
+        if not self.model:
+            return {}
+        return {
+            "model": self.model,
+            "version": self.version,
+            "source_tokens": self.num_source_tokens,
+            "output_tokens": self.num_output_tokens,
+        }
+
     def add(self, name: str, start: float, end: float) -> None:
         """Widen a phase, so that it holds this time as well."""
         if known := self.phases.get(name):

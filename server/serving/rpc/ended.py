@@ -65,14 +65,8 @@ def _fields(ended: EndedCall) -> dict[str, Any]:
         "method": call.method,
         "code": ended.code.name,
         "total_ms": _milliseconds(ended.seconds),
+        **record.numbers,
     }
-    if record.model:
-        fields |= {
-            "model": record.model,
-            "version": record.version,
-            "source_tokens": record.num_source_tokens,
-            "output_tokens": record.num_output_tokens,
-        }
     for name in (QUEUE, ENCODE, DECODE, DETOKENISE):
         if phase := record.phases.get(name):
             fields[f"{name}_ms"] = _milliseconds(phase.seconds)

@@ -112,24 +112,17 @@ class _Clock:
 
 
 def _attributes(ended: EndedCall) -> dict[str, AttributeValue]:
-    call, record = ended.call, ended.call.record
+    call = ended.call
     service, _, method = call.method.rpartition("/")
-    attributes: dict[str, AttributeValue] = {
+    return {
         "rpc.system": "grpc",
         "rpc.service": service,
         "rpc.method": method,
         "rpc.grpc.status_code": ended.code.value[0],
         "seq2serve.request_id": call.request_id,
         "seq2serve.caller": call.caller.name,
+        **{f"seq2serve.{name}": value for name, value in call.record.numbers.items()},
     }
-    if record.model:
-        attributes |= {
-            "seq2serve.model": record.model,
-            "seq2serve.version": record.version,
-            "seq2serve.source_tokens": record.num_source_tokens,
-            "seq2serve.output_tokens": record.num_output_tokens,
-        }
-    return attributes
 
 
 def _parse_endpoint(endpoint: str) -> tuple[str, bool, Any]:
