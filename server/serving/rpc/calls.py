@@ -169,11 +169,13 @@ class _Method:
             try:
                 async with running.limited():
                     return await self._respond(running, context)
-            except NotImplementedError:  # a method of the contract that the service does not have
-                await running.abort(UnknownMethod(self._labels[-1]))
             except Exception as error:
-                await running.abort(error)
+                await running.abort(self._told(error))
         return b""  # to nobody: the call is over
+
+    def _told(self, error: Exception) -> Exception:
+        """What a method raised, in our own words where the service does not have it, which the stubs raise."""
+        return UnknownMethod(self._labels[-1]) if isinstance(error, NotImplementedError) else error
 
     async def _respond(self, running: RunningCall, context: "_Context") -> bytes:
         request = await self._admit(running, context)
@@ -187,10 +189,8 @@ class _Method:
             try:
                 async with running.limited():
                     await self._respond_with_stream(running, context)
-            except NotImplementedError:  # a method of the contract that the service does not have
-                await running.abort(UnknownMethod(self._labels[-1]))
             except Exception as error:
-                await running.abort(error)
+                await running.abort(self._told(error))
 
     async def _respond_with_stream(self, running: RunningCall, context: "_Context") -> None:
         request = await self._admit(running, context)
