@@ -34,7 +34,7 @@ serve: $(VENV)/serving $(NATIVE) ## install what serving needs, and serve the sh
 	$(BIN)/python -m server $(ARGS)
 
 test: $(VENV)/everything $(NATIVE) ## install everything, and run the tests
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest --numprocesses 2 --dist worksteal $(ARGS)
 
 test-nightly: $(VENV)/everything $(NATIVE) ## those tests that take long, or a heavy peer
 	$(BIN)/python -m pytest -m nightly $(ARGS)

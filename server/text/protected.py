@@ -89,7 +89,7 @@ _OTHERS = {
     ";": _compile(_emoticon(";")),
     "=": _compile(_emoticon("="), r"(?<!\S)[<>!=]=(?!\S)"),
     ">": _compile(r"<?[-=~]{1,10}+>"),
-    "*": _compile(r"/\*++(?!/)|(?<!/)\*++/"),
+    "*": _compile(r"/\*++(?!/)|(?<![/*])\*++/"),
     # Tags in a text that is no HTML.
     # Tags of markup; an attribute has a value, so that `a <b and c> d` has no tag.
     "<": _compile(

@@ -181,7 +181,7 @@ def test_several_threads_compute_what_one_computes(tmp_path: Path) -> None:
     np.testing.assert_array_equal(*contexts)
 
 
-@pytest.mark.parametrize("library", ["missing.so", "damaged.so"])
+@pytest.mark.parametrize("library", [pytest.param("missing.so", marks=pytest.mark.nightly), "damaged.so"])
 def test_models_are_served_without_the_operator(
     small_model: SmallModels, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, library: str
 ) -> None:

@@ -9,6 +9,7 @@ from server.serving.models.repository import read_repository
 from tests.e2e.processes import ROOT, run
 
 
+@pytest.mark.nightly
 def test_every_model_is_measured_and_the_server_is_stopped(tmp_path: Path) -> None:
     """The real repository: the load test's server serves the default model by its shipped name."""
     done = run("loadtest", "--rate=20", "--seconds=1", "--rounds=1", f"--output={tmp_path}")

@@ -40,6 +40,7 @@ def test_unknown_models_are_refused_at_once_by_one_line(repositories: Repositori
     assert read_records(tmp_path / "records.jsonl") == []
 
 
+@pytest.mark.nightly
 def test_the_server_s_variables_are_its_own_and_flags_win(
     repositories: Repositories, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

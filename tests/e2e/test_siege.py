@@ -25,6 +25,7 @@ def sights(model_repository: Path, tmp_path_factory: pytest.TempPathFactory) -> 
     return {sight.attack.name: sight for sight in seen}
 
 
+@pytest.mark.nightly
 def test_attacks_do_what_they_say(sights: dict[str, Sight]) -> None:
     statuses = {name: +sight.outcome.statuses for name, sight in sights.items()}
     evidence = {name: sight.outcome.evidence for name, sight in sights.items()}

@@ -116,6 +116,7 @@ def test_a_failed_export_keeps_the_earlier_bundle(
     assert [path.name for path in bundle.parent.iterdir()] == ["1"]
 
 
+@pytest.mark.nightly
 def test_another_model_s_bundle_is_replaced_by_a_flag(
     workplace: Workplace, bundle: Path, without_data: ExportOptions
 ) -> None:
@@ -230,7 +231,7 @@ def test_a_checkpoint_whose_weights_are_not_finite_is_refused_in_one_line(
     assert not bundle.exists()
 
 
-@pytest.mark.parametrize("value", [math.nan, math.inf])
+@pytest.mark.parametrize("value", [math.nan, pytest.param(math.inf, marks=pytest.mark.nightly)])
 def test_graphs_that_compute_nan_are_refused(
     workplace: Workplace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, value: float
 ) -> None:

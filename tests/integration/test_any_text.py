@@ -74,7 +74,7 @@ async def _list(served: Served) -> list[pb.Model]:
 
 
 @pytest.mark.parametrize("mime_type", [PLAIN, HTML])
-@settings(max_examples=35, derandomize=True, phases=[Phase.generate], suppress_health_check=list(HealthCheck))
+@settings(max_examples=20, derandomize=True, phases=[Phase.generate], suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_any_texts_are_translated_as_the_contract_says(
     attempted: Attempted, mime_type: str, data: st.DataObject

@@ -57,7 +57,7 @@ class Both:
     """The latter in int8."""
 
 
-@pytest.fixture(scope="module", params=["self-attention", "ssru"])
+@pytest.fixture(scope="module", params=["self-attention", pytest.param("ssru", marks=pytest.mark.nightly)])
 def both(request: pytest.FixtureRequest, small_model: SmallModels, tmp_path_factory: pytest.TempPathFactory) -> Both:
     tokenizer = small_model("encoder_decoder").bundle.tokenizer
     plain = random_model(request.param, encodes_start=False)

@@ -12,6 +12,7 @@ from models.data.training_text import TextPair, TrainingText
 from models.tokenizer import load_tokenizer
 
 
+@pytest.mark.nightly
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
 def test_batches_made_ahead_are_those_that_are_made_between_steps(small_tokenizer: Path) -> None:
     """Also what is drawn at random in them, the pairs and their pieces."""

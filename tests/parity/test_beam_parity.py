@@ -30,7 +30,10 @@ NEAR = 1e-4
 """Hypotheses whose scores are nearer may change places: sums in another order are rounded otherwise."""
 
 
-@pytest.fixture(scope="module", params=ARCHITECTURES)
+EVERY_NIGHT = [pytest.param(name, marks=pytest.mark.nightly) for name in ARCHITECTURES if name != "transformer"]
+
+
+@pytest.fixture(scope="module", params=["transformer", *EVERY_NIGHT])
 def exported(request: pytest.FixtureRequest, small_model: SmallModels) -> SmallModel:
     return small_model(request.param)
 

@@ -85,6 +85,7 @@ async def test_models_are_listed_the_default_one_first(model_repository: Path, k
             await client.get_model("none")
 
 
+@pytest.mark.nightly
 @kinds
 async def test_an_answer_beyond_grpc_s_four_megabytes_arrives(model_repository: Path, kind: Kind) -> None:
     async with serving(model_repository) as served, kind(served.address) as client:

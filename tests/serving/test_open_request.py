@@ -1,6 +1,7 @@
 """What becomes of the engine's events: texts, deltas, and a listener that cannot read them."""
 
 import asyncio
+import functools
 import itertools
 import math
 from dataclasses import replace
@@ -30,6 +31,7 @@ from server.text.carriers import Carried
 from server.text.reading import Reading
 from server.text.segment import Protected, Segment
 from server.text.sentencepieces import SentencePieceTokenizer
+from server.text.steps import Steps
 from server.text.tokenizer import Tokenizer, Tokenizers
 from tests.fakes import EOS, MANIFEST, NO_PIECES, PATIENCE, FakeBackend, all_at_once, greedy, post
 from tests.text.step_times import longest_step
@@ -197,15 +199,19 @@ def test_an_alternative_is_answered_where_it_is_more_probable_whatever_ends_firs
         assert translation.source_token_count == 5
 
 
+def settle_alternatives(num_segments: int) -> Steps[None]:
+    content = with_alternatives(num_segments)
+    for number in range(num_segments):
+        content.update(number, finished(([5], -4.0)))
+        content.update(num_segments + number, finished(([7, 9], -3.0)))
+    return content.settle()
+
+
 def test_choosing_among_many_alternatives_takes_time_in_proportion_to_their_number() -> None:
     seconds = []
     for num_segments in (500, 2000):
-        content = with_alternatives(num_segments)
-        for number in range(num_segments):
-            content.update(number, finished(([5], -4.0)))
-            content.update(num_segments + number, finished(([7, 9], -3.0)))
-        longest, total = longest_step(content.settle())
-        assert longest < 0.002
+        longest, total = longest_step(functools.partial(settle_alternatives, num_segments))
+        assert longest < 0.01  # a fifth of it where nobody else uses the machine
         seconds.append(total)
     assert seconds[1] < 8 * seconds[0]
 

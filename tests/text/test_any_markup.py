@@ -1,9 +1,6 @@
 """HTML of any kind, also broken: nothing of it is lost, and it is laid out in short slices."""
 
-import gc
-import time
 from collections.abc import Sequence
-from itertools import pairwise
 
 import pytest
 from hypothesis import given, settings
@@ -25,6 +22,7 @@ from tests.text.laid_out_html import (
     written,
     written_segment,
 )
+from tests.text.step_times import longest_step
 
 words = st.sampled_from(
     [
@@ -117,23 +115,9 @@ NASTY = """
 @pytest.mark.parametrize("unit", [*(unit.replace("_", " ") for unit in NASTY.split()), "\n", PAGE])
 def test_ten_thousand_characters_are_laid_out_in_short_slices(unit: str) -> None:
     content = (unit * SIZE)[:SIZE]
-    gc.disable()  # a collection of the whole test run's objects is no work of the layout
-    try:
-        runs = [time_steps(content) for _ in range(3)]
-    finally:
-        gc.enable()
-    steps = [min(seconds) for seconds in zip(*runs, strict=True)]  # without what other processes did meanwhile
-    assert max(steps) < 0.005  # 0.002 where nobody else uses the machine
-    assert sum(steps) < 0.2  # what is quadratic takes longer
-
-
-def time_steps(content: str) -> list[float]:
-    """Seconds of each step."""
-    times = [time.thread_time()]
-    for _ in lay_out_html(content, find_segments, find_protected):
-        times.append(time.thread_time())
-    times.append(time.thread_time())
-    return [later - earlier for earlier, later in pairwise(times)]
+    longest, total = longest_step(lambda: lay_out_html(content, find_segments, find_protected))
+    assert longest < 0.005  # 0.002 where nobody else uses the machine
+    assert total < 0.2  # what is quadratic takes longer
 
 
 pieces_of_a_line = st.sampled_from(

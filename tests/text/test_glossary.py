@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from server.text.glossary import Glossary, words
 from server.text.words import split_words
 from tests.fakes import all_at_once
+from tests.text.step_times import longest_step
 
 
 def of(entries: dict[str, str], base: Glossary | None = None) -> Glossary:
@@ -310,18 +311,8 @@ HEAVY = {
 def test_the_work_between_two_turns_is_short_whatever_the_text(name: str) -> None:
     entries, text = HEAVY[name]
     glossary = Glossary(entries)
-    worst = min(_longest_step(glossary, text) for _ in range(3))
-    assert worst < 0.01  # several times that of a quiet machine
-
-
-def _longest_step(glossary: Glossary, text: str) -> float:
-    """Seconds of the process's own time."""
-    steps = glossary.terms_in(text)
-    longest, before = 0.0, time.thread_time()
-    for _ in steps:
-        now = time.thread_time()
-        longest, before = max(longest, now - before), now
-    return longest
+    longest, _ = longest_step(lambda: glossary.terms_in(text))
+    assert longest < 0.01  # several times that of a quiet machine
 
 
 @pytest.mark.parametrize("name", HEAVY)

@@ -1,6 +1,5 @@
 import itertools
 import re
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from html import escape
@@ -15,6 +14,7 @@ from server.text.alignment import Float32, words
 from server.text.placing import Translated, place
 from server.text.segment import Element, Protected, Segment
 from tests.fakes import all_at_once
+from tests.text.step_times import longest_step
 from tests.text.taken_out import check, read, taken_out
 
 texts = st.text(st.sampled_from("ab c5.,-'\"()?«»é你ด\u0301&<_"), max_size=6)
@@ -165,18 +165,6 @@ def test_whatever_the_model_writes_and_attends_to_everything_is_there_once(
     assert sorted(parser.closed) == sorted(element.opening[1:-1] for element in built.segment.elements)
 
 
-def longest_step(translated: Translated) -> float:
-    """Processor seconds of the longest work between two yields: of three tries the least."""
-    best = float("inf")
-    for _ in range(3):
-        longest, before = 0.0, time.thread_time()
-        for _ in place(translated):
-            now = time.thread_time()
-            longest, before = max(longest, now - before), now
-        best = min(best, max(longest, time.thread_time() - before))
-    return best
-
-
 def random_attention(translated: Translated, output: str) -> Translated:
     source_tokens, output_tokens = all_at_once(words(translated.source)), all_at_once(words(output))
     attention = np.random.default_rng(0).random((len(output_tokens), len(source_tokens)), np.float32)
@@ -198,4 +186,5 @@ LARGE = {
 
 @pytest.mark.parametrize("name", LARGE)
 def test_work_is_cut_into_short_steps(name: str) -> None:
-    assert longest_step(LARGE[name]) < 0.005  # 0.001 where nobody else uses the machine
+    longest, _ = longest_step(lambda: place(LARGE[name]))
+    assert longest < 0.005  # 0.001 where nobody else uses the machine

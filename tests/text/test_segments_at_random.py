@@ -1,6 +1,5 @@
 """Segments of any text: nothing is lost, and nobody has to wait."""
 
-import time
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -11,8 +10,8 @@ from hypothesis import strategies as st
 
 from server.text.segment import Layout, Protected, Segment
 from server.text.segments import Splitting, find_segments, lay_out
-from server.text.steps import Steps
 from tests.fakes import all_at_once
+from tests.text.step_times import longest_step
 
 SENTENCES = Path("tests/sentences.txt").read_text(encoding="utf-8").splitlines()
 
@@ -71,17 +70,6 @@ def test_no_segment_begins_or_ends_inside_a_protected_text(
         assert not boundaries & set(range(start + 1, start + len(inner)))
 
 
-def longest_slice(steps: Steps[object]) -> tuple[float, float]:
-    """Seconds of processor time between two yields, at most, and in all."""
-    began = last = time.thread_time()
-    longest = 0.0
-    for _ in steps:
-        now = time.thread_time()
-        longest, last = max(longest, now - last), now
-    now = time.thread_time()
-    return max(longest, now - last), now - began
-
-
 NASTY = {
     "dots": "." * 10_000,
     "spaced dots": ". " * 5_000,
@@ -117,5 +105,5 @@ def test_no_text_holds_up_others(name: str) -> None:
     """Ten milliseconds, where five in all and two at once are meant, so that a slow machine fails nothing."""
     text = NASTY[name]
     spans = [Protected(at, at + 1, text[at]) for at in range(0, len(text), 3)]
-    best = min(longest_slice(lay_out(text, "en", Splitting.SENTENCES, spans)) for _ in range(3))
-    assert best[0] < 0.01
+    longest, _ = longest_step(lambda: lay_out(text, "en", Splitting.SENTENCES, spans))
+    assert longest < 0.01
