@@ -8,9 +8,11 @@ import grpc
 import pytest
 
 from server.serving.access import watched
+from server.serving.protocols.pb import translation_service_pb2 as google_pb2
+from server.serving.protocols.pb import translation_service_pb2_grpc as google_pb2_grpc
 from tests.fakes import PATIENCE
 from tests.integration.keyed import bearer, key, reason_of, retry_seconds, write_keys
-from tests.integration.served import eventually, refusal, request, serving
+from tests.integration.served import DEFAULT_MODEL, eventually, refusal, request, serving
 from tests.integration.shipped import one_model
 from tests.integration.test_fair_shares import another_connection
 from tests.small_models import SENTENCES
@@ -104,6 +106,25 @@ async def test_a_request_beyond_what_is_left_is_refused_and_a_smaller_one_is_not
         assert reason_of(details) == "RATE_LIMITED"
         assert used - 10 < retry_seconds(details) <= used
         await call(SENTENCES[0])
+
+
+async def test_a_call_with_a_glossary_is_charged_once_for_both_translations(
+    model_repository: Path, tmp_path: Path
+) -> None:
+    folder = model_repository / DEFAULT_MODEL / "glossaries"
+    folder.mkdir()
+    (folder / "animals.tsv").write_text("cat\tmatou\n")
+    wanted = google_pb2.TranslateTextRequest(
+        contents=[SENTENCES[0]], target_language_code="fr", glossary_config={"glossary": "animals"}
+    )
+    limited = key("translator", source_tokens_per_second=1, burst_source_tokens=20)
+    async with serving(model_repository, keys=write_keys(tmp_path, limited)) as served:
+        google = google_pb2_grpc.TranslationServiceStub(served.channel)
+        answer = await google.TranslateText(wanted, metadata=bearer("translator"), timeout=PATIENCE)
+        assert len(answer.translations) == len(answer.glossary_translations) == 1
+        used = await served.metric("seq2serve_key_source_tokens_total", key="translator")
+        assert used > 20, "one of them alone is more than half the burst"
+        assert await served.metric("seq2serve_requests_total", outcome="ok") == 1
 
 
 async def test_limits_change_without_a_restart_and_what_was_used_stays_used(

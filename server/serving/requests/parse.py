@@ -1,7 +1,7 @@
 """From a protobuf request to a valid one: parsed at the edge, so that inside only valid requests exist."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from seq2serve.glossary_file import MAX_TERM_CHARACTERS
 from seq2serve.pb import translation_pb2 as pb
@@ -44,9 +44,23 @@ class RequestLimits:
 
 def parse_request(message: pb.TranslateRequest, models: Models, limits: RequestLimits) -> Steps[TranslationRequest]:
     """Raises InvalidRequest or UnknownModel, naming the field, the limit and the value."""
-    selected = models.select(message.model, message.source_language_code, message.target_language_code)
+    return (yield from parse_requests([message], models, limits))
+
+
+def parse_requests(
+    messages: Sequence[pb.TranslateRequest], models: Models, limits: RequestLimits
+) -> Steps[TranslationRequest]:
+    """Requests that are decoded as one: the contents of the first, then those of the next. They differ in nothing but
+    what holds for each of their sentences, and have equal parts of the limit of segments. Raises like
+    `parse_request`."""
+    first, each = messages[0], replace(limits, max_segments=limits.max_segments // len(messages))
+    selected = models.select(first.model, first.source_language_code, first.target_language_code)
+    parsed = []
     with selected.model.uses.one():  # the open request, which begins in the same turn, is the next use
-        return (yield from _parse_selected(message, selected, limits))
+        for message in messages:
+            parsed.append((yield from _parse_selected(message, selected, each)))
+    contents = [content for one in parsed for content in one.contents]
+    return replace(parsed[0], contents=contents, is_repeatable=all(one.is_repeatable for one in parsed))
 
 
 def _parse_selected(
