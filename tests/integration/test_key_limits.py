@@ -7,6 +7,7 @@ from typing import Any
 import grpc
 import pytest
 
+from seq2serve.pb import translation_pb2 as pb
 from server.serving.access import watched
 from server.serving.protocols.pb import translation_service_pb2 as google_pb2
 from server.serving.protocols.pb import translation_service_pb2_grpc as google_pb2_grpc
@@ -106,6 +107,33 @@ async def test_a_request_beyond_what_is_left_is_refused_and_a_smaller_one_is_not
         assert reason_of(details) == "RATE_LIMITED"
         assert used - 10 < retry_seconds(details) <= used
         await call(SENTENCES[0])
+
+
+async def test_what_costs_more_is_charged_as_more(model_repository: Path, tmp_path: Path) -> None:
+    limited = key("translator", source_tokens_per_second=1, burst_source_tokens=10_000)
+    async with serving(model_repository, keys=write_keys(tmp_path, limited, key("scorer"))) as served:
+
+        async def charged(call: Any, name: str) -> float:
+            before = await served.metric("seq2serve_key_source_tokens_total", key=name)
+            await call
+            return await served.metric("seq2serve_key_source_tokens_total", key=name) - before
+
+        def translate(**options: Any) -> Any:
+            wanted = request(SENTENCES[0], decoding=options)
+            return charged(
+                served.stub.Translate(wanted, metadata=bearer("translator"), timeout=PATIENCE), "translator"
+            )
+
+        greedy = await translate()
+        assert 1 < greedy < 30
+        assert await translate(beam_size=4) == 4 * greedy
+        assert await translate(num_hypotheses=3, temperature=1.0) == 3 * greedy
+        assert await translate(min_output_tokens=30, max_output_tokens=40) == 30
+        long = pb.ScoredPair(content="a", translated_text=" ".join(SENTENCES[:2]))
+        score = pb.ScoreRequest(pairs=[long])
+        assert await charged(
+            served.stub.Score(score, metadata=bearer("scorer"), timeout=PATIENCE), "scorer"
+        ) > greedy
 
 
 async def test_a_call_with_a_glossary_is_charged_once_for_both_translations(

@@ -54,8 +54,8 @@ class _OpenSentence:
 
     @property
     def weight(self) -> int:
-        """How much of an engine the sentence occupies: its source tokens times its rows."""
-        return len(self.sentence.source_ids) * self.sentence.options.num_rows
+        """How much of an engine the sentence occupies."""
+        return self.sentence.options.cost(len(self.sentence.source_ids))
 
 
 class EnginePool:

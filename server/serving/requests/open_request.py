@@ -31,8 +31,8 @@ def _outcome(kind: type[BaseException] | None) -> str:
 
 
 def _cost(sentence: Sentence | ParsedSegment) -> int:
-    """Source tokens, times the rows that it may hold."""
-    return len(sentence.source_ids) * sentence.options.num_rows
+    """What decoding it costs, in source tokens."""
+    return sentence.options.cost(len(sentence.source_ids))
 
 
 _SENTENCES_A_STEP = 64
@@ -123,16 +123,15 @@ class OpenRequest:
                     sentences.append(self._sentence(segment, listener))
         if sentences:
             cost = sum(map(_cost, sentences))
-            num_source_tokens = sum(len(sentence.source_ids) for sentence in sentences)
-            self._caller.check(num_source_tokens)
+            self._caller.check(cost)
             self._backlog.check(self._caller.name, cost, self._request.is_bulk)
             for first in range(0, len(sentences), _SENTENCES_A_STEP):
                 some = sentences[first : first + _SENTENCES_A_STEP]
                 num_following = len(sentences) - first - len(some)
                 self._ids += self._request.model.engine.submit(some, num_following)
                 if not first:  # accepted, as far as places are concerned
-                    self._caller.charge(num_source_tokens)
-                    self._record.num_source_tokens += num_source_tokens
+                    self._caller.charge(cost)
+                    self._record.num_source_tokens += sum(len(sentence.source_ids) for sentence in sentences)
                     self._backlog.add(self._caller.name, cost, self._request.is_bulk)
                     self._open_cost = cost
                 yield
