@@ -109,6 +109,9 @@ class Engine:
         self._metrics.waiting.set(len(self._waiting), now)
         return [sentence.ticket.id for sentence in opened]
 
+    def release(self, request: int) -> None:
+        """Nothing is to be released: places are kept by the serving process, for all engines of a model."""
+
     def cancel(self, ids: Sequence[int]) -> None:
         """Drop sentences that nobody waits for any more: their rows are free. Sentences that have ended are passed
         over."""

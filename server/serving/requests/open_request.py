@@ -5,6 +5,7 @@ import dataclasses
 import itertools
 import logging
 import time
+from collections.abc import Sequence
 from types import TracebackType
 from typing import Self
 
@@ -125,16 +126,23 @@ class OpenRequest:
             cost = sum(map(_cost, sentences))
             self._caller.check(cost)
             self._backlog.check(self._caller.name, cost, self._request.is_bulk)
-            for first in range(0, len(sentences), _SENTENCES_A_STEP):
-                some = sentences[first : first + _SENTENCES_A_STEP]
-                num_following = len(sentences) - first - len(some)
-                self._ids += self._request.model.engine.submit(some, num_following)
-                if not first:  # accepted, as far as places are concerned
-                    self._caller.charge(cost)
-                    self._record.num_source_tokens += sum(len(sentence.source_ids) for sentence in sentences)
-                    self._backlog.add(self._caller.name, cost, self._request.is_bulk)
-                    self._open_cost = cost
-                yield
+            try:
+                for first in range(0, len(sentences), _SENTENCES_A_STEP):
+                    some = sentences[first : first + _SENTENCES_A_STEP]
+                    num_following = len(sentences) - first - len(some)
+                    self._ids += self._request.model.engine.submit(some, num_following)
+                    if not first:  # accepted
+                        self._begin(sentences, cost)
+                    yield
+            finally:
+                self._request.model.engine.release(self._number)
+
+    def _begin(self, sentences: Sequence[Sentence], cost: int) -> None:
+        """Charge for sentences that are accepted."""
+        self._caller.charge(cost)
+        self._record.num_source_tokens += sum(len(sentence.source_ids) for sentence in sentences)
+        self._backlog.add(self._caller.name, cost, self._request.is_bulk)
+        self._open_cost = cost
 
     def _sentence(self, segment: ParsedSegment, listener: Listener) -> Sentence:
         return Sentence(
