@@ -168,9 +168,12 @@ class QueueFull(Overloaded):
 class RateLimited(Overloaded):
     reason = "RATE_LIMITED"
 
-    def __init__(self, key: str, limit: int, retry_seconds: float) -> None:
-        """`key`: its name; `limit`: source tokens a second."""
-        super().__init__(f"key {key} has had the {limit} source tokens a second that it may have", retry_seconds)
+    def __init__(self, key: str, limit: int, left: int, asked: int, retry_seconds: float) -> None:
+        """`key`: its name; `limit`: source tokens a second; it may have `left` now, and has `asked` for more."""
+        super().__init__(
+            f"key {key} may have {limit} source tokens a second, and {left} now: {asked} are asked for",
+            retry_seconds,
+        )
 
 
 class TooManyCalls(Overloaded):

@@ -98,8 +98,10 @@ class Engine:
         """
         if self._is_closing:
             raise NotServing
-        num_own = self._queue.num_waiting(sentences[0].caller)
-        check_places(len(sentences) + num_following, num_own, len(self._waiting) - num_own, self._max_waiting)
+        caller, is_bulk = sentences[0].caller, sentences[0].is_bulk
+        num_own = self._queue.num_waiting(caller)
+        num_submitted, num_others = len(sentences) + num_following, len(self._waiting) - num_own
+        check_places(num_submitted, num_own, num_others, self._max_waiting, is_bulk)
         now = self._clock()
         opened = [OpenSentence(one, self._ticket(one), one.submitted or now) for one in sentences]
         for sentence in opened:

@@ -1,6 +1,7 @@
 """Limits of a key, on real sockets: calls at a time, source tokens a second, and one share for all connections."""
 
 import asyncio
+import re
 from pathlib import Path
 from typing import Any
 
@@ -82,7 +83,8 @@ async def test_a_key_has_no_more_source_tokens_than_its_rate(model_repository: P
         for _ in range(3):
             code, message, details = await refusal(call("translator", SENTENCES[0]))
             assert code is grpc.StatusCode.RESOURCE_EXHAUSTED
-            assert message == "key translator has had the 1 source tokens a second that it may have"
+            expected = "key translator may have 1 source tokens a second, and 0 now: 1 are asked for"
+            assert message == expected
             assert reason_of(details) == "RATE_LIMITED"
             assert used - 30 - 10 < retry_seconds(details) <= used - 30 + 1  # of the 1 token that is asked for first
         await call("other", *[SENTENCES[0]] * 10)
@@ -102,8 +104,10 @@ async def test_a_request_beyond_what_is_left_is_refused_and_a_smaller_one_is_not
         await call(*[SENTENCES[0]] * 3)
         used = await served.metric("seq2serve_key_source_tokens_total", key="translator")
         assert used < 45
-        code, _, details = await refusal(call(*[SENTENCES[0]] * 10))
+        code, message, details = await refusal(call(*[SENTENCES[0]] * 10))
         assert code is grpc.StatusCode.RESOURCE_EXHAUSTED
+        left = int(60 - used)
+        assert re.fullmatch(rf"key .*, and ({left}|{left + 1}|{left + 2}) now: \d+ are asked for", message)
         assert reason_of(details) == "RATE_LIMITED"
         assert used - 10 < retry_seconds(details) <= used
         await call(SENTENCES[0])

@@ -137,6 +137,17 @@ async def test_places_of_sentences_that_do_not_come_are_free_again() -> None:
     pool.send(1, 1, 1, 1, caller="other")
 
 
+async def test_a_caller_that_has_queued_all_the_bulk_that_it_may_still_has_room_for_what_somebody_waits_for() -> None:
+    pool = Pool(1, max_waiting=16, max_rows=1)
+    bulk = Sentence(
+        [1], DecodingOptions(max_output_tokens=5), pool.outcomes.listener(0), caller="one", request=1, is_bulk=True
+    )
+    pool.submit([bulk] * 14)
+    with pytest.raises(QueueFull, match="13 sentences wait, 2 more would exceed the limit of 14"):
+        pool.submit([bulk] * 2)
+    pool.send(1, 1, 1, first=1, caller="one")
+
+
 async def test_sentences_that_have_ended_take_no_places_in_the_queue() -> None:
     pool = Pool(1, max_waiting=2, max_rows=1)
     [engine] = pool.engines

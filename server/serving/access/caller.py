@@ -131,9 +131,9 @@ class KeyHolder(Caller):
     def check(self, cost: int) -> None:
         self.require_key()
         bucket = self.usage.bucket
-        seconds = bucket.seconds_until(cost) if bucket else 0.0
-        if seconds:
-            raise RateLimited(self.name, self.key.source_tokens_per_second or 0, max(seconds, _LEAST_SECONDS))
+        if bucket and (seconds := bucket.seconds_until(cost)):
+            rate = self.key.source_tokens_per_second or 0
+            raise RateLimited(self.name, rate, bucket.left, cost, max(seconds, _LEAST_SECONDS))
 
     def charge(self, cost: int) -> None:
         self.usage.num_source_tokens += cost

@@ -107,7 +107,7 @@ class EnginePool:
         if request in self._kept:
             self.release(request)
         else:
-            self._check_queue(len(sentences) + num_following, caller)
+            self._check_queue(len(sentences) + num_following, caller, sentences[0].is_bulk)
         if num_following:
             self._kept[request] = caller, num_following
             self._num_open[caller] += num_following
@@ -118,7 +118,7 @@ class EnginePool:
         self._dispatch(opened)
         return [one.id for one in opened]
 
-    def _check_queue(self, num_submitted: int, caller: str) -> None:
+    def _check_queue(self, num_submitted: int, caller: str, is_bulk: bool) -> None:
         """Raise QueueFull where more sentences of a caller would have to wait than may. Which sentences run is known to
         the engines alone; each of them has a row at least. The caller's own sentences are taken to run as far as there
         are rows, so that nothing is refused that an engine would take."""
@@ -127,7 +127,7 @@ class EnginePool:
         num_others = len(self._open) + sum(number for _, number in self._kept.values()) - num_own
         own_waiting = max(num_own - num_rows, 0)
         others_waiting = max(num_others - max(num_rows - num_own, 0), 0)
-        check_places(num_submitted, own_waiting, others_waiting, self._max_waiting)
+        check_places(num_submitted, own_waiting, others_waiting, self._max_waiting, is_bulk)
         if self._loads and all(engine.is_behind for engine in self._loads):
             raise QueueFull(own_waiting, num_submitted, 0, others_waiting)
 

@@ -7,6 +7,7 @@ from seq2serve.glossary_file import MAX_TERM_CHARACTERS
 from seq2serve.pb import translation_pb2 as pb
 from server.errors import InvalidRequest, shown
 from server.messages.options import DecodingOptions
+from server.messages.places import own_places
 from server.serving.models.catalogue import Models, Selected
 from server.serving.requests.contents import ContentParser
 from server.serving.requests.options import OptionLimits, no_alignment, parse_options
@@ -37,7 +38,7 @@ class RequestLimits:
     max_contents: int
     max_content_characters: int
     max_segments: int
-    """Segments of all contents together; more could never be queued."""
+    """Segments of all contents together; more could never be queued. Of a bulk request fewer, see `own_places`."""
     max_do_not_translate: int
     options: OptionLimits
 
@@ -87,20 +88,22 @@ def _parse_selected(
     )
     contents: list[ParsedContent] = []
     num_segments = 0
+    is_bulk = message.priority == pb.PRIORITY_BULK
+    max_segments = own_places(limits.max_segments, is_bulk)
     for index, text in enumerate(message.contents):
-        content = yield from parser.parse(text, f"contents[{index}]", limits.max_segments - num_segments)
+        content = yield from parser.parse(text, f"contents[{index}]", max_segments - num_segments)
         contents.append(content)
         num_segments += len(content.sentences)
-        if num_segments > limits.max_segments:
+        if num_segments > max_segments:
             so_far = f"{num_segments} or more in the first {index + 1} contents"
-            raise InvalidRequest("contents", f"at most {limits.max_segments} segments expected, got {so_far}")
+            raise InvalidRequest("contents", f"at most {max_segments} segments expected, got {so_far}")
     request = TranslationRequest(
         selected.model,
         contents,
         options.num_hypotheses,
         options.is_repeatable,
         tells_alignment=message.decoding.return_alignment,
-        is_bulk=message.priority == pb.PRIORITY_BULK,
+        is_bulk=is_bulk,
     )
     _check_alignment_size(request, "decoding.return_alignment")
     return request
