@@ -126,8 +126,15 @@ class UnknownModel(TranslationError):
     status = "NOT_FOUND"
     reason = "UNKNOWN_MODEL"
 
-    def __init__(self, name: str, served: list[str]) -> None:
-        super().__init__(f"model: no model {shown(name)} is served here; served: {listed(served)}")
+    def __init__(self, name: str, served: list[str], field: str = "model") -> None:
+        """`field`: of the request, which named it."""
+        super().__init__(f"{field}: no model {shown(name)} is served here; served: {listed(served)}")
+        self._name = name
+        self._served = served
+
+    def about(self, field: str) -> "UnknownModel":
+        """The same of a request whose protocol calls the field by another name."""
+        return UnknownModel(self._name, self._served, field)
 
 
 class NotFound(TranslationError):

@@ -1,5 +1,6 @@
 """Model repositories: folders, and the bundles and glossaries that lie in them."""
 
+import contextlib
 import hashlib
 import logging
 from collections.abc import Iterable, Mapping, Sequence
@@ -141,6 +142,19 @@ def find_models(folders: Sequence[Path]) -> dict[str, ModelFolder]:
                 problems.append(f"{both}: two models of one name; only one of them can be served")
     if problems:
         raise BundleError(*problems)
+    return found
+
+
+def find_versions(folders: Sequence[Path]) -> dict[str, list[str]]:
+    """The versions that lie in the repositories, oldest first, by model; nothing of them is read, and what cannot be
+    read is passed over."""
+    found: dict[str, list[str]] = {}
+    for folder in folders:
+        with contextlib.suppress(BundleError):
+            for path in sorted(path for path in _folders(folder) if not path.name.startswith(".")):
+                with contextlib.suppress(BundleError):
+                    if versions := ModelFolder(path).versions:
+                        found.setdefault(path.name, versions)
     return found
 
 

@@ -101,7 +101,7 @@ class OpenRequest:
         if outcome == CANCELLED and ended >= self._deadline:  # gRPC's own timer may have been the first
             outcome = _outcome(DeadlineExceeded)
         manifest = self._request.model.manifest
-        self._metrics.end(manifest.name, manifest.version, outcome, ended - self._started)
+        self._metrics.end(manifest.name, manifest.version, outcome, ended - self._started, len(self.results))
 
     def submit(self) -> Steps[None]:
         """Raises Overloaded, NotServing or EngineLost."""
