@@ -68,6 +68,15 @@ async def test_no_counter_falls_when_a_version_is_loaded_anew(
                 assert await served.metric(name, model=NAME, version="1") == expected
 
 
+async def test_a_copied_folder_is_a_version(repository: Path) -> None:
+    async with serving(repository, default_model=NAME) as served:
+        shutil.copytree(repository / NAME / "1", repository / NAME / "3")
+        assert await load(served, "3") == ["1", "3"]
+        [copied, own] = [await served.translate(SENTENCES[0], model=f"{NAME}@{version}") for version in "31"]
+        assert (copied.model_version, own.model_version) == ("3", "1")
+        assert copied.translations == own.translations
+
+
 @pytest.mark.parametrize("model", [f"{NAME}@", "@1", f"{NAME}@01", f"{NAME}@1@1", f"{NAME}@stable", "other@1"])
 async def test_what_names_no_version_that_is_served_is_not_found(repository: Path, model: str) -> None:
     async with serving(repository, default_model=NAME) as served:
