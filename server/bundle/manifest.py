@@ -171,8 +171,8 @@ class Manifest:
 
     @cached_property
     def digest(self) -> str:
-        """Of the whole bundle, whose files' SHA-256 the manifest has, but for its version, which says nothing of what is
-        in it: two bundles of one digest translate alike."""
+        """Of the whole bundle, whose files' SHA-256 the manifest has, but for its version, which says nothing of what
+        is in it: two bundles of one digest translate alike."""
         return hashlib.sha256(repr(dataclasses.replace(self, version="")).encode()).hexdigest()
 
     @property

@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -117,40 +118,36 @@ async def test_what_costs_more_is_charged_as_more(model_repository: Path, tmp_pa
     limited = key("translator", source_tokens_per_second=1, burst_source_tokens=10_000)
     async with serving(model_repository, keys=write_keys(tmp_path, limited, key("scorer"))) as served:
 
-        async def charged(call: Any, name: str) -> float:
+        async def charged(name: str, method: Any, wanted: Any) -> float:
             before = await served.metric("seq2serve_key_source_tokens_total", key=name)
-            await call
+            await method(wanted, metadata=bearer(name), timeout=PATIENCE)
             return await served.metric("seq2serve_key_source_tokens_total", key=name) - before
 
-        def translate(**options: Any) -> Any:
-            wanted = request(SENTENCES[0], decoding=options)
-            return charged(
-                served.stub.Translate(wanted, metadata=bearer("translator"), timeout=PATIENCE), "translator"
-            )
+        async def translating(**options: Any) -> float:
+            return await charged("translator", served.stub.Translate, request(SENTENCES[0], decoding=options))
 
-        greedy = await translate()
+        greedy = await translating()
         assert 1 < greedy < 30
-        assert await translate(beam_size=4) == 4 * greedy
-        assert await translate(num_hypotheses=3, temperature=1.0) == 3 * greedy
-        assert await translate(min_output_tokens=30, max_output_tokens=40) == 30
-        long = pb.ScoredPair(content="a", translated_text=" ".join(SENTENCES[:2]))
-        score = pb.ScoreRequest(pairs=[long])
-        assert await charged(
-            served.stub.Score(score, metadata=bearer("scorer"), timeout=PATIENCE), "scorer"
-        ) > greedy
+        assert await translating(beam_size=4) == 4 * greedy
+        assert await translating(num_hypotheses=3, temperature=1.0) == 3 * greedy
+        assert await translating(min_output_tokens=30, max_output_tokens=40) == 30
+        long = pb.ScoredPair(content="a", translated_text=" ".join([SENTENCES[0].rstrip(".")] * 2))
+        assert await charged("scorer", served.stub.Score, pb.ScoreRequest(pairs=[long])) > greedy
 
 
 async def test_a_call_with_a_glossary_is_charged_once_for_both_translations(
     model_repository: Path, tmp_path: Path
 ) -> None:
-    folder = model_repository / DEFAULT_MODEL / "glossaries"
+    copy = tmp_path / "copy"
+    shutil.copytree(model_repository, copy)
+    folder = copy / DEFAULT_MODEL / "glossaries"
     folder.mkdir()
     (folder / "animals.tsv").write_text("cat\tmatou\n")
     wanted = google_pb2.TranslateTextRequest(
         contents=[SENTENCES[0]], target_language_code="fr", glossary_config={"glossary": "animals"}
     )
     limited = key("translator", source_tokens_per_second=1, burst_source_tokens=20)
-    async with serving(model_repository, keys=write_keys(tmp_path, limited)) as served:
+    async with serving(copy, keys=write_keys(tmp_path, limited)) as served:
         google = google_pb2_grpc.TranslationServiceStub(served.channel)
         answer = await google.TranslateText(wanted, metadata=bearer("translator"), timeout=PATIENCE)
         assert len(answer.translations) == len(answer.glossary_translations) == 1

@@ -6,7 +6,16 @@ from pathlib import Path
 
 import pytest
 
-from server.bundle.manifest import ENCODER, STEP, TOKENIZER, Bundle, BundleError, Manifest, read_manifest, write_manifest
+from server.bundle.manifest import (
+    ENCODER,
+    STEP,
+    TOKENIZER,
+    Bundle,
+    BundleError,
+    Manifest,
+    read_manifest,
+    write_manifest,
+)
 from server.bundle.manifest import MANIFEST as MANIFEST_FILE
 from server.serving.models.repository import (
     ModelFolder,
