@@ -126,8 +126,15 @@ class UnknownModel(TranslationError):
     status = "NOT_FOUND"
     reason = "UNKNOWN_MODEL"
 
-    def __init__(self, name: str, served: list[str]) -> None:
-        super().__init__(f"model: no model {shown(name)} is served here; served: {listed(served)}")
+    def __init__(self, name: str, served: list[str], field: str = "model") -> None:
+        """`field`: of the request, which named it."""
+        super().__init__(f"{field}: no model {shown(name)} is served here; served: {listed(served)}")
+        self._name = name
+        self._served = served
+
+    def about(self, field: str) -> "UnknownModel":
+        """The same of a request whose protocol calls the field by another name."""
+        return UnknownModel(self._name, self._served, field)
 
 
 class NotFound(TranslationError):
@@ -168,9 +175,12 @@ class QueueFull(Overloaded):
 class RateLimited(Overloaded):
     reason = "RATE_LIMITED"
 
-    def __init__(self, key: str, limit: int, retry_seconds: float) -> None:
-        """`key`: its name; `limit`: source tokens a second."""
-        super().__init__(f"key {key} has had the {limit} source tokens a second that it may have", retry_seconds)
+    def __init__(self, key: str, limit: int, left: int, asked: int, retry_seconds: float) -> None:
+        """`key`: its name; `limit`: source tokens a second; it may have `left` now, and has `asked` for more."""
+        super().__init__(
+            f"key {key} may have {limit} source tokens a second, and {left} now: {asked} are asked for",
+            retry_seconds,
+        )
 
 
 class TooManyCalls(Overloaded):

@@ -131,6 +131,7 @@ class Manifest:
     format_version: int
     name: str
     version: str
+    """As which it was exported; a server goes by the name of its folder."""
     architecture: str
     """Name of the architecture, for people; the server never asks."""
     precision: Literal["fp32", "int8"]
@@ -170,8 +171,9 @@ class Manifest:
 
     @cached_property
     def digest(self) -> str:
-        """Of the whole bundle, whose files' SHA-256 the manifest has: two bundles of one digest translate alike."""
-        return hashlib.sha256(repr(self).encode()).hexdigest()
+        """Of the whole bundle, whose files' SHA-256 the manifest has, but for its version, which says nothing of what
+        is in it: two bundles of one digest translate alike."""
+        return hashlib.sha256(repr(dataclasses.replace(self, version="")).encode()).hexdigest()
 
     @property
     def shares_vocabulary(self) -> bool:

@@ -98,8 +98,10 @@ class Engine:
         """
         if self._is_closing:
             raise NotServing
-        num_own = self._queue.num_waiting(sentences[0].caller)
-        check_places(len(sentences) + num_following, num_own, len(self._waiting) - num_own, self._max_waiting)
+        caller, is_bulk = sentences[0].caller, sentences[0].is_bulk
+        num_own = self._queue.num_waiting(caller)
+        num_submitted, num_others = len(sentences) + num_following, len(self._waiting) - num_own
+        check_places(num_submitted, num_own, num_others, self._max_waiting, is_bulk)
         now = self._clock()
         opened = [OpenSentence(one, self._ticket(one), one.submitted or now) for one in sentences]
         for sentence in opened:
@@ -108,6 +110,9 @@ class Engine:
         self._metrics.waiting.add(sum(now - sentence.submitted for sentence in opened))  # on their way here
         self._metrics.waiting.set(len(self._waiting), now)
         return [sentence.ticket.id for sentence in opened]
+
+    def release(self, request: int) -> None:
+        """Nothing is to be released: places are kept by the serving process, for all engines of a model."""
 
     def cancel(self, ids: Sequence[int]) -> None:
         """Drop sentences that nobody waits for any more: their rows are free. Sentences that have ended are passed

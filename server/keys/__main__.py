@@ -43,7 +43,10 @@ def _parser() -> argparse.ArgumentParser:
     )
     add.add_argument("--max-calls", type=int, metavar="CALLS", help="calls that run at a time (default: no limit)")
     add.add_argument(
-        "--source-tokens-per-second", type=int, metavar="TOKENS", help="on average, over all calls (default: no limit)"
+        "--source-tokens-per-second",
+        type=int,
+        metavar="TOKENS",
+        help="on average, over all calls, those of a beam search times its beam size (default: no limit)",
     )
     add.add_argument("--burst-source-tokens", type=int, metavar="TOKENS", help="at once (default: ten seconds' worth)")
     add.add_argument(

@@ -9,6 +9,8 @@ A TOML file with a table for each key, by its name:
     source_tokens_per_second = 2000
     burst_source_tokens = 20000
 
+A sentence counts as its source tokens for a greedy translation, and as more where it costs more, see `Key`.
+
 The file holds no key, only digests. A key is 256 random bits, which nobody finds by trying: so a plain SHA-256 protects
 it, where a password would need a slow hash.
 """
@@ -62,7 +64,10 @@ class Key:
     max_calls: int | None = None
     """Calls that run at a time; None: no limit of the key's own."""
     source_tokens_per_second: int | None = None
-    """Source tokens that the key may have translated or scored a second, on average; None: no limit."""
+    """Source tokens that the key may have translated or scored a second, on average; None: no limit. A sentence counts
+    as what it costs (`DecodingOptions.cost`): times its rows, which are its beam size or its samples, and with the
+    tokens that its translation is made to have (`min_output_tokens`, a prefix, a translation that is to be scored) in
+    the place of its own where they are more."""
     burst_source_tokens: int | None = None
     """Source tokens at once after a pause; None: ten seconds' worth."""
 

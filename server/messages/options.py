@@ -57,6 +57,12 @@ class DecodingOptions:
         """Rows of the running batch that the sentence may come to hold."""
         return max(self.beam_size, self.num_samples)
 
+    def cost(self, num_source_tokens: int) -> int:
+        """What decoding a sentence costs, in source tokens: for each of its rows as many as it has, for a translation
+        has about as many tokens as its source; or as many as its translation is made to have, where those are more."""
+        num_forced = max(self.min_output_tokens, len(self.prefix), len(self.forced_ids or ()))
+        return self.num_rows * max(num_source_tokens, num_forced)
+
     @property
     def num_enough(self) -> float:
         """Finished hypotheses with which a beam search ends; a beam of one has no patience: it is greedy decoding."""

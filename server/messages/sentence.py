@@ -77,7 +77,11 @@ class SentenceDecoder(Protocol):
 
     def submit(self, sentences: Sequence[Sentence], num_following: int = 0) -> list[int]:
         """Queue all of the sentences, or none; returns their ids, for `cancel`. `num_following`: sentences of the same
-        request that will be submitted next, for which the queue has to have places as well."""
+        request that will be submitted next, for which the queue has to have places as well; they are kept for them
+        until `release`."""
+
+    def release(self, request: int) -> None:
+        """Keep no more places for sentences of a request (`Sentence.request`) that have not been submitted."""
 
     def cancel(self, ids: Sequence[int]) -> None:
         """Drop sentences, by id, that nobody waits for any more."""

@@ -170,7 +170,7 @@ class App:
         # Whoever reaches a server that listens on this machine alone may change what is served; elsewhere an admin, or
         # where there are no keys whoever has shown a certificate.
         changes_models = self._listen_address.is_local or bool(config.keys or config.tls_client_authorities)
-        descriptions = Descriptions(self.registry, limits.max_contents, requests)
+        descriptions = Descriptions(self.registry, config.model_repository, limits.max_contents, requests)
         inference_pb2_grpc.add_GRPCInferenceServiceServicer_to_server(
             InferenceService(translations, descriptions, exchange, self.registry if changes_models else None), calls
         )

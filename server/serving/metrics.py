@@ -90,6 +90,8 @@ class Tally:
     """Requests that ended, and how long they took together."""
 
     number: int = 0
+    num_contents: int = 0
+    """Of all of them."""
     seconds: float = 0.0
 
 
@@ -119,12 +121,13 @@ class RequestMetrics:
         for tallies in (self.answered, self.failed):
             tallies.pop((model, version), None)
 
-    def end(self, model: str, version: str, outcome: str, seconds: float) -> None:
+    def end(self, model: str, version: str, outcome: str, seconds: float, num_contents: int) -> None:
         """Note the end of a valid request."""
         self.seconds.labels(model, version, outcome).observe(seconds)
         self.ended.labels(model, version, outcome).inc()
         tally = (self.answered if outcome == OK else self.failed)[model, version]
         tally.number += 1
+        tally.num_contents += num_contents
         tally.seconds += seconds
 
 

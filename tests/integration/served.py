@@ -89,6 +89,12 @@ def request(
     return pb.TranslateRequest(contents=contents, decoding=options, **fields)
 
 
+async def answer(served: Served, method: str, message: pb.TranslateRequest) -> Any:
+    """What `Translate` or `StreamTranslate` answers, or all that it answers."""
+    call = getattr(served.stub, method)(message, timeout=PATIENCE)
+    return await call if method == "Translate" else [response async for response in call]
+
+
 async def eventually(holds: Callable[[], Awaitable[bool]]) -> None:
     give_up = time.monotonic() + PATIENCE
     while not await holds():

@@ -46,6 +46,6 @@ async def test_a_name_that_ends_before_its_version_unloads_nothing(tmp_path: Pat
 def test_every_way_that_a_request_ends_is_forgotten_with_its_version() -> None:
     metrics = Metrics()
     metrics.know(MANIFEST)
-    metrics.requests.end(MANIFEST.name, MANIFEST.version, Unauthenticated.reason.lower(), 1.0)
+    metrics.requests.end(MANIFEST.name, MANIFEST.version, Unauthenticated.reason.lower(), 1.0, 1)
     metrics.forget(MANIFEST)
     assert MANIFEST.name not in generate_latest(metrics.registry).decode()

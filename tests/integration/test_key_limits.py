@@ -1,16 +1,21 @@
 """Limits of a key, on real sockets: calls at a time, source tokens a second, and one share for all connections."""
 
 import asyncio
+import re
+import shutil
 from pathlib import Path
 from typing import Any
 
 import grpc
 import pytest
 
+from seq2serve.pb import translation_pb2 as pb
 from server.serving.access import watched
+from server.serving.protocols.pb import translation_service_pb2 as google_pb2
+from server.serving.protocols.pb import translation_service_pb2_grpc as google_pb2_grpc
 from tests.fakes import PATIENCE
 from tests.integration.keyed import bearer, key, reason_of, retry_seconds, write_keys
-from tests.integration.served import eventually, refusal, request, serving
+from tests.integration.served import DEFAULT_MODEL, eventually, refusal, request, serving
 from tests.integration.shipped import one_model
 from tests.integration.test_fair_shares import another_connection
 from tests.small_models import SENTENCES
@@ -79,7 +84,8 @@ async def test_a_key_has_no_more_source_tokens_than_its_rate(model_repository: P
         for _ in range(3):
             code, message, details = await refusal(call("translator", SENTENCES[0]))
             assert code is grpc.StatusCode.RESOURCE_EXHAUSTED
-            assert message == "key translator has had the 1 source tokens a second that it may have"
+            expected = "key translator may have 1 source tokens a second, and 0 now: 1 are asked for"
+            assert message == expected
             assert reason_of(details) == "RATE_LIMITED"
             assert used - 30 - 10 < retry_seconds(details) <= used - 30 + 1  # of the 1 token that is asked for first
         await call("other", *[SENTENCES[0]] * 10)
@@ -99,11 +105,55 @@ async def test_a_request_beyond_what_is_left_is_refused_and_a_smaller_one_is_not
         await call(*[SENTENCES[0]] * 3)
         used = await served.metric("seq2serve_key_source_tokens_total", key="translator")
         assert used < 45
-        code, _, details = await refusal(call(*[SENTENCES[0]] * 10))
+        code, message, details = await refusal(call(*[SENTENCES[0]] * 10))
         assert code is grpc.StatusCode.RESOURCE_EXHAUSTED
+        left = int(60 - used)
+        assert re.fullmatch(rf"key .*, and ({left}|{left + 1}|{left + 2}) now: \d+ are asked for", message)
         assert reason_of(details) == "RATE_LIMITED"
         assert used - 10 < retry_seconds(details) <= used
         await call(SENTENCES[0])
+
+
+async def test_what_costs_more_is_charged_as_more(model_repository: Path, tmp_path: Path) -> None:
+    limited = key("translator", source_tokens_per_second=1, burst_source_tokens=10_000)
+    async with serving(model_repository, keys=write_keys(tmp_path, limited, key("scorer"))) as served:
+
+        async def charged(name: str, method: Any, wanted: Any) -> float:
+            before = await served.metric("seq2serve_key_source_tokens_total", key=name)
+            await method(wanted, metadata=bearer(name), timeout=PATIENCE)
+            return await served.metric("seq2serve_key_source_tokens_total", key=name) - before
+
+        async def translating(**options: Any) -> float:
+            return await charged("translator", served.stub.Translate, request(SENTENCES[0], decoding=options))
+
+        greedy = await translating()
+        assert 1 < greedy < 30
+        assert await translating(beam_size=4) == 4 * greedy
+        assert await translating(num_hypotheses=3, temperature=1.0) == 3 * greedy
+        assert await translating(min_output_tokens=30, max_output_tokens=40) == 30
+        long = pb.ScoredPair(content="a", translated_text=" ".join([SENTENCES[0].rstrip(".")] * 2))
+        assert await charged("scorer", served.stub.Score, pb.ScoreRequest(pairs=[long])) > greedy
+
+
+async def test_a_call_with_a_glossary_is_charged_once_for_both_translations(
+    model_repository: Path, tmp_path: Path
+) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(model_repository, copy)
+    folder = copy / DEFAULT_MODEL / "glossaries"
+    folder.mkdir()
+    (folder / "animals.tsv").write_text("cat\tmatou\n")
+    wanted = google_pb2.TranslateTextRequest(
+        contents=[SENTENCES[0]], target_language_code="fr", glossary_config={"glossary": "animals"}
+    )
+    limited = key("translator", source_tokens_per_second=1, burst_source_tokens=20)
+    async with serving(copy, keys=write_keys(tmp_path, limited)) as served:
+        google = google_pb2_grpc.TranslationServiceStub(served.channel)
+        answer = await google.TranslateText(wanted, metadata=bearer("translator"), timeout=PATIENCE)
+        assert len(answer.translations) == len(answer.glossary_translations) == 1
+        used = await served.metric("seq2serve_key_source_tokens_total", key="translator")
+        assert used > 20, "one of them alone is more than half the burst"
+        assert await served.metric("seq2serve_requests_total", outcome="ok") == 1
 
 
 async def test_limits_change_without_a_restart_and_what_was_used_stays_used(

@@ -46,6 +46,37 @@ async def test_a_version_is_loaded_and_unloaded_by_a_call(repository: Path) -> N
         assert await is_refused(served, model=f"{NAME}@1")
 
 
+async def test_no_counter_falls_when_a_version_is_loaded_anew(
+    repository: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    async with serving(repository, default_model=NAME) as served:
+        await served.translate(*SENTENCES[:3])
+        for number in (1, 2):
+            glossary = repository / NAME / "glossaries" / f"{number}.tsv"
+            glossary.parent.mkdir(exist_ok=True)
+            glossary.write_text("zebra\tzèbre\n", encoding="utf-8")
+            assert list((await reload(served)).loaded) == [f"{NAME}@1"]
+
+            async def is_unloaded(times: int = number) -> bool:
+                return caplog.text.count(f"{NAME}@1 is unloaded") == times
+
+            await eventually(is_unloaded)
+            await served.translate(SENTENCES[0])
+            for name in ("seq2serve_rows_joined_total", "seq2serve_requests_total"):
+                expected = 3 + number if name == "seq2serve_rows_joined_total" else 1 + number
+                assert await served.metric(name, model=NAME, version="1") == expected
+
+
+async def test_a_copied_folder_is_a_version(repository: Path) -> None:
+    async with serving(repository, default_model=NAME) as served:
+        shutil.copytree(repository / NAME / "1", repository / NAME / "3")
+        assert await load(served, "3") == ["1", "3"]
+        [copied, own] = [await served.translate(SENTENCES[0], model=f"{NAME}@{version}") for version in "31"]
+        assert (copied.model_version, own.model_version) == ("3", "1")
+        assert copied.translations == own.translations
+
+
 @pytest.mark.parametrize("model", [f"{NAME}@", "@1", f"{NAME}@01", f"{NAME}@1@1", f"{NAME}@stable", "other@1"])
 async def test_what_names_no_version_that_is_served_is_not_found(repository: Path, model: str) -> None:
     async with serving(repository, default_model=NAME) as served:

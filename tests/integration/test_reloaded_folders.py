@@ -199,7 +199,7 @@ async def test_a_model_folder_that_is_renamed_is_no_other_model(repository: Path
         (repository / "other").rename(repository / "another")
         changes = await reload(served)
         assert (list(changes.loaded), list(changes.unloaded)) == ([], ["other@1"])
-        assert ["model.json says other/1" in problem for problem in changes.problems] == [True]
+        assert ["model.json is of model other; move" in problem for problem in changes.problems] == [True]
         (repository / "another").rename(repository / "other@1")
         assert "a name without '@' expected" in "".join((await reload(served)).problems)
         assert await version_of(served) == "1"

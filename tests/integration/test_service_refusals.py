@@ -1,23 +1,21 @@
 """What the service refuses or gives up, with which status, message and details, and what becomes of the others."""
 
-import asyncio
 import math
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import NoReturn
 
 import grpc
 import pytest
 import pytest_asyncio
-from google.protobuf.duration_pb2 import Duration
-from google.rpc.error_details_pb2 import BadRequest, ErrorInfo, RequestInfo, RetryInfo
+from google.rpc.error_details_pb2 import BadRequest, ErrorInfo, RequestInfo
 
 from seq2serve.pb import translation_pb2 as pb
 from server.bundle.manifest import Bundle, BundleError
 from server.decoding.graphs.backend import Backend, BackendOptions
 from tests.fakes import PATIENCE
-from tests.integration.served import DEFAULT_MODEL, OVERLONG_SENTENCE, Served, refusal, request, serving
-from tests.small_models import MAX_OUTPUT_TOKENS, MAX_SOURCE_TOKENS, SENTENCES
+from tests.integration.served import DEFAULT_MODEL, Served, answer, refusal, request, serving
+from tests.small_models import MAX_OUTPUT_TOKENS, SENTENCES
 
 
 @pytest.fixture
@@ -207,11 +205,6 @@ async def test_what_is_wrong_with_a_request_is_named_by_field_limit_and_value(
     assert (violation.field, f"{violation.field}: {violation.description}") == (field, message)
 
 
-async def answer(served: Served, method: str, message: pb.TranslateRequest) -> Any:
-    call = getattr(served.stub, method)(message, timeout=PATIENCE)
-    return await call if method == "Translate" else [response async for response in call]
-
-
 async def test_an_alignment_that_would_be_larger_than_an_answer_may_be_is_refused(model_repository: Path) -> None:
     async with serving(model_repository) as served:
         large = request(
@@ -246,55 +239,6 @@ async def test_a_glossary_file_that_the_model_cannot_write_stops_the_start(
         folder.rmdir()
 
 
-def pair(content: str = "the cat", translated_text: str = "the cat") -> pb.ScoredPair:
-    return pb.ScoredPair(content=content, translated_text=translated_text)
-
-
-@pytest.mark.asyncio(loop_scope="module")
-@pytest.mark.parametrize(
-    ("bad", "field", "problem"),
-    [
-        (pb.ScoreRequest(), "pairs", "1 to 3 expected, got 0"),
-        (pb.ScoreRequest(pairs=[pair()] * 4), "pairs", "1 to 3 expected, got 4"),
-        (pb.ScoreRequest(pairs=[pair(), pair(content="")]), "pairs[1].content", "a text that is not blank expected"),
-        (pb.ScoreRequest(pairs=[pair(translated_text=" ")]), "pairs[0].translated_text", "a text that is not blank"),
-        (pb.ScoreRequest(pairs=[pair(content="\ufeff")]), "pairs[0].content", "a text with something to translate"),
-        (pb.ScoreRequest(pairs=[pair("12:30", "12:30")]), "pairs[0].content", "a text with something to translate"),
-        (
-            pb.ScoreRequest(pairs=[pair(translated_text="x" * 501)]),
-            "pairs[0].translated_text",
-            "at most 500 characters",
-        ),
-        (
-            pb.ScoreRequest(pairs=[pair(content=OVERLONG_SENTENCE)]),
-            "pairs[0].content",
-            f"sentences of 1 to {MAX_SOURCE_TOKENS} tokens expected, got one of ",
-        ),
-        (
-            pb.ScoreRequest(pairs=[pair(translated_text=OVERLONG_SENTENCE)]),
-            "pairs[0].translated_text",
-            f"sentences of 1 to {MAX_OUTPUT_TOKENS - 1} tokens expected, got one of ",
-        ),
-        (
-            pb.ScoreRequest(pairs=[pair(content="The cat sleeps. She smiled.")]),
-            "pairs[0].translated_text",
-            "as many sentences as the content has, 2, expected, got 1",
-        ),
-        (
-            pb.ScoreRequest(pairs=[pair()], return_alignment=True),
-            "return_alignment",
-            f"a model that has alignments expected, got {DEFAULT_MODEL}",
-        ),
-    ],
-)
-async def test_what_is_wrong_with_a_request_for_scores_is_named(
-    shared: Served, bad: pb.ScoreRequest, field: str, problem: str
-) -> None:
-    code, message, _ = await refusal(shared.stub.Score(bad, timeout=PATIENCE))
-    assert code == grpc.StatusCode.INVALID_ARGUMENT
-    assert message.startswith(f"{field}: {problem}")
-
-
 @pytest.mark.parametrize("method", ["Translate", "StreamTranslate"])
 async def test_an_unknown_model_is_not_found_and_the_served_ones_are_named(served: Served, method: str) -> None:
     code, message, details = await refusal(answer(served, method, request("a", model="babel")))
@@ -312,74 +256,6 @@ async def test_a_refused_request_leaves_nothing_in_the_engine(served: Served) ->
     await refusal(served.translate(SENTENCES[0], "x" * 10_001))
     await served.translate(SENTENCES[0])
     assert await served.metric("seq2serve_rows_joined_total", model=DEFAULT_MODEL) == 1
-
-
-async def test_an_overloaded_server_refuses_at_once_and_finishes_what_it_took(model_repository: Path) -> None:
-    async with serving(model_repository, gated=True, max_rows=1, max_waiting=2) as served:
-        running = asyncio.ensure_future(served.translate(SENTENCES[0]))
-        await served.held()
-        calls = [asyncio.ensure_future(served.translate(text)) for text in SENTENCES[1:6]]
-        refused = await first_done(calls, 3)
-        for call in refused:
-            code, message, details = await refusal(call)
-            assert code == grpc.StatusCode.RESOURCE_EXHAUSTED
-            assert message == "queue is full: 2 sentences wait, 1 more would exceed the limit of 2"
-            assert details["RetryInfo"] == RetryInfo(retry_delay=Duration(seconds=1))
-        served.gate.open()
-        for call in {running, *calls} - refused:
-            [translation] = (await call).translations
-            assert translation.translated_text
-
-
-async def first_done(calls: Sequence[asyncio.Future[Any]], number: int) -> set[asyncio.Future[Any]]:
-    done: set[asyncio.Future[Any]] = set()
-    pending = set(calls)
-    while len(done) < number:
-        ended, pending = await asyncio.wait(pending, timeout=PATIENCE, return_when=asyncio.FIRST_COMPLETED)
-        assert ended, "too few have ended"
-        done |= ended
-    assert len(done) == number
-    return done
-
-
-async def test_a_request_that_is_larger_than_the_queue_is_refused_as_a_whole(model_repository: Path) -> None:
-    async with serving(model_repository, max_waiting=2) as served:
-        code, message, _ = await refusal(served.translate(*SENTENCES[:3]))
-        assert code == grpc.StatusCode.INVALID_ARGUMENT
-        assert message == "contents: at most 2 segments expected, got 3 or more in the first 3 contents"
-        assert len((await served.translate(*SENTENCES[:2])).translations) == 2
-
-
-@pytest.mark.parametrize("method", ["Translate", "StreamTranslate"])
-async def test_a_client_that_goes_away_frees_its_rows(model_repository: Path, method: str) -> None:
-    async with serving(model_repository, gated=True) as served:
-        call = asyncio.ensure_future(answer(served, method, request(*SENTENCES[:2])))
-        await served.held()
-        call.cancel()
-        await served.wait_for_metric(1, "grpc_server_handled_total", grpc_method=method, grpc_code="Canceled")
-        served.gate.open()
-        await served.wait_for_metric(2, "seq2serve_rows_left_total", model=DEFAULT_MODEL)
-        await served.wait_for_metric(0, "seq2serve_active_rows", model=DEFAULT_MODEL)
-        written = await served.metric("seq2serve_batch_rows_sum", model=DEFAULT_MODEL)
-        assert written == 2, "one step, in which both were when the client left"
-
-
-@pytest.mark.parametrize("method", ["Translate", "StreamTranslate"])
-async def test_a_deadline_that_passes_frees_the_row_and_is_answered_as_such(
-    model_repository: Path, method: str
-) -> None:
-    async with serving(model_repository, gated=True) as served:
-        call = getattr(served.stub, method)(request(SENTENCES[0]), timeout=0.3)
-        assert await call.code() == grpc.StatusCode.DEADLINE_EXCEEDED
-        await served.wait_for_metric(1, "grpc_server_handled_total", grpc_method=method, grpc_code="DeadlineExceeded")
-        labels = {"model": DEFAULT_MODEL, "outcome": "deadline_exceeded"}
-        assert await served.metric("seq2serve_request_seconds_count", **labels) == 1
-        served.gate.open()
-        neighbour = await served.translate(SENTENCES[1])
-        assert neighbour.translations[0].translated_text
-        await served.wait_for_metric(0, "seq2serve_active_rows", model=DEFAULT_MODEL)
-        written = await served.metric("seq2serve_batch_rows_sum", model=DEFAULT_MODEL)
-        assert written <= neighbour.translations[0].output_token_count + 2
 
 
 async def test_a_request_that_breaks_every_decode_loop_hides_their_inside_and_the_server_goes_on(

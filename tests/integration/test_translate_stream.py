@@ -246,7 +246,7 @@ async def test_the_error_of_a_streamed_inference_has_its_id_and_is_its_last_answ
         wrong = tensors("a", id="wrong", model_name="none")
         got = [answer async for answer in stub.ModelStreamInfer(iter([wrong, tensors("a", id="right")]))]
         by_id = {answer.infer_response.id: answer for answer in got}
-        assert by_id["wrong"].error_message.startswith("NOT_FOUND: model: no model 'none' is served here")
+        assert by_id["wrong"].error_message.startswith("NOT_FOUND: model_name: no model 'none' is served here")
         assert by_id["wrong"].infer_response.parameters["triton_final_response"].bool_param
         assert not by_id["right"].error_message
 

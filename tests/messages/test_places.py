@@ -42,6 +42,15 @@ def test_the_numbers_are_those_that_were_compared() -> None:
         check_places(1, 0, 800, 100)
 
 
+def test_bulk_leaves_an_eighth_of_the_caller_s_places_to_what_somebody_waits_for() -> None:
+    check_places(35, 0, 0, 40, is_bulk=True)
+    with pytest.raises(QueueFull, match=r"^queue is full: 35 sentences wait, 1 more would exceed the limit of 35$"):
+        check_places(1, 35, 0, 40, is_bulk=True)
+    check_places(5, 35, 0, 40)
+    check_places(1, 0, 0, 1, is_bulk=True)
+    assert not has_places(1, 40, 100, 40)
+
+
 @given(st.integers(1, 40), st.lists(st.tuples(st.integers(0, 9), st.integers(1, 12)), max_size=200))
 def test_all_callers_together_are_bounded(max_waiting: int, submissions: list[tuple[int, int]]) -> None:
     waiting: Counter[int] = Counter()

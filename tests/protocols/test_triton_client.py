@@ -178,8 +178,13 @@ REFUSED: list[tuple[dict[str, Any], str, str]] = [
         "INVALID_ARGUMENT",
         'inputs["text_input"].shape: at most 128 elements expected, got [129, 1]',
     ),
-    ({"model": "no-such-model"}, "NOT_FOUND", "no model 'no-such-model' is served here"),
-    ({"model_version": "7"}, "NOT_FOUND", "no model 'rnn-en-fr@7' is served here; served: rnn-en-fr@1"),
+    ({"model": "no-such-model"}, "NOT_FOUND", "model_name: no model 'no-such-model' is served here"),
+    ({"model_version": "7"}, "NOT_FOUND", "model_version: no model 'rnn-en-fr@7' is served here; served: rnn-en-fr@1"),
+    (
+        {"model": "no-such-model", "model_version": "7"},
+        "NOT_FOUND",
+        "model_name: no model 'no-such-model@7' is served here",
+    ),
 ]
 
 
@@ -198,7 +203,7 @@ async def test_an_error_names_the_tensor_or_parameter_the_limit_and_the_value(
 
 async def test_the_server_and_its_models_describe_themselves(foreign: ClientProcess, model_repository: Path) -> None:
     async with serving(model_repository) as served:
-        await served.translate(SENTENCES[0])
+        await served.translate(*SENTENCES[:3])
         told = await foreign.run(triton.describe, served.address, DEFAULT_MODEL)
         assert told["live"]
         assert told["ready"]
@@ -217,7 +222,7 @@ async def test_the_server_and_its_models_describe_themselves(foreign: ClientProc
         assert not told["config"]["model_transaction_policy"].get("decoupled")
         assert told["config"]["parameters"]["target_language_codes"] == {"string_value": "fr"}
         [statistics] = told["statistics"]
-        assert statistics["inference_count"] == "1"
+        assert (statistics["inference_count"], statistics["execution_count"]) == ("3", "1")
         assert int(statistics["inference_stats"]["success"]["ns"]) > 100_000
         assert {"name": DEFAULT_MODEL, "version": "1", "state": "READY"} in told["index"]
 

@@ -5,7 +5,9 @@ from typing import Any
 
 import pytest
 
+from server.serving.protocols.pb import inference_pb2, inference_pb2_grpc
 from tests.conftest import SmallModels
+from tests.fakes import PATIENCE
 from tests.integration.served import serving
 from tests.protocols import google_calls as google
 from tests.protocols import triton_calls as triton
@@ -88,6 +90,25 @@ async def test_a_model_is_loaded_and_unloaded(foreign: ClientProcess, repository
         remove_version(repository, NAME, "1")
         code, _ = await foreign.run(triton.load, served.address, f"{NAME}@1")
         assert code == "StatusCode.NOT_FOUND"
+
+
+async def test_what_lies_in_a_repository_is_listed_whether_it_is_loaded_or_not(repository: Path) -> None:
+    say(repository, 'versions = ["2"]')
+    async with serving(repository, default_model=NAME) as served:
+        for version in "10", "9":
+            (repository / "other" / version).mkdir(parents=True)
+        (repository / ".hidden" / "1").mkdir(parents=True)
+        stub = inference_pb2_grpc.GRPCInferenceServiceStub(served.channel)
+        listed = await stub.RepositoryIndex(inference_pb2.RepositoryIndexRequest(), timeout=PATIENCE)
+        reason = "it lies in the repository and is not loaded"
+        assert [(one.name, one.version, one.state, one.reason) for one in listed.models] == [
+            (NAME, "1", "UNAVAILABLE", reason),
+            (NAME, "2", "READY", ""),
+            ("other", "9", "UNAVAILABLE", reason),
+            ("other", "10", "UNAVAILABLE", reason),
+        ]
+        ready = await stub.RepositoryIndex(inference_pb2.RepositoryIndexRequest(ready=True), timeout=PATIENCE)
+        assert [(one.name, one.version) for one in ready.models] == [(NAME, "2")]
 
 
 async def test_where_anybody_may_call_nobody_loads_or_unloads(foreign: ClientProcess, repository: Path) -> None:

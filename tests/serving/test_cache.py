@@ -149,8 +149,9 @@ def options(phrase: str = "a", term: int = 4, **others: Any) -> DecodingOptions:
 def test_a_key_is_the_same_for_what_is_asked_again_and_for_nothing_else() -> None:
     key = key_of(MANIFEST, [5, 6, 3], options())
     assert key_of(MANIFEST, [5, 6, 3], options()) == key
+    same_under_another_version = dataclasses.replace(MANIFEST, version="2")
+    assert key_of(same_under_another_version, [5, 6, 3], options()) == key
     others = [
-        key_of(dataclasses.replace(MANIFEST, version="2"), [5, 6, 3], options()),
         key_of(dataclasses.replace(MANIFEST, name="other"), [5, 6, 3], options()),
         key_of(MANIFEST, [5, 3], options()),
         key_of(MANIFEST, [5, 6, 3], options(phrase="b")),
@@ -158,7 +159,7 @@ def test_a_key_is_the_same_for_what_is_asked_again_and_for_nothing_else() -> Non
         key_of(MANIFEST, [5, 6, 3], options(beam_size=2)),
         key_of(MANIFEST, [5, 6, 3], options(length_penalty=1.0)),
     ]
-    assert len({key, *others}) == 8
+    assert len({key, *others}) == 7
 
 
 def test_a_key_is_small_whatever_was_asked_for() -> None:

@@ -231,6 +231,30 @@ async def test_a_stream_that_is_left_while_it_waits_for_its_key_leaves_the_turn_
     assert await asyncio.wait_for(waiting[2], PATIENCE) == "other"
 
 
+async def test_what_waits_for_its_key_counts_among_the_bytes_as_what_is_answered() -> None:
+    asked = Asked(max_bytes=300)
+    holder = KeyHolder(Key(name="night", sha256=b"", roles=frozenset({TRANSLATE}), max_calls=1))
+    current_call.set(Call("id of the call", holder, float("inf"), TRANSLATE))
+    asked.hold("held")
+    held, long, too_long = "held", "x" * 200, "y" * 200
+    streams = [asked.answers(asked.requests(name)) for name in (held, long, too_long)]
+    waiting = [asyncio.ensure_future(anext(stream)) for stream in streams]
+    await turns()
+    assert asked.admission.num_bytes == sum(StringValue(value=name).ByteSize() for name in (held, long))
+    assert "bytes of messages are being answered" in waiting[2].result()
+    waiting[1].cancel()
+    await turns()
+    assert asked.admission.num_bytes == StringValue(value=held).ByteSize()
+    waiting[1] = asyncio.ensure_future(anext(asked.answers(asked.requests(long))))
+    await turns()
+    asked.may_end[held].set()
+    assert await asyncio.wait_for(asyncio.gather(*waiting[:2]), PATIENCE) == [held, long]
+    await turns()
+    assert not asked.admission.num_calls
+    for stream in streams:
+        await stream.aclose()
+
+
 async def test_refused_requests_are_counted_and_logged_as_refused_calls_are(caplog: pytest.LogCaptureFixture) -> None:
     asked = Asked(max_bytes=100)
     holder = KeyHolder(Key(name="night", sha256=b"", roles=frozenset({TRANSLATE})))

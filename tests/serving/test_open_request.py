@@ -17,10 +17,12 @@ from seq2serve.pb import translation_pb2 as pb
 from server.decoding.engine import Engine
 from server.decoding.metrics import EngineMetrics
 from server.decoding.scheduler import Limits
+from server.errors import QueueFull
 from server.messages.hypothesis import Ending, Hypothesis
 from server.messages.options import DecodingOptions
 from server.messages.sentence import Finished, Written
 from server.serving.access.caller import Caller
+from server.serving.engines.pool import EnginePool
 from server.serving.metrics import Metrics
 from server.serving.models.backlog import Backlog
 from server.serving.models.served import ServedModel
@@ -288,6 +290,22 @@ async def test_what_cannot_be_read_fails_its_own_request_alone(small_tokenizer: 
         with pytest.raises(IndexError):
             translation_of(bad.results[0])
         assert translation_of(good.results[0]).translated_text
+
+
+async def test_a_request_that_is_left_while_it_is_submitted_keeps_no_places(tokenizer: Tokenizer) -> None:
+    pool = EnginePool(100, 1, 0.02, lambda: None)
+    content = ParsedContent("a", tuple(parsed([3, EOS], greedy(9), 2 * number) for number in range(100)))
+    model = ServedModel(MANIFEST, Tokenizers.one(tokenizer), pool, Backlog(1.0))
+    request = TranslationRequest(model, [content], 1, True)
+    for caller in ("somebody", "somebody else"):
+        with OpenRequest(request, Caller(caller), math.inf, streams=False, metrics=Metrics().requests) as left:
+            steps = left.submit()
+            for _ in range(101):  # the last of them submits the first sentences
+                next(steps)
+            with pytest.raises(QueueFull):
+                all_at_once(OpenRequest(request, Caller("a third"), math.inf, False, Metrics().requests).submit())
+            steps.close()
+    pool.close()
 
 
 def test_what_has_nothing_to_translate_is_finished_from_the_start() -> None:

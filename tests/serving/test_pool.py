@@ -110,6 +110,44 @@ async def test_a_request_is_accepted_whole_or_not_at_all_and_the_limit_is_one_of
     pool.send(*[1] * 8, first=9)
 
 
+async def test_what_follows_of_an_accepted_request_has_its_places_whoever_comes_meanwhile() -> None:
+    pool = Pool(1, max_waiting=16, max_rows=1)
+
+    def submit(number: int, request: int, num_following: int = 0) -> None:
+        options, listener = DecodingOptions(max_output_tokens=5), pool.outcomes.listener(0)
+        sentence = Sentence([1], options, listener, caller=f"of {request}", request=request)
+        pool.submit([sentence] * number, num_following)
+
+    submit(4, request=1, num_following=12)
+    with pytest.raises(QueueFull, match="beside 15 of others, 4 more would exceed the limit of 3"):
+        submit(4, request=2)
+    submit(3, request=2)
+    submit(8, request=1, num_following=4)
+    submit(4, request=1)
+    pool.release(1)
+    assert len(pool.engines[0].sentences) == 4 + 3 + 8 + 4
+
+
+async def test_places_of_sentences_that_do_not_come_are_free_again() -> None:
+    pool = Pool(1, max_waiting=4, max_rows=1)
+    sentence = Sentence([1], DecodingOptions(max_output_tokens=5), pool.outcomes.listener(0), caller="one", request=1)
+    ids = pool.submit([sentence], num_following=3)
+    pool.release(1)
+    pool.cancel(ids)
+    pool.send(1, 1, 1, 1, caller="other")
+
+
+async def test_a_caller_that_has_queued_all_the_bulk_that_it_may_still_has_room_for_what_somebody_waits_for() -> None:
+    pool = Pool(1, max_waiting=16, max_rows=1)
+    bulk = Sentence(
+        [1], DecodingOptions(max_output_tokens=5), pool.outcomes.listener(0), caller="one", request=1, is_bulk=True
+    )
+    pool.submit([bulk] * 14)
+    with pytest.raises(QueueFull, match="13 sentences wait, 2 more would exceed the limit of 14"):
+        pool.submit([bulk] * 2)
+    pool.send(1, 1, 1, first=1, caller="one")
+
+
 async def test_sentences_that_have_ended_take_no_places_in_the_queue() -> None:
     pool = Pool(1, max_waiting=2, max_rows=1)
     [engine] = pool.engines

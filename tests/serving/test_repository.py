@@ -1,13 +1,29 @@
 import dataclasses
 import os
 import re
+import shutil
 from pathlib import Path
 
 import pytest
 
-from server.bundle.manifest import ENCODER, STEP, TOKENIZER, Bundle, BundleError, Manifest, write_manifest
+from server.bundle.manifest import (
+    ENCODER,
+    STEP,
+    TOKENIZER,
+    Bundle,
+    BundleError,
+    Manifest,
+    read_manifest,
+    write_manifest,
+)
 from server.bundle.manifest import MANIFEST as MANIFEST_FILE
-from server.serving.models.repository import check_default, check_engines, read_repositories, read_repository
+from server.serving.models.repository import (
+    ModelFolder,
+    check_default,
+    check_engines,
+    read_repositories,
+    read_repository,
+)
 from tests.fakes import MANIFEST
 
 
@@ -152,9 +168,21 @@ def test_a_model_that_cannot_be_read_stops_the_start_but_lost_and_found_does_not
 
 
 def test_a_bundle_in_another_model_s_folder_is_refused(tmp_path: Path) -> None:
-    write_bundle(tmp_path / "a" / "2", dataclasses.replace(MANIFEST, name="a", version="1"))
-    with pytest.raises(BundleError, match=r"2: model\.json says a/1"):
+    write_bundle(tmp_path / "a" / "2", dataclasses.replace(MANIFEST, name="b", version="2"))
+    with pytest.raises(BundleError, match=r"a/2: model\.json is of model b; move the folder to .*/b/2$"):
         read_repository(tmp_path)
+
+
+def test_a_version_is_the_one_that_its_folder_is_named_by_so_that_folders_are_copied(tmp_path: Path) -> None:
+    add(tmp_path, "a", "1")
+    shutil.copytree(tmp_path / "a" / "1", tmp_path / "a" / "2")
+    (tmp_path / "a" / "model.toml").write_text('versions = "all"', encoding="utf-8")
+    first, second = read_repository(tmp_path)
+    assert [bundle.manifest.version for bundle in (first, second)] == ["1", "2"]
+    assert second.folder.name == "2"
+    assert read_manifest(second.folder).digest == first.manifest.digest == second.manifest.digest
+    again = ModelFolder(tmp_path / "a").read({"2": second})
+    assert again.bundles["2"] is second, "what is known is not read anew"
 
 
 def test_a_default_that_is_not_there_is_refused_with_what_each_repository_has() -> None:

@@ -89,7 +89,9 @@ class KeySeries(Collector):
 
     def collect(self) -> Iterable[Metric]:
         calls = CounterMetricFamily("seq2serve_key_calls", "Calls and requests of streams begun.", labels=("key",))
-        tokens = CounterMetricFamily("seq2serve_key_source_tokens", "Source tokens decoded.", labels=("key",))
+        tokens = CounterMetricFamily(
+            "seq2serve_key_source_tokens", "Source tokens decoded, as limits of keys count them.", labels=("key",)
+        )
         running = GaugeMetricFamily(
             "seq2serve_key_running_calls", "Calls and requests of streams that run.", labels=("key",)
         )

@@ -27,6 +27,11 @@ class TokenBucket:
         spent = self._burst - self._now()
         self._rate, self._burst, self._level = rate, burst, max(0.0, burst - spent)
 
+    @property
+    def left(self) -> int:
+        """Whole source tokens that are there now."""
+        return max(0, int(self._now()))
+
     def seconds_until(self, amount: float) -> float:
         """Seconds after which `amount` may be taken; 0.0 for at once."""
         return max(0.0, (min(amount, self._burst) - self._now()) / self._rate)

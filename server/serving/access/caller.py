@@ -43,12 +43,12 @@ class Caller:
     def leave(self) -> None:
         """Count a call that ends, or one of the requests of a stream."""
 
-    def check(self, num_source_tokens: int) -> None:
-        """Raises RateLimited where the caller may not have so many source tokens decoded now, and Unauthenticated where
-        it may have none any more."""
+    def check(self, cost: int) -> None:
+        """Raises RateLimited where the caller may not have so much decoded now (source tokens, as
+        `DecodingOptions.cost` counts them), and Unauthenticated where it may have nothing any more."""
 
-    def charge(self, num_source_tokens: int) -> None:
-        """Count source tokens that are being decoded."""
+    def charge(self, cost: int) -> None:
+        """Count what is being decoded."""
 
 
 class Stranger(Caller):
@@ -72,6 +72,7 @@ class KeyUsage:
         self.num_running = 0
         self.num_calls = 0
         self.num_source_tokens = 0
+        """As `DecodingOptions.cost` counts them."""
         self.bucket: TokenBucket | None = None
         """None: no limit of source tokens."""
 
@@ -127,14 +128,14 @@ class KeyHolder(Caller):
     def leave(self) -> None:
         self.usage.num_running -= 1
 
-    def check(self, num_source_tokens: int) -> None:
+    def check(self, cost: int) -> None:
         self.require_key()
         bucket = self.usage.bucket
-        seconds = bucket.seconds_until(num_source_tokens) if bucket else 0.0
-        if seconds:
-            raise RateLimited(self.name, self.key.source_tokens_per_second or 0, max(seconds, _LEAST_SECONDS))
+        if bucket and (seconds := bucket.seconds_until(cost)):
+            rate = self.key.source_tokens_per_second or 0
+            raise RateLimited(self.name, rate, bucket.left, cost, max(seconds, _LEAST_SECONDS))
 
-    def charge(self, num_source_tokens: int) -> None:
-        self.usage.num_source_tokens += num_source_tokens
+    def charge(self, cost: int) -> None:
+        self.usage.num_source_tokens += cost
         if self.usage.bucket:
-            self.usage.bucket.take(num_source_tokens)
+            self.usage.bucket.take(cost)

@@ -54,8 +54,8 @@ class _OpenSentence:
 
     @property
     def weight(self) -> int:
-        """How much of an engine the sentence occupies: its source tokens times its rows."""
-        return len(self.sentence.source_ids) * self.sentence.options.num_rows
+        """How much of an engine the sentence occupies."""
+        return self.sentence.options.cost(len(self.sentence.source_ids))
 
 
 class EnginePool:
@@ -74,7 +74,9 @@ class EnginePool:
         self._open: dict[int, _OpenSentence] = {}
         """All open sentences, by id."""
         self._num_open: Counter[str] = Counter()
-        """Number of open sentences, by caller."""
+        """Number of open sentences, by caller; those count for which places are kept."""
+        self._kept: dict[int, tuple[str, int]] = {}
+        """Requests of which more sentences follow, by number: the caller, and the places that are kept for them."""
         self._sent: dict[int, _OpenSentence] = {}
         """Sentences that are in an engine, by number."""
         self._loads: dict[PooledEngine, int] = {}
@@ -92,6 +94,7 @@ class EnginePool:
 
     def submit(self, sentences: Sequence[Sentence], num_following: int = 0) -> list[int]:
         """Accept all of the sentences, or none. Returns their ids, for `cancel`. `num_following`: see SentenceDecoder.
+        Sentences that follow have their places, whoever has come meanwhile.
 
         Raises QueueFull where more are open than can run and wait, so that nobody waits for an engine's next step to be
         refused; EngineLost where no engine serves and none is expected soon; NotServing once the pool is closing.
@@ -100,8 +103,14 @@ class EnginePool:
             raise NotServing
         if not self._loads and not self._is_holding:
             raise EngineLost
-        caller = sentences[0].caller
-        self._check_queue(len(sentences) + num_following, caller)
+        caller, request = sentences[0].caller, sentences[0].request
+        if request in self._kept:
+            self.release(request)
+        else:
+            self._check_queue(len(sentences) + num_following, caller, sentences[0].is_bulk)
+        if num_following:
+            self._kept[request] = caller, num_following
+            self._num_open[caller] += num_following
         now = time.monotonic()
         opened = [_OpenSentence(next(self._counter), sentence, now) for sentence in sentences]
         self._open.update((one.id, one) for one in opened)
@@ -109,16 +118,16 @@ class EnginePool:
         self._dispatch(opened)
         return [one.id for one in opened]
 
-    def _check_queue(self, num_submitted: int, caller: str) -> None:
+    def _check_queue(self, num_submitted: int, caller: str, is_bulk: bool) -> None:
         """Raise QueueFull where more sentences of a caller would have to wait than may. Which sentences run is known to
         the engines alone; each of them has a row at least. The caller's own sentences are taken to run as far as there
         are rows, so that nothing is refused that an engine would take."""
         num_rows = self._max_rows * len(self._loads)
         num_own = self._num_open[caller]
-        num_others = len(self._open) - num_own
+        num_others = len(self._open) + sum(number for _, number in self._kept.values()) - num_own
         own_waiting = max(num_own - num_rows, 0)
         others_waiting = max(num_others - max(num_rows - num_own, 0), 0)
-        check_places(num_submitted, own_waiting, others_waiting, self._max_waiting)
+        check_places(num_submitted, own_waiting, others_waiting, self._max_waiting, is_bulk)
         if self._loads and all(engine.is_behind for engine in self._loads):
             raise QueueFull(own_waiting, num_submitted, 0, others_waiting)
 
@@ -129,6 +138,10 @@ class EnginePool:
             engine.cancel(numbers)
         for one in opened:
             self._forget(one)
+
+    def release(self, request: int) -> None:
+        caller, number = self._kept.pop(request, ("", 0))
+        self._count_out(caller, number)
 
     def close(self) -> None:
         """Accept no more sentences, and let none wait for an engine any longer."""
@@ -218,13 +231,16 @@ class EnginePool:
     def _forget(self, one: _OpenSentence) -> None:
         """Take out a sentence that has ended, or is to end."""
         del self._open[one.id]
-        caller = one.sentence.caller
-        self._num_open[caller] -= 1
-        if not self._num_open[caller]:
-            del self._num_open[caller]
+        self._count_out(one.sentence.caller, 1)
         if one.engine:
             del self._sent[one.number]
             self._loads[one.engine] -= one.weight
+
+    def _count_out(self, caller: str, number: int) -> None:
+        """Count sentences of a caller that have ended, or do not come."""
+        self._num_open[caller] -= number
+        if not self._num_open[caller]:
+            del self._num_open[caller]
 
     def _fail(self, one: _OpenSentence, error: TranslationError) -> None:
         """End a sentence with an error."""

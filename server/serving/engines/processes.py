@@ -17,7 +17,7 @@ from server.serving.engines.launch import Launch, launch_process
 from server.serving.engines.pool import EnginePool
 from server.serving.engines.process_series import ProcessSeries
 from server.serving.engines.remote import COLLECT_SECONDS
-from server.serving.engines.series import labelled, summed
+from server.serving.engines.series import counted, labelled, summed
 
 
 class BundleEngines:
@@ -36,6 +36,11 @@ class BundleEngines:
         self.is_loaded = False
         """Whether every engine has been able to serve."""
         self._closing: asyncio.Task[bool] | None = None
+
+    @property
+    def version(self) -> tuple[str, str]:
+        """The model and the version that they decode."""
+        return self._bundle.manifest.name, self._bundle.manifest.version
 
     async def start(self) -> None:
         """Start the engines, which begin to load. Raises OSError where no process can be started."""
@@ -89,6 +94,9 @@ class Engines:
         self._launch = launch
         self._timing = timing or Timing()
         self._started: list[BundleEngines] = []
+        self._past: dict[tuple[str, str], list[Metric]] = {}
+        """What engines have counted in whose place others of the same model and version are, by both: a counter does
+        not fall because a version is loaded anew."""
 
     async def start(self, config: ServerConfig, bundle: Bundle) -> BundleEngines:
         """Start the engines of a bundle, which begin to load. Raises OSError where no process can be started."""
@@ -103,17 +111,29 @@ class Engines:
 
     async def close_one(self, engines: BundleEngines) -> bool:
         """End the engines of one bundle as `BundleEngines.close` does, and forget them."""
+        series: list[Metric] = []
         try:
-            return await engines.close()
+            await engines.collect()  # what they have counted since the last scrape as well
+            is_well = await engines.close()
+            series = counted(await engines.collect())
+            return is_well
         finally:
-            self._started.remove(engines)
+            self._forget(engines, series)
 
     async def abandon_one(self, engines: BundleEngines) -> None:
         """End the engines of one bundle as `BundleEngines.abandon` does, and forget them."""
         try:
             await engines.abandon()
         finally:
-            self._started.remove(engines)
+            self._forget(engines, [])
+
+    def _forget(self, engines: BundleEngines, series: list[Metric]) -> None:
+        """`series`: what the engines have counted."""
+        self._started.remove(engines)
+        if any(other.version == engines.version for other in self._started):
+            self._past[engines.version] = summed([*self._past.get(engines.version, []), *series])
+        else:
+            self._past.pop(engines.version, None)
 
     async def close(self) -> bool:
         """End all engines once they have finished the sentences in them. Returns whether all went well."""
@@ -124,10 +144,12 @@ class Engines:
         await asyncio.gather(*(engines.abandon() for engines in self._started))
 
     async def collect(self) -> list[Metric]:
-        """The series of all engines that have been loaded, as they are now."""
+        """The series of all engines that have been loaded, as they are now, and what those have counted that were there
+        before them."""
         loaded = [engines for engines in self._started if engines.is_loaded]
+        past = list(self._past.values())  # as it is while all of `loaded` are there
         collected = await asyncio.gather(*(engines.collect() for engines in loaded))
-        return summed(itertools.chain.from_iterable(collected))
+        return summed(itertools.chain.from_iterable([*collected, *past]))
 
 
 class EngineSeries(Collector):

@@ -25,8 +25,8 @@ _LEAST_COST = 300
 
 
 class Backlog:
-    """The work that is before one model, and how fast the model does it. The cost of a sentence is its source tokens
-    times the rows that it may hold."""
+    """The work that is before one model, and how fast the model does it. The cost of a sentence is
+    what `DecodingOptions.cost` says."""
 
     def __init__(self, max_delay_seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
         self._max_delay_seconds = max_delay_seconds

@@ -1,9 +1,10 @@
 """Model repositories: folders, and the bundles and glossaries that lie in them."""
 
+import contextlib
 import hashlib
 import logging
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -72,15 +73,18 @@ class ModelFolder:
         return digest.hexdigest()
 
     def read_version(self, version: str, known: Bundle | None = None) -> Bundle:
-        """Read one version. Raises BundleError."""
+        """Read one version. It is the one that its folder is named by, whatever its manifest says: a copy of a folder
+        is a version of its own. Raises BundleError."""
         folder = self.path / version
         _check_has_manifest(folder)
         manifest = read_manifest(folder)
-        is_same = known is not None and (known.folder, known.manifest.digest) == (folder, manifest.digest)
-        bundle = known if known and is_same else read_bundle(folder)
-        if (manifest.name, manifest.version) != (self.name, version):
-            raise BundleError(f"{folder}: model.json says {manifest.name}/{manifest.version}")
-        return bundle
+        if manifest.name != self.name:
+            own = self.path.with_name(manifest.name) / version
+            raise BundleError(f"{folder}: {MANIFEST} is of model {manifest.name}; move the folder to {own}")
+        if known is not None and (known.folder, known.manifest.digest) == (folder, manifest.digest):
+            return known
+        bundle = read_bundle(folder)
+        return replace(bundle, manifest=replace(bundle.manifest, version=version))
 
 
 class ModelFiles(NamedTuple):
@@ -141,6 +145,19 @@ def find_models(folders: Sequence[Path]) -> dict[str, ModelFolder]:
                 problems.append(f"{both}: two models of one name; only one of them can be served")
     if problems:
         raise BundleError(*problems)
+    return found
+
+
+def find_versions(folders: Sequence[Path]) -> dict[str, list[str]]:
+    """The versions that lie in the repositories, oldest first, by model; nothing of them is read, and what cannot be
+    read is passed over."""
+    found: dict[str, list[str]] = {}
+    for folder in folders:
+        with contextlib.suppress(BundleError):
+            for path in sorted(path for path in _folders(folder) if not path.name.startswith(".")):
+                with contextlib.suppress(BundleError):
+                    if versions := ModelFolder(path).versions:
+                        found.setdefault(path.name, versions)
     return found
 
 

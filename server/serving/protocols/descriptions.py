@@ -1,10 +1,13 @@
 """The server and its models as the Open Inference Protocol describes them."""
 
-from collections.abc import Iterator
+import asyncio
+from collections.abc import Sequence
+from pathlib import Path
 
+from server.errors import UnknownModel
 from server.serving.metrics import RequestMetrics, Tally, versions
 from server.serving.models.registry import ModelRegistry
-from server.serving.models.repository import SEPARATOR
+from server.serving.models.repository import SEPARATOR, find_versions
 from server.serving.models.served import ServedModel
 from server.serving.protocols.inference_request import OPTIONAL_INPUTS, OUTPUTS, TEXT_INPUT
 from server.serving.protocols.pb import inference_pb2 as pb
@@ -20,8 +23,11 @@ _BATCH = [-1, 1]
 
 
 class Descriptions:
-    def __init__(self, registry: ModelRegistry, max_contents: int, metrics: RequestMetrics) -> None:
+    def __init__(
+        self, registry: ModelRegistry, repositories: Sequence[Path], max_contents: int, metrics: RequestMetrics
+    ) -> None:
         self._registry = registry
+        self._repositories = repositories
         self._models = registry.models
         self._max_contents = max_contents
         self._metrics = metrics
@@ -31,10 +37,15 @@ class Descriptions:
         default model's where there is a version."""
         return f"{name or self._models.default}{SEPARATOR}{version}" if version else name
 
-    def find(self, name: str, version: str) -> ServedModel:
+    def find(self, name: str, version: str, fields: tuple[str, str] = ("name", "version")) -> ServedModel:
         """That version of the model of that name, or of the default one; where it is empty, the one that answers most
-        requests. Raises UnknownModel."""
-        return self._models.described(self.full_name(name, version))
+        requests. `fields`: what the request calls them. Raises UnknownModel, of the field that is wrong."""
+        try:
+            return self._models.described(self.full_name(name, version))
+        except UnknownModel as error:
+            own_name = name.partition(SEPARATOR)[0] or self._models.default
+            has_model = any(model.name == own_name for model in self._models)
+            raise error.about(fields[bool(version and has_model)]) from None
 
     def server_is_ready(self) -> bool:
         return any(self._registry.health.values())
@@ -93,24 +104,34 @@ class Descriptions:
         return pb.ModelStatistics(
             name=name,
             version=version,
-            inference_count=answered.number,
+            inference_count=answered.num_contents,
             execution_count=answered.number,
             inference_stats=pb.InferStatistics(success=_duration(answered), fail=_duration(failed)),
         )
 
-    def index(self, only_ready: bool) -> Iterator[pb.RepositoryIndexResponse.ModelIndex]:
-        """The versions that are loaded, in the server's order of models, oldest first."""
-        health = self._registry.health
-        for model in self._models:
-            for version in model.versions:
-                is_ready = health[model.name + SEPARATOR + version]
-                if is_ready or not only_ready:
-                    yield pb.RepositoryIndexResponse.ModelIndex(
-                        name=model.name,
-                        version=version,
-                        state="READY" if is_ready else "UNAVAILABLE",
-                        reason="" if is_ready else "its engine is being started again",
-                    )
+    async def index(self, only_ready: bool) -> list[pb.RepositoryIndexResponse.ModelIndex]:
+        """The versions that are loaded, in the server's order of models, oldest first, and those that lie in the
+        repositories beside them."""
+        found = {} if only_ready else await asyncio.to_thread(find_versions, self._repositories)
+        loaded = {model.name: model.versions for model in self._models}
+        listed = []
+        for name in dict.fromkeys([*loaded, *found]):
+            for version in sorted({*loaded.get(name, ()), *found.get(name, ())}, key=int):
+                reason = self._why_not_ready(name, version)
+                if reason and only_ready:
+                    continue
+                state = "UNAVAILABLE" if reason else "READY"
+                listed.append(
+                    pb.RepositoryIndexResponse.ModelIndex(name=name, version=version, state=state, reason=reason)
+                )
+        return listed
+
+    def _why_not_ready(self, name: str, version: str) -> str:
+        """Empty for a version that is ready."""
+        serves = self._registry.health.get(name + SEPARATOR + version)
+        if serves is None:
+            return "it lies in the repository and is not loaded"
+        return "" if serves else "its engine is being started again"
 
 
 def _platform(model: ServedModel) -> str:

@@ -1,6 +1,5 @@
 """Google Cloud Translation, version 3: its requests for text become those of translation.v1."""
 
-import asyncio
 import contextlib
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
@@ -11,7 +10,6 @@ from seq2serve.pb import translation_pb2
 from server.errors import InvalidRequest, NotOffered, shown
 from server.serving.models.catalogue import Models
 from server.serving.models.served import ServedModel
-from server.serving.models.versions import ModelVersions
 from server.serving.protocols.pb import translation_service_pb2 as pb
 from server.serving.protocols.pb import translation_service_pb2_grpc as pb_grpc
 from server.serving.requests.parse import HTML
@@ -36,18 +34,10 @@ class GoogleTranslationService(pb_grpc.TranslationServiceServicer):
         self._models = models
 
     async def TranslateText(self, request: pb.TranslateTextRequest, context: "_Context") -> pb.TranslateTextResponse:
+        """With a glossary the contents are translated twice, as the answer has both."""
         _check(request)
-        sides = request.source_language_code, request.target_language_code
-        with _named_here():
-            model, _ = self._models.select(_model_name(request.model), *sides)
-        with model.uses.one():
-            return await self._translate(request, context, model)
-
-    async def _translate(
-        self, request: pb.TranslateTextRequest, context: "_Context", model: ServedModel
-    ) -> pb.TranslateTextResponse:
-        """Once, or with a glossary twice, by one version of a model."""
         plain = translation_pb2.TranslateRequest(
+            model=_model_name(request.model),
             contents=request.contents,
             source_language_code=request.source_language_code,
             target_language_code=request.target_language_code,
@@ -58,14 +48,8 @@ class GoogleTranslationService(pb_grpc.TranslationServiceServicer):
             asked.append(translation_pb2.TranslateRequest())
             asked[1].CopyFrom(plain)
             asked[1].decoding.glossary.name = glossary
-        alone = Models([model.manifest.name], [ModelVersions({model.manifest.version: model})])
-        tasks = [asyncio.create_task(self._translations.translate(one, context, alone)) for one in asked]
-        try:
-            with _named_here():
-                translated = await asyncio.gather(*tasks)
-        finally:
-            for task in tasks:
-                task.cancel()
+        with _named_here():
+            translated = await self._translations.translate(asked, context)
         answer = pb.TranslateTextResponse()
         for one in translated[0].translations:
             answer.translations.add(translated_text=one.translated_text, model=_full_name(request, translated[0]))

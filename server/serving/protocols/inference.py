@@ -80,7 +80,7 @@ class InferenceService(pb_grpc.GRPCInferenceServiceServicer):
     async def RepositoryIndex(
         self, request: pb.RepositoryIndexRequest, context: "_Context"
     ) -> pb.RepositoryIndexResponse:
-        return pb.RepositoryIndexResponse(models=self._descriptions.index(request.ready))
+        return pb.RepositoryIndexResponse(models=await self._descriptions.index(request.ready))
 
     async def RepositoryModelLoad(
         self, request: pb.RepositoryModelLoadRequest, context: "_Context"
@@ -120,7 +120,7 @@ class InferenceService(pb_grpc.GRPCInferenceServiceServicer):
 
     async def _read(self, request: pb.ModelInferRequest) -> InferenceRequest:
         """Raises InvalidRequest or UnknownModel."""
-        self._descriptions.find(request.model_name, request.model_version)
+        self._descriptions.find(request.model_name, request.model_version, ("model_name", "model_version"))
         asked = await self._translations.turns.take(read_request(request, self._translations.limits))
         asked.translate.model = self._descriptions.full_name(request.model_name, request.model_version)
         if asked.seconds is not None:

@@ -8,7 +8,9 @@ all, and the next one still finds some.
 """
 
 import asyncio
+import contextlib
 from collections import Counter
+from collections.abc import Iterator
 
 from server.errors import Overloaded, TooManyCalls
 from server.serving.access.caller import Caller
@@ -96,6 +98,16 @@ class Admission:
         async with self._turns.setdefault(name, asyncio.Lock()):
             while _has_all_its_calls(caller):
                 await self._left.setdefault(name, asyncio.Event()).wait()
+
+    @contextlib.contextmanager
+    def holding(self, caller: Caller, num_bytes: int) -> Iterator[None]:
+        """Inside, a message that has come counts among the bytes though no call has begun for it. Raises
+        Overloaded."""
+        self._bytes.enter(caller, num_bytes)
+        try:
+            yield
+        finally:
+            self._bytes.leave(caller, num_bytes)
 
     def enter(self, caller: Caller, num_bytes: int) -> None:
         """Begin a call whose message has come, or one of the requests of a stream, to be ended by `leave`. Raises

@@ -5,6 +5,7 @@ import dataclasses
 import itertools
 import logging
 import time
+from collections.abc import Sequence
 from types import TracebackType
 from typing import Self
 
@@ -31,8 +32,8 @@ def _outcome(kind: type[BaseException] | None) -> str:
 
 
 def _cost(sentence: Sentence | ParsedSegment) -> int:
-    """Source tokens, times the rows that it may hold."""
-    return len(sentence.source_ids) * sentence.options.num_rows
+    """What decoding it costs, in source tokens."""
+    return sentence.options.cost(len(sentence.source_ids))
 
 
 _SENTENCES_A_STEP = 64
@@ -100,7 +101,7 @@ class OpenRequest:
         if outcome == CANCELLED and ended >= self._deadline:  # gRPC's own timer may have been the first
             outcome = _outcome(DeadlineExceeded)
         manifest = self._request.model.manifest
-        self._metrics.end(manifest.name, manifest.version, outcome, ended - self._started)
+        self._metrics.end(manifest.name, manifest.version, outcome, ended - self._started, len(self.results))
 
     def submit(self) -> Steps[None]:
         """Raises Overloaded, NotServing or EngineLost."""
@@ -123,19 +124,25 @@ class OpenRequest:
                     sentences.append(self._sentence(segment, listener))
         if sentences:
             cost = sum(map(_cost, sentences))
-            num_source_tokens = sum(len(sentence.source_ids) for sentence in sentences)
-            self._caller.check(num_source_tokens)
+            self._caller.check(cost)
             self._backlog.check(self._caller.name, cost, self._request.is_bulk)
-            for first in range(0, len(sentences), _SENTENCES_A_STEP):
-                some = sentences[first : first + _SENTENCES_A_STEP]
-                num_following = len(sentences) - first - len(some)
-                self._ids += self._request.model.engine.submit(some, num_following)
-                if not first:  # accepted, as far as places are concerned
-                    self._caller.charge(num_source_tokens)
-                    self._record.num_source_tokens += num_source_tokens
-                    self._backlog.add(self._caller.name, cost, self._request.is_bulk)
-                    self._open_cost = cost
-                yield
+            try:
+                for first in range(0, len(sentences), _SENTENCES_A_STEP):
+                    some = sentences[first : first + _SENTENCES_A_STEP]
+                    num_following = len(sentences) - first - len(some)
+                    self._ids += self._request.model.engine.submit(some, num_following)
+                    if not first:  # accepted
+                        self._begin(sentences, cost)
+                    yield
+            finally:
+                self._request.model.engine.release(self._number)
+
+    def _begin(self, sentences: Sequence[Sentence], cost: int) -> None:
+        """Charge for sentences that are accepted."""
+        self._caller.charge(cost)
+        self._record.num_source_tokens += sum(len(sentence.source_ids) for sentence in sentences)
+        self._backlog.add(self._caller.name, cost, self._request.is_bulk)
+        self._open_cost = cost
 
     def _sentence(self, segment: ParsedSegment, listener: Listener) -> Sentence:
         return Sentence(

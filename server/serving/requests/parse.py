@@ -1,12 +1,13 @@
 """From a protobuf request to a valid one: parsed at the edge, so that inside only valid requests exist."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from seq2serve.glossary_file import MAX_TERM_CHARACTERS
 from seq2serve.pb import translation_pb2 as pb
 from server.errors import InvalidRequest, shown
 from server.messages.options import DecodingOptions
+from server.messages.places import own_places
 from server.serving.models.catalogue import Models, Selected
 from server.serving.requests.contents import ContentParser
 from server.serving.requests.options import OptionLimits, no_alignment, parse_options
@@ -37,16 +38,30 @@ class RequestLimits:
     max_contents: int
     max_content_characters: int
     max_segments: int
-    """Segments of all contents together; more could never be queued."""
+    """Segments of all contents together; more could never be queued. Of a bulk request fewer, see `own_places`."""
     max_do_not_translate: int
     options: OptionLimits
 
 
 def parse_request(message: pb.TranslateRequest, models: Models, limits: RequestLimits) -> Steps[TranslationRequest]:
     """Raises InvalidRequest or UnknownModel, naming the field, the limit and the value."""
-    selected = models.select(message.model, message.source_language_code, message.target_language_code)
+    return (yield from parse_requests([message], models, limits))
+
+
+def parse_requests(
+    messages: Sequence[pb.TranslateRequest], models: Models, limits: RequestLimits
+) -> Steps[TranslationRequest]:
+    """Requests that are decoded as one: the contents of the first, then those of the next. They differ in nothing but
+    what holds for each of their sentences, and have equal parts of the limit of segments. Raises like
+    `parse_request`."""
+    first, each = messages[0], replace(limits, max_segments=limits.max_segments // len(messages))
+    selected = models.select(first.model, first.source_language_code, first.target_language_code)
+    parsed = []
     with selected.model.uses.one():  # the open request, which begins in the same turn, is the next use
-        return (yield from _parse_selected(message, selected, limits))
+        for message in messages:
+            parsed.append((yield from _parse_selected(message, selected, each)))
+    contents = [content for one in parsed for content in one.contents]
+    return replace(parsed[0], contents=contents, is_repeatable=all(one.is_repeatable for one in parsed))
 
 
 def _parse_selected(
@@ -73,20 +88,22 @@ def _parse_selected(
     )
     contents: list[ParsedContent] = []
     num_segments = 0
+    is_bulk = message.priority == pb.PRIORITY_BULK
+    max_segments = own_places(limits.max_segments, is_bulk)
     for index, text in enumerate(message.contents):
-        content = yield from parser.parse(text, f"contents[{index}]", limits.max_segments - num_segments)
+        content = yield from parser.parse(text, f"contents[{index}]", max_segments - num_segments)
         contents.append(content)
         num_segments += len(content.sentences)
-        if num_segments > limits.max_segments:
+        if num_segments > max_segments:
             so_far = f"{num_segments} or more in the first {index + 1} contents"
-            raise InvalidRequest("contents", f"at most {limits.max_segments} segments expected, got {so_far}")
+            raise InvalidRequest("contents", f"at most {max_segments} segments expected, got {so_far}")
     request = TranslationRequest(
         selected.model,
         contents,
         options.num_hypotheses,
         options.is_repeatable,
         tells_alignment=message.decoding.return_alignment,
-        is_bulk=message.priority == pb.PRIORITY_BULK,
+        is_bulk=is_bulk,
     )
     _check_alignment_size(request, "decoding.return_alignment")
     return request

@@ -145,14 +145,16 @@ class _Stream(Generic[_Request, _Response]):
             self.is_reading = False
 
     async def _take(self, request: _Request) -> None:
-        """Begin to answer a request. One that is not admitted is refused before the next one is read, so that a stream
-        has no more than this one in memory which is not counted."""
+        """Begin to answer a request, once its caller's key may have one more call. One that is not admitted is refused
+        before the next one is read, so that a stream has no more than this one in memory which is not counted."""
         stream, num_bytes = current_call.get(), request.ByteSize()
-        await self._admission.wait_for_call(stream.caller)
         # A request has a record and a start of its own, and all else from the stream's call.
         call = replace(stream, record=RequestRecord(), started=time.monotonic(), stream=stream)
         turn, answered = self._order.place(is_free=self._has_id(request))
         try:
+            with self._admission.holding(call.caller, num_bytes):
+                await self._admission.wait_for_call(call.caller)
+            call = replace(call, started=time.monotonic())  # what it has waited for its own key is not the server's
             call.caller.require(call.role)
             self._admission.enter(call.caller, num_bytes)
         except Exception as error:

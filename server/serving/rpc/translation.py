@@ -1,6 +1,7 @@
 """The methods of the gRPC service: each parses a request, submits its sentences to an engine, and answers."""
 
-from collections.abc import AsyncGenerator, AsyncIterator
+import itertools
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,7 @@ from server.serving.models.versions import ModelVersions
 from server.serving.requests.cache import TranslationCache
 from server.serving.requests.content_result import ContentResult
 from server.serving.requests.open_request import OpenRequest
-from server.serving.requests.parse import RequestLimits, parse_request, parse_score_request
+from server.serving.requests.parse import RequestLimits, parse_request, parse_requests, parse_score_request
 from server.serving.requests.parsed import TranslationRequest
 from server.serving.requests.turns import Turns
 from server.serving.rpc.call import allow_seconds, current_call
@@ -53,19 +54,25 @@ class TranslationService(pb_grpc.TranslationServiceServicer):
         """Of all that this service does on the event loop, and of what other services do to ask it."""
 
     async def Translate(self, request: pb.TranslateRequest, context: "_Context") -> pb.TranslateResponse:
-        return await self.translate(request, context, self._models)
+        [answer] = await self.translate([request], context)
+        return answer
 
     async def translate(
-        self, request: pb.TranslateRequest, context: "_Context", models: Models
-    ) -> pb.TranslateResponse:
-        """What `Translate` answers where these are the models to choose from."""
-        parsed = await self.turns.take(parse_request(request, models, self.limits))
-        results = await self._decode(parsed, context)
+        self, requests: Sequence[pb.TranslateRequest], context: "_Context"
+    ) -> list[pb.TranslateResponse]:
+        """What `Translate` answers to each of the requests, which are decoded as one: by the same version of a model,
+        admitted, charged and cancelled together. See `parse_requests`."""
+        parsed = await self.turns.take(parse_requests(requests, self._models, self.limits))
+        results = iter(await self._decode(parsed, context))
         manifest = parsed.model.manifest
-        answer = pb.TranslateResponse(model=manifest.name, model_version=manifest.version)
-        with current_call.get().record.detokenising():
-            await self.turns.take(_write_translations(results, answer))
-        return answer
+        answers = []
+        for request in requests:
+            answer = pb.TranslateResponse(model=manifest.name, model_version=manifest.version)
+            own = list(itertools.islice(results, len(request.contents)))
+            with current_call.get().record.detokenising():
+                await self.turns.take(_write_translations(own, answer))
+            answers.append(answer)
+        return answers
 
     async def Score(self, request: pb.ScoreRequest, context: "_Context") -> pb.ScoreResponse:
         parsed = await self.turns.take(parse_score_request(request, self._models, self.limits))
