@@ -1,4 +1,4 @@
-"""python -m deploy.check: what can be known of the containers without a Docker engine.
+"""python -m deploy.check: what can be known of the containers without a Docker engine and without a cluster.
 
 The files are valid and agree with each other and with the server; the locks are those of pyproject.toml; the images'
 steps, carried out in clean folders, give a server that starts, is healthy, drains at SIGTERM, and has no torch, and a
@@ -19,14 +19,15 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
+from deploy.cluster import check_kubernetes
 from deploy.compose import COMPOSE, DOCKERFILE, check_compose
 from deploy.dockerfile import Stage, read_dockerfile
 from deploy.expressions import check_dashboards, check_rules, server_series
 from deploy.lock_files import check_locks
+from deploy.rule_object import RULES
 from server.config import ServerConfig
 
 PROMETHEUS = Path("deploy/prometheus/prometheus.yml")
-RULES = Path("deploy/prometheus/rules.yml")
 
 _START_SECONDS = 60
 
@@ -42,6 +43,7 @@ def main() -> None:
         *check_prometheus(services, stages["server"]),
         *check_dashboards(series := server_series()),
         *check_rules(read_yaml(RULES), series),
+        *check_kubernetes(stages, series, services["server"]["image"]),
     ]
     problems = problems or list(check_images(stages))  # an image of files that are wrong would only say so again
     for problem in problems:

@@ -16,9 +16,7 @@ DOCKERFILE = Path("deploy/Dockerfile")
 SIZES = Path("docs/operations.md")
 
 _PINNED = re.compile(r".+:v?\d+\.\d+.*")
-_ALL_MODELS = re.compile(r"^\| all [^|]+\| 1 \|[^|]+\| ([\d,]+) \|$", re.MULTILINE)
-"""The row of SIZES with the memory of a server of all models after load, in MB."""
-_MARGIN = 1.5
+MARGIN = 1.5
 """A limit of memory is at least this many times what was measured."""
 _CONFINED = {
     "cap_drop": ["ALL"],
@@ -68,39 +66,56 @@ def has_health(service: dict[str, Any], stages: dict[str, Stage]) -> bool:
 def check_server(service: dict[str, Any], server: Stage) -> Iterator[str]:
     """The server starts with the image's settings and the service's; stop time, ports, cores and memory fit them."""
     environment = server.environment() | service.get("environment", {})
+    config, problems = read_settings(environment, num_cores=math.ceil(service["cpus"]))
+    yield from problems
+    if config:
+        yield from check_numbers(service, server, config)
+
+
+def read_settings(environment: dict[str, str], num_cores: int) -> tuple[ServerConfig | None, list[str]]:
+    """The settings that a server would have, if it started with these variables, and what is wrong with them."""
     settings = {name: value for name, value in environment.items() if name.startswith("SEQ2SERVE_")}
     known = {f"SEQ2SERVE_{field.name.upper()}" for field in dataclasses.fields(ServerConfig)}
-    for name in settings.keys() - known:
-        yield f"{name}: no such setting"
+    problems = [f"{name}: no such setting" for name in sorted(settings.keys() - known)]
     try:
-        config = parse_config([], settings, num_cores=math.ceil(service["cpus"]))
+        config = parse_config([], settings, num_cores)
         App(config)
     except SystemExit:  # it has said why
-        yield "settings that are none"
+        return None, [*problems, "settings that are none"]
     except ValueError as error:
-        yield str(error)
-    else:
-        yield from check_numbers(service, server, config)
+        return None, [*problems, str(error)]
+    return config, problems
+
+
+def stop_seconds(config: ServerConfig) -> float:
+    """The most that a server with these settings takes from SIGTERM to its end."""
+    return config.drain_delay_seconds + config.grace_seconds + CLOSING_SECONDS
+
+
+def listened_ports(config: ServerConfig) -> set[str]:
+    addresses = (config.listen, config.metrics_listen, config.health_listen)
+    return {address.rpartition(":")[2] for address in addresses if address}
 
 
 def check_numbers(service: dict[str, Any], server: Stage, config: ServerConfig) -> Iterator[str]:
     stop = service["stop_grace_period"]
-    if int(stop.removesuffix("s")) <= config.grace_seconds + CLOSING_SECONDS:
-        yield f"killed after {stop}, within {config.grace_seconds} s of grace and {CLOSING_SECONDS} s to close"
-    addresses = (config.listen, config.metrics_listen, config.health_listen)
-    listened = {address.rpartition(":")[2] for address in addresses if address}
+    if int(stop.removesuffix("s")) <= stop_seconds(config):
+        yield f"killed after {stop}, within the {stop_seconds(config)} s that the server may need to stop"
+    listened = listened_ports(config)
     exposed = {port for instruction in server.all("EXPOSE") for port in instruction.words()}
     if exposed != listened:
         yield f"{DOCKERFILE} exposes {sorted(exposed)}, the server listens at {sorted(listened)}"
     for port in service.get("ports", []):
         if port.rpartition(":")[2] not in listened:
             yield f"port {port}: the server listens at {sorted(listened)}"
-    yield from check_memory(service["mem_limit"], SIZES.read_text(encoding="utf-8"))
+    limit = service["mem_limit"]
+    measured = measured_megabytes()
+    if int(limit.removesuffix("m")) * 1024**2 < MARGIN * measured * 1e6:
+        yield f"mem_limit {limit}: at least {MARGIN} times the {measured} MB of {SIZES} expected"
 
 
-def check_memory(limit: str, sizes: str) -> Iterator[str]:
-    """`sizes`: the text with the table of what was measured."""
-    [measured] = _ALL_MODELS.findall(sizes)
-    wanted = _MARGIN * int(measured.replace(",", ""))
-    if int(limit.removesuffix("m")) * 1024**2 < wanted * 1e6:
-        yield f"mem_limit {limit}: at least {_MARGIN} times the {measured} MB of {SIZES} expected"
+def measured_megabytes(models: str = r"all \d+") -> int:
+    """What a server took after load, with an engine each: of all models, or of the one that the expression names."""
+    row = re.compile(rf"^\| {models} \| 1 \|[^|]+\| ([\d,]+) \|$", re.MULTILINE)
+    [measured] = row.findall(SIZES.read_text(encoding="utf-8"))
+    return int(measured.replace(",", ""))

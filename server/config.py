@@ -57,7 +57,10 @@ class ServerConfig:
         "1", "processes that decode each model, or some of them: 2; transformer-en-fr=2; 1,transformer-en-fr=2"
     )
     threads: int = _setting(1, "threads of each engine's products")
-    grace_seconds: int = _setting(20, "time that running requests get to end at shutdown")
+    drain_delay_seconds: int = _setting(
+        0, "time at shutdown in which health says so and calls are still taken: what probes need to see it"
+    )
+    grace_seconds: int = _setting(20, "time that running requests get to end at shutdown, after the drain delay")
     tls_certificate: str = _setting("", "PEM file of the server's certificate chain; empty: connections are in plain")
     tls_key: str = _setting("", "PEM file of the certificate's private key, without a password")
     tls_client_authorities: str = _setting(

@@ -218,13 +218,16 @@ class App:
         task.add_done_callback(self._reloading.discard)
 
     async def stop(self) -> bool:
-        """Drain: no new request, running ones get the grace to end. Returns whether all was well."""
-        grace = self._config.grace_seconds
-        grace_ends = time.monotonic() + grace
-        self._calls.is_draining = True
+        """Drain: health says so at once, and calls are taken until the drain delay is over, for whoever probes the
+        health sends some until its next probe; then no new request, and running ones get the grace to end. Returns
+        whether all was well."""
         for task in (self._watching, *self._reloading):
             task.cancel()
         self._health.drain()
+        await asyncio.sleep(self._config.drain_delay_seconds)
+        grace = self._config.grace_seconds
+        grace_ends = time.monotonic() + grace
+        self._calls.is_draining = True
         # Only calls that have begun can be refused by name: gRPC cancels all others when it stops.
         await self._calls.wait_until_none_begins(min(_ACCEPTED_SECONDS, grace / 2))
         stopped = asyncio.ensure_future(self._server.stop(max(0, grace_ends - time.monotonic())))
@@ -291,5 +294,5 @@ async def serve(config: ServerConfig) -> int:
     model = app.registry.models[app.registry.models.default].main
     write_line(f"  {example_command(app.address, config, model)}")
     await app.wait()
-    _logger.info("draining, for at most %s s", config.grace_seconds)
+    _logger.info("draining, for at most %s s", config.drain_delay_seconds + config.grace_seconds)
     return 0 if await app.stop() else 1

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from deploy import check
+from deploy import check, rule_object
 from deploy.expressions import check_rules, server_series
 
-FOLDER = check.RULES.parent
-RULES = check.read_yaml(check.RULES)
+FOLDER = rule_object.RULES.parent
+RULES = check.read_yaml(rule_object.RULES)
 ALERTS = [rule["alert"] for group in RULES["groups"] for rule in group["rules"] if "alert" in rule]
 
 
