@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 NATIVE := server/decoding/native/attention.so
 
 .DEFAULT_GOAL := help
-.PHONY: help serve lock image-test test test-nightly peers check format proto download train release export load load-quick load-check soak siege e2e reloads soak-reloads fuzz fuzz-wire bench bench-quick evaluate evaluate-texts
+.PHONY: help serve lock image-test test test-nightly peers check format proto download train release export load load-quick load-check soak siege e2e cluster reloads soak-reloads fuzz fuzz-wire bench bench-quick evaluate evaluate-texts
 
 help: ## list the targets
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -93,10 +93,16 @@ siege: $(VENV)/loadtest $(NATIVE) ## attack a server in every known way beside a
 e2e: $(VENV)/everything $(NATIVE) ## every kind of client at once while models, keys, certificates and engines change, in three minutes
 	$(BIN)/python -m tests.together $(ARGS)
 
+cluster: $(VENV)/everything $(NATIVE) ## kill, hang, cut off, slow, add and replace servers under load, with Envoy and without: nothing lost, in three minutes
+	$(BIN)/python -m tests.cluster $(ARGS)
+
 reloads: $(VENV)/everything $(NATIVE) ## reload a model a hundred times under load: no answer lost, none of two versions
 	$(BIN)/python -m tests.reloads $(ARGS)
 
-soak-reloads: $(VENV)/everything $(NATIVE) ## ten minutes of reloads beside callers that are busy for 70 % of the time: nothing lost, memory stays
+soak-cluster: $(VENV)/everything $(NATIVE) ## kill, hang, cut off, slow, add and replace servers under load, with Envoy and without: nothing lost, in three minutes
+	$(BIN)/python -m tests.cluster $(ARGS)
+
+reloads: $(VENV)/everything $(NATIVE) ## ten minutes of reloads beside callers that are busy for 70 % of the time: nothing lost, memory stays
 	$(BIN)/python -m tests.reloads --minutes 10 --busy 0.7 $(ARGS)
 
 fuzz: $(VENV)/everything $(NATIVE) ## translate 20,000 texts that nobody has thought of, and check all answers, in ten minutes

@@ -13,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,8 @@ from deploy.compose import COMPOSE, DOCKERFILE, check_compose
 from deploy.dockerfile import Stage, read_dockerfile
 from deploy.expressions import check_dashboards, check_rules, server_series
 from deploy.lock_files import check_locks
+from deploy.proxy import ENVOY
+from deploy.proxy_check import check_proxy
 from deploy.rule_object import RULES
 from server.config import ServerConfig
 
@@ -41,6 +43,7 @@ def main() -> None:
         *check_dockerfile(stages),
         *check_locks(),
         *check_prometheus(services, stages["server"]),
+        *check_proxy(read_yaml(ENVOY), services, stages["server"]),
         *check_dashboards(series := server_series()),
         *check_rules(read_yaml(RULES), series),
         *check_kubernetes(stages, series, services["server"]["image"]),
@@ -86,13 +89,22 @@ def check_prometheus(services: dict[str, Any], server: Stage) -> Iterator[str]:
     mounted = {volume.split(":")[0].removeprefix("./") for volume in services["prometheus"].get("volumes", [])}
     if len(folders) != 1 or not {str(PROMETHEUS), str(RULES)} <= mounted:
         yield f"{COMPOSE}: prometheus: {PROMETHEUS} and {RULES} expected in one folder, got {sorted(mounted)}"
-    jobs = configuration["scrape_configs"]
-    targets = [target for job in jobs for static in job["static_configs"] for target in static["targets"]]
-    if f"server:{port}" not in targets:
-        yield f"{PROMETHEUS}: does not scrape server:{port}"
+    targets = list(scraped(configuration["scrape_configs"]))
+    for wanted in (f"server:{port}", f"replica:{port}"):
+        if wanted not in targets:
+            yield f"{PROMETHEUS}: does not scrape {wanted}"
     for target in targets:
         if target.split(":")[0] not in services:
             yield f"{PROMETHEUS}: target {target} is no service of {COMPOSE}"
+
+
+def scraped(jobs: Sequence[dict[str, Any]]) -> Iterator[str]:
+    """Every target, by the name that it has for Prometheus."""
+    for job in jobs:
+        for static in job.get("static_configs", []):
+            yield from static["targets"]
+        for looked_up in job.get("dns_sd_configs", []):
+            yield from (f"{name}:{looked_up['port']}" for name in looked_up["names"])
 
 
 def check_images(stages: dict[str, Stage]) -> Iterator[str]:

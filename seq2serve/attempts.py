@@ -46,7 +46,10 @@ class Attempts:
         """
         self.num_failed += 1
         is_overloaded = error.code is grpc.StatusCode.RESOURCE_EXHAUSTED and error.retry_after is not None
-        is_broken = error.code is grpc.StatusCode.UNAVAILABLE and was_broken
+        # What a proxy has to tell of a server that it lost is the reset of a stream, INTERNAL to gRPC; the server's own
+        # INTERNAL has the id of the request.
+        was_reset = error.code is grpc.StatusCode.INTERNAL and not error.request_id
+        is_broken = was_broken and (error.code is grpc.StatusCode.UNAVAILABLE or was_reset)
         if not self.retries or self.num_failed >= MAX_ATTEMPTS or not (is_overloaded or is_broken):
             raise error
         pause = _PAUSE if error.retry_after is None else error.retry_after

@@ -6,20 +6,16 @@ import re
 import socket
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from importlib.resources import files
 from typing import Any, TypedDict
 
 import grpc
 
 from seq2serve.addresses import Address, parse_target
 
-_RETRIES = {
-    "maxAttempts": 5,
-    "initialBackoff": "0.2s",
-    "maxBackoff": "3s",
-    "backoffMultiplier": 3,
-    "retryableStatusCodes": ["UNAVAILABLE"],
-}
-"""A server that goes, or a connection that breaks, before anything was answered: the same translation is made by
+_SERVICE_CONFIG = json.loads(files("seq2serve").joinpath("service_config.json").read_text(encoding="utf-8"))
+"""gRPC's service config, as clients in other languages may take it too: which servers are called, and what is sent
+again. A server that goes, or a connection that breaks, before anything was answered: the same translation is made by
 another server, or by the same one a moment later."""
 
 _OPTIONS: list[tuple[str, Any]] = [
@@ -27,10 +23,25 @@ _OPTIONS: list[tuple[str, Any]] = [
     # Each client has connections of its own: what a connection may ask for at a time is bounded, and gRPC would have
     # all clients of a process share one.
     ("grpc.use_local_subchannel_pool", 1),
+]
+
+_KEEPALIVE_ALONE = [
     # A connection whose other end has vanished is given up 20 s after something was sent. More than one ping in five
     # minutes is what a gRPC server may take for an attack.
     ("grpc.keepalive_time_ms", 300_000),
     ("grpc.keepalive_timeout_ms", 20_000),
+]
+
+_KEEPALIVE_AMONG_SEVERAL = [
+    # A server that hangs, or that no packet reaches any more, is passed over four seconds later at most, and what it
+    # was asked is asked of another one. A server that takes such pings for an attack ends the connection, and gRPC
+    # doubles the time between them.
+    ("grpc.keepalive_time_ms", 2_000),
+    ("grpc.keepalive_timeout_ms", 2_000),
+    ("grpc.http2.max_pings_without_data", 0),  # as many as it takes
+    # One that comes, or comes back, is found within seconds, however long it was away.
+    ("grpc.min_reconnect_backoff_ms", 3_000),  # what a connection may take to be made
+    ("grpc.max_reconnect_backoff_ms", 3_000),
 ]
 
 _KEY = re.compile(r"[\x21-\x7e]+")
@@ -92,7 +103,9 @@ def connection_to(
     """
     servers = _servers(address)
     credentials = _credentials(tls, client_certificate, client_key)
-    options = [*_OPTIONS, ("grpc.service_config", json.dumps(_service_config(retries)))]
+    has_several = len(servers) > 1 or not (servers[0].path or servers[0].number)  # a name may have many numbers
+    options = [*_OPTIONS, *(_KEEPALIVE_AMONG_SEVERAL if has_several else _KEEPALIVE_ALONE)]
+    options.append(("grpc.service_config", json.dumps(_service_config(retries, checks_health=has_several))))
     options.append(("grpc.enable_retries", int(retries)))
     if credentials is None and server_name:
         raise ValueError("server_name: only certificates have one; tls expected as well")
@@ -124,12 +137,14 @@ def open_async_channel(connection: Connection) -> grpc.aio.Channel:
     return grpc.aio.secure_channel(connection.target, connection.credentials, options=connection.options)
 
 
-def _service_config(retries: bool) -> dict[str, Any]:
-    config: dict[str, Any] = {"loadBalancingConfig": [{"round_robin": {}}]}
-    if retries:
-        config["methodConfig"] = [
-            {"name": [{"service": "translation.v1.TranslationService"}], "retryPolicy": _RETRIES},
-        ]
+def _service_config(retries: bool, checks_health: bool) -> dict[str, Any]:
+    """`checks_health`: whether a server that says that it does not serve is passed over, which takes one of the calls
+    that a connection has at a time."""
+    config = dict(_SERVICE_CONFIG)
+    if not retries:
+        del config["methodConfig"]
+    if not checks_health:
+        del config["healthCheckConfig"]
     return config
 
 

@@ -6,6 +6,7 @@ comes again, and is skipped: text by its characters, whatever pieces it comes in
 sent or awaited here.
 """
 
+import logging
 from dataclasses import dataclass, field
 
 import grpc
@@ -13,6 +14,8 @@ import grpc
 from seq2serve.attempts import Attempts
 from seq2serve.errors import Internal, Unavailable, translation_error
 from seq2serve.pb import translation_pb2 as pb
+
+_logger = logging.getLogger("seq2serve")
 
 
 class StreamCall:
@@ -102,7 +105,10 @@ class StreamCall:
         raised = translation_error(error, self._sent)
         if not self._is_deterministic and any(content.is_begun for content in self._open.values()):
             raise raised
-        return self._attempts.delay_after(raised, was_broken=self._is_answered)
+        delay = self._attempts.delay_after(raised, was_broken=self._is_answered)
+        if self._is_answered:
+            _logger.info("a stream broke, and is begun again: %s", raised)
+        return delay
 
 
 @dataclass

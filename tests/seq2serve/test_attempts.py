@@ -66,6 +66,14 @@ def test_a_wrong_request_is_wrong_however_it_broke() -> None:
     assert not is_repeated(attempts()[0], wrong, was_broken=True)
 
 
+def test_a_stream_that_a_proxy_resets_is_broken_and_one_in_which_the_server_fails_is_not() -> None:
+    reset = TranslationError(grpc.StatusCode.INTERNAL, "Received RST_STREAM with error code 2")
+    failed = TranslationError(grpc.StatusCode.INTERNAL, "see the log", request_id="a")
+    assert is_repeated(attempts()[0], reset, was_broken=True)
+    assert not is_repeated(attempts()[0], reset)
+    assert not is_repeated(attempts()[0], failed, was_broken=True)
+
+
 def test_what_broke_is_asked_for_again_soon_and_then_less_soon() -> None:
     one, _ = attempts()
     delays = [one.delay_after(UNAVAILABLE, was_broken=True) for _ in range(MAX_ATTEMPTS - 1)]
