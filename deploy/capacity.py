@@ -58,7 +58,10 @@ class Inputs:
 
 def sizes(inputs: Inputs) -> Iterator[str]:
     """What grows with the rate, in one table."""
-    yield f"{'sentences/s':>12}{'servers':>9}{'cores':>7}{'Envoys':>8}{'checks/s each':>15}{'connections each':>18}{'by client':>11}{'pings/s each':>14}{'series':>9}{'per million':>13}"
+    yield (
+        f"{'sentences/s':>12}{'servers':>9}{'cores':>7}{'Envoys':>8}{'checks/s each':>15}{'connections each':>18}"
+        f"{'by client':>11}{'pings/s each':>14}{'series':>11}{'per million':>13}"
+    )
     for rate in (1000.0, 10_000.0, inputs.sentences_per_second, 10 * inputs.sentences_per_second):
         servers = math.ceil(rate / (inputs.busy * inputs.server_sentences_per_second))
         proxy_cores = rate * inputs.proxy_call_milliseconds / 1000 / 0.6
@@ -69,7 +72,7 @@ def sizes(inputs: Inputs) -> Iterator[str]:
         price = cores * inputs.core_hour_price / 3600 / rate * 1e6
         yield (
             f"{rate:12,.0f}{servers:9,}{cores:7,.0f}{proxies:8}{proxies:15}{through:18,.0f}{clients:11,.0f}"
-            f"{clients / 2:14,.0f}{servers * inputs.series_per_server:9,.0f}{price:13.4f}"
+            f"{clients / 2:14,.0f}{servers * inputs.series_per_server:11,.0f}{price:13.4f}"
         )
 
 
@@ -179,7 +182,7 @@ def shared_cache(inputs: Inputs) -> Iterator[str]:
         some = Inputs(**{field.name: getattr(inputs, field.name) for field in fields(inputs)} | {"skew": skew})
         own = hit_ratio(inputs.cache_entries, some)
         both = hit_ratio(servers * inputs.cache_entries, some)
-        # Of what its own cache does not have, a server asks for each, and translates what the shared one has not either.
+        # What its own cache does not have, a server asks for, and translates what the shared one has not either.
         missed = (1 - own) * inputs.translation_milliseconds
         asked = (1 - own) * inputs.lookup_milliseconds + (1 - both) * inputs.translation_milliseconds
         yield f"{skew:6.1f}{own:11.0%}{both:18.0%}{1 - asked / missed:24.0%}"

@@ -99,7 +99,7 @@ def _tls_to_clients(proxy: Proxy) -> dict[str, Any]:
     common = _common(proxy.certificate, proxy.key)
     if proxy.client_authorities:
         common["validation_context"] = {"trusted_ca": {"filename": proxy.client_authorities}}
-    context = {"@type": f"{_TLS}.DownstreamTlsContext", "common_tls_context": common}
+    context: dict[str, Any] = {"@type": f"{_TLS}.DownstreamTlsContext", "common_tls_context": common}
     if proxy.client_authorities:
         context["require_client_certificate"] = True
     return {"name": "envoy.transport_sockets.tls", "typed_config": context}

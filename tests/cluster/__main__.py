@@ -1,5 +1,5 @@
-"""Run several servers, once reached by the client itself and once through Envoy; kill, hang, cut off, slow, add and replace
-them under load; print what became of the calls, and draw it.
+"""Run several servers, once reached by the client itself and once through Envoy; kill, hang, cut off, slow, add and
+replace them under load; print what became of the calls, and draw it.
 
 python -m tests.cluster
 python -m tests.cluster --rate 80 --servers 5

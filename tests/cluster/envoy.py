@@ -5,7 +5,9 @@ import subprocess
 import time
 import urllib.request
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from ruamel.yaml import YAML
 
@@ -20,16 +22,17 @@ _START_SECONDS = 30.0
 class Envoy:
     """One process, whose ports stay as they are however often it is started."""
 
-    def __init__(self, folder: Path, servers: Sequence[str], **tls: str) -> None:
+    def __init__(self, folder: Path, servers: Sequence[str], **tls: Any) -> None:
         """`tls`: as `deploy.proxy.Proxy` has it."""
         listen, metrics, admin = (f"127.0.0.1:{free_port()}" for _ in range(3))
         self.address, self.metrics_address, self._admin = listen, metrics, admin
         self._config = folder / "envoy.yaml"
         self._log = folder / "envoy.log"
         addresses = [parse_address("servers", server) for server in servers]
-        listened = (parse_address("listen", one) for one in (listen, metrics, admin))
+        ours = [parse_address("listen", one) for one in (listen, metrics, admin)]
+        proxy = Proxy(addresses, ours[0], ours[1], ours[2])
         with self._config.open("w", encoding="utf-8") as file:
-            YAML(typ="safe", pure=True).dump(filled_in(Proxy(addresses, *listened, **tls)), file)
+            YAML(typ="safe", pure=True).dump(filled_in(replace(proxy, **tls)), file)
         self._process: subprocess.Popen[bytes] | None = None
 
     @property

@@ -91,7 +91,7 @@ class Node:
         await self._end()
 
     async def end(self) -> None:
-        """As an orchestrator ends it; returns when it has drained. Raises ServerError for one that does not end well."""
+        """As an orchestrator ends it; returns when it has drained. Raises ServerError if it ends badly."""
         self.ask_to_end()
         code = await self._end()
         if code:

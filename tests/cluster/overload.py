@@ -93,7 +93,7 @@ async def open_loop(clients: Sequence[AsyncClient], rate: float, seconds: float)
 
 async def overload(folder: Path, model: str) -> list[str]:
     """What did not hold; prints what did."""
-    problems = []
+    problems: list[str] = []
     for by_envoy in (False, True):
         if by_envoy and not envoy_program():
             continue

@@ -1,5 +1,5 @@
-"""A small share of the processors for a group of processes, by Linux's control groups: several servers on a machine with few
-cores are then as fast as each other, and not as fast as the machine allows."""
+"""A small share of the processors for a group of processes, by Linux's control groups: several servers on a machine
+with few cores are then as fast as each other, and not as fast as the machine allows."""
 
 import contextlib
 import os
