@@ -9,8 +9,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import uvicorn
+from prometheus_client import start_http_server
 
 from gateway.app import build_app
+from gateway.languages import identifier
+from gateway.metrics import Metrics
 from gateway.settings import Settings
 from seq2serve import AsyncClient
 from seq2serve.addresses import Address, parse_address
@@ -23,9 +26,13 @@ async def serve(settings: Settings, connection: ConnectionOptions) -> None:
     """Until SIGTERM or Ctrl-C, after which running requests are answered; a second one ends them. Raises OSError or
     ValueError where it cannot begin."""
     address = parse_address("listen", settings.listen)
-    async with AsyncClient(settings.server, timeout=settings.timeout_seconds, **connection) as client:
-        app = build_app(client, settings)
-        with listening(address) as listener:
+    metrics = Metrics()
+    identifier()  # nobody waits for it later
+    async with AsyncClient(
+        settings.server, timeout=settings.timeout_seconds, repeats_refused=False, **connection
+    ) as client:
+        app = build_app(client, settings, metrics)
+        with listening(address) as listener, metrics_served(settings.metrics_listen, metrics):
             scheme = "https" if settings.tls_certificate else "http"
             print(f"serving on {shown_url(scheme, address, listener)}", flush=True)
             config = uvicorn.Config(
@@ -39,6 +46,22 @@ async def serve(settings: Settings, connection: ConnectionOptions) -> None:
                 timeout_graceful_shutdown=settings.grace_seconds,
             )
             await Server(config).serve(sockets=[listener])
+
+
+@contextlib.contextmanager
+def metrics_served(listen: str, metrics: Metrics) -> Iterator[None]:
+    """Prometheus's page, on a thread of its own; `listen` is empty where nobody wants it."""
+    if not listen:
+        yield
+        return
+    address = parse_address("metrics_listen", listen)
+    server, thread = start_http_server(address.port, address.host or "::", metrics.registry)
+    try:
+        yield
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
 
 
 class Server(uvicorn.Server):

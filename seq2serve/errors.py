@@ -124,7 +124,7 @@ def translation_error(error: grpc.RpcError, places: Sequence[int] = ()) -> Trans
     request_id = ""
     retry_after = limit = None
     violations: list[FieldViolation] = []
-    for detail in _details(error):
+    for detail in status_details(error):
         if detail.Is(RequestInfo.DESCRIPTOR):
             request_id = _unpacked(detail, RequestInfo()).request_id
         elif detail.Is(RetryInfo.DESCRIPTOR):
@@ -159,7 +159,8 @@ def _whole_path(field: str, places: Sequence[int]) -> str:
     return f"{match[1]}[{places[int(match[2])]}]{field[match.end() :]}"
 
 
-def _details(error: grpc.RpcError) -> Iterable[Any]:
+def status_details(error: grpc.RpcError) -> Iterable[Any]:
+    """The google.rpc details of a status, packed; none where there are none."""
     try:
         status = rpc_status.from_call(cast(grpc.Call, error))
     except (ValueError, DecodeError):  # something between here and the server has changed the status, not its details
