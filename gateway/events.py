@@ -30,9 +30,7 @@ def event_routes(client: AsyncClient, settings: Settings) -> list[BaseRoute]:
             asked = ParseDict(body, pb.TranslateRequest())
         except ParseError as error:
             raise wrong("body", f"a TranslateRequest of translation.v1 as JSON expected: {error}") from None
-        messages = stream(
-            on_behalf(client, request.headers), "StreamTranslate", asked, settings.timeout_seconds
-        )
+        messages = stream(on_behalf(client, request.headers), "StreamTranslate", asked, settings.timeout_seconds)
         first = await anext(messages, None)
         return StreamingResponse(_events(first, messages), media_type="text/event-stream", headers=_HEADERS)
 

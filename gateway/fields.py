@@ -151,5 +151,7 @@ def _whole(name: str, text: str) -> str:
     try:
         text.encode()
     except UnicodeEncodeError as error:
-        raise wrong(name, f"Unicode text expected, got half of a surrogate pair at character {error.start + 1}") from None
+        raise wrong(
+            name, f"Unicode text expected, got half of a surrogate pair at character {error.start + 1}"
+        ) from None
     return text

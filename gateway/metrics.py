@@ -15,7 +15,10 @@ class Metrics:
         ProcessCollector(registry=self.registry)
         labels = ("route", "method", "status")
         self._requests = Counter(
-            "seq2serve_gateway_requests", "Requests answered; status 499 where the client left.", labels, registry=self.registry
+            "seq2serve_gateway_requests",
+            "Requests answered; status 499 where the client left.",
+            labels,
+            registry=self.registry,
         )
         self._seconds = Histogram(
             "seq2serve_gateway_request_seconds",

@@ -30,7 +30,9 @@ def _setting(default: Any, text: str) -> Any:
 @dataclass(frozen=True, kw_only=True)
 class Settings:
     server: str = _setting(DEFAULT_ADDRESS, "the server's address, or several with commas between")
-    listen: str = _setting("127.0.0.1:5000", "host:port, [IPv6]:port, :port or unix:path for HTTP; port 0 is a free one")
+    listen: str = _setting(
+        "127.0.0.1:5000", "host:port, [IPv6]:port, :port or unix:path for HTTP; port 0 is a free one"
+    )
     metrics_listen: str = _setting("127.0.0.1:9465", "the same for Prometheus, without unix; empty for none")
     timeout_seconds: int = _setting(60, "time for a request that brings no deadline")
     max_body_kilobytes: int = _setting(4096, "size of a request's body")
@@ -118,7 +120,9 @@ def parse_settings(
 def _connection_defaults(environment: Mapping[str, str]) -> dict[str, Any]:
     """What the environment says in place of the flags for TLS and the gateway's own key."""
     given: dict[str, Any] = {
-        name: environment[_PREFIX + name.upper()] for name in _CONNECTION_FLAGS if environment.get(_PREFIX + name.upper())
+        name: environment[_PREFIX + name.upper()]
+        for name in _CONNECTION_FLAGS
+        if environment.get(_PREFIX + name.upper())
     }
     if tls := environment.get(_PREFIX + "TLS"):
         given["tls"] = _switch(tls)

@@ -194,7 +194,9 @@ def read_entries(text: str, entries_format: str) -> Sequence[tuple[str, str]]:
     separator = _SEPARATORS.get(entries_format)
     if separator is None:
         raise wrong("entries_format", f"one of {', '.join(_SEPARATORS)} expected, got {entries_format!r}")
-    rows = csv.reader(io.StringIO(text), delimiter=separator, quoting=csv.QUOTE_MINIMAL if separator == "," else csv.QUOTE_NONE)
+    rows = csv.reader(
+        io.StringIO(text), delimiter=separator, quoting=csv.QUOTE_MINIMAL if separator == "," else csv.QUOTE_NONE
+    )
     entries: dict[str, str] = {}
     for number, row in enumerate(rows, start=1):
         if not row:

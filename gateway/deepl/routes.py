@@ -135,6 +135,4 @@ async def _languages(client: AsyncClient, fields: Fields, _: Owner) -> Response:
         return JSONResponse([{"language": code.upper(), "name": name_of(code)} for code in targets])
     codes = dict.fromkeys(code for of_source in targets.values() for code in of_source)
     shown = [variant for code in codes for variant in _VARIANTS.get(code, (code.upper(),))]
-    return JSONResponse(
-        [{"language": code, "name": name_of(code), "supports_formality": False} for code in shown]
-    )
+    return JSONResponse([{"language": code, "name": name_of(code), "supports_formality": False} for code in shown])

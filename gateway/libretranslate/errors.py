@@ -9,7 +9,12 @@ from gateway.fields import Fields
 from seq2serve import AsyncClient, InvalidRequest, Model, Overloaded, TranslationError, Unauthenticated, UnknownModel
 
 _LANGUAGES = {"source_language_code": "source", "target_language_code": "target"}
-_NAMES = {"contents": "q", "decoding.num_hypotheses": "alternatives", "decoding.beam_size": "alternatives", **_LANGUAGES}
+_NAMES = {
+    "contents": "q",
+    "decoding.num_hypotheses": "alternatives",
+    "decoding.beam_size": "alternatives",
+    **_LANGUAGES,
+}
 
 _CONTENT = re.compile(r"contents\[([0-9]+)\]")
 

@@ -46,7 +46,9 @@ def file_routes(client: AsyncClient, downloads: Downloads, settings: Settings) -
         name = request.path_params["name"]
         download = downloads.get(name)
         if download is None:
-            raise HTTPException(404, f"no file {name[:_LONGEST_NAME]!r} is kept here; translated files are for half an hour")
+            raise HTTPException(
+                404, f"no file {name[:_LONGEST_NAME]!r} is kept here; translated files are for half an hour"
+            )
         headers = {"Content-Disposition": f'attachment; filename="{name.partition(".")[2]}"'}
         return Response(download.content, media_type=download.media_type, headers=headers)
 
@@ -61,7 +63,9 @@ def _format_of(file: UploadFile) -> tuple[str, Format]:
     name = PurePath(file.filename or "").name
     file_format = FORMATS.get(PurePath(name).suffix.lower())
     if file_format is None:
-        raise wrong("file", f"a name that ends with one of {', '.join(FORMATS)} expected, got {name[-_LONGEST_NAME:]!r}")
+        raise wrong(
+            "file", f"a name that ends with one of {', '.join(FORMATS)} expected, got {name[-_LONGEST_NAME:]!r}"
+        )
     return _UNSAFE.sub("_", name)[-_LONGEST_NAME:].encode("ascii", "replace").decode().replace("?", "_"), file_format
 
 

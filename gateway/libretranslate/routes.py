@@ -19,7 +19,15 @@ from gateway.libretranslate.errors import refuse, required
 from gateway.libretranslate.file_formats import FORMATS
 from gateway.libretranslate.files import file_routes
 from gateway.settings import Settings
-from seq2serve import AsyncClient, DecodingOptions, Model, PermissionDenied, Translation, TranslationError, Unauthenticated
+from seq2serve import (
+    AsyncClient,
+    DecodingOptions,
+    Model,
+    PermissionDenied,
+    Translation,
+    TranslationError,
+    Unauthenticated,
+)
 
 AUTO = "auto"
 

@@ -35,7 +35,9 @@ def document() -> Json:
             "description": "Translation by sequence-to-sequence models, through the APIs that programs already speak.",
         },
         "components": {
-            "securitySchemes": {"key": {"type": "http", "scheme": "bearer", "description": "Where the server has keys."}},
+            "securitySchemes": {
+                "key": {"type": "http", "scheme": "bearer", "description": "Where the server has keys."}
+            },
             "schemas": _SCHEMAS,
         },
         "security": [{}, {"key": []}],
@@ -138,7 +140,9 @@ def _libretranslate() -> Json:
         source=_LANGUAGE,
         target=_LANGUAGE,
     )
-    settings = _object(("charLimit", "suggestions", "filesTranslation"), charLimit={"type": "integer"}, suggestions=_FLAG)
+    settings = _object(
+        ("charLimit", "suggestions", "filesTranslation"), charLimit={"type": "integer"}, suggestions=_FLAG
+    )
     name = {"name": "name", "in": "path", "required": True, "schema": _TEXT}
     return {
         "/translate": {
@@ -226,7 +230,9 @@ def _deepl() -> Json:
             "get": operation("deeplPairs", "Directions of glossaries.", _object(supported_languages=_array(pair)))
         },
         "/v2/glossaries": {
-            "get": operation("deeplGlossaries", "The caller's glossaries.", _object(glossaries=_array(_ref("Glossary")))),
+            "get": operation(
+                "deeplGlossaries", "The caller's glossaries.", _object(glossaries=_array(_ref("Glossary")))
+            ),
             "post": operation(
                 "deeplMakeGlossary", "Make a glossary.", _ref("Glossary"), body=_body(made, _JSON, _FORM), status=201
             ),
@@ -268,7 +274,11 @@ def _contract() -> Json:
         for name, (summary, body, answer) in methods.items()
     }
     stream = _operation(
-        "stream", "Text, tokens and attention as they are decoded.", _TEXT, body=_body(asked, _JSON), kind="text/event-stream"
+        "stream",
+        "Text, tokens and attention as they are decoded.",
+        _TEXT,
+        body=_body(asked, _JSON),
+        kind="text/event-stream",
     )
     stream["responses"]["404"] = {"description": _PROBLEMS[404], "content": {_JSON: {"schema": _ref("Error")}}}
     return found | {"/v1/stream": {"post": stream}}

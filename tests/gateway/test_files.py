@@ -71,7 +71,9 @@ def test_a_file_that_is_not_kept_is_not_found(url: str) -> None:
 
 
 @pytest.mark.parametrize("ending", FORMATS)
-@pytest.mark.parametrize("text", ["", "\n", SUBTITLES, SUBTITLES.replace("\n", "\r\n"), "1\n00:00:01,0 --> x", "a\n\n1"])
+@pytest.mark.parametrize(
+    "text", ["", "\n", SUBTITLES, SUBTITLES.replace("\n", "\r\n"), "1\n00:00:01,0 --> x", "a\n\n1"]
+)
 def test_parts_without_translation_are_the_file(ending: str, text: str) -> None:
     parted = "".join(part.text for part in FORMATS[ending].parts(text, 7))
     assert parted.split() == text.split()
