@@ -44,7 +44,7 @@ async def test_a_client_that_leaves_has_nothing_more_decoded(tmp_path: Path, pat
         connection.request("POST", path, body, {"content-type": "application/json"})
         await served.held()
         connection.close()
-        await served.wait_for_metric(1, "grpc_server_handled_total", grpc_code="CANCELLED")
+        await served.wait_for_metric(1, "grpc_server_handled_total", grpc_code="Canceled")
 
 
 async def test_one_array_is_one_request(tmp_path: Path) -> None:
