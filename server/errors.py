@@ -155,9 +155,11 @@ class Overloaded(TranslationError):
     status = "RESOURCE_EXHAUSTED"
     reason = "OVERLOADED"
 
-    def __init__(self, problem: str, retry_seconds: float = 1.0) -> None:
+    def __init__(self, problem: str, retry_seconds: float = 1.0, limit: int | None = None) -> None:
+        """`limit`: of what a caller's key may have, where that is exceeded."""
         super().__init__(problem)
         self.retry_seconds = retry_seconds
+        self.limit = limit
 
 
 class QueueFull(Overloaded):
@@ -180,6 +182,7 @@ class RateLimited(Overloaded):
         super().__init__(
             f"key {key} may have {limit} source tokens a second, and {left} now: {asked} are asked for",
             retry_seconds,
+            limit,
         )
 
 
@@ -188,7 +191,7 @@ class TooManyCalls(Overloaded):
 
     def __init__(self, key: str, limit: int, retry_seconds: float) -> None:
         """`key`: its name."""
-        super().__init__(f"key {key} has {limit} calls running, which is its limit", retry_seconds)
+        super().__init__(f"key {key} has {limit} calls running, which is its limit", retry_seconds, limit)
 
 
 class NotServing(TranslationError):
