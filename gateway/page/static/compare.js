@@ -98,10 +98,16 @@ function useRace(racers, slow) {
   const isOver = race.isDecoded && clock >= end && end > 0;
   useEffect(() => {
     if (isOver || clock === Infinity) return;
-    const before = performance.now();
-    const frame = requestAnimationFrame((now) => setClock(clock + Math.max(0, now - before) / slow));
+    let before = performance.now();
+    let frame = requestAnimationFrame(advance);
+    function advance(now) {
+      const passed = Math.max(0, now - before) / slow; // a frame's time may be earlier than that of its request
+      before = now;
+      setClock((shown) => shown + passed);
+      frame = requestAnimationFrame(advance);
+    }
     return () => cancelAnimationFrame(frame);
-  }, [clock, isOver, slow]);
+  }, [clock === Infinity, isOver, slow]);
 
   function start() {
     isFirst.current = true; // it waits for nobody

@@ -4,7 +4,7 @@ import { html } from "./vendor/preact-htm.js";
 import { usePage } from "./context.js";
 import { isEnd, probability, textOf } from "./tokens.js";
 
-const LETTER = 8.6;
+const LETTER = 9.2;
 const ROW = 46;
 const STUB = 34;
 
@@ -18,11 +18,11 @@ export function SearchTree({ hypotheses, lang }) {
       <p>${say("searchNote", { number: hypotheses.length })}</p>
       <div class="drawing" tabindex="0" role="group" aria-label=${say("treeLabel")}>
         <svg width=${width} height=${height} viewBox=${`0 0 ${width} ${height}`} aria-hidden="true">
-          ${nodes.map(({ x, y, fromX, fromY, text, certainty, leaf }, index) => html`
+          ${nodes.map(({ x, y, fromX, fromY, text, hasTokens, certainty, leaf }, index) => html`
             <g key=${index} class=${leaf?.rank === 0 ? "branch best" : "branch"}>
               ${fromX !== null && html`<path class="line" stroke-width="2" d=${`M${fromX} ${fromY}C${fromX + STUB / 2} ${fromY} ${x - STUB / 2} ${y} ${x - 4} ${y}`} />`}
-              <text class="word left" x=${x} y=${y + 5} lang=${lang}>${text || "∎"}</text>
-              <text class="small" x=${x} y=${y + 20}>${say.percent(certainty)}</text>
+              <text class="word left" x=${x} y=${y + 5} lang=${lang}>${text || (leaf ? "∎" : "•")}</text>
+              ${hasTokens && html`<text class="small" x=${x} y=${y + 20}>${say.percent(certainty)}</text>`}
               ${leaf && html`<text class="small strong" x=${x + Math.max(1, text.length) * LETTER + 14} y=${y + 5}>${say.number(leaf.score)}</text>`}
             </g>
           `)}
@@ -65,13 +65,14 @@ function layOut(root) {
     const tokens = node.tokens.filter(({ token }) => !isEnd(token));
     const text = textOf(tokens);
     const end = x + Math.max(1, text.length) * LETTER + 10;
-    const placed = { x, text, fromX: null, fromY: null, leaf: node.leaf, certainty: node.tokens.reduce((product, token) => product * probability(token), 1) };
+    const certainty = node.tokens.reduce((product, token) => product * probability(token), 1);
+    const placed = { x, text, fromX: null, fromY: null, leaf: node.leaf, hasTokens: node.tokens.length > 0, certainty };
     nodes.push(placed);
     width = Math.max(width, end + 70);
     const below = node.children.map((child) => place(child, end + STUB));
     if (!below.length) rows += 1;
     placed.y = below.length ? (below[0].y + below.at(-1).y) / 2 : (rows - 0.5) * ROW;
-    for (const child of below) Object.assign(child, { fromX: end - 6, fromY: placed.y });
+    for (const child of below) Object.assign(child, { fromX: end, fromY: placed.y });
     return placed;
   }
   place(root, 8);

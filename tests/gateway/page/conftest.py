@@ -9,7 +9,7 @@ from tests.integration.shipped_models import REPOSITORY
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
 async def served() -> AsyncIterator[Served]:
-    async with serving(REPOSITORY) as server:
+    async with serving(REPOSITORY, default_model="transformer-en-fr") as server:
         yield server
 
 

@@ -170,7 +170,7 @@ async def test_who_leaves_stops_the_decoding(tmp_path: Path) -> None:
             head = f"POST /page/compare HTTP/1.1\r\nhost: x\r\ncontent-length: {len(body)}\r\n\r\n"
             await asyncio.to_thread(connection.sendall, head.encode() + body)
             await held.held()
-        await held.wait_for_metric(1, "grpc_server_handled_total", grpc_code="CANCELLED")
+        await held.wait_for_metric(1, "grpc_server_handled_total", grpc_code="Canceled")
 
 
 @pytest.mark.nightly
