@@ -21,10 +21,10 @@ $(VENV)/serving: pyproject.toml deploy/locks/serve.txt | $(BIN)/python
 $(NATIVE): server/decoding/native/build.sh server/decoding/native/attention.cpp $(wildcard server/decoding/native/*.h)
 	sh $<
 $(VENV)/everything: pyproject.toml | $(BIN)/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[serve,train,loadtest,bench,dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[serve,gateway,train,loadtest,bench,dev]'
 	touch $@ $(VENV)/serving $(VENV)/loadtest
 $(VENV)/peers: pyproject.toml | $(BIN)/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[serve,train,loadtest,bench,dev,peers]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[serve,gateway,train,loadtest,bench,dev,peers]'
 	touch $@ $(VENV)/everything $(VENV)/serving $(VENV)/loadtest
 $(VENV)/loadtest: pyproject.toml | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[serve,loadtest]'

@@ -2,14 +2,16 @@
 for how long it waits, is decided in core.py."""
 
 import asyncio
+import copy
 from collections.abc import AsyncGenerator, Sequence
+from contextlib import suppress
 from typing import Any, Self, Unpack, overload
 
 import grpc
 
-from seq2serve.channel import ConnectionOptions, open_async_channel
+from seq2serve.channel import ConnectionOptions, Metadata, open_async_channel
 from seq2serve.core import MAX_CALLS, Core
-from seq2serve.errors import closed_error
+from seq2serve.errors import PermissionDenied, closed_error
 from seq2serve.pb import translation_pb2 as pb
 from seq2serve.pb import translation_pb2_grpc as pb_grpc
 from seq2serve.requests import (
@@ -33,15 +35,36 @@ class AsyncClient:
         *,
         timeout: float = DEFAULT_TIMEOUT,
         retries: bool = True,
+        repeats_refused: bool = True,
         **options: Unpack[ConnectionOptions],
     ) -> None:
-        """As `Client`; the names of several addresses are looked up here, without asyncio."""
-        self._core = Core(address, timeout, retries, options)
+        """As `Client`; the names of several addresses are looked up here, without asyncio. `repeats_refused`: whether
+        an overloaded server is asked again after the time that it gives; else that is for the caller to do."""
+        self._core = Core(address, timeout, retries, options, repeats_refused)
         self._channel = open_async_channel(self._core.connection)
         self._stub = pb_grpc.TranslationServiceStub(self._channel)
 
     def __repr__(self) -> str:
         return f"AsyncClient({self._core.description})"
+
+    def on_behalf(self, api_key: str = "", metadata: Metadata = ()) -> Self:
+        """The same client, over the same connections, for a caller of this program's own: calls have the caller's key,
+        if it has one, in place of this client's, and `metadata`, such as a request id, as well. Closing either closes
+        both. Raises ValueError for a key that is none, or that may not be sent unencrypted."""
+        other = copy.copy(self)
+        other._core = self._core.on_behalf(api_key, metadata)
+        return other
+
+    @property
+    def stub(self) -> pb_grpc.TranslationServiceStub:
+        """The contract's methods over this client's connections, for requests that are messages already. Whoever calls
+        them gives the deadline and `metadata`, and has gRPC's errors."""
+        return self._stub
+
+    @property
+    def metadata(self) -> Metadata:
+        """What every call sends along: the key, and what `on_behalf` was given."""
+        return self._core.connection.metadata
 
     async def close(self) -> None:
         """Calls in flight end with CANCELLED."""
@@ -128,7 +151,8 @@ class AsyncClient:
 
     async def _learn_limits(self, num_texts: int, deadline: float) -> None:
         if self._core.needs_limits(num_texts):
-            self._core.learn_limits(await self._list_models(deadline))
+            with suppress(PermissionDenied):  # a key that may translate and not list models: all go in one request
+                self._core.learn_limits(await self._list_models(deadline))
 
     async def _answers(self, method: Any, calls: Sequence[UnaryCall[Request]]) -> list[Any]:
         """The answers of all calls, in their order, a few of which run at a time. If one fails, the others are

@@ -32,6 +32,8 @@ class Attempts:
     """From 0 to 1: clients that were refused together do not come back together."""
     num_failed: int = 0
     """Since something new was answered."""
+    repeats_refused: bool = True
+    """Whether an overloaded server is asked again after the time that it gives."""
 
     @property
     def seconds_left(self) -> float:
@@ -46,8 +48,9 @@ class Attempts:
         """
         self.num_failed += 1
         is_overloaded = error.code is grpc.StatusCode.RESOURCE_EXHAUSTED and error.retry_after is not None
+        is_repeated = is_overloaded and self.repeats_refused
         is_broken = error.code is grpc.StatusCode.UNAVAILABLE and was_broken
-        if not self.retries or self.num_failed >= MAX_ATTEMPTS or not (is_overloaded or is_broken):
+        if not self.retries or self.num_failed >= MAX_ATTEMPTS or not (is_repeated or is_broken):
             raise error
         pause = _PAUSE if error.retry_after is None else error.retry_after
         delay = max(pause, min(pause * 2.0 ** (self.num_failed - 1), _LONGEST_PAUSE)) * (1 + self.draw() / 2)

@@ -5,7 +5,7 @@ import json
 import re
 import socket
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypedDict
 
 import grpc
@@ -31,6 +31,8 @@ _OPTIONS: list[tuple[str, Any]] = [
     # minutes is what a gRPC server may take for an attack.
     ("grpc.keepalive_time_ms", 300_000),
     ("grpc.keepalive_timeout_ms", 20_000),
+    # A server that has come back is found within seconds, however long it was away.
+    ("grpc.max_reconnect_backoff_ms", 5_000),
 ]
 
 _KEY = re.compile(r"[\x21-\x7e]+")
@@ -72,6 +74,14 @@ class Connection:
     """None: not encrypted."""
     metadata: Metadata = field(repr=False)
     """Has the key."""
+    may_send_keys: bool
+    """Whether nobody on the way can read a key, or somebody has said that it may be sent nevertheless."""
+
+    def on_behalf(self, api_key: str, metadata: Metadata) -> "Connection":
+        """The same connection for a caller of this program's own: with its key, if it has one, in place of this
+        program's, and with `metadata` as well. Raises ValueError for a key that is none, or that may not be sent."""
+        key = _metadata(api_key, self.may_send_keys) or self.metadata
+        return replace(self, metadata=(*key, *metadata))
 
 
 def connection_to(
@@ -107,7 +117,8 @@ def connection_to(
         target = _list_of_numbers(servers)
         options.append(("grpc.enable_http_proxy", 0))  # gRPC would ask a proxy for the whole list as if it were a host
     is_private = credentials is not None or all(server.is_local for server in servers)
-    return Connection(target, options, credentials, _metadata(api_key, is_private or allow_plain_text_key))
+    may_send_keys = is_private or allow_plain_text_key
+    return Connection(target, options, credentials, _metadata(api_key, may_send_keys), may_send_keys)
 
 
 def open_channel(connection: Connection) -> grpc.Channel:

@@ -4,12 +4,14 @@ and for how long it waits, is decided in core.py."""
 import time
 from collections import deque
 from collections.abc import Generator, Sequence
+from contextlib import suppress
 from typing import Any, Self, Unpack, overload
 
 import grpc
 
 from seq2serve.channel import ConnectionOptions, open_channel
 from seq2serve.core import MAX_CALLS, Core
+from seq2serve.errors import PermissionDenied
 from seq2serve.pb import translation_pb2 as pb
 from seq2serve.pb import translation_pb2_grpc as pb_grpc
 from seq2serve.requests import (
@@ -136,7 +138,8 @@ class Client:
 
     def _learn_limits(self, num_texts: int, deadline: float) -> None:
         if self._core.needs_limits(num_texts):
-            self._core.learn_limits(self._list_models(deadline))
+            with suppress(PermissionDenied):  # a key that may translate and not list models: all go in one request
+                self._core.learn_limits(self._list_models(deadline))
 
     def _answers(self, method: Any, calls: Sequence[UnaryCall[Request]]) -> list[Any]:
         """The answers of all calls, in their order, a few of which run at a time. If one fails, or the program is

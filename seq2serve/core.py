@@ -1,12 +1,14 @@
 """What both clients are, but for sending and waiting: settings, the servers' limits, and the calls that a caller's
 texts become."""
 
+import copy
 import sys
 import time
 from collections.abc import Sequence
+from typing import Self
 
 from seq2serve.attempts import Attempts
-from seq2serve.channel import ConnectionOptions, connection_to
+from seq2serve.channel import ConnectionOptions, Metadata, connection_to
 from seq2serve.pb import translation_pb2 as pb
 from seq2serve.requests import CallOptions
 from seq2serve.stream_call import StreamCall
@@ -17,13 +19,27 @@ MAX_CALLS = 4
 
 
 class Core:
-    def __init__(self, address: str | Sequence[str], timeout: float, retries: bool, options: ConnectionOptions) -> None:
+    def __init__(
+        self,
+        address: str | Sequence[str],
+        timeout: float,
+        retries: bool,
+        options: ConnectionOptions,
+        repeats_refused: bool = True,
+    ) -> None:
         self.connection = connection_to(address, retries=retries, **options)
         self._address = address if isinstance(address, str) else ",".join(address)
         self._timeout = timeout
         self._retries = retries
+        self._repeats_refused = repeats_refused
         self._limits: dict[str, pb.ModelLimits] = {}
         """Of each model, by its name; empty until they are learned. The default model has its own name and none."""
+
+    def on_behalf(self, api_key: str, metadata: Metadata) -> Self:
+        """The same for a caller of this program's own; what was learned of the servers is shared."""
+        other = copy.copy(self)
+        other.connection = self.connection.on_behalf(api_key, metadata)
+        return other
 
     @property
     def description(self) -> str:
@@ -39,7 +55,8 @@ class Core:
         return num_texts > 1 and not self._limits
 
     def learn_limits(self, models: Sequence[pb.Model]) -> None:
-        self._limits = {model.name: model.limits for model in models}
+        self._limits.clear()
+        self._limits.update({model.name: model.limits for model in models})
         defaults = [model.limits for model in models if model.is_default]
         if defaults:
             self._limits[""] = defaults[0]
@@ -65,4 +82,4 @@ class Core:
         return min((one.max_contents for one in limits if one.max_contents), default=sys.maxsize)
 
     def _attempts(self, deadline: float) -> Attempts:
-        return Attempts(deadline, self._retries)
+        return Attempts(deadline, self._retries, repeats_refused=self._repeats_refused)

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple, cast
 
 import grpc
 from google.protobuf.message import DecodeError
-from google.rpc.error_details_pb2 import BadRequest, RequestInfo, RetryInfo
+from google.rpc.error_details_pb2 import BadRequest, ErrorInfo, RequestInfo, RetryInfo
 from grpc_status import rpc_status
 
 
@@ -39,8 +39,9 @@ class TranslationError(Exception):
         request_id: str = "",
         retry_after: float | None = None,
         field_violations: tuple[FieldViolation, ...] = (),
+        limit: int | None = None,
     ) -> None:
-        super().__init__(code, message, request_id, retry_after, field_violations)
+        super().__init__(code, message, request_id, retry_after, field_violations, limit)
         self.code = code
         self.message = message
 
@@ -52,6 +53,10 @@ class TranslationError(Exception):
 
         self.field_violations = field_violations
         """The fields that are wrong."""
+
+        self.limit = limit
+        """Of what a key may have, which the call would exceed: source tokens a second, or calls at a time; None where
+        it is another limit, or none."""
 
     @property
     def field(self) -> str:
@@ -117,13 +122,16 @@ def translation_error(error: grpc.RpcError, places: Sequence[int] = ()) -> Trans
     paths of fields are the whole's.
     """
     request_id = ""
-    retry_after = None
+    retry_after = limit = None
     violations: list[FieldViolation] = []
-    for detail in _details(error):
+    for detail in status_details(error):
         if detail.Is(RequestInfo.DESCRIPTOR):
             request_id = _unpacked(detail, RequestInfo()).request_id
         elif detail.Is(RetryInfo.DESCRIPTOR):
             retry_after = _unpacked(detail, RetryInfo()).retry_delay.ToTimedelta().total_seconds()
+        elif detail.Is(ErrorInfo.DESCRIPTOR):
+            told = _unpacked(detail, ErrorInfo()).metadata.get("limit", "")
+            limit = int(told) if told.isdecimal() else None
         elif detail.Is(BadRequest.DESCRIPTOR):
             found = _unpacked(detail, BadRequest()).field_violations
             violations += [FieldViolation(violation.field, violation.description) for violation in found]
@@ -133,7 +141,7 @@ def translation_error(error: grpc.RpcError, places: Sequence[int] = ()) -> Trans
         violations[number] = FieldViolation(path, description)
         message = path + message.removeprefix(field) if message.startswith(f"{field}:") else message
     raised = _KINDS.get(error.code(), TranslationError)(
-        error.code(), message, request_id, retry_after, tuple(violations)
+        error.code(), message, request_id, retry_after, tuple(violations), limit
     )
     raised.__cause__ = error
     return raised
@@ -151,7 +159,8 @@ def _whole_path(field: str, places: Sequence[int]) -> str:
     return f"{match[1]}[{places[int(match[2])]}]{field[match.end() :]}"
 
 
-def _details(error: grpc.RpcError) -> Iterable[Any]:
+def status_details(error: grpc.RpcError) -> Iterable[Any]:
+    """The google.rpc details of a status, packed; none where there are none."""
     try:
         status = rpc_status.from_call(cast(grpc.Call, error))
     except (ValueError, DecodeError):  # something between here and the server has changed the status, not its details

@@ -148,9 +148,11 @@ class Overloaded(TranslationError):
     status = "RESOURCE_EXHAUSTED"
     reason = "OVERLOADED"
 
-    def __init__(self, problem: str, retry_seconds: float = 1.0) -> None:
+    def __init__(self, problem: str, retry_seconds: float = 1.0, limit: int | None = None) -> None:
+        """`limit`: of what a caller's key may have, where that is exceeded."""
         super().__init__(problem)
         self.retry_seconds = retry_seconds
+        self.limit = limit
 
 
 class QueueFull(Overloaded):
@@ -170,7 +172,7 @@ class RateLimited(Overloaded):
 
     def __init__(self, key: str, limit: int, retry_seconds: float) -> None:
         """`key`: its name; `limit`: source tokens a second."""
-        super().__init__(f"key {key} has had the {limit} source tokens a second that it may have", retry_seconds)
+        super().__init__(f"key {key} has had the {limit} source tokens a second that it may have", retry_seconds, limit)
 
 
 class TooManyCalls(Overloaded):
@@ -178,7 +180,7 @@ class TooManyCalls(Overloaded):
 
     def __init__(self, key: str, limit: int, retry_seconds: float) -> None:
         """`key`: its name."""
-        super().__init__(f"key {key} has {limit} calls running, which is its limit", retry_seconds)
+        super().__init__(f"key {key} has {limit} calls running, which is its limit", retry_seconds, limit)
 
 
 class NotServing(TranslationError):

@@ -10,7 +10,7 @@ from google.protobuf.message import Message
 from google.rpc.error_details_pb2 import BadRequest, ErrorInfo, RequestInfo, RetryInfo
 from google.rpc.status_pb2 import Status
 
-from server.errors import InvalidRequest, TranslationError
+from server.errors import InvalidRequest, Overloaded, TranslationError
 
 DOMAIN = "seq2serve"
 
@@ -39,14 +39,21 @@ def status_of(error: Exception, request_id: str) -> tuple[grpc.StatusCode, str, 
 def _describe(error: TranslationError) -> bytes:
     """The status of an error, serialised, with all details but the request id, which each call has for itself."""
     problem = (error.field, error.problem) if isinstance(error, InvalidRequest) else None
-    return _serialize(code_of(error).value[0], str(error), error.reason, error.retry_seconds, problem)
+    limit = error.limit if isinstance(error, Overloaded) else None
+    return _serialize(code_of(error).value[0], str(error), error.reason, error.retry_seconds, problem, limit)
 
 
 @functools.lru_cache(256)  # an overloaded server says the same again and again, and has no time to spare
 def _serialize(
-    code: int, message: str, reason: str, retry_seconds: float | None, problem: tuple[str, str] | None
+    code: int,
+    message: str,
+    reason: str,
+    retry_seconds: float | None,
+    problem: tuple[str, str] | None,
+    limit: int | None,
 ) -> bytes:
-    details: list[Message] = [ErrorInfo(reason=reason, domain=DOMAIN)]
+    told = {} if limit is None else {"limit": str(limit)}
+    details: list[Message] = [ErrorInfo(reason=reason, domain=DOMAIN, metadata=told)]
     if retry_seconds is not None:
         duration = Duration()
         duration.FromMilliseconds(round(1e3 * retry_seconds))

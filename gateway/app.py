@@ -1,0 +1,66 @@
+"""The application: every API's routes in one list, and around them what holds for all of them."""
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
+from starlette.routing import BaseRoute
+
+from gateway.access import AccessMiddleware
+from gateway.bounds import BoundsMiddleware
+from gateway.callers import REQUEST_ID
+from gateway.connect import connect_routes
+from gateway.deepl.routes import deepl_routes
+from gateway.errors import answer_error, answer_failure, answer_refusal
+from gateway.events import event_routes
+from gateway.health import health_routes
+from gateway.libretranslate.routes import libretranslate_routes
+from gateway.metrics import Metrics
+from gateway.settings import JSON, Settings
+from gateway.spec.routes import spec_routes
+from seq2serve import AsyncClient, TranslationError
+
+_TOLD_HEADERS = ("Retry-After", "X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset", REQUEST_ID)
+_CONNECT_HEADERS = ("Grpc-Status", "Grpc-Message", "Grpc-Status-Details-Bin")
+_PREFLIGHT_SECONDS = 7200
+
+
+def build_app(client: AsyncClient, settings: Settings, metrics: Metrics | None = None) -> Starlette:
+    """`client`: of the server that translates; whoever made it closes it."""
+    routes = routes_of(client, settings)
+    middleware = [
+        Middleware(
+            AccessMiddleware,
+            metrics=metrics or Metrics(),
+            routes=routes,
+            logs_requests=settings.log_format == JSON,
+        )
+    ]
+    if settings.allowed_origins:
+        middleware.append(
+            Middleware(
+                CORSMiddleware,
+                allow_origins=settings.allowed_origins,
+                allow_methods=["GET", "POST", "DELETE"],
+                allow_headers=["*"],
+                expose_headers=[*_TOLD_HEADERS, *_CONNECT_HEADERS],
+                max_age=_PREFLIGHT_SECONDS,
+            )
+        )
+    middleware.append(
+        Middleware(BoundsMiddleware, max_body_bytes=settings.max_body_bytes, max_requests=settings.max_requests)
+    )
+    handlers = {HTTPException: answer_refusal, TranslationError: answer_error, Exception: answer_failure}
+    return Starlette(routes=routes, middleware=middleware, exception_handlers=handlers)
+
+
+def routes_of(client: AsyncClient, settings: Settings) -> list[BaseRoute]:
+    """Of every API. The first that fits answers."""
+    return [
+        *health_routes(client),
+        *libretranslate_routes(client, settings),
+        *deepl_routes(client, settings),
+        *connect_routes(client, settings),
+        *event_routes(client, settings),
+        *spec_routes(),
+    ]

@@ -1,0 +1,134 @@
+"""translation.v1 as Connect and gRPC-Web: what a browser, or curl with JSON, calls by the contract's own names.
+
+`TranslateStream` is not here: a stream in both directions needs HTTP/2, which this process does not speak, nor do
+browsers send one.
+"""
+
+import logging
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from connectrpc.code import Code
+from connectrpc.codec import Codec
+from connectrpc.compat import google_protobuf_binary_codec, google_protobuf_json_codec
+from connectrpc.errors import ConnectError, ErrorDetail
+from connectrpc.method import IdempotencyLevel, MethodInfo, StreamType
+from connectrpc.request import RequestContext
+from connectrpc.server import ConnectASGIApplication, Endpoint
+from google.protobuf.message import Message
+from protobuf.wkt import Any as PackedDetail
+from starlette.datastructures import Headers
+from starlette.exceptions import HTTPException
+from starlette.routing import BaseRoute, Mount
+
+from gateway.callers import on_behalf
+from gateway.calls import call, stream
+from gateway.errors import refusal
+from gateway.settings import Settings
+from seq2serve import AsyncClient, TranslationError
+from seq2serve.errors import status_details
+from seq2serve.pb import translation_pb2 as pb
+
+_logger = logging.getLogger(__name__)
+
+_SERVICE = pb.DESCRIPTOR.services_by_name["TranslationService"]
+_PATH = f"/{_SERVICE.full_name}"
+_METHODS = ("Translate", "StreamTranslate", "Score", "ListModels", "GetModel")
+
+
+def connect_routes(client: AsyncClient, settings: Settings) -> list[BaseRoute]:
+    return [Mount(_PATH, _Application(client, settings))]
+
+
+class _Application(ConnectASGIApplication[AsyncClient]):
+    def __init__(self, client: AsyncClient, settings: Settings) -> None:
+        self._timeout_seconds = settings.timeout_seconds
+        super().__init__(
+            service=client,
+            endpoints=lambda service: {f"{_PATH}/{name}": self._endpoint(service, name) for name in _METHODS},
+            read_max_bytes=settings.max_body_bytes,
+            compressions=(),  # a small body may become a large message before anybody looks at its size
+            codecs=[_Strict(google_protobuf_binary_codec()), _Strict(google_protobuf_json_codec())],
+        )
+
+    @property
+    def path(self) -> str:
+        return _PATH
+
+    def _endpoint(self, client: AsyncClient, name: str) -> Endpoint[Any, Any]:
+        described = _SERVICE.methods_by_name[name]
+        method = MethodInfo(
+            name=name,
+            service_name=_SERVICE.full_name,
+            input=getattr(pb, described.input_type.name),
+            output=getattr(pb, described.output_type.name),
+            idempotency_level=IdempotencyLevel.UNKNOWN,
+            stream_type=StreamType.SERVER_STREAM if described.server_streaming else StreamType.UNARY,
+        )
+
+        async def answer(request: Message, context: RequestContext[Any, Any]) -> Any:
+            with _told(context):
+                return await call(_caller(client, context), name, request, self._seconds(context))
+
+        async def answer_in_parts(request: Message, context: RequestContext[Any, Any]) -> AsyncIterator[Any]:
+            with _told(context):
+                async for message in stream(_caller(client, context), name, request, self._seconds(context)):
+                    yield message
+
+        if described.server_streaming:
+            return Endpoint.server_stream(method=method, function=answer_in_parts)
+        return Endpoint.unary(method=method, function=answer)
+
+    def _seconds(self, context: RequestContext[Any, Any]) -> float:
+        milliseconds = context.timeout_ms
+        return self._timeout_seconds if milliseconds is None else max(0.0, milliseconds / 1e3)
+
+
+class _Strict(Codec[Message, Message]):
+    """A codec to which a body that is no message is the caller's mistake."""
+
+    def __init__(self, codec: Codec[Message, Message]) -> None:
+        self._codec = codec
+
+    def name(self) -> str:
+        return self._codec.name()
+
+    def encode(self, message: Message) -> bytes:
+        return self._codec.encode(message)
+
+    def decode(self, data: bytes | bytearray, message: Message) -> Message:
+        try:
+            return self._codec.decode(data, message)
+        except Exception as error:  # of several libraries
+            expected = f"a message {message.DESCRIPTOR.full_name} expected"
+            raise ConnectError(Code.INVALID_ARGUMENT, f"request: {expected}, got what is none: {error}") from error
+
+
+def _caller(client: AsyncClient, context: RequestContext[Any, Any]) -> AsyncClient:
+    try:
+        return on_behalf(client, Headers(dict(context.request_headers.items())))
+    except HTTPException as error:
+        raise ConnectError(Code.INVALID_ARGUMENT, error.detail) from error
+
+
+@contextmanager
+def _told(context: RequestContext[Any, Any]) -> Iterator[None]:
+    """Inside, errors become those of Connect; of one that nobody has thought of, the log alone has the words."""
+    try:
+        yield
+    except TranslationError as error:
+        raise _connect_error(error, context) from error
+    except ConnectError:
+        raise
+    except Exception as error:
+        _logger.exception("a call of Connect failed")
+        raise ConnectError(Code.INTERNAL, "internal error") from error
+
+
+def _connect_error(error: TranslationError, context: RequestContext[Any, Any]) -> ConnectError:
+    for name, value in (refusal(error).headers or {}).items():
+        context.response_headers[name.lower()] = value
+    packed = status_details(error.__cause__) if error.__cause__ else ()
+    details = [ErrorDetail(PackedDetail(type_url=detail.type_url, value=detail.value)) for detail in packed]
+    return ConnectError(Code[error.code.name.replace("CANCELLED", "CANCELED")], error.message, details)

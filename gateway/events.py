@@ -1,0 +1,58 @@
+"""A translation's text, tokens and attention as they are decoded, as server-sent events: for whoever speaks HTTP, and
+no Connect."""
+
+import json
+from collections.abc import AsyncGenerator, AsyncIterator
+
+from google.protobuf.json_format import MessageToJson, ParseDict, ParseError
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+from starlette.routing import BaseRoute, Route
+
+from gateway.callers import on_behalf
+from gateway.calls import stream
+from gateway.errors import problem_of
+from gateway.fields import read_object, wrong
+from gateway.settings import Settings
+from seq2serve import AsyncClient, StreamTranslateResponse, TranslationError
+from seq2serve.pb import translation_pb2 as pb
+
+_HEADERS = {"X-Accel-Buffering": "no"}
+"""nginx would keep events until it has many."""
+
+
+def event_routes(client: AsyncClient, settings: Settings) -> list[BaseRoute]:
+    async def stream_events(request: Request) -> Response:
+        """A TranslateRequest as JSON; its StreamTranslateResponses as events. What is wrong before the first of them
+        is answered as with any request, and afterwards by an event `error`."""
+        body = await read_object(request)
+        try:
+            asked = ParseDict(body, pb.TranslateRequest())
+        except ParseError as error:
+            raise wrong("body", f"a TranslateRequest of translation.v1 as JSON expected: {error}") from None
+        messages = stream(
+            on_behalf(client, request.headers), "StreamTranslate", asked, settings.timeout_seconds
+        )
+        first = await anext(messages, None)
+        return StreamingResponse(_events(first, messages), media_type="text/event-stream", headers=_HEADERS)
+
+    return [Route("/v1/stream", stream_events, methods=["POST"])]
+
+
+async def _events(
+    first: StreamTranslateResponse | None, messages: AsyncGenerator[StreamTranslateResponse, None]
+) -> AsyncIterator[str]:
+    try:
+        if first is not None:
+            yield _event("message", MessageToJson(first, indent=None))
+            async for message in messages:
+                yield _event("message", MessageToJson(message, indent=None))
+        yield _event("end", "{}")
+    except TranslationError as error:
+        yield _event("error", json.dumps({"code": error.code.name, "error": problem_of(error, {})}))
+    finally:
+        await messages.aclose()
+
+
+def _event(name: str, data: str) -> str:
+    return f"event: {name}\ndata: {data}\n\n"

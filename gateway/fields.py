@@ -1,0 +1,155 @@
+"""What a request gives by names, wherever it gives it: the query string, a form, a multipart form or a JSON object. Real
+clients of one API use all four."""
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any
+from urllib.parse import parse_qsl
+
+from starlette.datastructures import UploadFile
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+
+_MOST_FIELDS = 10_000
+_MOST_SHOWN = 50
+"""Characters of a wrong value in a message."""
+
+
+def wrong(field: str, problem: str) -> HTTPException:
+    """The refusal of a request whose `field` is wrong; `problem` says the limit and the value."""
+    return HTTPException(400, f"Invalid request: {field}: {problem}")
+
+
+def shown(value: object) -> str:
+    """A value as a message has it, cut where it is long."""
+    text = json.dumps(value) if not isinstance(value, UploadFile) else "a file"
+    return text if len(text) <= _MOST_SHOWN else f"{text[:_MOST_SHOWN]}…"
+
+
+class Fields:
+    """Values by their names: texts, and whatever else JSON has. A name that a form has several times has a list."""
+
+    def __init__(self, values: Mapping[str, Any]) -> None:
+        self._values = values
+
+    def has(self, name: str) -> bool:
+        """Whether the field is there, and neither empty nor null."""
+        return self._values.get(name) not in (None, "", [])
+
+    def text(self, name: str, default: str = "") -> str:
+        """Raises HTTPException where it is anything but one text."""
+        value = self._values.get(name)
+        if value is None:
+            return default
+        if not isinstance(value, str):
+            raise wrong(name, f"a text expected, got {shown(value)}")
+        return _whole(name, value)
+
+    def texts(self, name: str) -> list[str]:
+        """The texts of an array, or one text alone; none where the field is not there. Raises HTTPException."""
+        value = self._values.get(name)
+        if value is None:
+            return []
+        if isinstance(value, str):
+            return [_whole(name, value)]
+        if not isinstance(value, list):
+            raise wrong(name, f"a text, or an array of texts, expected, got {shown(value)}")
+        for index, item in enumerate(value):
+            if not isinstance(item, str):
+                raise wrong(f"{name}[{index}]", f"a text expected, got {shown(item)}")
+        return [_whole(f"{name}[{index}]", item) for index, item in enumerate(value)]
+
+    def is_list(self, name: str) -> bool:
+        return isinstance(self._values.get(name), list)
+
+    def number(self, name: str, default: int = 0) -> int:
+        """A whole number, which forms have as text. Raises HTTPException."""
+        value = self._values.get(name)
+        if value is None or value == "":
+            return default
+        if isinstance(value, str) and value.strip().lstrip("-").isascii() and value.strip().lstrip("-").isdecimal():
+            value = int(value[:_MOST_SHOWN])
+        if not isinstance(value, int) or isinstance(value, bool):
+            raise wrong(name, f"a whole number expected, got {shown(value)}")
+        return value
+
+    def flag(self, name: str, default: bool = False) -> bool:
+        """True or false, which forms have as text. Raises HTTPException."""
+        value = self._values.get(name)
+        if value is None or value == "":
+            return default
+        known = {True: True, False: False, "1": True, "0": False, "true": True, "false": False}
+        if isinstance(value, bool | int | str) and (value.lower() if isinstance(value, str) else value) in known:
+            return known[value.lower() if isinstance(value, str) else value]
+        raise wrong(name, f"true or false expected, got {shown(value)}")
+
+    def file(self, name: str) -> UploadFile | None:
+        value = self._values.get(name)
+        return value if isinstance(value, UploadFile) else None
+
+
+async def read_fields(request: Request, max_bytes: int) -> Fields:
+    """The fields of a request; those of its body win over those of its query string. A body that begins as a JSON
+    object is one, whatever it says that it is: `curl -d` calls everything a form. Raises HTTPException.
+
+    `max_bytes`: of one part of a multipart form.
+    """
+    values = _joined(_pairs("query string", request.url.query))
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind == "multipart/form-data":
+        form = await request.form(max_fields=_MOST_FIELDS, max_part_size=max_bytes)
+        return Fields(values | _joined(form.multi_items()))
+    body = await request.body()
+    if body.lstrip().startswith(b"{") or kind.endswith("json"):
+        return Fields(values | (_json_object(body) if body else {}))
+    try:
+        text = body.decode()
+    except UnicodeDecodeError as error:
+        raise wrong("body", f"UTF-8 expected, got 0x{body[error.start]:02x} at byte {error.start + 1}") from None
+    return Fields(values | _joined(_pairs("body", text)))
+
+
+async def read_object(request: Request) -> dict[str, Any]:
+    """The JSON object that a request's body is. Raises HTTPException."""
+    return _json_object(await request.body())
+
+
+def _json_object(body: bytes) -> dict[str, Any]:
+    try:
+        value = json.loads(body)
+    except (ValueError, RecursionError) as error:
+        reason = "more levels than can be read" if isinstance(error, RecursionError) else str(error)
+        raise wrong("body", f"a JSON object expected, got what is none: {reason}") from None
+    if not isinstance(value, dict):
+        raise wrong("body", f"a JSON object expected, got {shown(value)}")
+    return value
+
+
+def _pairs(where: str, text: str) -> list[tuple[str, str]]:
+    try:
+        return parse_qsl(text, keep_blank_values=True, errors="strict", max_num_fields=_MOST_FIELDS)
+    except UnicodeDecodeError:
+        raise wrong(where, "UTF-8 expected, got other bytes") from None
+    except ValueError:
+        raise wrong(where, f"at most {_MOST_FIELDS} fields expected, got more") from None
+
+
+def _joined(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
+    values: dict[str, Any] = {}
+    for name, value in pairs:
+        if name not in values:
+            values[name] = value
+        elif isinstance(values[name], list):
+            values[name].append(value)
+        else:
+            values[name] = [values[name], value]
+    return values
+
+
+def _whole(name: str, text: str) -> str:
+    """Raises HTTPException for half of a surrogate pair, which JSON can write and UTF-8 cannot."""
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise wrong(name, f"Unicode text expected, got half of a surrogate pair at character {error.start + 1}") from None
+    return text

@@ -1,0 +1,25 @@
+"""Is the gateway alive, and does the server behind it answer?"""
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import BaseRoute, Route
+
+from seq2serve import AsyncClient, PermissionDenied, TranslationError, Unauthenticated
+
+_TIMEOUT_SECONDS = 2.0
+
+
+def health_routes(client: AsyncClient) -> list[BaseRoute]:
+    async def health(_: Request) -> Response:
+        return JSONResponse({"status": "ok"})
+
+    async def ready(_: Request) -> Response:
+        try:
+            await client.list_models(timeout=_TIMEOUT_SECONDS)
+        except (Unauthenticated, PermissionDenied):  # it answers, and callers bring keys of their own
+            pass
+        except TranslationError as error:
+            return JSONResponse({"status": "unavailable", "error": str(error)}, 503)
+        return JSONResponse({"status": "ok"})
+
+    return [Route("/health", health), Route("/ready", ready)]

@@ -1,0 +1,108 @@
+"""The process: one event loop with the application's server in it, from its socket to its orderly end."""
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import uvicorn
+from prometheus_client import start_http_server
+
+from gateway.app import build_app
+from gateway.languages import identifier
+from gateway.metrics import Metrics
+from gateway.settings import Settings
+from seq2serve import AsyncClient
+from seq2serve.addresses import Address, parse_address
+from seq2serve.channel import ConnectionOptions
+
+_BACKLOG = 2048
+
+
+async def serve(settings: Settings, connection: ConnectionOptions) -> None:
+    """Until SIGTERM or Ctrl-C, after which running requests are answered; a second one ends them. Raises OSError or
+    ValueError where it cannot begin."""
+    address = parse_address("listen", settings.listen)
+    metrics = Metrics()
+    identifier()  # nobody waits for it later
+    async with AsyncClient(
+        settings.server, timeout=settings.timeout_seconds, repeats_refused=False, **connection
+    ) as client:
+        app = build_app(client, settings, metrics)
+        with listening(address) as listener, metrics_served(settings.metrics_listen, metrics):
+            scheme = "https" if settings.tls_certificate else "http"
+            print(f"serving on {shown_url(scheme, address, listener)}", flush=True)
+            config = uvicorn.Config(
+                app,
+                access_log=False,
+                log_config=None,
+                lifespan="off",
+                server_header=False,
+                ssl_certfile=settings.tls_certificate or None,
+                ssl_keyfile=settings.tls_key or None,
+                timeout_graceful_shutdown=settings.grace_seconds,
+            )
+            await Server(config).serve(sockets=[listener])
+
+
+@contextlib.contextmanager
+def metrics_served(listen: str, metrics: Metrics) -> Iterator[None]:
+    """Prometheus's page, on a thread of its own; `listen` is empty where nobody wants it."""
+    if not listen:
+        yield
+        return
+    address = parse_address("metrics_listen", listen)
+    server, thread = start_http_server(address.port, address.host or "::", metrics.registry)
+    try:
+        yield
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+class Server(uvicorn.Server):
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """As uvicorn does it, but for raising the signals once more at the end: an orderly end is no failure."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self.handle_exit, number, None)
+        yield
+
+
+@contextlib.contextmanager
+def listening(address: Address) -> Iterator[socket.socket]:
+    """A socket that listens on the address. Raises OSError."""
+    if address.path:
+        Path(address.path).unlink(missing_ok=True)
+        listener = socket.socket(socket.AF_UNIX)
+        listener.bind(address.path)
+    else:
+        has_ipv6 = ":" in address.host or not address.host
+        family = socket.AF_INET6 if has_ipv6 and socket.has_dualstack_ipv6() else socket.AF_INET
+        listener = socket.create_server(
+            (address.host, address.port),
+            family=family,
+            backlog=_BACKLOG,
+            dualstack_ipv6=family is socket.AF_INET6 and not address.host,
+        )
+    try:
+        yield listener
+    finally:
+        listener.close()
+        if address.path:
+            with contextlib.suppress(OSError):
+                os.unlink(address.path)
+
+
+def shown_url(scheme: str, address: Address, listener: socket.socket) -> str:
+    """Where somebody on this machine reaches what listens."""
+    if address.path:
+        return str(address)
+    reachable = address.reachable
+    host = f"[{reachable.host}]" if ":" in reachable.host else reachable.host
+    return f"{scheme}://{host}:{listener.getsockname()[1]}/"

@@ -1,0 +1,188 @@
+"""What holds for every API: leaving, limits, keys, headers, an absent server."""
+
+import asyncio
+import http.client
+import signal
+import socket
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+
+from tests.e2e.processes import server_process
+from tests.e2e.waiting import eventually
+from tests.fakes import PATIENCE
+from tests.gateway.running import gateway_here, gateway_process
+from tests.integration.keyed import KEYS, key, write_keys
+from tests.integration.served import serving
+from tests.integration.shipped import one_model
+
+DOG = "A dog sleeps."
+BODY = {"q": DOG, "source": "en", "target": "fr"}
+CONTRACT = {"contents": [DOG]}
+
+
+async def post(url: str, path: str = "/translate", body: Any = None, **headers: str) -> requests.Response:
+    return await asyncio.to_thread(requests.post, url + path, json=body or BODY, headers=headers, timeout=PATIENCE)
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/translate", '{"q": "A dog sleeps.", "source": "en", "target": "fr"}'),
+        ("/v1/stream", '{"contents": ["A dog sleeps."]}'),
+        ("/translation.v1.TranslationService/Translate", '{"contents": ["A dog sleeps."]}'),
+    ],
+)
+async def test_a_client_that_leaves_has_nothing_more_decoded(tmp_path: Path, path: str, body: str) -> None:
+    async with serving(one_model(tmp_path), gated=True) as served, gateway_here(served.address) as url:
+        connection = http.client.HTTPConnection(url.removeprefix("http://"), timeout=PATIENCE)
+        connection.request("POST", path, body, {"content-type": "application/json"})
+        await served.held()
+        await served.wait_for_metric(1, "seq2serve_active_rows")
+        connection.close()
+        await served.wait_for_metric(0, "seq2serve_active_rows")
+
+
+async def test_one_array_is_one_request(tmp_path: Path) -> None:
+    async with serving(one_model(tmp_path)) as served, gateway_here(served.address) as url:
+        assert (await post(url, body=BODY | {"q": [DOG] * 100})).status_code == 200
+        rpc = {"grpc_method": "Translate", "grpc_code": "OK"}
+        await served.wait_for_metric(1, "grpc_server_handled_total", **rpc)
+
+
+async def test_keys_are_the_servers(tmp_path: Path) -> None:
+    limited = key("translator", source_tokens_per_second=1, burst_source_tokens=1)
+    keys = write_keys(tmp_path, limited, key("other"), key("reader"))
+    async with serving(one_model(tmp_path), keys=keys) as served, gateway_here(served.address) as url:
+        assert (await post(url)).status_code == 400
+        assert (await post(url)).json()["error"] == "Please contact the server operator to get an API key"
+        wrong = await post(url, body=BODY | {"api_key": "wrong"})
+        assert (wrong.status_code, wrong.json()["error"]) == (403, "Invalid API key")
+        for sent in ({"authorization": f"Bearer {KEYS['other']}"}, {"x-api-key": KEYS["other"]}):
+            assert (await post(url, **sent)).status_code == 200
+        several = await post(url, body=BODY | {"q": [DOG, DOG], "api_key": KEYS["other"]})
+        assert several.status_code == 200
+        assert (await post(url, body=BODY | {"api_key": KEYS["reader"]})).status_code == 403
+        deepl = {"text": [DOG], "source_lang": "EN", "target_lang": "FR"}
+        headers = {"authorization": f"DeepL-Auth-Key {KEYS['other']}"}
+        assert (await post(url, "/v2/translate", deepl, **headers)).status_code == 200
+        assert (await post(url, "/v2/translate", deepl)).status_code == 403
+        assert (await post(url, "/v1/stream", CONTRACT)).status_code == 401
+        unknown = await post(url, "/translation.v1.TranslationService/Translate", CONTRACT)
+        assert (unknown.status_code, unknown.json()["code"]) == (401, "unauthenticated")
+        settings = await asyncio.to_thread(requests.get, f"{url}/frontend/settings", timeout=PATIENCE)
+        assert (settings.json()["keyRequired"], settings.json()["charLimit"]) == (True, -1)
+        ready = await asyncio.to_thread(requests.get, f"{url}/ready", timeout=PATIENCE)
+        assert ready.status_code == 200
+
+        assert (await post(url, body=BODY | {"api_key": KEYS["translator"]})).status_code == 200
+        refused = await post(url, body=BODY | {"api_key": KEYS["translator"]})
+        assert refused.status_code == 429
+        assert refused.json()["error"].startswith("Slowdown: key translator has had the 1 source tokens a second")
+        told = {name: refused.headers[name] for name in ("X-RateLimit-Limit", "X-RateLimit-Remaining")}
+        assert told == {"X-RateLimit-Limit": "1", "X-RateLimit-Remaining": "0"}
+        assert int(refused.headers["Retry-After"]) == int(refused.headers["X-RateLimit-Reset"]) >= 1
+
+
+async def test_what_is_too_much_is_refused(tmp_path: Path) -> None:
+    async with (
+        serving(one_model(tmp_path), gated=True) as served,
+        gateway_here(served.address, max_requests=1, max_body_kilobytes=1) as url,
+    ):
+        large = await post(url, body=BODY | {"q": "x" * 2000})
+        assert (large.status_code, "at most 1024 bytes expected, got 20" in large.json()["error"]) == (413, True)
+        chunks = await asyncio.to_thread(
+            requests.post, f"{url}/translate", data=iter([b"q=", b"x" * 2000]), timeout=PATIENCE
+        )
+        assert chunks.status_code == 413
+        waiting = asyncio.create_task(post(url))
+        await served.held()
+        refused = await post(url, "/v2/translate")
+        assert (refused.status_code, refused.headers["retry-after"]) == (429, "1")
+        assert refused.json() == {"message": "1 requests are being answered, which is the limit"}
+        served.gate.open()
+        assert (await waiting).status_code == 200
+
+
+async def test_pages_of_other_sites_may_call_where_they_are_named(tmp_path: Path) -> None:
+    ours = {"origin": "https://ours.example"}
+    async with serving(one_model(tmp_path)) as served:
+        async with gateway_here(served.address, cors_origins="https://ours.example/") as url:
+            assert (await post(url, **ours)).headers["access-control-allow-origin"] == "https://ours.example"
+            other = await post(url, origin="https://other.example")
+            assert "access-control-allow-origin" not in other.headers
+            headers = ours | {
+                "access-control-request-method": "POST",
+                "access-control-request-headers": "connect-protocol-version",
+            }
+            asked = await asyncio.to_thread(requests.options, f"{url}/translate", headers=headers, timeout=PATIENCE)
+            assert asked.status_code == 200
+            assert "connect-protocol-version" in asked.headers["access-control-allow-headers"]
+        async with gateway_here(served.address) as url:
+            assert "access-control-allow-origin" not in (await post(url, **ours)).headers
+
+
+def test_every_answer_says_that_it_is_data(url: str) -> None:
+    for path in ("/languages", "/nowhere", "/v2/nowhere"):
+        answer = requests.get(url + path, headers={"x-request-id": "mine"}, timeout=PATIENCE)
+        assert answer.headers["x-content-type-options"] == "nosniff"
+        assert answer.headers["content-security-policy"] == "default-src 'none'; frame-ancestors 'none'"
+        assert answer.headers["x-request-id"] == "mine"
+        assert "server" not in answer.headers
+    assert requests.get(f"{url}/translate", timeout=PATIENCE).json() == {"error": "Method Not Allowed"}
+    assert requests.get(f"{url}/v2/nowhere", timeout=PATIENCE).json() == {"message": "Not Found"}
+
+
+def test_an_absent_server_is_said_and_its_return_found(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    with gateway_process(f"127.0.0.1:{port}", "--timeout-seconds=2", "--log-format=json") as gateway:
+        away = requests.post(f"{gateway.url}/translate", json=BODY, timeout=PATIENCE)
+        assert (away.status_code, away.headers.get("retry-after")) in ((503, "1"), (504, None))
+        assert requests.get(f"{gateway.url}/health", timeout=PATIENCE).json() == {"status": "ok"}
+        assert requests.get(f"{gateway.url}/ready", timeout=PATIENCE).status_code == 503
+        with server_process(one_model(tmp_path), listen=f"127.0.0.1:{port}"):
+            eventually(lambda: requests.get(f"{gateway.url}/ready", timeout=PATIENCE).ok, "it has not been found")
+            assert requests.post(f"{gateway.url}/translate", params=BODY, timeout=PATIENCE).ok
+        gateway.process.send_signal(signal.SIGINT)
+        _, log = gateway.process.communicate(timeout=PATIENCE)
+        assert gateway.process.returncode == 0
+        assert '"route": "/translate", "method": "POST", "status": 200' in log
+        assert "dog" not in log
+
+
+def test_ctrl_c_lets_what_runs_end(server: Any) -> None:
+    with gateway_process(server.address) as gateway:
+        texts = [f"A man number {number} is playing guitar in the park." for number in range(1000)]
+        with requests.post(f"{gateway.url}/v1/stream", json={"contents": texts[:100]}, stream=True, timeout=30) as answer:
+            lines = answer.iter_lines()
+            next(lines)
+            began = time.monotonic()
+            gateway.process.send_signal(signal.SIGINT)
+            assert list(lines)[-3:-1] == [b"event: end", b"data: {}"]
+        assert gateway.process.wait(PATIENCE) == 0
+        assert time.monotonic() - began < 10
+
+
+@pytest.mark.parametrize(
+    ("arguments", "problem"),
+    [
+        (["--listen=0.0.0.0:0"], "listen: 0.0.0.0:0 can be reached from other machines: tls_certificate and tls_key"),
+        (["--max-requests=0"], "max_requests: at least 1 expected, got 0"),
+        (["--cors-origins=ours.example"], "cors_origins: * or origins such as https://example.org expected, got"),
+        (["--tls-key=a"], "tls_certificate and tls_key: both expected, or neither"),
+        (["--server=nowhere"], "address: host:port"),
+        (["--log-format=xml"], "log_format: text or json expected, got 'xml'"),
+    ],
+)
+def test_a_wrong_setting_is_named(arguments: list[str], problem: str) -> None:
+    import sys
+
+    command = [sys.executable, "-m", "gateway", *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
+    assert done.returncode != 0
+    assert problem in done.stderr
