@@ -1,5 +1,5 @@
-"""What the page's endpoints take and give, as JSON: the messages of translation.v1 in protobuf's own JSON form, and what
-is wrong, where a call has no answer."""
+"""What the page's endpoints take and give, as JSON: the messages of translation.v1 in protobuf's own JSON form, and
+what is wrong, where a call has no answer."""
 
 import json
 from typing import Any, TypeVar, cast
@@ -10,22 +10,12 @@ from google.protobuf.message import Message
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 
+from gateway.errors import status_of
 from seq2serve import FieldViolation, InvalidRequest, TranslationError
 from seq2serve.pb import translation_pb2 as pb
 from seq2serve.requests import Priority, SentenceSplitting, TranslateOptions
 
 Asked = TypeVar("Asked", bound=Message)
-
-_STATUSES = {
-    grpc.StatusCode.INVALID_ARGUMENT: 400,
-    grpc.StatusCode.UNAUTHENTICATED: 401,
-    grpc.StatusCode.PERMISSION_DENIED: 403,
-    grpc.StatusCode.NOT_FOUND: 404,
-    grpc.StatusCode.RESOURCE_EXHAUSTED: 429,
-    grpc.StatusCode.UNAVAILABLE: 503,
-    grpc.StatusCode.DEADLINE_EXCEEDED: 504,
-}
-"""HTTP's status for gRPC's; 500 for any other."""
 
 
 async def read_json(request: Request) -> dict[str, Any]:
@@ -59,7 +49,9 @@ def options_of(request: pb.TranslateRequest) -> TranslateOptions:
         do_not_translate=list(request.do_not_translate),
     )
     if request.split_sentences:
-        options["split_sentences"] = cast(SentenceSplitting, _name("splitSentences", pb.SentenceSplitting, request.split_sentences))
+        options["split_sentences"] = cast(
+            SentenceSplitting, _name("splitSentences", pb.SentenceSplitting, request.split_sentences)
+        )
     if request.priority:
         options["priority"] = cast(Priority, _name("priority", pb.Priority, request.priority))
     return options
@@ -93,7 +85,7 @@ def refuse(error: TranslationError) -> JSONResponse:
     headers = {"cache-control": "no-store"}
     if error.retry_after is not None:
         headers["retry-after"] = str(max(1, round(error.retry_after)))
-    return JSONResponse({"error": error_as_json(error)}, _STATUSES.get(error.code, 500), headers)
+    return JSONResponse({"error": error_as_json(error)}, status_of(error), headers)
 
 
 def invalid(field: str, problem: str) -> InvalidRequest:

@@ -12,6 +12,7 @@ from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
+from gateway.callers import on_behalf
 from gateway.page.events import answer, compared_events, first_of, translation_events
 from gateway.page.headers import PageHeaders
 from gateway.page.messages import as_json, invalid, parse, read_json, refuse
@@ -39,8 +40,8 @@ def page_routes(client: AsyncClient) -> list[BaseRoute]:
     POST /page/score       a ScoreRequest, answered with {"scores": [PairScore, ...]}
 
     Messages are those of translation.v1, in protobuf's JSON form. What goes wrong is answered with {"error": {"code",
-    "message", "field", "retryAfter", "requestId"}} and the status of HTTP that says it; behind the first event, it is an
-    event.
+    "message", "field", "retryAfter", "requestId"}} and the status of HTTP that says it; behind the first event, it is
+    an event.
     """
     endpoints: list[tuple[str, str, Endpoint]] = [
         ("/models", "GET", _models),
@@ -62,7 +63,7 @@ async def _index(_: Request) -> Response:
 
 async def _answer(endpoint: Endpoint, client: AsyncClient, request: Request) -> Response:
     try:
-        return await endpoint(client, request)
+        return await endpoint(on_behalf(client, request.headers), request)
     except TranslationError as error:
         return refuse(error)
 

@@ -10,7 +10,7 @@ import pytest
 
 from tests.fakes import PATIENCE
 from tests.gateway.page.pages import deltas, get, page_for, post
-from tests.integration.served import Served, eventually, serving
+from tests.integration.served import eventually, serving
 from tests.integration.shipped import one_model
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")

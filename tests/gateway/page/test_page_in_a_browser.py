@@ -20,7 +20,7 @@ pytestmark = [pytest.mark.asyncio(loop_scope="module"), needs_chromium]
 
 TEXT = "A dog sleeps. Two young men are playing guitar in the park."
 FIRST, SECOND = "Un chien dort.", "Deux jeunes hommes jouent de la guitare dans le parc."
-ATTACK = '<img src=x onerror=alert(1)><script>alert(2)</script>"\'>{{alert(3)}}'
+ATTACK = "<img src=x onerror=alert(1)><script>alert(2)</script>\"'>{{alert(3)}}"
 
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
