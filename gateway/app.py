@@ -16,6 +16,7 @@ from gateway.events import event_routes
 from gateway.health import health_routes
 from gateway.libretranslate.routes import libretranslate_routes
 from gateway.metrics import Metrics
+from gateway.page.routes import page_routes
 from gateway.settings import JSON, Settings
 from gateway.spec.routes import spec_routes
 from seq2serve import AsyncClient, TranslationError
@@ -63,4 +64,5 @@ def routes_of(client: AsyncClient, settings: Settings) -> list[BaseRoute]:
         *connect_routes(client, settings),
         *event_routes(client, settings),
         *spec_routes(),
+        *page_routes(client),
     ]

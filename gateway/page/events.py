@@ -1,0 +1,84 @@
+"""Translations as server-sent events: what is written is told as it is decoded, of one model or of several at once.
+
+Each event is a line of JSON: a StreamTranslateResponse, `milliseconds` since the server was asked, and the `model` that
+the page has asked; or `model` and the `error` that ended its translation."""
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
+from typing import Any
+
+from starlette.responses import StreamingResponse
+
+from gateway.page.messages import as_json, error_as_json, options_of
+from seq2serve import AsyncClient, TranslationError
+from seq2serve.pb import translation_pb2 as pb
+
+Event = dict[str, Any]
+
+
+async def translation_events(client: AsyncClient, request: pb.TranslateRequest) -> AsyncGenerator[Event, None]:
+    """The events of one translation. Raises TranslationError where the server answers with one."""
+    started = time.perf_counter()
+    async with aclosing(client.stream(list(request.contents), **options_of(request))) as messages:
+        async for message in messages:
+            milliseconds = round((time.perf_counter() - started) * 1000, 3)
+            yield as_json(message) | {"model": request.model or message.model, "milliseconds": milliseconds}
+
+
+async def compared_events(client: AsyncClient, requests: Sequence[pb.TranslateRequest]) -> AsyncGenerator[Event, None]:
+    """The events of several translations, which begin at once, as they come. One that fails ends with an error, and the
+    others go on. All are cancelled when the generator is closed."""
+    events: asyncio.Queue[Event | None] = asyncio.Queue()
+
+    async def tell(request: pb.TranslateRequest) -> None:
+        try:
+            async for event in translation_events(client, request):
+                events.put_nowait(event)
+        except TranslationError as error:
+            events.put_nowait({"model": request.model, "error": error_as_json(error)})
+        finally:
+            events.put_nowait(None)
+
+    tasks = [asyncio.create_task(tell(request)) for request in requests]
+    try:
+        num_open = len(tasks)
+        while num_open:
+            event = await events.get()
+            if event is None:
+                num_open -= 1
+            else:
+                yield event
+        await asyncio.gather(*tasks)  # what is none of a call's errors is raised here
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def first_of(events: AsyncGenerator[Event, None]) -> Event | None:
+    """The first event, so that a request that is refused at once is answered with a status of its own."""
+    return await anext(events, None)
+
+
+def answer(first: Event | None, rest: AsyncGenerator[Event, None], model: str = "") -> StreamingResponse:
+    """An answer of the events, first the one that has come already. An error ends it as an event of the model."""
+
+    async def lines() -> AsyncGenerator[str, None]:
+        try:
+            async with aclosing(rest) as events:
+                if first is not None:
+                    yield _line(first)
+                async for event in events:
+                    yield _line(event)
+        except TranslationError as error:
+            yield _line({"model": model, "error": error_as_json(error)})
+
+    headers = {"cache-control": "no-store", "x-accel-buffering": "no"}  # nginx would hold events back
+    return StreamingResponse(lines(), media_type="text/event-stream", headers=headers)
+
+
+def _line(event: Event) -> str:
+    return f"data: {json.dumps(event)}\n\n"  # in ASCII, so that no character of a text ends a line

@@ -1,0 +1,118 @@
+"""The routes of the page: its files, and the JSON and event streams that they ask for."""
+
+from collections.abc import Awaitable, Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import grpc
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import FileResponse, JSONResponse, Response
+from starlette.routing import BaseRoute, Mount, Route
+from starlette.staticfiles import StaticFiles
+
+from gateway.callers import on_behalf
+from gateway.page.events import answer, compared_events, first_of, translation_events
+from gateway.page.headers import PageHeaders
+from gateway.page.messages import as_json, invalid, parse, read_json, refuse
+from seq2serve import AsyncClient, DeadlineExceeded, TranslationError, Unavailable
+from seq2serve.pb import translation_pb2 as pb
+
+STATIC = Path(__file__).parent / "static"
+
+MODELS_SECONDS = 2.0
+"""The most that the list of models may take: whoever opens the page learns soon that the server is away."""
+
+MAX_COMPARED = 12
+"""Models that translate one text at once."""
+
+Endpoint = Callable[[AsyncClient, Request], Awaitable[Response]]
+
+
+def page_routes(client: AsyncClient) -> list[BaseRoute]:
+    """All that the page is, for an application whose root it is.
+
+    GET  /                 the page
+    GET  /page/models      a ListModelsResponse
+    POST /page/translate   a TranslateRequest of one content, answered with server-sent events
+    POST /page/compare     the same by several models at once: `models` lists their names, `request` has the rest
+    POST /page/score       a ScoreRequest, answered with {"scores": [PairScore, ...]}
+
+    Messages are those of translation.v1, in protobuf's JSON form. What goes wrong is answered with {"error": {"code",
+    "message", "field", "retryAfter", "requestId"}} and the status of HTTP that says it; behind the first event, it is
+    an event.
+    """
+    endpoints: list[tuple[str, str, Endpoint]] = [
+        ("/models", "GET", _models),
+        ("/translate", "POST", _translate),
+        ("/compare", "POST", _compare),
+        ("/score", "POST", _score),
+    ]
+    routes: list[BaseRoute] = [
+        Route(path, partial(_answer, endpoint, client), methods=[method]) for path, method, endpoint in endpoints
+    ]
+    routes.append(Mount("/static", StaticFiles(directory=STATIC)))
+    headers = [Middleware(PageHeaders)]
+    return [Route("/", _index, middleware=headers), Mount("/page", routes=routes, middleware=headers)]
+
+
+async def _index(_: Request) -> Response:
+    return FileResponse(STATIC / "index.html", headers={"cache-control": "no-cache"})
+
+
+async def _answer(endpoint: Endpoint, client: AsyncClient, request: Request) -> Response:
+    try:
+        return await endpoint(on_behalf(client, request.headers), request)
+    except TranslationError as error:
+        return refuse(error)
+
+
+async def _models(client: AsyncClient, _: Request) -> Response:
+    try:
+        models = await client.list_models(timeout=MODELS_SECONDS)
+    except DeadlineExceeded as error:  # an answer this small takes that long from nobody but a server that is away
+        raise Unavailable(grpc.StatusCode.UNAVAILABLE, f"no server answered in {MODELS_SECONDS} s") from error
+    return _json(as_json(pb.ListModelsResponse(models=models)))
+
+
+async def _translate(client: AsyncClient, request: Request) -> Response:
+    asked = _one_content(parse(await read_json(request), pb.TranslateRequest()))
+    events = translation_events(client, asked)
+    return answer(await first_of(events), events, asked.model)
+
+
+async def _compare(client: AsyncClient, request: Request) -> Response:
+    body = await read_json(request)
+    names = body.get("models")
+    if not (isinstance(names, list) and 1 <= len(names) <= MAX_COMPARED and all(isinstance(one, str) for one in names)):
+        raise invalid("models", f"a list of 1 to {MAX_COMPARED} names of models expected")
+    fields = body.get("request")
+    if not isinstance(fields, dict):
+        raise invalid("request", f"a JSON object expected, got {type(fields).__name__}")
+    requests = [_one_content(parse(fields | {"model": name}, pb.TranslateRequest())) for name in names]
+    return answer(None, compared_events(client, requests))
+
+
+async def _score(client: AsyncClient, request: Request) -> Response:
+    asked = parse(await read_json(request), pb.ScoreRequest())
+    if not asked.pairs:
+        raise invalid("pairs", "at least one pair expected, got none")
+    scores = await client.score(
+        [(pair.content, pair.translated_text) for pair in asked.pairs],
+        model=asked.model,
+        source_language_code=asked.source_language_code,
+        target_language_code=asked.target_language_code,
+        return_alignment=asked.return_alignment,
+    )
+    return _json({"scores": [as_json(score) for score in scores]})
+
+
+def _one_content(request: pb.TranslateRequest) -> pb.TranslateRequest:
+    if len(request.contents) != 1:
+        raise invalid("contents", f"one content expected, got {len(request.contents)}")
+    return request
+
+
+def _json(body: dict[str, Any]) -> JSONResponse:
+    return JSONResponse(body, headers={"cache-control": "no-store"})
