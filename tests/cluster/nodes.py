@@ -60,6 +60,10 @@ class Node:
         ]
         command += [f"--model-repository={self._repository}", f"--default-model={MODEL}"]
         command.append(f"--grace-seconds={GRACE_SECONDS}")
+        if (
+            not self._share
+        ):  # a busy machine is no reason to refuse a call here; small servers are there to be overloaded
+            command.append("--max-delay-milliseconds=20000")
         with self._log.open("a", encoding="utf-8") as log:
             self._process = subprocess.Popen(
                 command,
