@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 NATIVE := server/decoding/native/attention.so
 
 .DEFAULT_GOAL := help
-.PHONY: help serve lock image-test test test-nightly peers check format proto download train release export load load-quick load-check soak siege e2e cluster reloads soak-reloads fuzz fuzz-wire bench bench-quick evaluate evaluate-texts
+.PHONY: help serve page lock image-test test test-nightly peers check format proto download train release export load load-quick load-check soak siege e2e cluster reloads soak-reloads fuzz fuzz-wire bench bench-quick evaluate evaluate-texts
 
 help: ## list the targets
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -22,16 +22,22 @@ $(NATIVE): server/decoding/native/build.sh server/decoding/native/attention.cpp 
 	sh $<
 $(VENV)/everything: pyproject.toml | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[serve,gateway,train,loadtest,bench,dev]'
-	touch $@ $(VENV)/serving $(VENV)/loadtest
+	touch $@ $(VENV)/serving $(VENV)/gateway $(VENV)/loadtest
 $(VENV)/peers: pyproject.toml | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[serve,gateway,train,loadtest,bench,dev,peers]'
-	touch $@ $(VENV)/everything $(VENV)/serving $(VENV)/loadtest
+	touch $@ $(VENV)/everything $(VENV)/serving $(VENV)/gateway $(VENV)/loadtest
+$(VENV)/gateway: pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[serve,gateway]'
+	touch $@ $(VENV)/serving
 $(VENV)/loadtest: pyproject.toml | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[serve,loadtest]'
 	touch $@ $(VENV)/serving
 
 serve: $(VENV)/serving $(NATIVE) ## install what serving needs, and serve the shipped models
 	$(BIN)/python -m server $(ARGS)
+
+page: $(VENV)/gateway $(NATIVE) ## the shipped models in a browser, and over HTTP: a server, and the gateway before it
+	$(BIN)/python -m gateway.together $(ARGS)
 
 test: $(VENV)/everything $(NATIVE) ## install everything, and run the tests
 	$(BIN)/python -m pytest --numprocesses 2 --dist worksteal $(ARGS)
