@@ -23,7 +23,7 @@ _HEADERS = {
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
     "Cache-Control": "no-store",
 }
-"""Of every answer that does not have its own. What the APIs answer is data, and no browser is to do anything with it."""
+"""Of every answer that does not have its own. The APIs answer data, and no browser is to do anything with it."""
 
 _logger = logging.getLogger(__name__)
 

@@ -1,5 +1,5 @@
-"""What a request may take: bytes of its body, a place among those that are being answered, and no longer than its client
-stays."""
+"""What a request may take: bytes of its body, a place among those that are being answered, and no longer than its
+client stays."""
 
 import asyncio
 

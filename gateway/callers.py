@@ -1,4 +1,4 @@
-"""On whose behalf a request calls the server: with the caller's key, the request's id, and the trace that it is part of."""
+"""On whose behalf a request calls the server: with the caller's key, the request's id, and its trace."""
 
 import re
 import secrets

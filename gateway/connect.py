@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import grpc
 from connectrpc.code import Code
 from connectrpc.codec import Codec
 from connectrpc.compat import google_protobuf_binary_codec, google_protobuf_json_codec
@@ -56,7 +57,7 @@ class _Application(ConnectASGIApplication[AsyncClient]):
     def path(self) -> str:
         return _PATH
 
-    def _endpoint(self, client: AsyncClient, name: str) -> Endpoint[Any, Any]:
+    def _endpoint(self, client: AsyncClient, name: str) -> Any:
         described = _SERVICE.methods_by_name[name]
         method = MethodInfo(
             name=name,
@@ -97,11 +98,11 @@ class _Strict(Codec[Message, Message]):
     def encode(self, message: Message) -> bytes:
         return self._codec.encode(message)
 
-    def decode(self, data: bytes | bytearray, message: Message) -> Message:
+    def decode(self, data: bytes | bytearray, message_class: type[Message]) -> Message:
         try:
-            return self._codec.decode(data, message)
+            return self._codec.decode(data, message_class)
         except Exception as error:  # of several libraries
-            expected = f"a message {message.DESCRIPTOR.full_name} expected"
+            expected = f"a message {message_class.DESCRIPTOR.full_name} expected"
             raise ConnectError(Code.INVALID_ARGUMENT, f"request: {expected}, got what is none: {error}") from error
 
 
@@ -129,6 +130,6 @@ def _told(context: RequestContext[Any, Any]) -> Iterator[None]:
 def _connect_error(error: TranslationError, context: RequestContext[Any, Any]) -> ConnectError:
     for name, value in (refusal(error).headers or {}).items():
         context.response_headers[name.lower()] = value
-    packed = status_details(error.__cause__) if error.__cause__ else ()
+    packed = status_details(error.__cause__) if isinstance(error.__cause__, grpc.RpcError) else ()
     details = [ErrorDetail(PackedDetail(type_url=detail.type_url, value=detail.value)) for detail in packed]
     return ConnectError(Code[error.code.name.replace("CANCELLED", "CANCELED")], error.message, details)

@@ -1,5 +1,5 @@
-"""What a request gives by names, wherever it gives it: the query string, a form, a multipart form or a JSON object. Real
-clients of one API use all four."""
+"""What a request gives by names, wherever it gives it: the query string, a form, a multipart form or a JSON object.
+Real clients of one API use all four."""
 
 import json
 from collections.abc import Iterable, Mapping

@@ -1,7 +1,7 @@
 """LibreTranslate's endpoints for texts: its fields, its answers and its words for what is wrong.
 
-What differs is said in docs/gateway.md: an array is one request to the server, alternatives are a beam's hypotheses, and
-answers to what is too much say when to come back.
+What differs is said in docs/gateway.md: an array is one request to the server, alternatives are a beam's hypotheses,
+and answers to what is too much say when to come back.
 """
 
 from collections.abc import Awaitable, Callable

@@ -56,6 +56,7 @@ def test_deepl_lists_languages_and_usage(client: deepl.DeepLClient) -> None:
     assert [language.code for language in client.get_target_languages()] == ["FR", "EN-GB", "EN-US"]
     before = client.get_usage().character.count
     client.translate_text(DOG, target_lang="FR")
+    assert before is not None
     assert client.get_usage().character.count == before + len(DOG)
 
 

@@ -79,7 +79,7 @@ def test_errors_have_the_servers_code_words_and_details(url: str) -> None:
 
 
 def test_events_have_text_tokens_and_attention(url: str) -> None:
-    body = {"contents": [DOG], "decoding": {"returnAlignment": True, "returnTokenScores": True}}
+    body: dict[str, Any] = {"contents": [DOG], "decoding": {"returnAlignment": True, "returnTokenScores": True}}
     with requests.post(f"{url}/v1/stream", json=body, stream=True, timeout=30) as answer:
         assert answer.headers["content-type"].startswith("text/event-stream")
         assert answer.headers["cache-control"] == "no-store"

@@ -85,9 +85,11 @@ def test_the_oldest_files_go_first_and_all_go_after_half_an_hour() -> None:
     now = [0.0]
     downloads = Downloads(100, lambda: now[0])
     first, second = (downloads.keep("a.txt", b"x" * 50, "text/plain") for _ in range(2))
-    assert downloads.get(first) and downloads.get(second)
+    assert downloads.get(first)
+    assert downloads.get(second)
     third = downloads.keep("a.txt", b"x" * 50, "text/plain")
-    assert not downloads.get(first) and downloads.get(second)
+    assert not downloads.get(first)
+    assert downloads.get(second)
     now[0] = 1801.0
     assert not downloads.get(third)
     downloads.keep("a.txt", b"", "text/plain")

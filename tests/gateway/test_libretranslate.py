@@ -112,7 +112,8 @@ def test_a_language_is_detected_among_those_that_are_served(url: str) -> None:
     status, answer = post(url, "/detect", data={"q": "Deux jeunes hommes jouent de la guitare dans le parc."})
     assert status == 200
     assert [one["language"] for one in answer] == ["fr", "en"]
-    assert 50 < answer[0]["confidence"] <= 100 and answer[1]["confidence"] < 50
+    assert 50 < answer[0]["confidence"] <= 100
+    assert answer[1]["confidence"] < 50
     german = post(url, "/detect", json={"q": "Der Hund schläft heute nicht in seinem Bett."})[1]
     assert all(one["confidence"] < 50 for one in german)
     assert post(url, "/detect", data={"q": "12 🐶"})[1] == [{"confidence": 0.0, "language": "en"}]

@@ -168,7 +168,7 @@ async def test_an_idle_client_is_asked_whether_it_is_there(monkeypatch: pytest.M
 async def test_a_client_may_ask_now_and_then_whether_the_server_is_there_and_not_all_the_time(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(listen, "_LEAST_PING_MILLISECONDS", 100)
+    monkeypatch.setattr(listen, "LEAST_PING_MILLISECONDS", 100)
     async with listening() as listened, listened.connection() as connection:
         for _ in range(6):
             await asyncio.sleep(0.15)

@@ -69,9 +69,9 @@ async def test_glossary_and_names_reach_the_server(tab: Tab) -> None:
 async def test_four_architectures_race(tab: Tab) -> None:
     await tab.open("compare", text=TEXT, slow="10")
     await tab.page.locator(".place").nth(3).wait_for()
-    names = await tab.page.locator(".lane h2").all_inner_texts()
+    names = await tab.page.locator(".lane h2").all_text_contents()
     assert names == ["rnn-en-fr", "lstm-en-fr", "lstm-attention-en-fr", "transformer-en-fr"]
-    places = await tab.page.locator(".place").all_inner_texts()
+    places = await tab.page.locator(".place").all_text_contents()
     assert sorted(place[-1] for place in places) == ["1", "2", "3", "4"]
     assert await tab.page.locator(".lane").last.locator(".token").count() > 10
 
@@ -80,7 +80,7 @@ async def test_attention_is_drawn_step_by_step(tab: Tab) -> None:
     await tab.open("inside", text="A dog sleeps.", model="transformer-en-fr")
     cells = tab.page.locator(".cell")
     await cells.first.wait_for()
-    names = await tab.page.locator("figure text.word").all_inner_texts()
+    names = await tab.page.locator("figure text.word").all_text_contents()
     assert names == ["A", "dog", "sleeps", "·.", "end", "Un", "chien", "dort", "·.", "end"]
     assert await cells.count() == 5 * 5
     slider = tab.page.get_by_role("slider")
