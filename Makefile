@@ -105,10 +105,7 @@ cluster: $(VENV)/everything $(NATIVE) ## kill, hang, cut off, slow, add and repl
 reloads: $(VENV)/everything $(NATIVE) ## reload a model a hundred times under load: no answer lost, none of two versions
 	$(BIN)/python -m tests.reloads $(ARGS)
 
-soak-cluster: $(VENV)/everything $(NATIVE) ## kill, hang, cut off, slow, add and replace servers under load, with Envoy and without: nothing lost, in three minutes
-	$(BIN)/python -m tests.cluster $(ARGS)
-
-reloads: $(VENV)/everything $(NATIVE) ## ten minutes of reloads beside callers that are busy for 70 % of the time: nothing lost, memory stays
+soak-reloads: $(VENV)/everything $(NATIVE) ## ten minutes of reloads beside callers that are busy for 70 % of the time: nothing lost, memory stays
 	$(BIN)/python -m tests.reloads --minutes 10 --busy 0.7 $(ARGS)
 
 fuzz: $(VENV)/everything $(NATIVE) ## translate 20,000 texts that nobody has thought of, and check all answers, in ten minutes
