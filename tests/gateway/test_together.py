@@ -1,5 +1,6 @@
 """One command for a server and the gateway before it."""
 
+import contextlib
 import os
 import re
 import signal
@@ -18,7 +19,9 @@ def test_one_command_starts_both_and_ctrl_c_ends_both(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "gateway.together", "--listen=127.0.0.1:0", "--metrics-listen="]
     models = {"SEQ2SERVE_MODEL_REPOSITORY": str(one_model(tmp_path)), "SEQ2SERVE_DEFAULT_MODEL": DEFAULT_MODEL}
     pipe = subprocess.PIPE
-    with subprocess.Popen(command, cwd=ROOT, env=os.environ | models, text=True, stdout=pipe, stderr=pipe) as process:
+    with subprocess.Popen(
+        command, cwd=ROOT, env=os.environ | models, text=True, stdout=pipe, stderr=pipe, start_new_session=True
+    ) as process:
         try:
             assert process.stdout
             line = process.stdout.readline()
@@ -35,4 +38,5 @@ def test_one_command_starts_both_and_ctrl_c_ends_both(tmp_path: Path) -> None:
             assert process.wait(PATIENCE) == 0
             assert not is_running(server)
         finally:
-            process.terminate()  # and not killed, as only a live one ends its server
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
