@@ -49,6 +49,7 @@ async def test_a_client_of_several_servers_outlives_one_that_dies_and_one_that_h
     await nothing_lost(tmp_path, bundles, answers, False, lambda deeds: [*deeds.killed_and_back(), deeds.hung()])
 
 
+@pytest.mark.nightly
 @needs_envoy
 async def test_envoy_leads_calls_past_a_server_that_dies_or_drains_and_may_restart_itself(
     tmp_path: Path, bundles: list[Bundle], answers: Answers

@@ -59,6 +59,7 @@ def test_the_server_s_variables_are_its_own_and_flags_win(
     assert problem in refused.stderr
 
 
+@pytest.mark.nightly
 def test_locust_refuses_a_model_that_a_running_server_has_not(repositories: Repositories) -> None:
     with server_process(repositories.english) as server:
         locust = ["-f", "loadtest/locustfile.py", "--headless", "--host", server.address, "--run-time=1s", "--users=1"]

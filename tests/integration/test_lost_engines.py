@@ -314,6 +314,9 @@ class Changeling:
 
     num_rows = 1
 
+    def cost(self, num_source_tokens: int) -> int:
+        return num_source_tokens
+
     def __reduce__(self) -> Any:
         return int, ()
 

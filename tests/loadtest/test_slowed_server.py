@@ -12,6 +12,7 @@ from tests.loadtest.slowed_server import slowed
 from tests.small_models import SENTENCES
 
 
+@pytest.mark.nightly  # a ratio of times, which tests beside it would change
 def test_a_slowed_step_takes_as_much_longer_as_asked_for(small_model: SmallModels) -> None:
     bundle = small_model("rnn").bundle
 

@@ -207,6 +207,7 @@ def test_what_is_wrong_is_said_and_harms_no_earlier_result(workplace: Workplace,
     assert {path.name: path.read_bytes() for path in workplace.run.iterdir() if path.is_file()} == kept
 
 
+@pytest.mark.nightly
 def test_two_processes_train_one_model(workplace: Workplace) -> None:
     workplace.write_config(max_steps=40, model=TINY)
     command = [sys.executable, "-m", "models.train", str(workplace.config), "--processes", "2"]
@@ -331,6 +332,7 @@ def test_a_training_that_stopped_early_stops_at_once_when_it_is_given_again(work
     assert again.progress.step == stopped
 
 
+@pytest.mark.nightly
 def test_a_team_interrupted_goes_on_with_chunks_that_none_of_it_has_begun(workplace: Workplace) -> None:
     """Stopped with its processes by SIGTERM, as service managers do."""
     workplace.write_config(max_steps=100_000, model=TINY)

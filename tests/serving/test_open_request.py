@@ -213,7 +213,7 @@ def test_choosing_among_many_alternatives_takes_time_in_proportion_to_their_numb
     seconds = []
     for num_segments in (500, 2000):
         longest, total = longest_step(functools.partial(settle_alternatives, num_segments))
-        assert longest < 0.01  # a fifth of it where nobody else uses the machine
+        assert longest < 0.015  # a fifth of it where nobody else uses the machine
         seconds.append(total)
     assert seconds[1] < 8 * seconds[0]
 

