@@ -99,7 +99,7 @@ siege: $(VENV)/loadtest $(NATIVE) ## attack a server in every known way beside a
 e2e: $(VENV)/everything $(NATIVE) ## every kind of client at once while models, keys, certificates and engines change, in three minutes
 	$(BIN)/python -m tests.together $(ARGS)
 
-cluster: $(VENV)/everything $(NATIVE) ## kill, hang, cut off, slow, add and replace servers under load, with Envoy and without: nothing lost, in three minutes
+cluster: $(VENV)/everything $(NATIVE) ## kill, hang, cut off, slow, add and replace servers under load, with Envoy and without, and count what is lost
 	$(BIN)/python -m tests.cluster $(ARGS)
 
 reloads: $(VENV)/everything $(NATIVE) ## reload a model a hundred times under load: no answer lost, none of two versions
