@@ -4,8 +4,8 @@
 
 Reads the configs of a folder: `teacher-*.toml` are trained side by side; then each translates the text of its direction
 into the file that the students' configs name as `data.distilled`; then all others are trained side by side. How long
-each takes is in its config (`max_minutes`). The small models leave most of such a card idle when trained alone. The
-shipped models were made by `models/configs/gpu` in 13 minutes on one NVIDIA H200.
+each takes is in its config (`max_minutes`). The small models leave most of such a card idle when trained alone.
+docs/training.md says how long the shipped models took.
 
 FOLDER gets a folder for each student, its weights in fp16, ready for `models.release`. Interrupted, the same command
 goes on: finished trainings end at once, others go on from their last validation.

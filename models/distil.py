@@ -16,12 +16,16 @@ from pathlib import Path
 from models.checkpoint import CheckpointError
 from models.config import ConfigError, load_config
 from models.data.corpora import CorpusError, data_folder
+from models.data.made import MADE
 from models.data.training_text import TextPair, TrainingText, read_training_text
 from models.evaluate import Translator, TranslatorError, open_system
 from models.span_characters import find_spans
 
 _SELDOM = 0.2
 """Of how often the average sentence is drawn: what is drawn less often is not translated."""
+
+_EXACT = (*MADE, "synthetic")
+"""Domains whose translations were written with their sentences: a teacher would only make them worse."""
 
 
 def main() -> None:
@@ -61,11 +65,12 @@ def distil(config: Path, teacher: Translator, data: Path, output: Path) -> None:
 
 
 def often_drawn(text: TrainingText, mix: Mapping[str, float]) -> Iterator[Sequence[TextPair]]:
-    """The pairs of each domain whose sentences are drawn not much less often than others: a large domain of a small
-    share is hardly read once, and its long sentences would take most of a teacher's time."""
+    """The pairs of each domain that a teacher may better, and whose sentences are drawn not much less often than
+    others: a large domain of a small share is hardly read once, and its long sentences would take most of a teacher's
+    time."""
     total = sum(map(len, text.domains.values()))
     for name, pairs in text.domains.items():
-        if mix[name] / sum(mix.values()) >= _SELDOM * len(pairs) / total:
+        if name not in _EXACT and mix[name] / sum(mix.values()) >= _SELDOM * len(pairs) / total:
             yield pairs
 
 

@@ -16,6 +16,11 @@ _PLACEHOLDER = re.compile(r"\{\d\}")
 _ELIDED = re.compile(r"['’]$")
 _LIST_MARKERS = ("- ", "* ", "• ", "– ", "1. ", "2. ", "3) ", "a) ", "(b) ")
 _FINAL_MARK = re.compile(r" ?[.!?…]+$")
+_NUMBER = re.compile(
+    r"(?<![\w.,])[$€£]?\d+(?:[ \u00a0\u202f]\d{3}(?!\d)|[.,:/]\d+)*(?:[ \u00a0\u202f]?[$€£%])?(?![\w%]|[.,:/]\d)"
+)
+_PLAIN_NUMBER = re.compile(r"\d+")
+_NOT_OF_VALUE = re.compile(r"[^\d$€£%]")
 
 _BESIDE: tuple[tuple[str, str], ...] = (
     ("{text} {span}", "{text} {span}"),
@@ -39,6 +44,9 @@ class Shares:
 
     span_for_word: float = 0.0
     """A reserved character in place of a word that both sides have alike: a name, a number."""
+    span_for_number: float = 0.0
+    """A reserved character in place of a number with separators, a currency or a percent sign, which each language
+    writes in its way."""
     span_beside: float = 0.0
     """A reserved character before, behind or in parentheses within the sentence."""
     capitals: float = 0.0
@@ -103,6 +111,34 @@ def _span_for_word(source: str, target: str, direction: Sequence[str], random: R
     return source, target
 
 
+def _span_for_number(source: str, target: str, direction: Sequence[str], random: Random) -> tuple[str, str] | None:
+    there, here = _numbers_by_value(target), _numbers_by_value(source)
+    alike = [
+        (here[value][0], there[value][0])
+        for value in here
+        if len(here[value]) == len(there.get(value, ())) == 1
+        and not _PLAIN_NUMBER.fullmatch(here[value][0].group())
+        and not _ELIDED.search(target[: there[value][0].start()])
+    ][: len(SPAN_CHARACTERS)]
+    if not alike:
+        return None
+    for side, matches in enumerate(zip(*alike, strict=True)):
+        put = dict(zip(matches, SPAN_CHARACTERS, strict=False))
+        text = (source, target)[side]
+        for match in sorted(put, key=re.Match.start, reverse=True):
+            text = text[: match.start()] + put[match] + text[match.end() :]
+        source, target = (text, target) if side == 0 else (source, text)
+    return source, target
+
+
+def _numbers_by_value(text: str) -> dict[str, list[re.Match[str]]]:
+    """Digits and sign, in a fixed order -> the numbers of a text that have these, however they are written."""
+    numbers: dict[str, list[re.Match[str]]] = {}
+    for match in _NUMBER.finditer(text):
+        numbers.setdefault("".join(sorted(_NOT_OF_VALUE.sub("", match.group()), key=str.isdigit)), []).append(match)
+    return numbers
+
+
 def _span_beside(source: str, target: str, direction: Sequence[str], random: Random) -> tuple[str, str] | None:
     ends = [_FINAL_MARK.search(text) for text in (source, target)]
     if bool(ends[0]) != bool(ends[1]):
@@ -152,6 +188,7 @@ def _curly(text: str, language: str) -> str:
 
 WAYS: dict[str, Callable[[str, str, Sequence[str], Random], tuple[str, str] | None]] = {
     "span_for_word": _span_for_word,
+    "span_for_number": _span_for_number,
     "span_beside": _span_beside,
     "capitals": _capitals,
     "title_case": _title_case,
@@ -162,5 +199,5 @@ WAYS: dict[str, Callable[[str, str, Sequence[str], Random], tuple[str, str] | No
 }
 """The field of `Shares` -> what it does; None where it does not fit the pair."""
 
-_ADD_SPANS = ("span_for_word", "span_beside")
+_ADD_SPANS = ("span_for_word", "span_for_number", "span_beside")
 """Ways that would give a character to a second span, in a pair that has some."""

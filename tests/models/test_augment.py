@@ -57,6 +57,42 @@ def test_a_word_that_is_no_span_is_left(source: str, target: str) -> None:
     assert augment(source, target, FRENCH, shares, Random(1)) == (source, target)
 
 
+@pytest.mark.parametrize(
+    ("source", "target", "spans"),
+    [
+        (
+            "He earns $3,000 a month.",
+            "Il gagne 3 000 $ par mois.",
+            (f"He earns {FIRST} a month.", f"Il gagne {FIRST} par mois."),
+        ),
+        (
+            "Up 5% to 2.5 million.",
+            "5 % de plus, à 2,5 millions.",
+            (f"Up {FIRST} to {SECOND} million.", f"{FIRST} de plus, à {SECOND} millions."),
+        ),
+        ("From $5 to $6.50", "De 5 $ à 6,50 $", (f"From {FIRST} to {SECOND}", f"De {FIRST} à {SECOND}")),
+        ("on 10/12/2021", "le 10/12/2021", (f"on {FIRST}", f"le {FIRST}")),
+    ],
+)
+def test_a_number_becomes_a_span_however_each_language_writes_it(
+    source: str, target: str, spans: tuple[str, str]
+) -> None:
+    assert changed("span_for_number", source, target) == spans
+
+
+@pytest.mark.parametrize(
+    ("source", "target"),
+    [
+        ("I have 3 cats.", "J'ai 3 chats."),  # the server leaves it to the model
+        ("It costs $25.", "Cela coûte 25 €."),  # another amount
+        ("2.5 or 2.5", "2,5 ou 2,5"),  # which is which?
+        ("The price of 1,000", "Le prix d'1 000"),  # French would not elide before a span
+    ],
+)
+def test_a_number_that_is_no_span_is_left(source: str, target: str) -> None:
+    assert changed("span_for_number", source, target) is None
+
+
 def test_a_span_beside_a_sentence_keeps_the_sentence_and_the_marks_of_each_language() -> None:
     for seed in range(40):
         pair = changed("span_beside", "Come in!", "Entrez !", seed)

@@ -13,7 +13,6 @@ from models.checkpoint import load_checkpoint
 from models.config import load_config
 from models.course import distilled_files, pack
 from models.data.training_text import read_distilled
-from models.span_characters import find_spans
 from tests.models.test_train import TINY, TRAINED, Workplace
 
 
@@ -41,12 +40,29 @@ def test_a_teacher_translates_each_sentence_of_the_training_text_once(
 
 def test_what_a_teacher_loses_of_the_spans_is_no_example(workplace: Workplace) -> None:
     workplace.write_config()
-    workplace.config.write_text(workplace.config.read_text().replace("tatoeba = 1", "span_frames = 1"))
+    sources = [source for source, _ in TRAINED]
     output = workplace.folder / "distilled.tsv.gz"
-    distil.distil(workplace.config, lambda sources: ["Voici \ue000."] * len(sources), workplace.folder / "data", output)
-    found = [find_spans(source) for source in read_distilled(output)]
-    assert found
-    assert all(spans == [0] for spans in found)
+    kept = sources[0]
+    distil.distil(
+        workplace.config,
+        lambda asked: [source if source == kept else f"{source} \ue000" for source in asked],
+        workplace.folder / "data",
+        output,
+    )
+    assert read_distilled(output) == {kept: kept}
+
+
+def test_what_was_written_with_its_translation_needs_no_teacher(workplace: Workplace) -> None:
+    workplace.write_config()
+    workplace.config.write_text(workplace.config.read_text().replace("tatoeba = 1", "tatoeba = 1, phrases = 1"))
+    asked: list[str] = []
+    distil.distil(
+        workplace.config,
+        lambda sources: asked.extend(sources) or list(sources),
+        workplace.folder / "data",
+        workplace.folder / "distilled.tsv.gz",
+    )
+    assert set(asked) == {source for source, _ in TRAINED}
 
 
 def test_a_teacher_that_fails_leaves_the_earlier_file(workplace: Workplace, monkeypatch: pytest.MonkeyPatch) -> None:
