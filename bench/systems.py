@@ -15,7 +15,6 @@ from server.messages.sentence import Event, Finished, Sentence
 from server.text.pieces import Pieces
 
 LENGTH_PENALTY = 0.6
-MAX_WAITING = 100_000
 
 
 class System(ABC):
@@ -91,7 +90,6 @@ class OurEngine(System):
             backend,
             Pieces(()),
             Limits(max_rows, max_joining_tokens=512),
-            MAX_WAITING,
             self._post,
             EngineMetrics(self._bundle.manifest.name),
         )

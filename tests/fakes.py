@@ -11,12 +11,13 @@ import numpy as np
 
 from server.bundle.languages import TEXT, bilingual
 from server.bundle.manifest import FORMAT_VERSION, TOKENIZER, Bundle, Manifest, SpecialIds, StateSpec, TokenizerSpec
+from server.decoding.engine import Engine
 from server.decoding.graphs.backend import Backend, BackendOptions
 from server.decoding.graphs.state import Array, StateBuffers
 from server.decoding.scores import StepScores
 from server.messages.hypothesis import Ending, Float32, Hypothesis
 from server.messages.options import DecodingOptions
-from server.messages.sentence import Event, Failed, Finished, Listener, Written
+from server.messages.sentence import Event, Failed, Finished, Listener, Sentence, Written
 from server.text.pieces import Pieces
 from server.text.steps import Steps
 
@@ -281,3 +282,13 @@ MANIFEST = Manifest(
     provenance={},
     sha256={},
 )
+
+
+class InProcess(Engine):
+    """An engine that requests are submitted to without a pool, with places for all."""
+
+    def submit(self, sentences: Sequence[Sentence], num_following: int = 0) -> list[int]:
+        return super().submit(sentences)
+
+    def release(self, request: int) -> None:
+        """No place is kept."""

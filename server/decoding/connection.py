@@ -87,7 +87,6 @@ class EngineConnection:
             backend,
             pieces,
             Limits(config.max_rows, config.max_joining_tokens),
-            config.max_waiting,
             self._tell,
             EngineMetrics(manifest.name),
             fetch=self._fetch,

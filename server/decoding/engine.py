@@ -27,7 +27,6 @@ from server.decoding.open_sentence import OpenSentence
 from server.decoding.scheduler import Limits, Ticket, plan
 from server.decoding.search.holder import NonFiniteScores
 from server.errors import DeadlineExceeded, EngineLost, NotServing, SentenceFailed
-from server.messages.places import check_places
 from server.messages.sentence import Event, Failed, Sentence
 from server.text.pieces import Pieces
 
@@ -57,7 +56,6 @@ class Engine:
         backend: Backend,
         pieces: Pieces,
         limits: Limits,
-        max_waiting: int,
         post: Post,
         metrics: EngineMetrics,
         clock: Callable[[], float] = time.monotonic,
@@ -65,7 +63,6 @@ class Engine:
     ) -> None:
         """`fetch` is called at the start of every turn; without it the loop ends where there is nothing to do."""
         self._limits = limits
-        self._max_waiting = max_waiting
         self._post = post
         self._metrics = metrics
         self._clock = clock
@@ -89,19 +86,16 @@ class Engine:
 
     # From `fetch` and `post`, or between two turns: never in the middle of a step, so that rows may leave at once.
 
-    def submit(self, sentences: Sequence[Sentence], num_following: int = 0) -> list[int]:
-        """Queue all of a request's sentences, or none. Returns their ids, for `cancel`.
+    def submit(self, sentences: Sequence[Sentence]) -> list[int]:
+        """Queue sentences, however many wait already: the serving process has given them their places. Returns their
+        ids, for `cancel`.
 
         Every sentence ends in exactly one Finished or Failed, unless it is cancelled. What goes wrong with it alone
         fails it alone, with SentenceFailed.
-        Raises QueueFull, or NotServing once the engine is closing.
+        Raises NotServing once the engine is closing.
         """
         if self._is_closing:
             raise NotServing
-        caller, is_bulk = sentences[0].caller, sentences[0].is_bulk
-        num_own = self._queue.num_waiting(caller)
-        num_submitted, num_others = len(sentences) + num_following, len(self._waiting) - num_own
-        check_places(num_submitted, num_own, num_others, self._max_waiting, is_bulk)
         now = self._clock()
         opened = [OpenSentence(one, self._ticket(one), one.submitted or now) for one in sentences]
         for sentence in opened:
@@ -110,9 +104,6 @@ class Engine:
         self._metrics.waiting.add(sum(now - sentence.submitted for sentence in opened))  # on their way here
         self._metrics.waiting.set(len(self._waiting), now)
         return [sentence.ticket.id for sentence in opened]
-
-    def release(self, request: int) -> None:
-        """Nothing is to be released: places are kept by the serving process, for all engines of a model."""
 
     def cancel(self, ids: Sequence[int]) -> None:
         """Drop sentences that nobody waits for any more: their rows are free. Sentences that have ended are passed

@@ -69,7 +69,6 @@ def translate(bundle: Bundle, max_rows: int = MAX_ROWS) -> dict[str, str]:
         Backend(bundle, BackendOptions(max_rows, num_threads=1)),
         Pieces(tokenizer.texts),
         Limits(max_rows, max_joining_tokens=512),
-        len(sources),
         post,
         EngineMetrics(manifest.name),
     )

@@ -17,7 +17,6 @@ class Running:
     def __init__(
         self,
         max_rows: int = 4,
-        max_waiting: int = 100,
         max_joining_tokens: int = 1000,
         max_ahead_bytes: int = 1_000_000,
         fetch: Fetch | None = None,
@@ -30,7 +29,6 @@ class Running:
             self.backend,
             NO_PIECES,
             Limits(max_rows, max_joining_tokens, max_ahead_bytes),
-            max_waiting,
             post,
             EngineMetrics("fake"),
             self.clock,

@@ -63,7 +63,7 @@ def engine_of(served: SmallModel, max_rows: int) -> Engine:
     manifest, backend = served.bundle.manifest, Backend(served.bundle, BackendOptions(max_rows, num_threads=1))
     limits = Limits(max_rows, max_joining_tokens=100)
     pieces = Pieces(SentencePieceTokenizer(served.bundle.tokenizer, EOS).texts)
-    return Engine(manifest, backend, pieces, limits, 2 * NUM_SENTENCES, post, EngineMetrics(manifest.name))
+    return Engine(manifest, backend, pieces, limits, post, EngineMetrics(manifest.name))
 
 
 def random_sources() -> list[list[int]]:

@@ -49,7 +49,7 @@ def resident_bytes() -> int:
 def test_memory_levels_off_under_options_of_every_kind(small_model: SmallModels) -> None:
     bundle = small_model("transformer").bundle
     backend, limits = Backend(bundle, BackendOptions(MAX_ROWS, 1)), Limits(MAX_ROWS, max_joining_tokens=200)
-    engine = Engine(bundle.manifest, backend, NO_PIECES, limits, 1000, lambda events: None, EngineMetrics("small"))
+    engine = Engine(bundle.manifest, backend, NO_PIECES, limits, lambda events: None, EngineMetrics("small"))
     asked = sentences(120)
 
     def measure() -> tuple[int, int]:

@@ -275,7 +275,7 @@ def decoded(bundle: Bundle, wanted: Sequence[tuple[list[int], DecodingOptions]])
     outcomes = Outcomes()
     sentences = [Sentence(source, options, outcomes.listener(key)) for key, (source, options) in enumerate(wanted)]
     limits, backend = Limits(16, max_joining_tokens=512), Backend(bundle, BackendOptions(16, 1))
-    engine = Engine(bundle.manifest, backend, NO_PIECES, limits, 100, post, EngineMetrics("small"))
+    engine = Engine(bundle.manifest, backend, NO_PIECES, limits, post, EngineMetrics("small"))
     engine.submit(sentences)
     while engine.turn():
         pass

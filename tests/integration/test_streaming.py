@@ -8,7 +8,6 @@ from typing import Any, cast
 import pytest
 
 from seq2serve.pb import translation_pb2 as pb
-from server.decoding.engine import Engine
 from server.decoding.metrics import EngineMetrics
 from server.decoding.scheduler import Limits
 from server.keys.key_file import TRANSLATE
@@ -28,7 +27,7 @@ from server.serving.rpc.exchange import Exchange
 from server.serving.rpc.failures import Failures
 from server.serving.rpc.translation import TranslationService
 from server.text.tokenizer import Tokenizer, Tokenizers
-from tests.fakes import MANIFEST, NO_PIECES, PATIENCE, FakeBackend, post
+from tests.fakes import MANIFEST, NO_PIECES, PATIENCE, FakeBackend, InProcess, post
 
 
 class Streaming:
@@ -37,7 +36,7 @@ class Streaming:
     def __init__(self, tokenizer: Tokenizer) -> None:
         self.num_finished = 0
         metrics = EngineMetrics("fake")
-        self.engine = Engine(MANIFEST, FakeBackend(4), NO_PIECES, Limits(4, 1000), 100, self._post, metrics)
+        self.engine = InProcess(MANIFEST, FakeBackend(4), NO_PIECES, Limits(4, 1000), self._post, metrics)
         model = ServedModel(MANIFEST, Tokenizers.one(tokenizer), self.engine, Backlog(1.0))
         models = Models(["fake"], [ModelVersions({"1": model})])
         all_metrics = Metrics()

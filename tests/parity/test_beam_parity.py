@@ -65,9 +65,7 @@ def decode(exported: SmallModel) -> list[Finished]:
     bundle = Bundle(exported.fp32, manifest)
     outcomes = Outcomes()
     backend = Backend(bundle, BackendOptions(MAX_ROWS, num_threads=1))
-    engine = Engine(
-        bundle.manifest, backend, NO_PIECES, Limits(MAX_ROWS, 60), NUM_SENTENCES, post, EngineMetrics("parity")
-    )
+    engine = Engine(bundle.manifest, backend, NO_PIECES, Limits(MAX_ROWS, 60), post, EngineMetrics("parity"))
     engine.submit(
         [
             Sentence(

@@ -146,14 +146,26 @@ def test_nothing_is_refused_before_a_rate_is_known() -> None:
         model.submit(1000)
 
 
-def test_a_rate_is_known_after_half_a_second_of_work_and_idle_time_before_it_does_not_count() -> None:
+def test_a_rate_is_known_after_a_second_of_work_and_idle_time_before_it_does_not_count() -> None:
     model = Model(0.4)
     model.submit(5_000)
     model.work(20, rate=1000)
     model.submit(20)
-    for _ in range(25):
+    for _ in range(55):
         model.work(20, rate=1000)
-    assert model.wait() == pytest.approx(4.5, abs=0.1)
+    assert model.wait() == pytest.approx(3.9, abs=0.1)
+
+
+def test_a_server_that_was_stopped_at_its_first_work_refuses_nothing_for_it() -> None:
+    model = Model(0.4)
+    model.submit(5_000)
+    model.clock.now += 60
+    for _ in range(30):
+        model.submit(20)
+        model.work(20, rate=1000)
+    for _ in range(50):
+        model.work(20, rate=1000)
+    assert model.wait() == pytest.approx(4.0, abs=0.1)
 
 
 def test_sentences_that_end_in_one_step_are_not_as_many_as_the_time_between_two_of_them_says() -> None:

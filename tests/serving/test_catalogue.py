@@ -6,7 +6,6 @@ import pytest
 
 from server.bundle.languages import bilingual
 from server.bundle.manifest import Manifest
-from server.decoding.engine import Engine
 from server.decoding.metrics import EngineMetrics
 from server.decoding.scheduler import Limits
 from server.errors import InvalidRequest, UnknownModel
@@ -16,7 +15,7 @@ from server.serving.models.served import ServedModel
 from server.serving.models.versions import ModelVersions
 from server.text.sentencepieces import SentencePieceTokenizer
 from server.text.tokenizer import Tokenizers
-from tests.fakes import MANIFEST, NO_PIECES, FakeBackend, post
+from tests.fakes import MANIFEST, NO_PIECES, FakeBackend, InProcess, post
 
 LoadModels = Callable[[str | list[str], dict[str, str]], Models]
 
@@ -26,7 +25,7 @@ def load_models(small_tokenizer: Path) -> LoadModels:
     """Models by the default one's name, or by those that are preferred, and each one's language pair by its name."""
 
     def load(manifest: Manifest) -> ServedModel:
-        engine = Engine(MANIFEST, FakeBackend(1), NO_PIECES, Limits(1, 1), 1, post, EngineMetrics("fake"))
+        engine = InProcess(MANIFEST, FakeBackend(1), NO_PIECES, Limits(1, 1), post, EngineMetrics("fake"))
         return ServedModel(
             manifest, Tokenizers.one(SentencePieceTokenizer(small_tokenizer, eos=3)), engine, Backlog(1.0)
         )

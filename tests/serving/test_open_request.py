@@ -14,7 +14,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from seq2serve.pb import translation_pb2 as pb
-from server.decoding.engine import Engine
 from server.decoding.metrics import EngineMetrics
 from server.decoding.scheduler import Limits
 from server.errors import QueueFull
@@ -35,7 +34,7 @@ from server.text.segment import Protected, Segment
 from server.text.sentencepieces import SentencePieceTokenizer
 from server.text.steps import Steps
 from server.text.tokenizer import Tokenizer, Tokenizers
-from tests.fakes import EOS, MANIFEST, NO_PIECES, PATIENCE, FakeBackend, all_at_once, greedy, post
+from tests.fakes import EOS, MANIFEST, NO_PIECES, PATIENCE, FakeBackend, InProcess, all_at_once, greedy, post
 from tests.text.step_times import longest_step
 
 
@@ -271,7 +270,7 @@ class Unreadable(SentencePieceTokenizer):
 
 async def test_what_cannot_be_read_fails_its_own_request_alone(small_tokenizer: Path, tokenizer: Tokenizer) -> None:
     metrics = Metrics()
-    engine = Engine(MANIFEST, FakeBackend(4), NO_PIECES, Limits(4, 100), 10, post, EngineMetrics("fake"))
+    engine = InProcess(MANIFEST, FakeBackend(4), NO_PIECES, Limits(4, 100), post, EngineMetrics("fake"))
 
     def opened(own: Tokenizer, source: list[int]) -> OpenRequest:
         content = ParsedContent("a", (parsed(source, greedy(9)),))

@@ -4,7 +4,6 @@ import pytest
 
 from models.seq2seq import EOS
 from seq2serve.pb import translation_pb2 as pb
-from server.decoding.engine import Engine
 from server.decoding.metrics import EngineMetrics
 from server.decoding.scheduler import Limits
 from server.errors import InvalidRequest, UnknownModel
@@ -16,7 +15,7 @@ from server.serving.requests.options import OptionLimits
 from server.serving.requests.parse import RequestLimits, parse_request
 from server.serving.requests.parsed import TranslationRequest
 from server.text.tokenizer import Tokenizer, Tokenizers
-from tests.fakes import MANIFEST, NO_PIECES, FakeBackend, all_at_once, post
+from tests.fakes import MANIFEST, NO_PIECES, FakeBackend, InProcess, all_at_once, post
 
 MAX_SOURCE_TOKENS, MAX_OUTPUT_TOKENS = 40, 60
 LIMITS = RequestLimits(
@@ -27,7 +26,7 @@ LIMITS = RequestLimits(
 @pytest.fixture
 def models(tokenizer: Tokenizer) -> Models:
     manifest = dataclasses.replace(MANIFEST, max_source_tokens=MAX_SOURCE_TOKENS, max_output_tokens=MAX_OUTPUT_TOKENS)
-    engine = Engine(manifest, FakeBackend(1), NO_PIECES, Limits(1, 1), 1, post, EngineMetrics("fake"))
+    engine = InProcess(manifest, FakeBackend(1), NO_PIECES, Limits(1, 1), post, EngineMetrics("fake"))
     model = ServedModel(manifest, Tokenizers.one(tokenizer), engine, Backlog(1.0))
     return Models(["fake"], [ModelVersions({"1": model})])
 

@@ -13,8 +13,8 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
 
 from server.errors import EngineFailed, EngineLost, NotServing, QueueFull, TranslationError
-from server.messages.places import check_places
 from server.messages.sentence import Event, Failed, Sentence, Written
+from server.serving.engines.places import check_places
 
 _MAX_LOSSES = 2
 """Lost engines that a sentence was in, with which it fails: it may be what kills them."""

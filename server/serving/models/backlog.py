@@ -9,6 +9,10 @@ from server.errors import Overloaded
 _WINDOW_SECONDS = 0.25
 """Time over which a model's rate is measured."""
 
+_FIRST_WINDOWS = 4
+"""Windows from which a rate is known. The first may have been a bad one, of a process that was stopped or starved in
+it: to believe it would be to refuse calls for a minute that are answered within a second."""
+
 _FORGETTING = 0.98
 """What every window leaves of the highest rate that was measured before it: that a model has become slower is known
 after some ten seconds of work."""
@@ -38,7 +42,9 @@ class Backlog:
         self._bulk_of_caller: Counter[str] = Counter()
         """As much of it as is bulk."""
         self._rate = 0.0
-        """The highest cost done in a second, of late; 0 while it is not known."""
+        """The highest cost done in a second, of late."""
+        self._num_windows = 0
+        """Windows over which it was measured, up to those that it takes."""
         self._window_started = -1.0
         self._done_in_window = 0
 
@@ -46,7 +52,7 @@ class Backlog:
         """Raises Overloaded where a request of this cost would have to wait for too long. Callers have equal shares of
         the model, so that a request waits for what its own caller has under way, at the caller's share of the rate. It
         passes bulk if it is none itself."""
-        if not self._rate or self.open + cost <= _LEAST_COST:
+        if self._num_windows < _FIRST_WINDOWS or self.open + cost <= _LEAST_COST:
             return
         before: float = self._of_caller[caller]
         if not is_bulk:
@@ -84,5 +90,6 @@ class Backlog:
         elapsed = self._clock() - self._window_started
         if elapsed >= _WINDOW_SECONDS:
             self._rate = max(self._done_in_window / elapsed, self._rate * _FORGETTING)
+            self._num_windows = min(self._num_windows + 1, _FIRST_WINDOWS)
             self._window_started += elapsed
             self._done_in_window = 0

@@ -7,7 +7,7 @@ from seq2serve.glossary_file import MAX_TERM_CHARACTERS
 from seq2serve.pb import translation_pb2 as pb
 from server.errors import InvalidRequest, shown
 from server.messages.options import DecodingOptions
-from server.messages.places import own_places
+from server.serving.engines.places import own_places
 from server.serving.models.catalogue import Models, Selected
 from server.serving.requests.contents import ContentParser
 from server.serving.requests.options import OptionLimits, no_alignment, parse_options

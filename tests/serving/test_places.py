@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from server.errors import QueueFull
-from server.messages.places import check_places
+from server.serving.engines.places import check_places
 
 
 def has_places(num_submitted: int, num_own: int, num_others: int, max_waiting: int) -> bool:

@@ -1,4 +1,4 @@
-"""Who may have places in a model's queue: the rule, for both processes, which look at what each of them knows."""
+"""Who may have places in a model's queue."""
 
 from server.errors import QueueFull
 
