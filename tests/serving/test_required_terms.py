@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from seq2serve.pb import translation_pb2 as pb
+from server.decoding.metrics import EngineMetrics
+from server.decoding.scheduler import Limits
 from server.errors import InvalidRequest
 from server.messages.options import RequiredTerm
 from server.serving.models.backlog import Backlog
@@ -19,8 +21,7 @@ from server.serving.requests.parsed import TranslationRequest
 from server.text.glossary import Glossary
 from server.text.sentencepieces import SentencePieceTokenizer
 from server.text.tokenizer import Tokenizers
-from tests.fakes import EOS, MANIFEST, all_at_once
-from tests.integration.running_engine import Running
+from tests.fakes import EOS, MANIFEST, NO_PIECES, FakeBackend, InProcess, all_at_once, post
 
 LIMITS = RequestLimits(
     max_contents=9,
@@ -57,7 +58,7 @@ def models(tokenizer: CountingTokenizer) -> Models:
     model = ServedModel(
         manifest,
         Tokenizers.one(tokenizer),
-        Running().engine,
+        InProcess(MANIFEST, FakeBackend(1), NO_PIECES, Limits(1, 1), post, EngineMetrics("fake")),
         Backlog(1.0),
         {"kept": Glossary([("roof", "le roof")])},
     )
