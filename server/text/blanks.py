@@ -30,6 +30,8 @@ def _blank(group: Group, gap: int, word: int, source_word: int, aligned: Aligned
     if not text:
         return ""
     is_before = word < gap
+    if group.hugs_before if is_before else group.hugs_behind:
+        return ""
     blank = group.blank_before if is_before else group.blank_behind
     end = -1 if is_before else 0
     is_same_kind = source_text != "" and kind(source_text) == kind(text)

@@ -13,11 +13,11 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from server.bundle.span_pieces import RESERVED, is_reserved
+from server.text.protected import is_markup
 from server.text.segment import Protected, Segment
 from server.text.steps import Steps
 
 _WORD = re.compile(r"[^\W_]")
-_TAG = re.compile(r"</?[A-Za-z][^>]*>")
 _SPANS_A_STEP = 100
 
 
@@ -28,7 +28,7 @@ class _Kind(enum.Enum):
     """It has letters or digits."""
     SIGN = enum.auto()
     TAG = enum.auto()
-    """Of markup, with or without a text."""
+    """Of markup, with or without a text; or of emphasis."""
 
 
 CarriersOf = Callable[[Segment, Sequence[Protected]], Steps[dict[int, str]]]
@@ -186,7 +186,7 @@ def carries_by_pieces(carried: Sequence[Carried]) -> bool:
 
 
 def _kind(text: str) -> _Kind:
-    if not text or _TAG.fullmatch(text):
+    if not text or is_markup(text):
         return _Kind.TAG
     return _Kind.WORD if _WORD.search(text) else _Kind.SIGN
 

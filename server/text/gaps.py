@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from server.text.alignment import Aligned, Float64, Int64, Span, is_single
+from server.text.protected import is_markup
 from server.text.segment import Protected
 from server.text.steps import Steps
 
@@ -35,6 +36,10 @@ class Group:
     blank_before: str
     """The white space before it in the segment's text."""
     blank_behind: str
+    hugs_before: bool = False
+    """Whether it is markup that closes what is before it: nothing is between."""
+    hugs_behind: bool = False
+    """Whether it is markup that opens what is behind it."""
 
 
 def gap_costs(keys: Int64, point: int, position: float) -> Float64:
@@ -78,8 +83,24 @@ def groups_of(
         before = text[protected[first - 1][1].end if first else 0 : protected[first][1].start]
         behind = text[protected[end - 1][1].end : protected[end][1].start if end < len(protected) else len(text)]
         blank_before, blank_behind = before[len(before.rstrip()) :], behind[: len(behind) - len(behind.lstrip())]
-        groups.append(Group(first, end, nums_before[first], blank_before, blank_behind))
+        hugs = all(is_markup(span.literal) for _, span in protected[first:end])
+        hugs_before, hugs_behind = hugs and _ends_in_word(before), hugs and _ends_in_word(behind[::-1])
+        groups.append(
+            Group(
+                first,
+                end,
+                nums_before[first],
+                blank_before,
+                blank_behind,
+                hugs_before and not hugs_behind,
+                hugs_behind and not hugs_before,
+            )
+        )
     return groups
+
+
+def _ends_in_word(text: str) -> bool:
+    return text[-1:].isalnum()
 
 
 def gaps_of(groups: Sequence[Group], aligned: Aligned, lowest: int = 0, closed: Sequence[int] = ()) -> Steps[list[int]]:

@@ -84,12 +84,18 @@ _OTHERS = {
         r"%%",
         r"<%(?:(?!%>)[^<])*+%>",  # of ERB, JSP and the like
     ),
-    "_": _compile(r"(?<!\w)_*+[^\W_]++(?:_++[^\W_]++)++_*+(?!\w)"),
+    "_": _compile(
+        r"(?<!\w)_*+[^\W_]++(?:_++[^\W_]++)++_*+(?!\w)",
+        r"(?<!\w)_{1,3}+(?=[^\W_])|(?<=[^\W_])_{1,3}+(?!\w)",
+    ),
     ":": _compile(_emoticon(":"), r"(?<![\w:])(?::(?:[+-]1|(?=[\d_+-]{0,64}+[^\W\d_])[\w+-]{2,64}+):)++(?![\w:])"),
     ";": _compile(_emoticon(";")),
     "=": _compile(_emoticon("="), r"(?<!\S)[<>!=]=(?!\S)"),
     ">": _compile(r"<?[-=~]{1,10}+>"),
-    "*": _compile(r"/\*++(?!/)|(?<![/*])\*++/"),
+    "*": _compile(
+        r"/\*++(?!/)|(?<![/*])\*++/",
+        r"(?<![\w*])\*{1,3}+(?=[^\s*])|(?<=[^\s*])\*{1,3}+(?![\w*])",  # emphasis in Markdown
+    ),
     # Tags in a text that is no HTML.
     # Tags of markup; an attribute has a value, so that `a <b and c> d` has no tag.
     "<": _compile(
@@ -154,6 +160,8 @@ _EMOJI: "regex.Pattern[str]" = regex.compile(
 """Emoji sequences of Unicode Technical Standard 51; several without anything between them are one match. Signs that are
 mostly text, as the copyright sign, count only where they are presented as emoji."""
 
+_MARKUP = re.compile(r"</?[A-Za-z][^>]*>|\*{1,3}|_{1,3}")
+
 _APOSTROPHES = str.maketrans("’", "'")
 
 
@@ -161,6 +169,11 @@ def in_every_form(listed: Sequence[str]) -> tuple[str, ...]:
     """Texts as they are, and with their letters encoded in Unicode's other ways: é, and e with an accent behind it."""
     forms = (form for text in listed for form in (text, normalize("NFC", text), normalize("NFD", text)))
     return tuple(dict.fromkeys(forms))
+
+
+def is_markup(literal: str) -> bool:
+    """Whether a protected text is a tag or a sign of emphasis: no word, but something about those that it stands by."""
+    return _MARKUP.fullmatch(literal) is not None
 
 
 def find_protected(text: str, do_not_translate: Sequence[str]) -> Steps[list[Protected]]:

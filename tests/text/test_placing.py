@@ -54,6 +54,11 @@ SENTENCES = [
     ("the ⟦{0}⟧ dog", "le (chien)", "0-0 1-1 1-2 1-3", "le {0} (chien)"),
     ("dogs, ⟦{0}⟧ too", "auch, Hunde", "2-0 1-1 0-2", "auch, Hunde {0}"),
     ("give ⟦{0}⟧ to ⟦{1}⟧!", "donnez à !", "0-0 1-1 2-2", "donnez {0} à {1} !"),
+    # markup stays with what it opens or closes, whatever that has become
+    ("⟦<b>⟧Good morning⟦</b>⟧ everyone.", "Bonjour à tous.", "0-0 1-0 2-1 2-2 3-3", "<b>Bonjour</b> à tous."),
+    ("It is ⟦**⟧very⟦**⟧ big", "Das ist sehr gross", "0-0 1-1 2-2 3-3", "Das ist **sehr** gross"),
+    ("a ⟦*⟧big⟦*⟧ dog", "un chien gros", "0-0 2-1 1-2", "un chien *gros*"),
+    ("the price⟦*⟧ is fair", "gerecht ist der Preis", "3-0 2-1 0-2 1-3", "gerecht ist der Preis*"),
     # tags that stand alone
     ("dogs ⟦<img>⟧ run", "chiens courent", None, "chiens <img> courent"),
     ("dogs⟦<wbr>⟧ run", "chiens courent", None, "chiens<wbr> courent"),

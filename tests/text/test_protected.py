@@ -129,11 +129,24 @@ def test_placeholders_are_protected(placeholder: str) -> None:
         ("Set max_value to first_name.", ["max_value", "first_name"]),
         ("in MAX_VALUE, _private_name, __MSG_title__", ["MAX_VALUE", "_private_name", "__MSG_title__"]),
         ("see my_file.txt and a_b@c.de", ["my_file.txt", "a_b@c.de"]),
-        ("The _big dog_ runs, __fast__ _indeed_", []),
-        ("_ and __ and a _b", []),
+        ("_ and __ and a _ b", []),
     ],
 )
 def test_words_with_low_lines_inside_are_names_of_programs(text: str, expected: list[str]) -> None:
+    assert literals(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("This is **very** *important*.", ["**", "**", "*", "*"]),
+        ("***Stop!*** (*now*)", ["***", "***", "*", "*"]),
+        ("The _big dog_ runs, __fast__ indeed", ["_", "_", "__", "__"]),
+        ("The price* is fair", ["*"]),
+        ("2*3, 2 * 3, a ** b, ****", []),
+    ],
+)
+def test_signs_of_emphasis_are_protected(text: str, expected: list[str]) -> None:
     assert literals(text) == expected
 
 
