@@ -32,6 +32,7 @@ def test_short_codes_of_emoji_are_protected(text: str, expected: list[str]) -> N
         *("1234567890", "12345", "AB123456C", "1 234 567", "1920x1080", "2024-03-15T10:30:00Z", "1/2", "1990-2000"),
         *("B-204", "ISO-8859-1", "F-16", "COVID-19", "204-B", "550e8400-e29b-41d4-a716-446655440000", "0xFF"),
         *("d41d8cd98f00b204e9800998ecf8427e", "a3f5c9e", "£12345", "2001:db8:0:0:0:0:0:1", "12:30:45.5"),
+        *("10:30 a.m.", "8:15 PM", "7.45 p.m.", "11:05:30 pm"),
     ],
 )
 def test_numbers_with_separators_and_long_ones_and_codes_are_protected(number: str) -> None:
