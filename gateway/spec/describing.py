@@ -26,6 +26,7 @@ _PROBLEMS = {
     429: "More is asked than the server or the key may have now: `Retry-After` says when to come back.",
     456: "There are as many glossaries as may be.",
     500: "The gateway or the server failed.",
+    501: "This way of sending it is not offered: a compressed body.",
     503: "No server answers: `Retry-After` says when to come back.",
     504: "The time for a request passed.",
 }

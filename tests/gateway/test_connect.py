@@ -123,6 +123,8 @@ def test_headers_and_texts_that_utf_8_does_not_have_are_named(url: str) -> None:
     wrong = post(url, "Translate", {"contents": [DOG], "priority": "\ud800"})
     assert (wrong.status_code, wrong.json()["code"]) == (400, "invalid_argument")
     assert requests.get(f"{url}/{SERVICE}/Translate", timeout=30).headers["allow"] == "POST"
+    packed = post(url, "Translate", {"contents": [DOG]}, **{"content-encoding": "gzip"})
+    assert (packed.status_code, packed.json()["code"]) == (501, "unimplemented")
 
 
 def test_events_have_text_tokens_and_attention(url: str) -> None:

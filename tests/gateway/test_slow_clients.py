@@ -26,9 +26,8 @@ def test_a_head_that_does_not_come_to_its_end_is_given_up(tmp_path: Path, sent: 
 
 @pytest.mark.nightly
 def test_an_answer_that_nobody_reads_is_given_up(tmp_path: Path) -> None:
-    """So large a one that no buffer on the way takes it: echoes of requests behind each other."""
-    with running_gateway("127.0.0.1:1", tmp_path / "log") as target:
-        connection = socket.socket()
+    """So large a one that no buffer on the way takes it: many behind each other."""
+    with running_gateway("127.0.0.1:1", tmp_path / "log") as target, socket.socket() as connection:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         connection.connect(("127.0.0.1", target.port))
         connection.settimeout(1)

@@ -47,7 +47,7 @@ async def test_a_key_that_cannot_be_sent_is_refused_at_once() -> None:
 
 @pytest.mark.parametrize("repeats_refused", [True, False])
 async def test_what_is_refused_is_repeated_or_told_with_its_limit(tmp_path: Path, repeats_refused: bool) -> None:
-    limited = key("translator", source_tokens_per_second=5, burst_source_tokens=1)
+    limited = key("translator", source_tokens_per_second=10, burst_source_tokens=1)
     keys = write_keys(tmp_path, limited)
     async with (
         serving(one_model(tmp_path), keys=keys) as served,
@@ -61,5 +61,5 @@ async def test_what_is_refused_is_repeated_or_told_with_its_limit(tmp_path: Path
         else:
             with pytest.raises(Overloaded) as raised:
                 await client.translate(DOG)
-            assert raised.value.limit == 5
+            assert raised.value.limit == 10
             assert raised.value.retry_after
