@@ -20,6 +20,7 @@ _TRANSLATE = {
     "contents": [_DOG],
     "model": "",
     "mimeType": "text/html",
+    "priority": "PRIORITY_BULK",
     "decoding": {"beamSize": 2, "returnAlignment": True, "maxOutputTokens": 4},
 }
 _DEEPL = {"text": [_DOG], "source_lang": "EN", "target_lang": "FR", "tag_handling": "html", "ignore_tags": ["x"]}

@@ -145,4 +145,11 @@ def test_a_stream_that_cannot_begin_is_answered_with_the_status(url: str) -> Non
     answer = requests.post(f"{url}/v1/stream", json={"contents": [DOG], "model": "none"}, timeout=30)
     assert answer.status_code == 404
     assert "no model 'none'" in answer.json()["error"]
-    assert requests.post(f"{url}/v1/stream", json={"content": DOG}, timeout=30).status_code == 400
+    for wrong in (
+        {"content": DOG},
+        {"contents": ["\ud800"]},
+        {"contents": [DOG], "priority": "\ud800"},
+        {"contents": 5},
+    ):
+        assert requests.post(f"{url}/v1/stream", json=wrong, timeout=30).status_code == 400
+    assert requests.post(f"{url}/v1/stream", json={"contents": ["A dog 🐶."]}, timeout=30).status_code == 200
