@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 NATIVE := server/decoding/native/attention.so
 
 .DEFAULT_GOAL := help
-.PHONY: help serve page lock image-test test test-nightly peers check format proto download train release export load load-quick load-check soak siege e2e cluster reloads soak-reloads fuzz fuzz-wire bench bench-quick evaluate evaluate-texts
+.PHONY: help serve page lock image-test test test-nightly peers check format proto download train release export load load-quick load-check soak siege e2e cluster reloads soak-reloads fuzz fuzz-wire fuzz-http bench bench-quick evaluate evaluate-texts
 
 help: ## list the targets
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -114,6 +114,9 @@ fuzz: $(VENV)/everything $(NATIVE) ## translate 20,000 texts that nobody has tho
 fuzz-wire: $(VENV)/everything $(NATIVE) ## a million requests of any bytes to every method, and any HTTP/2 frames: no crash, hang or leak, in an hour
 	$(BIN)/python -m tests.fuzz.wire $(ARGS)
 	$(BIN)/python -m tests.fuzz.frames
+
+fuzz-http: $(VENV)/everything $(NATIVE) ## a hundred thousand connections to the gateway that send whatever HTTP allows, and more
+	$(BIN)/python -m tests.fuzz.over_http $(ARGS)
 
 bench: $(VENV)/everything $(NATIVE) ## compare with CTranslate2 and PyTorch, offline and under load: build/bench.html
 	$(BIN)/python -m bench $(ARGS)

@@ -10,6 +10,7 @@ from starlette.routing import BaseRoute, Mount, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway.callers import REQUEST_ID, request_id_in
+from gateway.errors import error_response
 from gateway.metrics import Metrics
 
 CLIENT_LEFT = 499
@@ -45,10 +46,12 @@ class AccessMiddleware:
         scope["headers"] = [*sent, (REQUEST_ID.encode(), request_id.encode())]
         scope.setdefault("state", {})
         status = CLIENT_LEFT
+        is_started = False
 
         async def send_with_headers(message: Message) -> None:
-            nonlocal status
+            nonlocal status, is_started
             if message["type"] == "http.response.start":
+                is_started = True
                 status = message["status"]
                 headers = MutableHeaders(scope=message)
                 for name, value in _HEADERS.items():
@@ -60,7 +63,10 @@ class AccessMiddleware:
         self._metrics.running.inc()
         try:
             await self._app(scope, receive, send_with_headers)
-        except Exception:  # which is answered around this
+        except Exception:  # which nobody has thought of; the HTTP server writes it into the log
+            if not is_started:
+                failed = error_response(scope["path"], 500, "internal error")
+                await failed(scope, receive, send_with_headers)
             status = 500
             raise
         finally:

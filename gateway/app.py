@@ -11,9 +11,9 @@ from gateway.bounds import BoundsMiddleware
 from gateway.callers import REQUEST_ID
 from gateway.connect import connect_routes
 from gateway.deepl.routes import deepl_routes
-from gateway.errors import answer_error, answer_failure, answer_refusal
+from gateway.errors import answer_error, answer_refusal
 from gateway.events import event_routes
-from gateway.health import health_routes
+from gateway.health import PATHS, health_routes
 from gateway.libretranslate.routes import libretranslate_routes
 from gateway.metrics import Metrics
 from gateway.page.routes import page_routes
@@ -49,10 +49,17 @@ def build_app(client: AsyncClient, settings: Settings, metrics: Metrics | None =
             )
         )
     middleware.append(
-        Middleware(BoundsMiddleware, max_body_bytes=settings.max_body_bytes, max_requests=settings.max_requests)
+        Middleware(
+            BoundsMiddleware,
+            max_body_bytes=settings.max_body_bytes,
+            max_requests=settings.max_requests,
+            always_answered=PATHS,
+        )
     )
-    handlers = {HTTPException: answer_refusal, TranslationError: answer_error, Exception: answer_failure}
-    return Starlette(routes=routes, middleware=middleware, exception_handlers=handlers)
+    handlers = {HTTPException: answer_refusal, TranslationError: answer_error}
+    app = Starlette(routes=routes, middleware=middleware, exception_handlers=handlers)
+    app.router.redirect_slashes = False  # else it would lead where a Host header says
+    return app
 
 
 def routes_of(client: AsyncClient, settings: Settings) -> list[BaseRoute]:

@@ -2,6 +2,7 @@
 client stays."""
 
 import asyncio
+from collections.abc import Container
 
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
@@ -16,8 +17,12 @@ class BoundsMiddleware:
     """Refuses what is too much, and cancels the application's call when its client leaves: with it go the calls that it
     makes."""
 
-    def __init__(self, app: ASGIApp, max_body_bytes: int, max_requests: int) -> None:
+    def __init__(
+        self, app: ASGIApp, max_body_bytes: int, max_requests: int, always_answered: Container[str] = ()
+    ) -> None:
+        """`always_answered`: paths whose requests need no place."""
         self._app = app
+        self._always_answered = always_answered
         self._max_body_bytes = max_body_bytes
         self._max_requests = max_requests
         self._num_requests = 0
@@ -38,7 +43,7 @@ class BoundsMiddleware:
             self._num_requests -= 1
 
     def _refusal(self, scope: Scope) -> HTTPException | None:
-        if self._num_requests >= self._max_requests:
+        if self._num_requests >= self._max_requests and scope["path"] not in self._always_answered:
             text = f"{self._num_requests} requests are being answered, which is the limit"
             return HTTPException(429, text, {"Retry-After": "1"})
         length = Headers(scope=scope).get("content-length", "")

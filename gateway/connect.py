@@ -1,6 +1,6 @@
 """translation.v1 as Connect and gRPC-Web: what a browser, or curl with JSON, calls by the contract's own names.
 
-`TranslateStream` is not here: a stream in both directions needs HTTP/2, which this process does not speak, nor do
+`TranslateStream` is refused here: a stream in both directions needs HTTP/2, which this process does not speak, nor do
 browsers send one.
 """
 
@@ -17,15 +17,17 @@ from connectrpc.errors import ConnectError, ErrorDetail
 from connectrpc.method import IdempotencyLevel, MethodInfo, StreamType
 from connectrpc.request import RequestContext
 from connectrpc.server import ConnectASGIApplication, Endpoint
+from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.message import Message
 from protobuf.wkt import Any as PackedDetail
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
-from starlette.routing import BaseRoute, Mount
+from starlette.routing import BaseRoute, Route
+from starlette.types import Receive, Scope, Send
 
 from gateway.callers import on_behalf
 from gateway.calls import call, stream
-from gateway.errors import refusal
+from gateway.errors import CONTRACT_PATH, printable, refusal
 from gateway.settings import Settings
 from seq2serve import AsyncClient, TranslationError
 from seq2serve.errors import status_details
@@ -34,20 +36,33 @@ from seq2serve.pb import translation_pb2 as pb
 _logger = logging.getLogger(__name__)
 
 _SERVICE = pb.DESCRIPTOR.services_by_name["TranslationService"]
-_PATH = f"/{_SERVICE.full_name}"
-_METHODS = ("Translate", "StreamTranslate", "Score", "ListModels", "GetModel")
+
+_WEB_KINDS = ("application/grpc-web", "application/grpc-web+proto", "application/grpc-web+json")
+_UNARY_KINDS = ("application/json", "application/proto", *_WEB_KINDS)
+_STREAM_KINDS = ("application/connect+json", "application/connect+proto", *_WEB_KINDS)
+"""Content types of requests."""
+
+_MOST_SECONDS = 86_400.0
+"""Of a deadline that a caller brings; gRPC's arithmetic has an end."""
 
 
 def connect_routes(client: AsyncClient, settings: Settings) -> list[BaseRoute]:
-    return [Mount(_PATH, _Application(client, settings))]
+    return [
+        Route(CONTRACT_PATH + method.name, _Method(client, method, settings), methods=["POST"])
+        for method in _SERVICE.methods
+    ]
 
 
-class _Application(ConnectASGIApplication[AsyncClient]):
-    def __init__(self, client: AsyncClient, settings: Settings) -> None:
+class _Method(ConnectASGIApplication[AsyncClient]):
+    """The application that answers one method, in whichever of the protocols it is called."""
+
+    def __init__(self, client: AsyncClient, method: MethodDescriptor, settings: Settings) -> None:
+        self._path = CONTRACT_PATH + method.name
+        self._kinds = _STREAM_KINDS if method.server_streaming else _UNARY_KINDS
         self._timeout_seconds = settings.timeout_seconds
         super().__init__(
             service=client,
-            endpoints=lambda service: {f"{_PATH}/{name}": self._endpoint(service, name) for name in _METHODS},
+            endpoints=lambda service: {self._path: self._endpoint(service, method)},
             read_max_bytes=settings.max_body_bytes,
             compressions=(),  # a small body may become a large message before anybody looks at its size
             codecs=[_Strict(google_protobuf_binary_codec()), _Strict(google_protobuf_json_codec())],
@@ -55,17 +70,31 @@ class _Application(ConnectASGIApplication[AsyncClient]):
 
     @property
     def path(self) -> str:
-        return _PATH
+        return self._path
 
-    def _endpoint(self, client: AsyncClient, name: str) -> Any:
-        described = _SERVICE.methods_by_name[name]
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        kind = Headers(scope=scope).get("content-type", "").partition(";")[0].strip().lower()
+        if kind not in self._kinds:
+            expected = ", ".join(self._kinds)
+            text = f"content-type: one of {expected} expected, got {kind!r}"
+            raise HTTPException(415, text, {"Accept-Post": expected})
+        # The library reads headers as UTF-8, and HTTP has them in Latin-1.
+        sent = [(name, value.decode("latin-1").encode()) for name, value in scope["headers"] if name != b"content-type"]
+        scope = {**scope, "headers": [*sent, (b"content-type", kind.encode())]}
+        await super().__call__(scope, receive, send)
+
+    def _endpoint(self, client: AsyncClient, described: MethodDescriptor) -> Any:
+        name = described.name
+        is_both, is_stream = described.client_streaming, described.server_streaming
         method = MethodInfo(
             name=name,
             service_name=_SERVICE.full_name,
             input=getattr(pb, described.input_type.name),
             output=getattr(pb, described.output_type.name),
             idempotency_level=IdempotencyLevel.UNKNOWN,
-            stream_type=StreamType.SERVER_STREAM if described.server_streaming else StreamType.UNARY,
+            stream_type=(
+                StreamType.BIDI_STREAM if is_both else StreamType.SERVER_STREAM if is_stream else StreamType.UNARY
+            ),
         )
 
         async def answer(request: Message, context: RequestContext[Any, Any]) -> Any:
@@ -77,13 +106,20 @@ class _Application(ConnectASGIApplication[AsyncClient]):
                 async for message in stream(_caller(client, context), name, request, self._seconds(context)):
                     yield message
 
-        if described.server_streaming:
+        async def refuse(_: AsyncIterator[Message], __: RequestContext[Any, Any]) -> AsyncIterator[Any]:
+            text = f"{name}: a stream in both directions needs HTTP/2, so it is gRPC's alone, at the server's address"
+            raise ConnectError(Code.UNIMPLEMENTED, text)
+            yield  # which makes it a stream
+
+        if is_both:
+            return Endpoint.bidi_stream(method=method, function=refuse)
+        if is_stream:
             return Endpoint.server_stream(method=method, function=answer_in_parts)
         return Endpoint.unary(method=method, function=answer)
 
     def _seconds(self, context: RequestContext[Any, Any]) -> float:
         milliseconds = context.timeout_ms
-        return self._timeout_seconds if milliseconds is None else max(0.0, milliseconds / 1e3)
+        return self._timeout_seconds if milliseconds is None else min(max(0.0, milliseconds / 1e3), _MOST_SECONDS)
 
 
 class _Strict(Codec[Message, Message]):
@@ -103,7 +139,8 @@ class _Strict(Codec[Message, Message]):
             return self._codec.decode(data, message_class)
         except Exception as error:  # of several libraries
             expected = f"a message {message_class.DESCRIPTOR.full_name} expected"
-            raise ConnectError(Code.INVALID_ARGUMENT, f"request: {expected}, got what is none: {error}") from error
+            problem = printable(f"request: {expected}, got what is none: {error}")
+            raise ConnectError(Code.INVALID_ARGUMENT, problem) from error
 
 
 def _caller(client: AsyncClient, context: RequestContext[Any, Any]) -> AsyncClient:

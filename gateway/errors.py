@@ -22,6 +22,10 @@ from seq2serve import (
     Unavailable,
     UnknownModel,
 )
+from seq2serve.pb import translation_pb2 as pb
+
+CONTRACT_PATH = f"/{pb.DESCRIPTOR.services_by_name['TranslationService'].full_name}/"
+"""Behind which the contract's methods are, by their names."""
 
 _STATUSES: Mapping[type[TranslationError], int] = {
     InvalidRequest: 400,
@@ -32,6 +36,17 @@ _STATUSES: Mapping[type[TranslationError], int] = {
     Unavailable: 503,
     DeadlineExceeded: 504,
 }
+
+_CONNECT_CODES = {
+    400: "invalid_argument",
+    404: "unimplemented",
+    405: "unimplemented",
+    408: "deadline_exceeded",
+    413: "resource_exhausted",
+    429: "resource_exhausted",
+    500: "internal",
+}
+"""Of what is refused before Connect's own code sees it."""
 
 _RETRY_SECONDS = 1
 """After which who was refused may ask again, where the server does not say so."""
@@ -70,23 +85,25 @@ def renamed(field: str, names: Mapping[str, str]) -> str:
     return f"{names.get(match[1], match[1])}{match[2]}" if match else field
 
 
+def printable(text: str) -> str:
+    """A text that UTF-8 can have: of half of a surrogate pair, which JSON can write, its escape."""
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
 def error_response(path: str, status: int, text: str, headers: Mapping[str, str] | None = None) -> Response:
     """In the form of the API that the path is of."""
-    name = "message" if path.startswith("/v2/") else "error"
-    return JSONResponse({name: text}, status, headers)
+    text = printable(text)
+    if path.startswith(CONTRACT_PATH):
+        return JSONResponse({"code": _CONNECT_CODES.get(status, "unknown"), "message": text}, status, headers)
+    return JSONResponse({"message" if path.startswith("/v2/") else "error": text}, status, headers)
 
 
 async def answer_refusal(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    return error_response(request.url.path, error.status_code, error.detail, error.headers)
+    return error_response(request.scope["path"], error.status_code, error.detail, error.headers)
 
 
 async def answer_error(request: Request, error: Exception) -> Response:
     """Of a call whose route had no words of its own for it."""
     assert isinstance(error, TranslationError)
     return await answer_refusal(request, refusal(error))
-
-
-async def answer_failure(request: Request, _: Exception) -> Response:
-    """Of what nobody has thought of; the log has it."""
-    return error_response(request.url.path, 500, "internal error")

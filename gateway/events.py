@@ -1,5 +1,5 @@
 """A translation's text, tokens and attention as they are decoded, as server-sent events: for whoever speaks HTTP, and
-no Connect."""
+no Connect. The page's own events are another thing: several models' beside each other, with times, for one text."""
 
 import json
 from collections.abc import AsyncGenerator, AsyncIterator
@@ -28,7 +28,7 @@ def event_routes(client: AsyncClient, settings: Settings) -> list[BaseRoute]:
         body = await read_object(request)
         try:
             asked = ParseDict(body, pb.TranslateRequest())
-        except ParseError as error:
+        except (ParseError, UnicodeError, RecursionError) as error:  # UnicodeError: half of a surrogate pair
             raise wrong("body", f"a TranslateRequest of translation.v1 as JSON expected: {error}") from None
         messages = stream(on_behalf(client, request.headers), "StreamTranslate", asked, settings.timeout_seconds)
         first = await anext(messages, None)

@@ -2,17 +2,29 @@
 Real clients of one API use all four."""
 
 import json
+import re
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qsl
 
 from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
+from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import Request
 
 _MOST_FIELDS = 10_000
 _MOST_SHOWN = 50
 """Characters of a wrong value in a message."""
+_WHOLE_NUMBER = re.compile(r"\s*-?[0-9]{1,18}\s*")
+
+
+@dataclass(frozen=True)
+class SentFile:
+    """Of a multipart form."""
+
+    name: str
+    content: bytes
 
 
 def wrong(field: str, problem: str) -> HTTPException:
@@ -22,7 +34,10 @@ def wrong(field: str, problem: str) -> HTTPException:
 
 def shown(value: object) -> str:
     """A value as a message has it, cut where it is long."""
-    text = json.dumps(value) if not isinstance(value, UploadFile) else "a file"
+    try:
+        text = json.dumps(value, default=lambda _: "a file")
+    except RecursionError:
+        text = "more levels than can be shown"
     return text if len(text) <= _MOST_SHOWN else f"{text[:_MOST_SHOWN]}…"
 
 
@@ -67,8 +82,8 @@ class Fields:
         value = self._values.get(name)
         if value is None or value == "":
             return default
-        if isinstance(value, str) and value.strip().lstrip("-").isascii() and value.strip().lstrip("-").isdecimal():
-            value = int(value[:_MOST_SHOWN])
+        if isinstance(value, str) and _WHOLE_NUMBER.fullmatch(value):
+            value = int(value)
         if not isinstance(value, int) or isinstance(value, bool):
             raise wrong(name, f"a whole number expected, got {shown(value)}")
         return value
@@ -83,9 +98,9 @@ class Fields:
             return known[value.lower() if isinstance(value, str) else value]
         raise wrong(name, f"true or false expected, got {shown(value)}")
 
-    def file(self, name: str) -> UploadFile | None:
+    def file(self, name: str) -> SentFile | None:
         value = self._values.get(name)
-        return value if isinstance(value, UploadFile) else None
+        return value if isinstance(value, SentFile) else None
 
 
 async def read_fields(request: Request, max_bytes: int) -> Fields:
@@ -94,11 +109,10 @@ async def read_fields(request: Request, max_bytes: int) -> Fields:
 
     `max_bytes`: of one part of a multipart form.
     """
-    values = _joined(_pairs("query string", request.url.query))
+    values = _joined(_pairs("query string", request.scope["query_string"].decode("latin-1")))
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind == "multipart/form-data":
-        form = await request.form(max_fields=_MOST_FIELDS, max_part_size=max_bytes)
-        return Fields(values | _joined(form.multi_items()))
+        return Fields(values | _joined(await _multipart_pairs(request, max_bytes)))
     body = await request.body()
     if body.lstrip().startswith(b"{") or kind.endswith("json"):
         return Fields(values | (_json_object(body) if body else {}))
@@ -111,7 +125,11 @@ async def read_fields(request: Request, max_bytes: int) -> Fields:
 
 async def read_object(request: Request) -> dict[str, Any]:
     """The JSON object that a request's body is. Raises HTTPException."""
-    return _json_object(await request.body())
+    body = await request.body()
+    value = _json_object(body)
+    if b"\\ud" in body.lower():  # what protobuf makes of half of a surrogate pair is no error of the caller's
+        _whole("body", json.dumps(value, ensure_ascii=False))
+    return value
 
 
 def _json_object(body: bytes) -> dict[str, Any]:
@@ -123,6 +141,22 @@ def _json_object(body: bytes) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise wrong("body", f"a JSON object expected, got {shown(value)}")
     return value
+
+
+async def _multipart_pairs(request: Request, max_bytes: int) -> list[tuple[str, str | SentFile]]:
+    """Files stay in memory, like all bodies: nobody's text is written to a disk, and a container may have none."""
+    parser = MultiPartParser(request.headers, request.stream(), max_fields=_MOST_FIELDS, max_part_size=max_bytes)
+    parser.spool_max_size = max_bytes
+    try:
+        form = await parser.parse()
+    except MultiPartException as error:
+        raise wrong("body", f"a multipart form expected: {error.message}") from None
+    except UnicodeError:  # of a charset that is none, such as "undefined"
+        raise wrong("body", "a multipart form expected: its content type has another charset than its parts") from None
+    return [
+        (name, SentFile(part.filename or "", await part.read()) if isinstance(part, UploadFile) else part)
+        for name, part in form.multi_items()
+    ]
 
 
 def _pairs(where: str, text: str) -> list[tuple[str, str]]:

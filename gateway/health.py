@@ -6,6 +6,9 @@ from starlette.routing import BaseRoute, Route
 
 from seq2serve import AsyncClient, PermissionDenied, TranslationError, Unauthenticated
 
+PATHS = ("/health", "/ready")
+"""Answered however much else there is to answer: who asks may end a process that does not."""
+
 _TIMEOUT_SECONDS = 2.0
 
 
@@ -22,4 +25,4 @@ def health_routes(client: AsyncClient) -> list[BaseRoute]:
             return JSONResponse({"status": "unavailable", "error": str(error)}, 503)
         return JSONResponse({"status": "ok"})
 
-    return [Route("/health", health), Route("/ready", ready)]
+    return [Route(path, endpoint) for path, endpoint in zip(PATHS, (health, ready), strict=True)]

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import os
+import resource
 import signal
 import socket
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ from prometheus_client import start_http_server
 from gateway.app import build_app
 from gateway.languages import identifier
 from gateway.metrics import Metrics
+from gateway.protocol import PatientProtocol
 from gateway.settings import Settings
 from seq2serve import AsyncClient
 from seq2serve.addresses import Address, parse_address
@@ -21,11 +23,15 @@ from seq2serve.channel import ConnectionOptions
 
 _BACKLOG = 2048
 
+_UNREAD_SECONDS = 30
+"""After which a connection is ended whose client does not read its answer."""
+
 
 async def serve(settings: Settings, connection: ConnectionOptions) -> None:
     """Until SIGTERM or Ctrl-C, after which running requests are answered; a second one ends them. Raises OSError or
     ValueError where it cannot begin."""
     address = parse_address("listen", settings.listen)
+    _allow_connections()
     metrics = Metrics()
     identifier()  # nobody waits for it later
     async with AsyncClient(
@@ -40,12 +46,21 @@ async def serve(settings: Settings, connection: ConnectionOptions) -> None:
                 access_log=False,
                 log_config=None,
                 lifespan="off",
+                http=PatientProtocol,
+                ws="none",
                 server_header=False,
                 ssl_certfile=settings.tls_certificate or None,
                 ssl_keyfile=settings.tls_key or None,
                 timeout_graceful_shutdown=settings.grace_seconds,
             )
             await Server(config).serve(sockets=[listener])
+
+
+def _allow_connections() -> None:
+    """As many open files as the process may have: each connection is one."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(OSError, ValueError):  # the system has a lower limit that it does not tell
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 @contextlib.contextmanager
@@ -90,6 +105,8 @@ def listening(address: Address) -> Iterator[socket.socket]:
             backlog=_BACKLOG,
             dualstack_ipv6=family is socket.AF_INET6 and not address.host,
         )
+        if hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux; connections have it from what listens
+            listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, 1000 * _UNREAD_SECONDS)
     try:
         yield listener
     finally:

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import BaseRoute, Mount, Route
+from starlette.routing import BaseRoute, Route
 
 from gateway.callers import key_in, on_behalf
 from gateway.deepl.errors import refuse
@@ -54,13 +54,12 @@ def deepl_routes(client: AsyncClient, settings: Settings) -> list[BaseRoute]:
         await caller.list_models()  # which only who has a key may ask for, where keys are needed
         return JSONResponse({"character_count": usage.of(owner), "character_limit": _NO_CHARACTER_LIMIT})
 
-    routes: list[BaseRoute] = [
-        Route("/translate", answering(translate), methods=["POST"]),
-        Route("/languages", answering(_languages), methods=["GET", "POST"]),
-        Route("/usage", answering(used), methods=["GET", "POST"]),
+    return [
+        Route("/v2/translate", answering(translate), methods=["POST"]),
+        Route("/v2/languages", answering(_languages), methods=["GET", "POST"]),
+        Route("/v2/usage", answering(used), methods=["GET", "POST"]),
         *glossary_routes(client, glossaries, settings),
     ]
-    return [Mount("/v2", routes=routes)]
 
 
 async def _translate(
@@ -87,6 +86,7 @@ async def _translate(
     splitting = fields.text("split_sentences", "nonewlines" if tags else "1")
     if splitting not in _SPLITTING:
         raise wrong("split_sentences", f"one of {', '.join(_SPLITTING)} expected, got {splitting!r}")
+    is_billing_shown = fields.flag("show_billed_characters")
     ignored = fields.texts("ignore_tags")
     contents = [marked(text, _listed(ignored)) for text in texts] if tags else texts
     if splitting == "nonewlines" and not tags:
@@ -107,7 +107,7 @@ async def _translate(
             {
                 "detected_source_language": source.upper(),
                 "text": unmarked(translated) if tags else translated,
-                **({"billed_characters": len(text)} if fields.flag("show_billed_characters") else {}),
+                **({"billed_characters": len(text)} if is_billing_shown else {}),
             }
         )
     return JSONResponse({"translations": answers})

@@ -34,6 +34,8 @@ AUTO = "auto"
 _FORMATS = {"text": "text/plain", "html": "text/html"}
 _FRONTEND_MILLISECONDS = 500
 """After a key press, before LibreTranslate's page asks for a translation."""
+_MOST_NUMBER = 2**31 - 1
+"""That a message has; more than any server allows."""
 _NOTHING_DETECTED = {"confidence": 0.0, "language": "en"}
 
 Endpoint = Callable[[AsyncClient, Fields], Awaitable[Response]]
@@ -80,9 +82,11 @@ async def _translate(client: AsyncClient, fields: Fields) -> Response:
         told = _detected(*detected[0]) if detected else _NOTHING_DETECTED
         answer["detectedLanguage"] = [told] * len(texts) if is_list else told
     if source.lower() == target.lower():
+        if source.lower() not in await _served(client):
+            raise HTTPException(400, f"{source} is not supported")
         translations = [Translation(translated_text=text) for text in texts]
     else:
-        num_hypotheses = num_alternatives + 1 if num_alternatives else 0
+        num_hypotheses = min(num_alternatives + 1, _MOST_NUMBER) if num_alternatives else 0
         translations = await client.translate(
             texts,
             source_language_code=source,
@@ -96,6 +100,12 @@ async def _translate(client: AsyncClient, fields: Fields) -> Response:
         others = [_alternatives(one) if text_format == "text" else [] for one in translations]
         answer["alternatives"] = others if is_list else others[0]
     return JSONResponse(answer)
+
+
+async def _served(client: AsyncClient) -> set[str]:
+    """The languages that are translated from or into."""
+    targets = targets_by_source(await client.list_models())
+    return {code.lower() for source, into in targets.items() for code in (source, *into)}
 
 
 def _alternatives(translation: Translation) -> list[str]:

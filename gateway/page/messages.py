@@ -10,7 +10,7 @@ from google.protobuf.message import Message
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 
-from gateway.errors import status_of
+from gateway.errors import printable, status_of
 from seq2serve import FieldViolation, InvalidRequest, TranslationError
 from seq2serve.pb import translation_pb2 as pb
 from seq2serve.requests import Priority, SentenceSplitting, TranslateOptions
@@ -33,8 +33,10 @@ def parse(body: dict[str, Any], message: Asked) -> Asked:
     """Fill a message with its JSON form. Raises InvalidRequest, which names the field that is wrong."""
     try:
         return json_format.ParseDict(body, message)
-    except (json_format.ParseError, UnicodeError, RecursionError) as error:  # UnicodeError: half of a surrogate pair
-        raise invalid("body", str(error)) from error
+    except (UnicodeError, SystemError) as error:  # the latter is what protobuf makes of it in an enumeration's name
+        raise invalid("body", "Unicode text expected, got half of a surrogate pair") from error
+    except (json_format.ParseError, RecursionError) as error:
+        raise invalid("body", printable(str(error))) from error
 
 
 def options_of(request: pb.TranslateRequest) -> TranslateOptions:

@@ -13,6 +13,7 @@ from typing import Any
 import uvicorn
 
 from gateway.app import build_app
+from gateway.metrics import Metrics
 from gateway.settings import Settings
 from seq2serve import AsyncClient
 from tests.e2e.processes import ROOT
@@ -47,10 +48,12 @@ class _Quiet(uvicorn.Server):
 
 
 @asynccontextmanager
-async def gateway_here(server: str, *, api_key: str = "", **settings: Any) -> AsyncIterator[str]:
+async def gateway_here(
+    server: str, *, api_key: str = "", metrics: Metrics | None = None, **settings: Any
+) -> AsyncIterator[str]:
     """Its URL. `api_key`: its own one."""
     async with AsyncClient(server, repeats_refused=False, api_key=api_key) as client:
-        app = build_app(client, Settings(server=server, **settings))
+        app = build_app(client, Settings(server=server, **settings), metrics)
         config = uvicorn.Config(app, lifespan="off", access_log=False, log_config=None, timeout_graceful_shutdown=1)
         uvicorn_server = _Quiet(config)
         with socket.create_server(("127.0.0.1", 0)) as listener:

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import requests
 
+from gateway.metrics import Metrics
 from tests.e2e.processes import server_process
 from tests.e2e.waiting import eventually
 from tests.fakes import PATIENCE
@@ -106,6 +107,78 @@ async def test_what_is_too_much_is_refused(tmp_path: Path) -> None:
         assert refused.json() == {"message": "1 requests are being answered, which is the limit"}
         served.gate.open()
         assert (await waiting).status_code == 200
+
+
+async def test_a_burst_gets_through_in_order(tmp_path: Path) -> None:
+    """More requests than a connection to the server may have calls at a time."""
+    async with serving(one_model(tmp_path)) as served, gateway_here(served.address) as url:
+        ended: list[int] = []
+
+        async def ask(number: int) -> None:
+            reader, writer = await asyncio.open_connection("127.0.0.1", int(url.rpartition(":")[2]))
+            body = f"q=A+dog+number+{number}+sleeps.&source=en&target=fr".encode()
+            head = f"POST /translate HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {len(body)}\r\n\r\n"
+            writer.write(head.encode() + body)
+            answer = await asyncio.wait_for(reader.read(), PATIENCE)
+            assert answer.startswith(b"HTTP/1.1 200 "), answer
+            ended.append(number)
+            writer.close()
+
+        tasks = []
+        for number in range(200):
+            tasks.append(asyncio.create_task(ask(number)))
+            await asyncio.sleep(0)
+        await asyncio.gather(*tasks)
+        assert max(abs(place - number) for place, number in enumerate(ended)) < 128
+
+
+async def test_health_is_told_however_many_requests_there_are(tmp_path: Path) -> None:
+    async with serving(one_model(tmp_path), gated=True) as served, gateway_here(served.address, max_requests=1) as url:
+        waiting = asyncio.create_task(post(url))
+        await served.held()
+        assert (await post(url)).status_code == 429
+        health = await asyncio.to_thread(requests.get, f"{url}/health", timeout=PATIENCE)
+        assert health.status_code == 200
+        refused = await post(url, "/translation.v1.TranslationService/Translate", CONTRACT)
+        assert (refused.status_code, refused.json()["code"]) == (429, "resource_exhausted")
+        served.gate.open()
+        await waiting
+
+
+async def test_what_nobody_has_thought_of_is_answered_like_all_else(tmp_path: Path) -> None:
+    """Here the folder of the glossaries goes."""
+    folder = tmp_path / "glossaries"
+    glossary = {"name": "a", "source_lang": "en", "target_lang": "fr", "entries": "a\tb", "entries_format": "tsv"}
+    async with serving(one_model(tmp_path)) as served, gateway_here(served.address, glossaries=str(folder)) as url:
+        folder.rmdir()
+        failed = await post(url, "/v2/glossaries", glossary, **{"x-request-id": "mine"})
+        assert (failed.status_code, failed.json()) == (500, {"message": "internal error"})
+        assert (failed.headers["x-request-id"], failed.headers["cache-control"]) == ("mine", "no-store")
+        listed = await asyncio.to_thread(requests.get, f"{url}/v2/glossaries", timeout=PATIENCE)
+        assert listed.json() == {"glossaries": []}
+
+
+async def test_requests_are_counted_by_route_and_method_of_the_contract(tmp_path: Path) -> None:
+    metrics = Metrics()
+    async with serving(one_model(tmp_path)) as served, gateway_here(served.address, metrics=metrics) as url:
+        await post(url)
+        await post(url, "/v2/translate", {"text": [DOG], "target_lang": "FR"})
+        await post(url, "/translation.v1.TranslationService/Translate", CONTRACT)
+        await post(url, "/translation.v1.TranslationService/GetModel", {"name": "none"})
+        await post(url, "/nowhere/A+dog")
+    counted = {
+        (sample.labels["route"], sample.labels["status"])
+        for family in metrics.registry.collect()
+        for sample in family.samples
+        if sample.name == "seq2serve_gateway_requests_total"
+    }
+    assert counted == {
+        ("/translate", "200"),
+        ("/v2/translate", "200"),
+        ("/translation.v1.TranslationService/Translate", "200"),
+        ("/translation.v1.TranslationService/GetModel", "404"),
+        ("none", "404"),
+    }
 
 
 async def test_pages_of_other_sites_may_call_where_they_are_named(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import deepl
 import pytest
+import requests
 from deep_translator import LibreTranslator
 from libretranslatepy import LibreTranslateAPI
 
@@ -84,3 +85,24 @@ def test_deepl_is_told_what_is_wrong(client: deepl.DeepLClient) -> None:
         client.translate_text([DOG, "x" * 10001], source_lang="EN", target_lang="FR")
     with pytest.raises(deepl.DeepLException, match="'formality' is not supported"):
         client.translate_text(DOG, target_lang="FR", formality="more")
+
+
+@pytest.mark.parametrize(
+    ("changed", "problem"),
+    [
+        ({"entries": "dog\ta\rcat"}, "entries: a source term and a target term in each line expected, got line 2"),
+        ({"entries": "x" * 140_000 + "\ty"}, "entries: TSV expected, got what is none"),
+        ({"entries": "x" * 201 + "\ty"}, "entries: terms of at most 200 characters expected, got 201 in line 1"),
+        ({"entries": 'dog,"a\tb"', "entries_format": "csv"}, "entries: terms without control characters expected"),
+        ({"entries": "dog\ta\ndog\tb"}, "entries: each source term once expected, got 'dog' again in line 2"),
+        ({"entries_format": "xml"}, "entries_format: one of tsv, csv expected, got 'xml'"),
+        ({"target_lang": "de"}, "source_lang and target_lang: one of en-fr, fr-en expected, got en-de"),
+        ({"name": "x" * 1025}, "name: at most 1024 characters expected, got 1025"),
+    ],
+)
+def test_what_is_wrong_with_a_glossary_is_named(url: str, changed: dict[str, str], problem: str) -> None:
+    body = {"name": "a", "source_lang": "en", "target_lang": "fr", "entries": "dog\tchien", "entries_format": "tsv"}
+    answer = requests.post(f"{url}/v2/glossaries", json=body | changed, timeout=30)
+    assert answer.status_code == 400
+    assert problem in answer.json()["message"]
+    assert requests.put(f"{url}/v2/glossaries", timeout=30).headers["allow"].count(",") == 2

@@ -5,6 +5,7 @@ import json
 import struct
 from typing import Any
 
+import pytest
 import requests
 from google.rpc.error_details_pb2 import BadRequest
 
@@ -78,6 +79,54 @@ def test_errors_have_the_servers_code_words_and_details(url: str) -> None:
     assert wrong.json()["message"] == "contents: 1 to 128 expected, got 0"
 
 
+def enveloped(message: bytes) -> bytes:
+    return struct.pack(">BI", 0, len(message)) + message
+
+
+@pytest.mark.parametrize("body", [b"", enveloped(b"{}"), enveloped(b'{"contents": ["A dog."]}') * 2])
+def test_a_stream_in_both_directions_is_refused_by_name(url: str, body: bytes) -> None:
+    address = f"{url}/{SERVICE}/TranslateStream"
+    answer = requests.post(address, data=body, headers={"content-type": "application/connect+json"}, timeout=30)
+    flags, length = struct.unpack(">BI", answer.content[:5])
+    error = json.loads(answer.content[5 : 5 + length])["error"]
+    assert (answer.status_code, flags, error["code"]) == (200, 2, "unimplemented")
+    assert error["message"].startswith("TranslateStream: a stream in both directions needs HTTP/2")
+    web = requests.post(address, data=body, headers={"content-type": "application/grpc-web+proto"}, timeout=30)
+    assert b"grpc-status: 12" in web.content.lower().replace(b":12", b": 12")
+
+
+@pytest.mark.parametrize(
+    ("method", "kind", "status", "code"),
+    [
+        ("Translate", "text/plain", 415, "unknown"),
+        ("Translate", "application/connect+json", 415, "unknown"),
+        ("Translate", "application/grpc", 415, "unknown"),
+        ("StreamTranslate", "application/json", 415, "unknown"),
+        ("Nothing", "application/json", 404, "unimplemented"),
+    ],
+)
+def test_what_connect_does_not_have_is_refused_in_its_form(
+    url: str, method: str, kind: str, status: int, code: str
+) -> None:
+    answer = requests.post(f"{url}/{SERVICE}/{method}", data=b"{}", headers={"content-type": kind}, timeout=30)
+    assert (answer.status_code, answer.json()["code"]) == (status, code)
+    if status == 415:
+        assert answer.json()["message"].endswith(f"expected, got {kind!r}")
+        assert answer.headers["accept-post"]
+
+
+def test_headers_and_texts_that_utf_8_does_not_have_are_named(url: str) -> None:
+    key = requests.post(
+        f"{url}/{SERVICE}/Translate", json={"contents": [DOG]}, headers={"x-api-key": b"\xe9"}, timeout=30
+    )
+    assert (key.status_code, key.json()["message"]) == (400, "api_key: visible ASCII characters expected, and no space")
+    wrong = post(url, "Translate", {"contents": [DOG], "priority": "\ud800"})
+    assert (wrong.status_code, wrong.json()["code"]) == (400, "invalid_argument")
+    assert requests.get(f"{url}/{SERVICE}/Translate", timeout=30).headers["allow"] == "POST"
+    packed = post(url, "Translate", {"contents": [DOG]}, **{"content-encoding": "gzip"})
+    assert (packed.status_code, packed.json()["code"]) == (501, "unimplemented")
+
+
 def test_events_have_text_tokens_and_attention(url: str) -> None:
     body: dict[str, Any] = {"contents": [DOG], "decoding": {"returnAlignment": True, "returnTokenScores": True}}
     with requests.post(f"{url}/v1/stream", json=body, stream=True, timeout=30) as answer:
@@ -96,4 +145,11 @@ def test_a_stream_that_cannot_begin_is_answered_with_the_status(url: str) -> Non
     answer = requests.post(f"{url}/v1/stream", json={"contents": [DOG], "model": "none"}, timeout=30)
     assert answer.status_code == 404
     assert "no model 'none'" in answer.json()["error"]
-    assert requests.post(f"{url}/v1/stream", json={"content": DOG}, timeout=30).status_code == 400
+    for wrong in (
+        {"content": DOG},
+        {"contents": ["\ud800"]},
+        {"contents": [DOG], "priority": "\ud800"},
+        {"contents": 5},
+    ):
+        assert requests.post(f"{url}/v1/stream", json=wrong, timeout=30).status_code == 400
+    assert requests.post(f"{url}/v1/stream", json={"contents": ["A dog 🐶."]}, timeout=30).status_code == 200

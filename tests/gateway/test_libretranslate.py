@@ -73,7 +73,10 @@ def test_alternatives_are_others_and_different(url: str) -> None:
         ({"target": None}, "Invalid request: missing target parameter"),
         ({"source": "zz"}, "zz is not supported"),
         ({"target": "zz"}, "zz is not supported"),
+        ({"source": "zz", "target": "zz"}, "zz is not supported"),
         ({"format": "pdf"}, "pdf format is not supported"),
+        ({"alternatives": 10**30}, f"alternatives parameter must be <= 7: got {10**30}"),
+        ({"alternatives": "--5"}, 'Invalid request: alternatives: a whole number expected, got "--5"'),
         ({"alternatives": 100}, "alternatives parameter must be <= 7: got 100"),
         ({"alternatives": -1}, "alternatives parameter must be >= 0"),
         ({"alternatives": "some"}, 'Invalid request: alternatives: a whole number expected, got "some"'),
@@ -96,6 +99,16 @@ def test_a_body_that_is_no_object_is_refused(url: str, body: str) -> None:
     status, answer = post(url, "/translate", data=body.encode(), headers=headers)
     assert status == 400
     assert answer["error"].startswith("Invalid request: ")
+
+
+def test_a_form_s_parts_that_cannot_be_read_are_refused(url: str) -> None:
+    sent = {"q": (None, DOG), "source": (None, "en"), "target": ("a.txt", b"fr")}
+    status, answer = post(url, "/translate", files=sent)
+    assert (status, answer["error"]) == (400, 'Invalid request: target: a text expected, got "a file"')
+    body = b'--edge\r\nContent-Disposition: form-data; name="q"\r\n\r\nA dog.\r\n--edge--\r\n'
+    headers = {"content-type": "multipart/form-data; boundary=edge; charset=undefined"}
+    status, answer = post(url, "/translate", data=body, headers=headers)
+    assert (status, answer["error"].partition(":")[0]) == (400, "Invalid request")
 
 
 def test_languages_are_told_by_get_and_by_post(url: str) -> None:
