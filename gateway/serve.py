@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import logging
 import os
 import signal
 import socket
@@ -39,6 +40,7 @@ async def serve(settings: Settings, connection: ConnectionOptions) -> None:
                 app,
                 access_log=False,
                 log_config=None,
+                log_level=logging.WARNING,  # else it tells of its start and its end
                 lifespan="off",
                 server_header=False,
                 ssl_certfile=settings.tls_certificate or None,

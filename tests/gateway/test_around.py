@@ -108,6 +108,34 @@ async def test_what_is_too_much_is_refused(tmp_path: Path) -> None:
         assert (await waiting).status_code == 200
 
 
+async def test_bodies_take_no_more_memory_and_time_than_they_may(tmp_path: Path) -> None:
+    """Sixteen of the largest ones, and a body that does not end is waited for no longer than an answer would be."""
+    host = "127.0.0.1"
+    head = b"POST /translate HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n"
+    async with gateway_here("127.0.0.1:1", max_body_kilobytes=1, timeout_seconds=2) as url:
+        port = int(url.rpartition(":")[2])
+        slow = [await asyncio.open_connection(host, port) for _ in range(16)]
+        for _, writer in slow:
+            writer.write(head + b"x" * 990)
+        over = await eventually_refused(url)
+        assert (over.status_code, over.headers["retry-after"]) == (429, "1")
+        assert over.json() == {"error": "the bodies of all requests have 16384 bytes, which is the limit"}
+        for reader, writer in slow:
+            answer = await asyncio.wait_for(reader.read(), PATIENCE)
+            assert answer.startswith(b"HTTP/1.1 408 ")
+            assert answer.endswith(b'{"error":"the body has not come within 2 s"}')
+            writer.close()
+        assert (await post(url, body={"q": "x" * 700})).status_code == 400
+
+
+async def eventually_refused(url: str) -> requests.Response:
+    """Once what others have sent has been read."""
+    async with asyncio.timeout(PATIENCE):
+        while (answer := await post(url, body={"q": "x" * 700})).status_code == 400:
+            pass
+    return answer
+
+
 async def test_pages_of_other_sites_may_call_where_they_are_named(tmp_path: Path) -> None:
     ours = {"origin": "https://ours.example"}
     async with serving(one_model(tmp_path)) as served:
