@@ -3,11 +3,12 @@ Real clients of one API use all four."""
 
 import json
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import parse_qsl
 
 from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
+from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import Request
 
 _MOST_FIELDS = 10_000
@@ -22,8 +23,13 @@ def wrong(field: str, problem: str) -> HTTPException:
 
 def shown(value: object) -> str:
     """A value as a message has it, cut where it is long."""
-    text = json.dumps(value) if not isinstance(value, UploadFile) else "a file"
+    text = json.dumps(value) if not isinstance(value, File) else "a file"
     return text if len(text) <= _MOST_SHOWN else f"{text[:_MOST_SHOWN]}…"
+
+
+class File(NamedTuple):
+    name: str
+    content: bytes
 
 
 class Fields:
@@ -83,9 +89,9 @@ class Fields:
             return known[value.lower() if isinstance(value, str) else value]
         raise wrong(name, f"true or false expected, got {shown(value)}")
 
-    def file(self, name: str) -> UploadFile | None:
+    def file(self, name: str) -> File | None:
         value = self._values.get(name)
-        return value if isinstance(value, UploadFile) else None
+        return value if isinstance(value, File) else None
 
 
 async def read_fields(request: Request, max_bytes: int) -> Fields:
@@ -97,8 +103,7 @@ async def read_fields(request: Request, max_bytes: int) -> Fields:
     values = _joined(_pairs("query string", request.url.query))
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind == "multipart/form-data":
-        form = await request.form(max_fields=_MOST_FIELDS, max_part_size=max_bytes)
-        return Fields(values | _joined(form.multi_items()))
+        return Fields(values | _joined(await _multipart_pairs(request, max_bytes)))
     body = await request.body()
     if body.lstrip().startswith(b"{") or kind.endswith("json"):
         return Fields(values | (_json_object(body) if body else {}))
@@ -123,6 +128,23 @@ def _json_object(body: bytes) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise wrong("body", f"a JSON object expected, got {shown(value)}")
     return value
+
+
+async def _multipart_pairs(request: Request, max_bytes: int) -> list[tuple[str, Any]]:
+    """Files stay in memory, like all bodies: nobody's text is written to a disk, and a container may have none."""
+    parser = MultiPartParser(request.headers, request.stream(), max_fields=_MOST_FIELDS, max_part_size=max_bytes)
+    parser.spool_max_size = max_bytes
+    try:
+        form = await parser.parse()
+    except MultiPartException as error:
+        raise wrong("body", f"a multipart form expected: {error.message}") from None
+    try:
+        return [
+            (name, File(value.filename or "", await value.read()) if isinstance(value, UploadFile) else value)
+            for name, value in form.multi_items()
+        ]
+    finally:
+        await form.close()
 
 
 def _pairs(where: str, text: str) -> list[tuple[str, str]]:

@@ -4,14 +4,13 @@ import re
 from collections.abc import Sequence
 from pathlib import PurePath
 
-from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from gateway.callers import key_in, on_behalf
-from gateway.fields import read_fields, wrong
+from gateway.fields import File, read_fields, wrong
 from gateway.languages import detect_served
 from gateway.libretranslate.downloads import Downloads
 from gateway.libretranslate.errors import refuse, required
@@ -33,7 +32,7 @@ def file_routes(client: AsyncClient, downloads: Downloads, settings: Settings) -
         key = fields.text("api_key")
         caller = on_behalf(client, request.headers, key)
         name, file_format = _format_of(file)
-        text = _decoded(await file.read())
+        text = _decoded(file.content)
         try:
             translated = await _translate(caller, file_format, text, fields.text("source"), fields.text("target"))
         except TranslationError as error:
@@ -58,9 +57,9 @@ def file_routes(client: AsyncClient, downloads: Downloads, settings: Settings) -
     ]
 
 
-def _format_of(file: UploadFile) -> tuple[str, Format]:
+def _format_of(file: File) -> tuple[str, Format]:
     """A name for the translated file, and its format. Raises HTTPException."""
-    name = PurePath(file.filename or "").name
+    name = PurePath(file.name).name
     file_format = FORMATS.get(PurePath(name).suffix.lower())
     if file_format is None:
         raise wrong(
