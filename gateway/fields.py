@@ -101,6 +101,7 @@ async def read_fields(request: Request, max_bytes: int) -> Fields:
     `max_bytes`: of one part of a multipart form.
     """
     values = _joined(_pairs("query string", request.url.query))
+    _check_encoding(request)
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind == "multipart/form-data":
         return Fields(values | _joined(await _multipart_pairs(request, max_bytes)))
@@ -116,7 +117,15 @@ async def read_fields(request: Request, max_bytes: int) -> Fields:
 
 async def read_object(request: Request) -> dict[str, Any]:
     """The JSON object that a request's body is. Raises HTTPException."""
+    _check_encoding(request)
     return _json_object(await request.body())
+
+
+def _check_encoding(request: Request) -> None:
+    """A small body may become a large text before anybody looks at its size: none is taken. Raises HTTPException."""
+    encoding = request.headers.get("content-encoding", "identity")
+    if encoding.lower() != "identity":
+        raise HTTPException(415, f"Invalid request: Content-Encoding: none expected, got {encoding[:_MOST_SHOWN]!r}")
 
 
 def _json_object(body: bytes) -> dict[str, Any]:

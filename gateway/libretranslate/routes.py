@@ -5,6 +5,8 @@ and answers to what is too much say when to come back.
 """
 
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from itertools import chain
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -80,6 +82,7 @@ async def _translate(client: AsyncClient, fields: Fields) -> Response:
         told = _detected(*detected[0]) if detected else _NOTHING_DETECTED
         answer["detectedLanguage"] = [told] * len(texts) if is_list else told
     if source.lower() == target.lower():
+        await _check_served(client, source)
         translations = [Translation(translated_text=text) for text in texts]
     else:
         num_hypotheses = num_alternatives + 1 if num_alternatives else 0
@@ -96,6 +99,14 @@ async def _translate(client: AsyncClient, fields: Fields) -> Response:
         others = [_alternatives(one) if text_format == "text" else [] for one in translations]
         answer["alternatives"] = others if is_list else others[0]
     return JSONResponse(answer)
+
+
+async def _check_served(client: AsyncClient, language: str) -> None:
+    """Raises HTTPException for a language that no model has, as far as the caller's key lets it be asked."""
+    with suppress(PermissionDenied):
+        targets = targets_by_source(await client.list_models())
+        if language.lower() not in {code.lower() for code in (*targets, *chain(*targets.values()))}:
+            raise HTTPException(400, f"{language} is not supported")
 
 
 def _alternatives(translation: Translation) -> list[str]:

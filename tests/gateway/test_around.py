@@ -1,7 +1,9 @@
 """What holds for every API: leaving, limits, keys, headers, an absent server."""
 
 import asyncio
+import gzip
 import http.client
+import json
 import signal
 import socket
 import subprocess
@@ -106,6 +108,14 @@ async def test_what_is_too_much_is_refused(tmp_path: Path) -> None:
         assert refused.json() == {"message": "1 requests are being answered, which is the limit"}
         served.gate.open()
         assert (await waiting).status_code == 200
+
+
+@pytest.mark.parametrize("path", ["/translate", "/v2/translate", "/v1/stream"])
+def test_compressed_bodies_are_refused_by_name(url: str, path: str) -> None:
+    body, headers = gzip.compress(json.dumps(BODY).encode()), {"content-encoding": "gzip"}
+    answer = requests.post(url + path, data=body, headers=headers, timeout=PATIENCE)
+    assert answer.status_code == 415
+    assert "Invalid request: Content-Encoding: none expected, got 'gzip'" in answer.json().values()
 
 
 async def test_bodies_take_no_more_memory_and_time_than_they_may(tmp_path: Path) -> None:

@@ -73,6 +73,7 @@ def test_alternatives_are_others_and_different(url: str) -> None:
         ({"target": None}, "Invalid request: missing target parameter"),
         ({"source": "zz"}, "zz is not supported"),
         ({"target": "zz"}, "zz is not supported"),
+        ({"source": "zz", "target": "zz"}, "zz is not supported"),
         ({"format": "pdf"}, "pdf format is not supported"),
         ({"alternatives": 100}, "alternatives parameter must be <= 7: got 100"),
         ({"alternatives": -1}, "alternatives parameter must be >= 0"),
