@@ -92,6 +92,9 @@ def listening(address: Address) -> Iterator[socket.socket]:
             backlog=_BACKLOG,
             dualstack_ipv6=family is socket.AF_INET6 and not address.host,
         )
+        # Connections have it from here: asyncio sets it only where a socket's protocol was named. An answer's head and
+        # body are two writes, and the second would wait up to 40 ms for the client to acknowledge the first.
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     try:
         yield listener
     finally:

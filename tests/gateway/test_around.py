@@ -15,6 +15,8 @@ from typing import Any
 import pytest
 import requests
 
+from gateway.serve import listening
+from seq2serve.addresses import Address
 from tests.e2e.processes import server_process
 from tests.e2e.waiting import eventually
 from tests.fakes import PATIENCE
@@ -144,6 +146,17 @@ async def eventually_refused(url: str) -> requests.Response:
         while (answer := await post(url, body={"q": "x" * 700})).status_code == 400:
             pass
     return answer
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "", "::1"])
+def test_no_part_of_an_answer_waits_for_the_one_before(host: str) -> None:
+    """Head and body are two writes; with Nagle's algorithm the body waits for the client's delayed acknowledgement."""
+    with (
+        listening(Address(host)) as listener,
+        socket.create_connection((host or "127.0.0.1", listener.getsockname()[1])),
+        listener.accept()[0] as accepted,
+    ):
+        assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
 
 async def test_pages_of_other_sites_may_call_where_they_are_named(tmp_path: Path) -> None:
