@@ -28,6 +28,7 @@ from tests.integration.shipped import one_model
 DOG = "A dog sleeps."
 BODY = {"q": DOG, "source": "en", "target": "fr"}
 CONTRACT = {"contents": [DOG]}
+SERVICE = "translation.v1.TranslationService"
 
 
 async def post(url: str, path: str = "/translate", body: Any = None, **headers: str) -> requests.Response:
@@ -194,6 +195,10 @@ def test_an_absent_server_is_said_and_its_return_found(tmp_path: Path) -> None:
     with gateway_process(f"127.0.0.1:{port}", "--timeout-seconds=2", "--log-format=json") as gateway:
         away = requests.post(f"{gateway.url}/translate", json=BODY, timeout=PATIENCE)
         assert (away.status_code, away.headers.get("retry-after")) in ((503, "1"), (504, None))
+        paths = {"/v1/stream": CONTRACT, "/page/translate": CONTRACT, f"/{SERVICE}/Translate": CONTRACT}
+        for path, body in paths.items():
+            told = requests.post(gateway.url + path, json=body, timeout=PATIENCE).text
+            assert str(port) not in told, "where the server is, is nobody's business"
         assert requests.get(f"{gateway.url}/health", timeout=PATIENCE).json() == {"status": "ok"}
         assert requests.get(f"{gateway.url}/ready", timeout=PATIENCE).status_code == 503
         with server_process(one_model(tmp_path), listen=f"127.0.0.1:{port}"):
