@@ -74,6 +74,7 @@ write_stubs = $(BIN)/python -m grpc_tools.protoc -I$(1)=$(2) --python_out=. --py
 
 lock: $(VENV)/everything ## write the versions and hashes of what the images install; of newer ones with ARGS=--upgrade
 	$(call write_lock,serve)
+	$(call write_lock,gateway)
 	$(call write_lock,loadtest)
 write_lock = $(BIN)/uv pip compile pyproject.toml --extra $(1) --output-file deploy/locks/$(1).txt --quiet --universal \
 	--python-version 3.11 --only-binary :all: --generate-hashes --no-annotate --custom-compile-command 'make lock' $(ARGS)

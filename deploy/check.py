@@ -1,8 +1,8 @@
 """python -m deploy.check: what can be known of the containers without a Docker engine and without a cluster.
 
 The files are valid and agree with each other and with the server; the locks are those of pyproject.toml; the images'
-steps, carried out in clean folders, give a server that starts, is healthy, drains at SIGTERM, and has no torch, and a
-Locust that knows its user.
+steps, carried out in clean folders, give a server that starts, is healthy, drains at SIGTERM, and has no torch, a
+gateway that does the same and has no server, and a Locust that knows its user.
 """
 
 import os
@@ -23,10 +23,12 @@ from deploy.cluster import check_kubernetes
 from deploy.compose import COMPOSE, DOCKERFILE, check_compose
 from deploy.dockerfile import Stage, read_dockerfile
 from deploy.expressions import check_dashboards, check_rules, server_series
+from deploy.gateway import check_gateway
 from deploy.lock_files import check_locks
 from deploy.proxy import ENVOY
 from deploy.proxy_check import check_proxy
 from deploy.rule_object import RULES
+from gateway.settings import Settings
 from server.config import ServerConfig
 
 PROMETHEUS = Path("deploy/prometheus/prometheus.yml")
@@ -40,9 +42,10 @@ def main() -> None:
     problems = [
         *check_tools(),
         *check_compose(services, stages),
+        *check_gateway(services, stages),
         *check_dockerfile(stages),
         *check_locks(),
-        *check_prometheus(services, stages["server"]),
+        *check_prometheus(services, stages),
         *check_proxy(read_yaml(ENVOY), services, stages["server"]),
         *check_dashboards(series := server_series()),
         *check_rules(read_yaml(RULES), series),
@@ -78,10 +81,11 @@ def check_dockerfile(stages: dict[str, Stage]) -> Iterator[str]:
             yield f"{DOCKERFILE}: COPY {source}: .dockerignore leaves it out"
 
 
-def check_prometheus(services: dict[str, Any], server: Stage) -> Iterator[str]:
-    """Every target is a service; the server's is the port where it serves metrics. The rules are read, and lie beside
-    the configuration in the container as they do here."""
-    port = server.environment()["SEQ2SERVE_METRICS_LISTEN"].rpartition(":")[2]
+def check_prometheus(services: dict[str, Any], stages: dict[str, Stage]) -> Iterator[str]:
+    """Every target is a service; the server's and the gateway's are the ports where they serve metrics. The rules are
+    read, and lie beside the configuration in the container as they do here."""
+    port = stages["server"].environment()["SEQ2SERVE_METRICS_LISTEN"].rpartition(":")[2]
+    gateway_port = stages["gateway"].environment()["SEQ2SERVE_GATEWAY_METRICS_LISTEN"].rpartition(":")[2]
     configuration = read_yaml(PROMETHEUS)
     if RULES.name not in configuration.get("rule_files", []):
         yield f"{PROMETHEUS}: does not read {RULES.name}"
@@ -90,7 +94,7 @@ def check_prometheus(services: dict[str, Any], server: Stage) -> Iterator[str]:
     if len(folders) != 1 or not {str(PROMETHEUS), str(RULES)} <= mounted:
         yield f"{COMPOSE}: prometheus: {PROMETHEUS} and {RULES} expected in one folder, got {sorted(mounted)}"
     targets = list(scraped(configuration["scrape_configs"]))
-    for wanted in (f"server:{port}", f"replica:{port}"):
+    for wanted in (f"server:{port}", f"replica:{port}", f"gateway:{gateway_port}"):
         if wanted not in targets:
             yield f"{PROMETHEUS}: does not scrape {wanted}"
     for target in targets:
@@ -110,6 +114,7 @@ def scraped(jobs: Sequence[dict[str, Any]]) -> Iterator[str]:
 def check_images(stages: dict[str, Stage]) -> Iterator[str]:
     """Do what the images' stages do, in folders instead of images, and run the results."""
     yield from check_image(stages["build"], stages["server"], check_server)
+    yield from check_image(stages["build-gateway"], stages["gateway"], check_gateway_image)
     yield from check_image(stages["build-loadtest"], stages["loadtest"], check_loadtest)
 
 
@@ -128,14 +133,16 @@ def check_image(build: Stage, runtime: Stage, check: Callable[[Stage, Path, Path
 
 
 def check_server(server: Stage, venv: Path, app: Path) -> Iterator[str]:
-    environment = {"PATH": f"{venv}/bin:/usr/bin:/bin"}
-    for name, value in server.environment().items():
-        # Loopback, and a free port, in place of the image's address.
-        environment[name] = f"127.0.0.1:{free_port()}" if value.startswith("0.0.0.0:") else value
-    torch = [f"{venv}/bin/python", "-c", "import torch"]
-    if subprocess.run(torch, cwd=app, env=environment, stderr=subprocess.DEVNULL).returncode == 0:
-        yield "the server image contains torch"
-    yield from run_server(server, venv, app, environment)
+    environment = local_environment(server, venv)
+    yield from check_absent("server", ["torch"], venv, app, environment)
+    yield from run_image("server", server, venv, app, environment, ServerConfig().grace_seconds)
+
+
+def check_gateway_image(gateway: Stage, venv: Path, app: Path) -> Iterator[str]:
+    """It needs no server to live."""
+    environment = local_environment(gateway, venv)
+    yield from check_absent("gateway", ["onnxruntime", "server"], venv, app, environment)
+    yield from run_image("gateway", gateway, venv, app, environment, Settings().grace_seconds)
 
 
 def check_loadtest(loadtest: Stage, venv: Path, app: Path) -> Iterator[str]:
@@ -147,9 +154,28 @@ def check_loadtest(loadtest: Stage, venv: Path, app: Path) -> Iterator[str]:
         yield f"the load test image's Locust does not know its user: {listed.stderr.strip()}"
 
 
-def run_server(server: Stage, venv: Path, app: Path, environment: dict[str, str]) -> Iterator[str]:
+def local_environment(stage: Stage, venv: Path) -> dict[str, str]:
+    """The image's, with loopback and free ports in place of its addresses."""
+    environment = {"PATH": f"{venv}/bin:/usr/bin:/bin"}
+    for name, value in stage.environment().items():
+        environment[name] = f"127.0.0.1:{free_port()}" if value.startswith("0.0.0.0:") else value
+    return environment
+
+
+def check_absent(
+    what: str, modules: Sequence[str], venv: Path, app: Path, environment: dict[str, str]
+) -> Iterator[str]:
+    for module in modules:
+        command = [f"{venv}/bin/python", "-c", f"import {module}"]
+        if subprocess.run(command, cwd=app, env=environment, stderr=subprocess.DEVNULL).returncode == 0:
+            yield f"the {what} image contains {module}"
+
+
+def run_image(
+    what: str, stage: Stage, venv: Path, app: Path, environment: dict[str, str], grace_seconds: int
+) -> Iterator[str]:
     """Start the entry point, wait until the health check succeeds, and stop it as Docker does."""
-    entrypoint, probe = (server.one(word).exec_form() for word in ("ENTRYPOINT", "HEALTHCHECK"))
+    entrypoint, probe = (stage.one(word).exec_form() for word in ("ENTRYPOINT", "HEALTHCHECK"))
     with subprocess.Popen([f"{venv}/bin/{entrypoint[0]}", *entrypoint[1:]], cwd=app, env=environment) as process:
         try:
             until = time.monotonic() + _START_SECONDS
@@ -160,15 +186,15 @@ def run_server(server: Stage, venv: Path, app: Path, environment: dict[str, str]
                 if result.returncode == 0:
                     break
                 if process.poll() is not None or time.monotonic() > until:
-                    yield f"the server image's server did not become healthy: {result.stderr.strip()}"
+                    yield f"the {what} image's {what} did not become healthy: {result.stderr.strip()}"
                     return
                 time.sleep(0.5)
             process.terminate()
-            code = process.wait(ServerConfig().grace_seconds + 5)
+            code = process.wait(grace_seconds + 5)
             if code:
-                yield f"the server image's server exited with {code} after SIGTERM"
+                yield f"the {what} image's {what} exited with {code} after SIGTERM"
         except subprocess.TimeoutExpired as error:
-            yield f"the server image's server still ran {error.timeout} s after SIGTERM"
+            yield f"the {what} image's {what} still ran {error.timeout} s after SIGTERM"
         finally:
             process.kill()
 

@@ -1,4 +1,5 @@
-"""python -m deploy.image_test: builds the images of docker-compose.yml, of the Dockerfile as it is, and runs them.
+"""python -m deploy.image_test: builds the images of docker-compose.yml, of the Dockerfile as it is, and runs them: the
+gateway before the server.
 
 No Docker daemon: mmdebstrap makes a base, buildah builds, and a chroot in namespaces of its own runs (deploy/jail.py).
 As root, on Debian or what is like it: apt-get install buildah mmdebstrap. The bills of materials stay in build/images;
@@ -19,8 +20,9 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import IO, Any, NamedTuple
 
+import requests
 from packaging.utils import canonicalize_name
 
 from deploy.check import free_port, read_yaml
@@ -28,6 +30,7 @@ from deploy.compose import COMPOSE, DOCKERFILE
 from deploy.image_store import Image, ImageStore, file_megabytes
 from deploy.jail import first_process, jailed, run_jailed
 from deploy.lock_files import LOCKS, PLATFORMS, installed, read_lock
+from gateway.settings import Settings
 from seq2serve import Client, DecodingOptions
 from server.config import ServerConfig
 
@@ -39,12 +42,41 @@ _TOOLS = {"buildah": "buildah", "mmdebstrap": "mmdebstrap", "setpriv": "util-lin
 _START_SECONDS = 60
 _LONG = ["Two young men are playing guitar in the park, and a dog sleeps beside them."] * 100
 """Contents of one call that takes a second or more."""
+_FILE_BYTES = 2 * 1024 * 1024
+"""What frameworks write to a disk, which a container does not have."""
 
 
 class Held(NamedTuple):
     what: str
     how: str
     held: bool
+
+
+class Service:
+    """One of docker-compose.yml, with free ports of this machine for those of its image."""
+
+    def __init__(self, name: str, image: Image, settings: dict[str, str]) -> None:
+        self.name = name
+        self.image = image
+        self.addresses: dict[str, str] = {}
+        self._settings = settings
+
+    @contextmanager
+    def started(
+        self, settings: dict[str, str] | None = None, errors: IO[str] | None = None
+    ) -> Iterator[subprocess.Popen[bytes]]:
+        """`settings`: of which others are than in docker-compose.yml; `errors`: where standard error goes."""
+        self.addresses = {
+            name: f"127.0.0.1:{free_port()}" for name in self.image.environment if name.endswith("LISTEN")
+        }
+        command = jailed(
+            self.image, self.image.config["Entrypoint"], self._settings | self.addresses | (settings or {})
+        )
+        with subprocess.Popen(command, cwd="/", stdout=subprocess.DEVNULL, stderr=errors) as process:
+            try:
+                yield process
+            finally:
+                process.kill()
 
 
 def main() -> None:
@@ -80,18 +112,19 @@ def test_images(store: ImageStore) -> Iterator[Held]:
     store.make_base(slim, with_compiler, suite=slim.rpartition("-")[2])
     base = file_megabytes(store.mount(slim))
     services = read_yaml(COMPOSE)["services"]
-    for name, service in services.items():
-        if "build" not in service:
+    images: dict[str, Image] = {}
+    for service in services.values():
+        target = service.get("build", {}).get("target")
+        if target is None or target in images:
             continue
-        target = service["build"]["target"]
-        image = store.build(service["image"], DOCKERFILE, target)
+        image = images[target] = store.build(service["image"], DOCKERFILE, target)
         size = f"{image.megabytes:.0f} MB, of which {base:.0f} MB are its base"
         yield Held(f"{target}: built", size, True)
         yield check_bill(image, target, "serve" if target == "server" else target)
-        if name == "server":
-            yield from test_server(image, service["environment"])
-        else:
-            yield from test_loadtest(image, service["tmpfs"])
+    server = Service("server", images["server"], services["server"]["environment"])
+    yield from test_server(server)
+    yield from test_gateway(Service("gateway", images["gateway"], services["gateway"]["environment"]), server)
+    yield from test_loadtest(images["loadtest"], services["locust"]["tmpfs"])
 
 
 def check_bill(image: Image, target: str, lock: str) -> Held:
@@ -119,43 +152,75 @@ def test_loadtest(image: Image, writable: list[str]) -> Iterator[Held]:
     yield Held("loadtest: Locust knows its user", "TranslationUser" if known else listed.stderr[-500:], known)
 
 
-def test_server(image: Image, settings: dict[str, str]) -> Iterator[Held]:
-    """With the settings of docker-compose.yml, and free ports of this machine for those of the image."""
-    python = image.config["Entrypoint"][0]
-    torch = run_jailed(image, [python, "-c", "import torch"], {})
-    yield Held("server: no torch", torch.stderr.strip().rpartition("\n")[2], "No module named 'torch'" in torch.stderr)
-    addresses = {name: f"127.0.0.1:{free_port()}" for name in image.environment if name.endswith("LISTEN")}
-    with started(jailed(image, image.config["Entrypoint"], settings | addresses)) as process:
-        began = time.monotonic()
-        probe = image.config["Healthcheck"]["Test"][1:]
-        while (healthy := run_jailed(image, probe, addresses)).returncode:
-            if process.poll() is not None or time.monotonic() - began > _START_SECONDS:
-                break
-            time.sleep(0.5)
-        text = f"after {time.monotonic() - began:.1f} s, by its own health check"
-        yield Held("server: healthy", healthy.stderr.strip() or text, healthy.returncode == 0)
-        if healthy.returncode == 0:
+def test_server(service: Service) -> Iterator[Held]:
+    yield check_absent(service, "torch")
+    with service.started() as process:
+        yield (healthy := await_health(service, process))
+        if healthy.held:
             server = first_process(process.pid)
-            yield from check_confinement(image, server)
-            yield from check_calls(addresses["SEQ2SERVE_LISTEN"], server, process)
+            yield from check_confinement(service, server)
+            yield from check_calls(service.addresses["SEQ2SERVE_LISTEN"], server, process)
 
 
-def check_confinement(image: Image, server: int) -> Iterator[Held]:
-    lines = Path(f"/proc/{server}/status").read_text(encoding="utf-8").splitlines()
+def test_gateway(service: Service, before: Service) -> Iterator[Held]:
+    """`before`: the server that it calls."""
+    yield check_absent(service, "server")
+    yield check_absent(service, "onnxruntime")
+    with before.started() as server, tempfile.TemporaryFile("w+") as log:
+        if not (healthy := await_health(before, server)).held:
+            yield healthy
+            return
+        settings = {
+            "SEQ2SERVE_GATEWAY_SERVER": before.addresses["SEQ2SERVE_LISTEN"],
+            "SEQ2SERVE_GATEWAY_LOG_FORMAT": "json",
+        }
+        with service.started(settings, log) as process:
+            yield (healthy := await_health(service, process))
+            if healthy.held:
+                gateway = first_process(process.pid)
+                yield from check_confinement(service, gateway)
+                yield from check_requests(f"http://{service.addresses['SEQ2SERVE_GATEWAY_LISTEN']}", gateway, process)
+        log.seek(0)
+        written = log.read()
+        text = f"{len(written.splitlines())} lines"
+        yield Held("gateway: no text in its log", text, "/v1/stream" in written and "dog" not in written)
+
+
+def check_absent(service: Service, module: str) -> Held:
+    python = service.image.config["Entrypoint"][0]
+    said = run_jailed(service.image, [python, "-c", f"import {module}"], {}).stderr.strip().rpartition("\n")[2]
+    return Held(f"{service.name}: no {module}", said, f"No module named '{module}'" in said)
+
+
+def await_health(service: Service, process: subprocess.Popen[bytes]) -> Held:
+    began = time.monotonic()
+    probe = service.image.config["Healthcheck"]["Test"][1:]
+    while (healthy := run_jailed(service.image, probe, service.addresses)).returncode:
+        if process.poll() is not None or time.monotonic() - began > _START_SECONDS:
+            break
+        time.sleep(0.5)
+    text = f"after {time.monotonic() - began:.1f} s, by its own health check"
+    return Held(f"{service.name}: healthy", healthy.stderr.strip() or text, healthy.returncode == 0)
+
+
+def check_confinement(service: Service, process: int) -> Iterator[Held]:
+    name = service.name
+    lines = Path(f"/proc/{process}/status").read_text(encoding="utf-8").splitlines()
     status = {name: value.split() for name, _, value in (line.partition(":") for line in lines)}
     users, capabilities = status["Uid"], int(status["CapBnd"][0], 16) | int(status["CapEff"][0], 16)
-    yield Held("server: not root", f"user {users[0]}", set(users) == {image.config["User"]} and users[0] != "0")
-    yield Held("server: no capabilities", f"{capabilities:#x}", not capabilities)
-    yield Held("server: no new privileges", status["NoNewPrivs"][0], status["NoNewPrivs"] == ["1"])
+    is_users = set(users) == {service.image.config["User"]} and users[0] != "0"
+    yield Held(f"{name}: not root", f"user {users[0]}", is_users)
+    yield Held(f"{name}: no capabilities", f"{capabilities:#x}", not capabilities)
+    yield Held(f"{name}: no new privileges", status["NoNewPrivs"][0], status["NoNewPrivs"] == ["1"])
     refusals: list[int | None] = []
     for folder in ("app", "tmp"):  # by root, whom no permission stops
         try:
-            Path(f"/proc/{server}/root/{folder}/written").touch()
+            Path(f"/proc/{process}/root/{folder}/written").touch()
             refusals.append(None)
         except OSError as error:
             refusals.append(error.errno)
     texts = [os.strerror(code) if code else "written to" for code in refusals]
-    yield Held("server: read-only root file system", f"/app, /tmp: {', '.join(texts)}", refusals == [errno.EROFS] * 2)
+    yield Held(f"{name}: read-only root file system", f"/app, /tmp: {', '.join(texts)}", refusals == [errno.EROFS] * 2)
 
 
 def check_calls(address: str, server: int, process: subprocess.Popen[bytes]) -> Iterator[Held]:
@@ -175,13 +240,30 @@ def check_calls(address: str, server: int, process: subprocess.Popen[bytes]) -> 
     yield Held("server: ends by itself", f"exit code {code}, {time.monotonic() - began:.1f} s after SIGTERM", code == 0)
 
 
-@contextmanager
-def started(command: list[str]) -> Iterator[subprocess.Popen[bytes]]:
-    with subprocess.Popen(command, cwd="/", stdout=subprocess.DEVNULL) as process:
-        try:
-            yield process
-        finally:
-            process.kill()
+def check_requests(url: str, gateway: int, process: subprocess.Popen[bytes]) -> Iterator[Held]:
+    """The page, a translation, a file; then SIGTERM while events are being answered, as of the server's streams."""
+    page = requests.get(url, timeout=_START_SECONDS).text
+    yield Held("gateway: has its page", f"{len(page)} characters", "<title>" in page)
+    fields = {"q": "A dog sleeps.", "source": "en", "target": "fr"}
+    text = requests.post(f"{url}/translate", json=fields, timeout=_START_SECONDS).json().get("translatedText")
+    yield Held("gateway: translates", str(text), text == "Un chien dort.")
+    file = {"file": ("long.txt", b"\n" * _FILE_BYTES)}
+    told = requests.post(f"{url}/translate_file", data=fields, files=file, timeout=_START_SECONDS).json()
+    yield Held("gateway: takes a large file", f"{_FILE_BYTES} bytes; {told}", "translatedFileUrl" in told)
+    asked: dict[str, Any] = {"contents": _LONG, "decoding": {"beamSize": 4}}
+    with requests.post(f"{url}/v1/stream", json=asked, stream=True, timeout=_START_SECONDS) as answer:
+        lines = answer.iter_lines()
+        next(lines)
+        os.kill(gateway, signal.SIGTERM)
+        began = time.monotonic()
+        events = [line.decode() for line in lines]
+        whole = sum('"translation": ' in line for line in events)
+        took = time.monotonic() - began
+        text = f"{whole} of {len(_LONG)} translations in events, {took:.1f} s after SIGTERM"
+        yield Held("gateway: drains", text, whole == len(_LONG) and "event: end" in events)
+    code = process.wait(Settings().grace_seconds + 10)
+    text = f"exit code {code}, {time.monotonic() - began:.1f} s after SIGTERM"
+    yield Held("gateway: ends by itself", text, code == 0)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from packaging.utils import canonicalize_name
 
 LOCKS = Path("deploy/locks")
 PROJECT = Path("pyproject.toml")
-EXTRAS = ("serve", "loadtest")
+EXTRAS = ("serve", "gateway", "loadtest")
 """Each has a lock, LOCKS/<extra>.txt: of what callers need, and of the extra."""
 
 PLATFORMS = tuple(

@@ -3,9 +3,9 @@
 import asyncio
 import sys
 
-from gateway.logs import configure_logging
 from gateway.serve import serve
 from gateway.settings import parse_settings
+from log_format import configure_logging
 
 if __name__ == "__main__":
     settings, connection = parse_settings()

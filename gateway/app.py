@@ -17,8 +17,9 @@ from gateway.health import PATHS, health_routes
 from gateway.libretranslate.routes import libretranslate_routes
 from gateway.metrics import Metrics
 from gateway.page.routes import page_routes
-from gateway.settings import JSON, Settings
+from gateway.settings import Settings
 from gateway.spec.routes import spec_routes
+from log_format import JSON
 from seq2serve import AsyncClient, TranslationError
 
 _TOLD_HEADERS = ("Retry-After", "X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset", REQUEST_ID)
@@ -54,6 +55,7 @@ def build_app(client: AsyncClient, settings: Settings, metrics: Metrics | None =
             max_body_bytes=settings.max_body_bytes,
             max_requests=settings.max_requests,
             always_answered=PATHS,
+            body_seconds=settings.timeout_seconds,
         )
     )
     handlers = {HTTPException: answer_refusal, TranslationError: answer_error}

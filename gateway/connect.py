@@ -27,7 +27,7 @@ from starlette.types import Receive, Scope, Send
 
 from gateway.callers import on_behalf
 from gateway.calls import call, stream
-from gateway.errors import CONTRACT_PATH, printable, refusal
+from gateway.errors import CONTRACT_PATH, printable, refusal, words_of
 from gateway.settings import Settings
 from seq2serve import AsyncClient, TranslationError
 from seq2serve.errors import status_details
@@ -169,4 +169,4 @@ def _connect_error(error: TranslationError, context: RequestContext[Any, Any]) -
         context.response_headers[name.lower()] = value
     packed = status_details(error.__cause__) if isinstance(error.__cause__, grpc.RpcError) else ()
     details = [ErrorDetail(PackedDetail(type_url=detail.type_url, value=detail.value)) for detail in packed]
-    return ConnectError(Code[error.code.name.replace("CANCELLED", "CANCELED")], error.message, details)
+    return ConnectError(Code[error.code.name.replace("CANCELLED", "CANCELED")], words_of(error), details)

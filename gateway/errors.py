@@ -76,7 +76,12 @@ def refusal(error: TranslationError, names: Mapping[str, str] | None = None) -> 
 def problem_of(error: TranslationError, names: Mapping[str, str]) -> str:
     """Every field that is wrong, by the name that it has here, the limit and the value; else the server's words."""
     found = [f"{renamed(field, names)}: {description}" for field, description in error.field_violations]
-    return "; ".join(found) or error.message
+    return "; ".join(found) or words_of(error)
+
+
+def words_of(error: TranslationError) -> str:
+    """The server's. Where none has answered, gRPC's own would tell everybody where the servers are."""
+    return "no server answers" if isinstance(error, Unavailable) and not error.request_id else error.message
 
 
 def renamed(field: str, names: Mapping[str, str]) -> str:

@@ -110,6 +110,7 @@ async def read_fields(request: Request, max_bytes: int) -> Fields:
     `max_bytes`: of one part of a multipart form.
     """
     values = _joined(_pairs("query string", request.scope["query_string"].decode("latin-1")))
+    _check_encoding(request)
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind == "multipart/form-data":
         return Fields(values | _joined(await _multipart_pairs(request, max_bytes)))
@@ -125,11 +126,19 @@ async def read_fields(request: Request, max_bytes: int) -> Fields:
 
 async def read_object(request: Request) -> dict[str, Any]:
     """The JSON object that a request's body is. Raises HTTPException."""
+    _check_encoding(request)
     body = await request.body()
     value = _json_object(body)
     if b"\\ud" in body.lower():  # what protobuf makes of half of a surrogate pair is no error of the caller's
         _whole("body", json.dumps(value, ensure_ascii=False))
     return value
+
+
+def _check_encoding(request: Request) -> None:
+    """A small body may become a large text before anybody looks at its size: none is taken. Raises HTTPException."""
+    encoding = request.headers.get("content-encoding", "identity")
+    if encoding.lower() != "identity":
+        raise HTTPException(415, f"Invalid request: Content-Encoding: none expected, got {encoding[:_MOST_SHOWN]!r}")
 
 
 def _json_object(body: bytes) -> dict[str, Any]:
@@ -153,10 +162,13 @@ async def _multipart_pairs(request: Request, max_bytes: int) -> list[tuple[str, 
         raise wrong("body", f"a multipart form expected: {error.message}") from None
     except UnicodeError:  # of a charset that is none, such as "undefined"
         raise wrong("body", "a multipart form expected: its content type has another charset than its parts") from None
-    return [
-        (name, SentFile(part.filename or "", await part.read()) if isinstance(part, UploadFile) else part)
-        for name, part in form.multi_items()
-    ]
+    try:
+        return [
+            (name, SentFile(part.filename or "", await part.read()) if isinstance(part, UploadFile) else part)
+            for name, part in form.multi_items()
+        ]
+    finally:
+        await form.close()
 
 
 def _pairs(where: str, text: str) -> list[tuple[str, str]]:

@@ -4,6 +4,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from gateway.errors import problem_of
 from seq2serve import AsyncClient, PermissionDenied, TranslationError, Unauthenticated
 
 PATHS = ("/health", "/ready")
@@ -22,7 +23,7 @@ def health_routes(client: AsyncClient) -> list[BaseRoute]:
         except (Unauthenticated, PermissionDenied):  # it answers, and callers bring keys of their own
             pass
         except TranslationError as error:
-            return JSONResponse({"status": "unavailable", "error": str(error)}, 503)
+            return JSONResponse({"status": "unavailable", "error": problem_of(error, {})}, 503)
         return JSONResponse({"status": "ok"})
 
     return [Route(path, endpoint) for path, endpoint in zip(PATHS, (health, ready), strict=True)]

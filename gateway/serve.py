@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import logging
 import os
 import resource
 import signal
@@ -45,6 +46,7 @@ async def serve(settings: Settings, connection: ConnectionOptions) -> None:
                 app,
                 access_log=False,
                 log_config=None,
+                log_level=logging.WARNING,  # else it tells of its start and its end
                 lifespan="off",
                 http=PatientProtocol,
                 ws="none",
@@ -107,6 +109,9 @@ def listening(address: Address) -> Iterator[socket.socket]:
         )
         if hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux; connections have it from what listens
             listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, 1000 * _UNREAD_SECONDS)
+        # Connections have it from here: asyncio sets it only where a socket's protocol was named. An answer's head and
+        # body are two writes, and the second would wait up to 40 ms for the client to acknowledge the first.
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     try:
         yield listener
     finally:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from log_format import FORMATS, TEXT
 from seq2serve.addresses import parse_address
 from seq2serve.channel import ConnectionOptions
 from seq2serve.connection_flags import add_connection_arguments, read_connection
@@ -19,8 +20,6 @@ _SWITCHES = {"true": True, "1": True, "false": False, "0": False}
 
 _CONNECTION_FLAGS = ("authorities", "client_certificate", "client_key", "server_name", "api_key_file")
 """Those of seq2serve.connection_flags that take a text; `tls` is a switch."""
-
-TEXT, JSON = "text", "json"
 
 
 def _setting(default: Any, text: str) -> Any:
@@ -53,8 +52,8 @@ class Settings:
             value = getattr(self, field.name)
             if type(value) is int and value < 1:
                 raise ValueError(f"{field.name}: at least 1 expected, got {value}")
-        if self.log_format not in (TEXT, JSON):
-            raise ValueError(f"log_format: {TEXT} or {JSON} expected, got {self.log_format!r}")
+        if self.log_format not in FORMATS:
+            raise ValueError(f"log_format: {' or '.join(FORMATS)} expected, got {self.log_format!r}")
         if bool(self.tls_certificate) != bool(self.tls_key):
             raise ValueError("tls_certificate and tls_key: both expected, or neither")
         for origin in self.allowed_origins:
@@ -77,6 +76,13 @@ class Settings:
     @property
     def max_body_bytes(self) -> int:
         return self.max_body_kilobytes * 1024
+
+
+VARIABLES = frozenset(
+    _PREFIX + name.upper()
+    for name in (*(field.name for field in dataclasses.fields(Settings)), "tls", *_CONNECTION_FLAGS)
+)
+"""The environment variables that are settings."""
 
 
 def parse_settings(

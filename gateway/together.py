@@ -9,9 +9,9 @@ import sys
 from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator
 
-from gateway.logs import configure_logging
 from gateway.serve import serve
 from gateway.settings import Settings, parse_settings
+from log_format import configure_logging
 from seq2serve.channel import ConnectionOptions
 from seq2serve.requests import DEFAULT_ADDRESS
 

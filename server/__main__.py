@@ -6,8 +6,8 @@ import ctypes
 import os
 import sys
 
-from server.config import parse_config
-from server.logs import VARIABLE, configure_logging
+from log_format import configure_logging
+from server.config import LOG_FORMAT_VARIABLE, parse_config
 from server.serving.app import serve
 from server.serving.output import drop_unwritten
 
@@ -25,7 +25,7 @@ if __name__ == "__main__":
     _keep_one_heap()
     config = parse_config()
     configure_logging(config.log_format)
-    os.environ[VARIABLE] = config.log_format  # which engines have from here
+    os.environ[LOG_FORMAT_VARIABLE] = config.log_format  # which engines have from here
     code = asyncio.run(serve(config))
     drop_unwritten()
     sys.exit(code)

@@ -8,10 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from log_format import FORMATS
 from server.cores import usable_cores
-from server.logs import FORMATS
 
 _PREFIX = "SEQ2SERVE_"
+
+LOG_FORMAT_VARIABLE = _PREFIX + "LOG_FORMAT"
+"""Tells an engine's process the format as well: whatever it logs comes before its settings do."""
 
 _SWITCHES = {"true": True, "1": True, "false": False, "0": False}
 """What a setting that is on or off is given as; its flag alone means that it is on."""

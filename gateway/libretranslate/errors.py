@@ -50,7 +50,7 @@ async def _invalid(client: AsyncClient, error: InvalidRequest, fields: Fields) -
         most = min((model.limits.max_beam_size for model in models), default=1) - 1
         return f"alternatives parameter must be <= {most}: got {fields.number('alternatives')}"
     text = f"Invalid request: {problem_of(error, _NAMES)}"
-    if match := _CONTENT.fullmatch(field):
+    if (match := _CONTENT.fullmatch(field)) and fields.has("q"):  # else it is a piece of a file
         length = len(fields.texts("q")[int(match[1])])
         most = min((model.limits.max_content_characters for model in models), default=0)
         if 0 < most < length:

@@ -4,7 +4,7 @@ This module knows formats and no server. `parts` of a format part a file; joined
 """
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from seq2serve.lines import HTML_CUTS, PLAIN_CUTS, cut
@@ -36,11 +36,11 @@ _LINE_END = re.compile(r"[ \t]*\r?\n[ \t]*")
 
 
 def text_parts(text: str, max_characters: int) -> Iterable[Part]:
-    return [Part(piece, PLAIN) for piece in cut(text, max_characters, PLAIN_CUTS)]
+    return _pieces(text, PLAIN, max_characters, PLAIN_CUTS)
 
 
 def html_parts(text: str, max_characters: int) -> Iterable[Part]:
-    return [Part(piece, HTML) for piece in cut(text, max_characters, HTML_CUTS)]
+    return _pieces(text, HTML, max_characters, HTML_CUTS)
 
 
 def subtitle_parts(text: str, max_characters: int) -> Iterable[Part]:
@@ -57,8 +57,7 @@ def subtitle_parts(text: str, max_characters: int) -> Iterable[Part]:
             if not joined or not voice.mime_type:
                 yield Part(joined)
                 continue
-            mime_type = HTML if _TAG.search(joined) else PLAIN
-            yield from (Part(piece, mime_type) for piece in cut(joined, max_characters))
+            yield from _pieces(joined, HTML if _TAG.search(joined) else PLAIN, max_characters, PLAIN_CUTS)
         end = cue.end()
     yield Part(text[end:])
 
@@ -71,6 +70,12 @@ def _with_ends(text: str) -> Iterable[Part]:
         yield Part(line_end[0])
         start = line_end.end()
     yield Part(text[start:], PLAIN)
+
+
+def _pieces(text: str, mime_type: str, max_characters: int, marks: Sequence[str]) -> list[Part]:
+    """White space where a text was cut may be of any length, and stays."""
+    pieces = cut(text, max_characters, marks)
+    return [Part(piece, mime_type if piece.strip() else "") for piece in pieces]
 
 
 class Format(NamedTuple):

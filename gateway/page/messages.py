@@ -10,7 +10,7 @@ from google.protobuf.message import Message
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 
-from gateway.errors import printable, status_of
+from gateway.errors import printable, status_of, words_of
 from seq2serve import FieldViolation, InvalidRequest, TranslationError
 from seq2serve.pb import translation_pb2 as pb
 from seq2serve.requests import Priority, SentenceSplitting, TranslateOptions
@@ -76,7 +76,7 @@ def error_as_json(error: TranslationError) -> dict[str, Any]:
     """Why a call has no answer. `field` is empty where none is wrong, `retryAfter` is in seconds, or null."""
     return {
         "code": error.code.name,
-        "message": error.message,
+        "message": words_of(error),
         "field": error.field,
         "retryAfter": error.retry_after,
         "requestId": error.request_id,

@@ -25,7 +25,7 @@ def contract_paths() -> Json:
         "GetModel": ("One of them.", object_of(name=TEXT), {"type": "object"}),
     }
     problems = (400, 401, 403, 404, 503, 504)
-    connect = partial(operation, error="ConnectError", problems=(*problems, 415, 501))
+    connect = partial(operation, error="ConnectError", problems=(*problems, 501))
     found: Json = {
         CONTRACT_PATH + name: {"post": connect(f"connect{name}", summary, answer, body=body_of(body, JSON))}
         for name, (summary, body, answer) in methods.items()

@@ -22,7 +22,7 @@ _PROBLEMS = {
     404: "There is no such thing here.",
     408: "The body did not come in time.",
     413: "The body is larger than the gateway takes.",
-    415: "The content type is none that is understood here.",
+    415: "The body is compressed, or its content type is none that is understood here.",
     429: "More is asked than the server or the key may have now: `Retry-After` says when to come back.",
     456: "There are as many glossaries as may be.",
     500: "The gateway or the server failed.",
@@ -84,7 +84,7 @@ def operation(
     `problems`: their statuses, beside those that every request may have."""
     content = {} if answer is None else {"content": {kind: {"schema": answer}}}
     responses: Json = {str(status): {"description": _PROBLEMS.get(status, "It is done."), **content}}
-    for problem in sorted((*problems, *_ANYWHERE)):
+    for problem in sorted({*problems, *_ANYWHERE, *((415,) if body else ())}):
         responses[str(problem)] = {
             "description": _PROBLEMS[problem],
             **({"headers": _HEADERS[problem]} if problem in _HEADERS else {}),

@@ -11,10 +11,11 @@ import os
 import socket
 import sys
 
+from log_format import TEXT, configure_logging
 from server.bundle.manifest import Bundle, BundleError, read_manifest
+from server.config import LOG_FORMAT_VARIABLE
 from server.decoding.connection import decode
 from server.decoding.graphs.backend import Backend, BackendOptions
-from server.logs import TEXT, VARIABLE, configure_logging
 
 
 def open_unchanged(bundle: Bundle, options: BackendOptions) -> Backend:
@@ -33,7 +34,7 @@ def _check_unchanged(bundle: Bundle) -> None:
 
 
 def main() -> None:
-    configure_logging(os.environ.get(VARIABLE, TEXT))
+    configure_logging(os.environ.get(LOG_FORMAT_VARIABLE, TEXT))
     was_told_to_end = decode(socket.socket(fileno=int(sys.argv[1])), open_unchanged)
     os._exit(0 if was_told_to_end else 1)  # what is left is to free memory, which takes the system no time
 

@@ -14,13 +14,13 @@ from grpc_health.v1 import health, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection, reflection_pb2_grpc
 from grpc_reflection.v1alpha._async import ReflectionServicer
 
+from log_format import JSON
 from seq2serve.addresses import Address, parse_address
 from seq2serve.glossary_file import MAX_TERM_CHARACTERS
 from seq2serve.pb import model_admin_pb2_grpc, translation_pb2, translation_pb2_grpc
 from server.bundle.manifest import BundleError
 from server.config import ServerConfig
 from server.keys.key_file import KeyFileError
-from server.logs import JSON
 from server.serving.access.certificates import CertificateError
 from server.serving.access.guard import Guard, check_exposure
 from server.serving.descriptors import DescriptorLimit

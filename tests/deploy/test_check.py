@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from deploy import check, compose, expressions
-from deploy.dockerfile import read_dockerfile
+from deploy.dockerfile import Instruction, read_dockerfile
+from deploy.gateway import check_gateway
 
 SERIES = {"seq2serve_active_rows": {"model"}, "grpc_server_handled_total": {"grpc_code"}}
 
@@ -16,7 +17,8 @@ def test_the_files_as_they_are_have_no_problem() -> None:
     stages, services = read_dockerfile(compose.DOCKERFILE), check.read_yaml(compose.COMPOSE)["services"]
     assert [*compose.check_compose(services, stages), *check.check_dockerfile(stages)] == []
     assert [
-        *check.check_prometheus(services, stages["server"]),
+        *check_gateway(services, stages),
+        *check.check_prometheus(services, stages),
         *expressions.check_dashboards(expressions.server_series()),
     ] == []
 
@@ -49,6 +51,33 @@ def test_a_wrong_service_is_named(service: str, key: str, value: object, problem
     services[service][key] = value
     found = list(compose.check_compose(services, read_dockerfile(compose.DOCKERFILE)))
     assert any(service in each and problem in each for each in found), found
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "problem"),
+    [
+        ("SEQ2SERVE_GATEWAY_SERVER", "sever:50051", "calls sever, the server is known by ['server', 'servers']"),
+        ("SEQ2SERVE_GATEWAY_SERVER", "server:50052", "calls port 50052, the server listens at 50051"),
+        ("SEQ2SERVE_GATEWAY_SEVER", "server:50051", "SEQ2SERVE_GATEWAY_SEVER: no such setting"),
+        ("SEQ2SERVE_GATEWAY_INSECURE_LISTEN", "false", "settings that are none"),
+        ("SEQ2SERVE_GATEWAY_LISTEN", "0.0.0.0:8080", "exposes ['5000', '9465'], the gateway listens at ['8080', "),
+        ("SEQ2SERVE_GATEWAY_GRACE_SECONDS", "15", "killed after 15s, within the 15 s of running requests"),
+    ],
+)
+def test_a_wrong_setting_of_the_gateway_is_named(key: str, value: str, problem: str) -> None:
+    services = copy.deepcopy(check.read_yaml(compose.COMPOSE)["services"])
+    services["gateway"]["environment"][key] = value
+    found = list(check_gateway(services, read_dockerfile(compose.DOCKERFILE)))
+    assert any(each.startswith("docker-compose.yml: gateway: ") and problem in each for each in found), found
+
+
+def test_a_gateway_that_nobody_scrapes_is_named() -> None:
+    stages = read_dockerfile(compose.DOCKERFILE)
+    services = check.read_yaml(compose.COMPOSE)["services"]
+    stages["gateway"].instructions[0] = Instruction("ENV", "SEQ2SERVE_GATEWAY_METRICS_LISTEN=0.0.0.0:9466")
+    assert list(check.check_prometheus(services, stages)) == [
+        "deploy/prometheus/prometheus.yml: does not scrape gateway:9466"
+    ]
 
 
 def test_a_copied_file_that_is_not_there_or_is_ignored_is_named(

@@ -23,7 +23,7 @@ PORT, MODEL = "50443", "transformer-en-fr"
 @pytest.fixture
 def commands(tmp_path: Path) -> list[str]:
     """In a folder where they find what a checkout has."""
-    for name in (".venv", "server", "seq2serve"):
+    for name in (".venv", "log_format", "server", "seq2serve"):
         (tmp_path / name).symlink_to(ROOT / name)
     (tmp_path / "model_repository").mkdir()
     (tmp_path / "model_repository" / MODEL).symlink_to(ROOT / "model_repository" / MODEL)

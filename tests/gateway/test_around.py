@@ -1,7 +1,9 @@
 """What holds for every API: leaving, limits, keys, headers, an absent server."""
 
 import asyncio
+import gzip
 import http.client
+import json
 import signal
 import socket
 import subprocess
@@ -14,6 +16,8 @@ import pytest
 import requests
 
 from gateway.metrics import Metrics
+from gateway.serve import listening
+from seq2serve.addresses import Address
 from tests.e2e.processes import server_process
 from tests.e2e.waiting import eventually
 from tests.fakes import PATIENCE
@@ -25,6 +29,7 @@ from tests.integration.shipped import one_model
 DOG = "A dog sleeps."
 BODY = {"q": DOG, "source": "en", "target": "fr"}
 CONTRACT = {"contents": [DOG]}
+SERVICE = "translation.v1.TranslationService"
 
 
 async def post(url: str, path: str = "/translate", body: Any = None, **headers: str) -> requests.Response:
@@ -181,6 +186,53 @@ async def test_requests_are_counted_by_route_and_method_of_the_contract(tmp_path
     }
 
 
+@pytest.mark.parametrize("path", ["/translate", "/v2/translate", "/v1/stream"])
+def test_compressed_bodies_are_refused_by_name(url: str, path: str) -> None:
+    body, headers = gzip.compress(json.dumps(BODY).encode()), {"content-encoding": "gzip"}
+    answer = requests.post(url + path, data=body, headers=headers, timeout=PATIENCE)
+    assert answer.status_code == 415
+    assert "Invalid request: Content-Encoding: none expected, got 'gzip'" in answer.json().values()
+
+
+async def test_bodies_take_no_more_memory_and_time_than_they_may(tmp_path: Path) -> None:
+    """Sixteen of the largest ones, and a body that does not end is waited for no longer than an answer would be."""
+    host = "127.0.0.1"
+    head = b"POST /translate HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n"
+    async with gateway_here("127.0.0.1:1", max_body_kilobytes=1, timeout_seconds=2) as url:
+        port = int(url.rpartition(":")[2])
+        slow = [await asyncio.open_connection(host, port) for _ in range(16)]
+        for _, writer in slow:
+            writer.write(head + b"x" * 990)
+        over = await eventually_refused(url)
+        assert (over.status_code, over.headers["retry-after"]) == (429, "1")
+        assert over.json() == {"error": "the bodies of all requests have 16384 bytes, which is the limit"}
+        for reader, writer in slow:
+            answer = await asyncio.wait_for(reader.read(), PATIENCE)
+            assert answer.startswith(b"HTTP/1.1 408 ")
+            assert answer.endswith(b'{"error":"the body has not come within 2 s"}')
+            writer.close()
+        assert (await post(url, body={"q": "x" * 700})).status_code == 400
+
+
+async def eventually_refused(url: str) -> requests.Response:
+    """Once what others have sent has been read."""
+    async with asyncio.timeout(PATIENCE):
+        while (answer := await post(url, body={"q": "x" * 700})).status_code == 400:
+            pass
+    return answer
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "", "::1"])
+def test_no_part_of_an_answer_waits_for_the_one_before(host: str) -> None:
+    """Head and body are two writes; with Nagle's algorithm the body waits for the client's delayed acknowledgement."""
+    with (
+        listening(Address(host)) as listener,
+        socket.create_connection((host or "127.0.0.1", listener.getsockname()[1])),
+        listener.accept()[0] as accepted,
+    ):
+        assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+
+
 async def test_pages_of_other_sites_may_call_where_they_are_named(tmp_path: Path) -> None:
     ours = {"origin": "https://ours.example"}
     async with serving(one_model(tmp_path)) as served:
@@ -216,6 +268,10 @@ def test_an_absent_server_is_said_and_its_return_found(tmp_path: Path) -> None:
     with gateway_process(f"127.0.0.1:{port}", "--timeout-seconds=2", "--log-format=json") as gateway:
         away = requests.post(f"{gateway.url}/translate", json=BODY, timeout=PATIENCE)
         assert (away.status_code, away.headers.get("retry-after")) in ((503, "1"), (504, None))
+        paths = {"/v1/stream": CONTRACT, "/page/translate": CONTRACT, f"/{SERVICE}/Translate": CONTRACT}
+        for path, body in paths.items():
+            told = requests.post(gateway.url + path, json=body, timeout=PATIENCE).text
+            assert str(port) not in told, "where the server is, is nobody's business"
         assert requests.get(f"{gateway.url}/health", timeout=PATIENCE).json() == {"status": "ok"}
         assert requests.get(f"{gateway.url}/ready", timeout=PATIENCE).status_code == 503
         with server_process(one_model(tmp_path), listen=f"127.0.0.1:{port}"):

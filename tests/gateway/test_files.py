@@ -1,5 +1,8 @@
 """Files through LibreTranslate's API: what is not text stays as it is."""
 
+import asyncio
+import tempfile
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -7,6 +10,8 @@ import requests
 
 from gateway.libretranslate.downloads import Downloads
 from gateway.libretranslate.file_formats import FORMATS
+from tests.e2e.processes import ServerProcess
+from tests.gateway.running import gateway_here
 
 SUBTITLES = """1
 00:00:01,000 --> 00:00:02,500
@@ -51,6 +56,16 @@ def test_html_keeps_its_tags(url: str) -> None:
 def test_a_long_text_is_translated_in_pieces(url: str) -> None:
     status, text = translated(url, "long.txt", b"A dog sleeps.\n" * 1500)
     assert (status, text) == (200, "Un chien dort.\n" * 1500)
+
+
+async def test_a_large_file_needs_no_disk(
+    server: ServerProcess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "nowhere"))
+    blank = "\n" * 1_100_000
+    async with gateway_here(server.address) as url:
+        answer = await asyncio.to_thread(translated, url, "long.txt", f"{blank}A dog sleeps.".encode())
+    assert answer == (200, f"{blank}Un chien dort.")
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,8 @@ from typing import Any
 import grpc
 import pytest
 
+from log_format import JsonFormatter, TextFormatter
 from seq2serve.pb import translation_pb2 as pb
-from server.logs import JsonFormatter, TextFormatter
 from tests.fakes import PATIENCE
 from tests.integration.keyed import bearer, key, write_keys
 from tests.integration.served import Served, eventually, refusal, request, serving

@@ -1,4 +1,5 @@
-"""How every process of the server writes its log: lines for people, or one JSON object a line for programs."""
+"""How every process, of the server and of the gateway, writes its log: lines for people, or one JSON object a line for
+programs. It knows nobody else, as a process that decodes may know neither gRPC nor whoever serves."""
 
 import datetime
 import json
@@ -7,9 +8,6 @@ from typing import Any
 
 TEXT, JSON = "text", "json"
 FORMATS = (TEXT, JSON)
-
-VARIABLE = "SEQ2SERVE_LOG_FORMAT"
-"""Tells an engine's process the format, as whatever it logs comes before its settings do."""
 
 _TEXT_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
