@@ -31,9 +31,9 @@ def model_repository(tmp_path: Path) -> Path:
     return one_model(tmp_path)
 
 
-async def test_a_key_has_no_more_calls_running_than_its_limit(rnn_repository: Path, tmp_path: Path) -> None:
+async def test_a_key_has_no_more_calls_running_than_its_limit(model_repository: Path, tmp_path: Path) -> None:
     setting = write_keys(tmp_path, key("translator", max_calls=2), key("other"))
-    async with serving(rnn_repository, keys=setting, gated=True) as served:
+    async with serving(model_repository, keys=setting, gated=True) as served:
 
         def call(name: str) -> Any:
             return served.stub.Translate(request(SENTENCES[0]), metadata=bearer(name), timeout=PATIENCE)
@@ -54,9 +54,9 @@ async def test_a_key_has_no_more_calls_running_than_its_limit(rnn_repository: Pa
         assert await served.metric("seq2serve_refused_calls_total", reason="too_many_calls") == 1
 
 
-async def test_calls_that_end_in_any_way_leave_their_place(rnn_repository: Path, tmp_path: Path) -> None:
+async def test_calls_that_end_in_any_way_leave_their_place(model_repository: Path, tmp_path: Path) -> None:
     setting = write_keys(tmp_path, key("translator", max_calls=1))
-    async with serving(rnn_repository, keys=setting, gated=True) as served:
+    async with serving(model_repository, keys=setting, gated=True) as served:
         metadata = bearer("translator")
         cancelled = served.stub.Translate(request(SENTENCES[0]), metadata=metadata, timeout=PATIENCE)
         await served.held()
@@ -71,9 +71,9 @@ async def test_calls_that_end_in_any_way_leave_their_place(rnn_repository: Path,
         await served.wait_for_metric(0, "seq2serve_key_running_calls")
 
 
-async def test_a_key_has_no_more_source_tokens_than_its_rate(rnn_repository: Path, tmp_path: Path) -> None:
+async def test_a_key_has_no_more_source_tokens_than_its_rate(model_repository: Path, tmp_path: Path) -> None:
     limited = key("translator", source_tokens_per_second=1, burst_source_tokens=30)
-    async with serving(rnn_repository, keys=write_keys(tmp_path, limited, key("other"))) as served:
+    async with serving(model_repository, keys=write_keys(tmp_path, limited, key("other"))) as served:
 
         def call(name: str, *contents: str) -> Any:
             return served.stub.Translate(request(*contents), metadata=bearer(name), timeout=PATIENCE)
@@ -94,10 +94,10 @@ async def test_a_key_has_no_more_source_tokens_than_its_rate(rnn_repository: Pat
 
 
 async def test_a_request_beyond_what_is_left_is_refused_and_a_smaller_one_is_not(
-    rnn_repository: Path, tmp_path: Path
+    model_repository: Path, tmp_path: Path
 ) -> None:
     limited = key("translator", source_tokens_per_second=1, burst_source_tokens=60)
-    async with serving(rnn_repository, keys=write_keys(tmp_path, limited)) as served:
+    async with serving(model_repository, keys=write_keys(tmp_path, limited)) as served:
 
         def call(*contents: str) -> Any:
             return served.stub.Translate(request(*contents), metadata=bearer("translator"), timeout=PATIENCE)
@@ -114,9 +114,9 @@ async def test_a_request_beyond_what_is_left_is_refused_and_a_smaller_one_is_not
         await call(SENTENCES[0])
 
 
-async def test_what_costs_more_is_charged_as_more(rnn_repository: Path, tmp_path: Path) -> None:
+async def test_what_costs_more_is_charged_as_more(model_repository: Path, tmp_path: Path) -> None:
     limited = key("translator", source_tokens_per_second=1, burst_source_tokens=10_000)
-    async with serving(rnn_repository, keys=write_keys(tmp_path, limited, key("scorer"))) as served:
+    async with serving(model_repository, keys=write_keys(tmp_path, limited, key("scorer"))) as served:
 
         async def charged(name: str, method: Any, wanted: Any) -> float:
             before = await served.metric("seq2serve_key_source_tokens_total", key=name)
@@ -136,10 +136,10 @@ async def test_what_costs_more_is_charged_as_more(rnn_repository: Path, tmp_path
 
 
 async def test_a_call_with_a_glossary_is_charged_once_for_both_translations(
-    rnn_repository: Path, tmp_path: Path
+    model_repository: Path, tmp_path: Path
 ) -> None:
     copy = tmp_path / "copy"
-    shutil.copytree(rnn_repository, copy)
+    shutil.copytree(model_repository, copy)
     folder = copy / DEFAULT_MODEL / "glossaries"
     folder.mkdir()
     (folder / "animals.tsv").write_text("cat\tmatou\n")
@@ -157,10 +157,10 @@ async def test_a_call_with_a_glossary_is_charged_once_for_both_translations(
 
 
 async def test_limits_change_without_a_restart_and_what_was_used_stays_used(
-    rnn_repository: Path, tmp_path: Path
+    model_repository: Path, tmp_path: Path
 ) -> None:
     limited = key("translator", source_tokens_per_second=1, burst_source_tokens=10)
-    async with serving(rnn_repository, keys=write_keys(tmp_path, limited)) as served:
+    async with serving(model_repository, keys=write_keys(tmp_path, limited)) as served:
 
         async def is_refused() -> bool:
             call = served.stub.Translate(request(SENTENCES[0]), metadata=bearer("translator"), timeout=PATIENCE)
@@ -181,10 +181,10 @@ async def test_limits_change_without_a_restart_and_what_was_used_stays_used(
 
 
 @pytest.mark.parametrize("has_keys", [True, False])
-async def test_connections_of_one_key_have_one_share(rnn_repository: Path, tmp_path: Path, has_keys: bool) -> None:
+async def test_connections_of_one_key_have_one_share(model_repository: Path, tmp_path: Path, has_keys: bool) -> None:
     keys = write_keys(tmp_path, key("translator"), key("other")) if has_keys else ""
     async with (
-        serving(rnn_repository, keys=keys, max_calls=10, gated=True) as served,
+        serving(model_repository, keys=keys, max_calls=10, gated=True) as served,
         another_connection(served) as another,
     ):
 
@@ -205,8 +205,8 @@ async def test_connections_of_one_key_have_one_share(rnn_repository: Path, tmp_p
         await asyncio.gather(*calls)
 
 
-async def test_series_of_keys_are_those_of_the_file(rnn_repository: Path, tmp_path: Path) -> None:
-    async with serving(rnn_repository, keys=write_keys(tmp_path, key("translator"), key("reader"))) as served:
+async def test_series_of_keys_are_those_of_the_file(model_repository: Path, tmp_path: Path) -> None:
+    async with serving(model_repository, keys=write_keys(tmp_path, key("translator"), key("reader"))) as served:
         await served.stub.Translate(request("a"), metadata=bearer("translator"), timeout=PATIENCE)
         await served.wait_for_metric(1, "seq2serve_key_calls_total")
         write_keys(tmp_path, key("other"))

@@ -79,9 +79,9 @@ def model_repository(tmp_path: Path) -> Path:
     return one_model(tmp_path)
 
 
-async def test_every_method_needs_its_role_and_an_admin_has_all(rnn_repository: Path, tmp_path: Path) -> None:
+async def test_every_method_needs_its_role_and_an_admin_has_all(model_repository: Path, tmp_path: Path) -> None:
     setting = write_keys(tmp_path, *map(key, KEYS))
-    async with serving(rnn_repository, keys=setting) as served:
+    async with serving(model_repository, keys=setting) as served:
         for (method, (role, call)), name in itertools.product(METHODS.items(), KEYS):
             if role == ANY or role in ROLES[name] or name == "admin":
                 if method in LET_IN:
@@ -98,7 +98,7 @@ async def test_every_method_needs_its_role_and_an_admin_has_all(rnn_repository: 
 
 @pytest.mark.parametrize("method", METHODS)
 async def test_without_a_known_key_no_method_answers(
-    rnn_repository: Path, tmp_path: Path, method: str, caplog: pytest.LogCaptureFixture
+    model_repository: Path, tmp_path: Path, method: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     _, call = METHODS[method]
     known, unknown = KEYS["admin"], new_key()
@@ -122,7 +122,7 @@ async def test_without_a_known_key_no_method_answers(
         (("x-api-key", unknown), ("authorization", f"Bearer {known}")),
     ]
     caplog.set_level(logging.INFO)
-    async with serving(rnn_repository, keys=write_keys(tmp_path, key("admin"))) as served:
+    async with serving(model_repository, keys=write_keys(tmp_path, key("admin"))) as served:
         for metadata in wrong:
             code, message, details = await refusal(call(served, metadata))
             assert code is grpc.StatusCode.UNAUTHENTICATED, metadata
@@ -145,13 +145,13 @@ async def test_without_a_known_key_no_method_answers(
         (("authorization", "Basic abc"), ("authorization", f"Bearer {KEYS['reader']}")),
     ],
 )
-async def test_a_key_is_taken_from_either_header(rnn_repository: Path, tmp_path: Path, metadata: Any) -> None:
-    async with serving(rnn_repository, keys=write_keys(tmp_path, key("reader"))) as served:
+async def test_a_key_is_taken_from_either_header(model_repository: Path, tmp_path: Path, metadata: Any) -> None:
+    async with serving(model_repository, keys=write_keys(tmp_path, key("reader"))) as served:
         await served.stub.ListModels(pb.ListModelsRequest(), metadata=metadata, timeout=PATIENCE)
 
 
-async def test_our_client_sends_its_key(rnn_repository: Path, tmp_path: Path) -> None:
-    async with serving(rnn_repository, keys=write_keys(tmp_path, key("translator"))) as served:
+async def test_our_client_sends_its_key(model_repository: Path, tmp_path: Path) -> None:
+    async with serving(model_repository, keys=write_keys(tmp_path, key("translator"))) as served:
         async with AsyncClient(served.address, api_key=KEYS["translator"]) as client:
             assert (await client.translate(SENTENCES[0])).translated_text
         async with AsyncClient(served.address) as client:
@@ -159,8 +159,8 @@ async def test_our_client_sends_its_key(rnn_repository: Path, tmp_path: Path) ->
                 await client.translate(SENTENCES[0])
 
 
-async def test_health_answers_without_a_key(rnn_repository: Path, tmp_path: Path) -> None:
-    async with serving(rnn_repository, keys=write_keys(tmp_path)) as served:
+async def test_health_answers_without_a_key(model_repository: Path, tmp_path: Path) -> None:
+    async with serving(model_repository, keys=write_keys(tmp_path)) as served:
         stub: Any = health_pb2_grpc.HealthStub(served.channel)
         answer = await stub.Check(health_pb2.HealthCheckRequest(service="model:rnn-en-fr"), timeout=PATIENCE)
         assert answer.status == health_pb2.HealthCheckResponse.SERVING
@@ -169,24 +169,24 @@ async def test_health_answers_without_a_key(rnn_repository: Path, tmp_path: Path
         watching.cancel()
 
 
-async def test_reflection_needs_a_key(rnn_repository: Path, tmp_path: Path) -> None:
-    async with serving(rnn_repository, keys=write_keys(tmp_path, key("reader"))) as served:
+async def test_reflection_needs_a_key(model_repository: Path, tmp_path: Path) -> None:
+    async with serving(model_repository, keys=write_keys(tmp_path, key("reader"))) as served:
         with pytest.raises(grpc.RpcError, match="UNAUTHENTICATED"):
             await asyncio.to_thread(call_by_reflection, served.address, {"contents": [SENTENCES[0]]})
 
 
-async def test_without_a_file_of_keys_nobody_is_asked_for_one(rnn_repository: Path) -> None:
-    async with serving(rnn_repository) as served:
+async def test_without_a_file_of_keys_nobody_is_asked_for_one(model_repository: Path) -> None:
+    async with serving(model_repository) as served:
         await served.stub.Translate(request("a"), metadata=bearer("other"), timeout=PATIENCE)
 
 
-async def test_a_file_that_cannot_be_used_stops_the_start(rnn_repository: Path, tmp_path: Path) -> None:
+async def test_a_file_that_cannot_be_used_stops_the_start(model_repository: Path, tmp_path: Path) -> None:
     (tmp_path / "keys.toml").write_text("[web]")
     with pytest.raises(KeyFileError, match="web: sha256"):
-        async with serving(rnn_repository, keys=str(tmp_path / "keys.toml")):
+        async with serving(model_repository, keys=str(tmp_path / "keys.toml")):
             pass
     with pytest.raises(FileNotFoundError):
-        async with serving(rnn_repository, keys=str(tmp_path / "none.toml")):
+        async with serving(model_repository, keys=str(tmp_path / "none.toml")):
             pass
 
 
@@ -197,9 +197,9 @@ async def lets_in(served: Served, name: str) -> bool:
     return code is grpc.StatusCode.OK
 
 
-async def test_keys_come_and_go_without_a_restart_and_what_runs_goes_on(rnn_repository: Path, tmp_path: Path) -> None:
+async def test_keys_come_and_go_without_a_restart_and_what_runs_goes_on(model_repository: Path, tmp_path: Path) -> None:
     setting = write_keys(tmp_path, key("translator"))
-    async with serving(rnn_repository, keys=setting, gated=True) as served:
+    async with serving(model_repository, keys=setting, gated=True) as served:
         running = served.stub.Translate(request(SENTENCES[0]), metadata=bearer("translator"), timeout=PATIENCE)
         await served.held()
         write_keys(tmp_path, key("other"))
@@ -213,8 +213,8 @@ async def test_keys_come_and_go_without_a_restart_and_what_runs_goes_on(rnn_repo
         assert (await running).translations
 
 
-async def test_a_role_that_is_taken_away_is_gone(rnn_repository: Path, tmp_path: Path) -> None:
-    async with serving(rnn_repository, keys=write_keys(tmp_path, key("translator"))) as served:
+async def test_a_role_that_is_taken_away_is_gone(model_repository: Path, tmp_path: Path) -> None:
+    async with serving(model_repository, keys=write_keys(tmp_path, key("translator"))) as served:
         assert await lets_in(served, "translator")
         write_keys(tmp_path, Key(name="translator", sha256=digest(KEYS["translator"]), roles=frozenset([READ])))
 
@@ -245,9 +245,9 @@ async def exchanged(stream: Any, id_: str) -> str:
     ids=["gone", "replaced", "renamed", "without its role"],
 )
 async def test_what_is_taken_back_is_refused_to_streams_that_are_open(
-    rnn_repository: Path, tmp_path: Path, tables: list[Key], reason: str
+    model_repository: Path, tmp_path: Path, tables: list[Key], reason: str
 ) -> None:
-    async with serving(rnn_repository, keys=write_keys(tmp_path, key("translator"))) as served:
+    async with serving(model_repository, keys=write_keys(tmp_path, key("translator"))) as served:
         stream = served.stub.TranslateStream(metadata=bearer("translator"), timeout=PATIENCE)
         assert await exchanged(stream, "first") == ""
         write_keys(tmp_path, *tables, key("other"))
@@ -262,11 +262,11 @@ async def test_what_is_taken_back_is_refused_to_streams_that_are_open(
 
 
 async def test_a_broken_file_is_refused_with_a_line_and_the_keys_stay(
-    rnn_repository: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    model_repository: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     setting = write_keys(tmp_path, key("translator"))
     successful = "seq2serve_last_reload_successful"
-    async with serving(rnn_repository, keys=setting) as served:
+    async with serving(model_repository, keys=setting) as served:
         assert await served.metric(successful, files="keys") == 1
         Path(setting).write_text("[translator]\nroles = 3\n")
         await served.wait_for_metric(0, successful, files="keys")
@@ -282,12 +282,12 @@ async def test_a_broken_file_is_refused_with_a_line_and_the_keys_stay(
 
 
 async def test_a_key_that_stays_is_let_in_however_slowly_the_file_is_written(
-    rnn_repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    model_repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     interval = 0.1
     monkeypatch.setattr(watched, "INTERVAL_SECONDS", interval)
     tables = [key("reader"), key("translator"), key("other")]
-    async with serving(rnn_repository, keys=write_keys(tmp_path, tables[1])) as served:
+    async with serving(model_repository, keys=write_keys(tmp_path, tables[1])) as served:
         for _ in range(5):
             for number in range(len(tables) + 1):
                 write_keys(tmp_path, *tables[:number])
@@ -297,10 +297,10 @@ async def test_a_key_that_stays_is_let_in_however_slowly_the_file_is_written(
 
 
 async def test_a_file_that_became_empty_takes_no_key_back(
-    rnn_repository: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    model_repository: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     successful = "seq2serve_last_reload_successful"
-    async with serving(rnn_repository, keys=write_keys(tmp_path, key("translator"))) as served:
+    async with serving(model_repository, keys=write_keys(tmp_path, key("translator"))) as served:
         setting = write_keys(tmp_path)
         await served.wait_for_metric(0, successful, files="keys")
         assert await lets_in(served, "translator")
