@@ -42,8 +42,8 @@ page: $(VENV)/gateway $(NATIVE) ## the shipped models in a browser, and over HTT
 test: $(VENV)/everything $(NATIVE) ## install everything, and run the tests
 	$(BIN)/python -m pytest --numprocesses 2 --dist worksteal $(ARGS)
 
-test-nightly: $(VENV)/everything $(NATIVE) ## those tests that take long, or a heavy peer
-	$(BIN)/python -m pytest -m nightly $(ARGS)
+test-nightly: $(VENV)/everything $(NATIVE) ## those tests that take long, or a heavy peer, and more examples of what is tested by examples
+	$(BIN)/python -m pytest -m 'nightly or hypothesis' --hypothesis-profile thorough $(ARGS)
 
 image-test: $(VENV)/everything ## build the images without Docker, run and inspect them, as root on Debian
 	$(BIN)/python -m deploy.image_test

@@ -95,11 +95,10 @@ def build_random_model(name: str, seed: int = 3) -> Seq2SeqModel:
     return model
 
 
-def export_small_model(name: str, tokenizer: Path, repository: Path) -> SmallModel:
-    """Export as `python -m export` does, less what needs a corpus, to `<repository>/<name>-en-fr/1`."""
+def export_small_model(name: str, tokenizer: Path, place: Path) -> None:
+    """Export as `python -m export` does, less what needs a corpus, to a new folder that `read_small_model` reads."""
     model = build_random_model(name)
-    fp32 = repository.parent / "fp32" / name
-    folder = repository / f"{name}-en-fr" / "1"
+    fp32, folder = _folders(name, place)
     fp32.mkdir(parents=True)
     export_encoder(model, fp32 / ENCODER)
     export_step(model, fp32 / STEP)
@@ -111,7 +110,17 @@ def export_small_model(name: str, tokenizer: Path, repository: Path) -> SmallMod
     quantize(folder / STEP, calibration.step, calibration.cache_scales)
     has_shortlist = add_small_shortlist(folder, sources)
     write_manifest(folder, small_manifest(name, model, calibration.cache_scales, has_shortlist))
-    return SmallModel(model, fp32, read_bundle(folder))
+
+
+def read_small_model(name: str, place: Path) -> SmallModel:
+    """What was exported there, and the model that it was exported from."""
+    fp32, folder = _folders(name, place)
+    return SmallModel(build_random_model(name), fp32, read_bundle(folder))
+
+
+def _folders(name: str, place: Path) -> tuple[Path, Path]:
+    """Of the fp32 graphs, and of the bundle `<repository>/<name>-en-fr/1`."""
+    return place / "fp32" / name, place / "model_repository" / f"{name}-en-fr" / "1"
 
 
 def add_small_shortlist(folder: Path, sources: list[list[int]]) -> bool:

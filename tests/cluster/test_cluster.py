@@ -14,8 +14,10 @@ from tests.cluster.deeds import Deed, Deeds
 from tests.cluster.envoy import Envoy
 from tests.cluster.load import Answers
 from tests.cluster.run import alone, cluster, run
+from tests.conftest import Repositories
 from tests.e2e.processes import server_process
 from tests.e2e.test_resumed_streams import PATIENT, kill_server, stream_all
+from tests.integration.shipped import one_model
 
 RATE = 25.0
 QUIET_SECONDS = 1.0
@@ -43,10 +45,14 @@ async def nothing_lost(
     assert len(outcome.calls) > 100
 
 
+@pytest.mark.parametrize("comes_back", [False, pytest.param(True, marks=pytest.mark.nightly)])
 async def test_a_client_of_several_servers_outlives_one_that_dies_and_one_that_hangs(
-    tmp_path: Path, bundles: list[Bundle], answers: Answers
+    tmp_path: Path, bundles: list[Bundle], answers: Answers, comes_back: bool
 ) -> None:
-    await nothing_lost(tmp_path, bundles, answers, False, lambda deeds: [*deeds.killed_and_back(), deeds.hung()])
+    def choose(deeds: Deeds) -> list[Deed]:
+        return [*deeds.killed_and_back()[: 1 + comes_back], deeds.hung()]
+
+    await nothing_lost(tmp_path, bundles, answers, False, choose)
 
 
 @pytest.mark.nightly
@@ -63,9 +69,10 @@ async def test_envoy_leads_calls_past_a_server_that_dies_or_drains_and_may_resta
 @needs_envoy
 @pytest.mark.nightly
 async def test_hundreds_of_streams_through_envoy_go_on_when_their_server_is_killed(
-    tmp_path: Path, model_repository: Path
+    tmp_path: Path, repository_of: Repositories
 ) -> None:
-    with server_process(model_repository, **PATIENT) as one, server_process(model_repository, **PATIENT) as other:
+    repository = repository_of("rnn", "lstm")
+    with server_process(repository, **PATIENT) as one, server_process(repository, **PATIENT) as other:
         envoy = Envoy(tmp_path, [one.address, other.address])
         try:
             await envoy.start()
@@ -83,7 +90,7 @@ async def test_calls_go_encrypted_to_envoy_and_from_it(tmp_path: Path) -> None:
     issued.cert_chain_pems[0].write_to_path(certificate)
     authority.cert_pem.write_to_path(roots)
     tls = {"tls-certificate": certificate, "tls-key": key, "tls-client-authorities": roots}
-    with server_process(Path("model_repository"), **tls) as server:
+    with server_process(one_model(tmp_path), **tls) as server:
         envoy = Envoy(
             tmp_path,
             [server.address],

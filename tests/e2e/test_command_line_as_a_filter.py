@@ -33,8 +33,8 @@ def buffers(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(scope="module")
-def server(model_repository: Path) -> Iterator[ServerProcess]:
-    with server_process(model_repository, **{"max-content-characters": str(MAX_CHARACTERS)}) as process:
+def server(rnn_repository: Path) -> Iterator[ServerProcess]:
+    with server_process(rnn_repository, **{"max-content-characters": str(MAX_CHARACTERS)}) as process:
         yield process
 
 
@@ -287,9 +287,9 @@ def test_bad_lines_do_not_get_into_the_output_where_standard_error_is_closed(ser
 
 
 def test_what_was_translated_before_the_server_went_is_written_and_the_line_is_named(
-    model_repository: Path, french: dict[bytes, bytes]
+    rnn_repository: Path, french: dict[bytes, bytes]
 ) -> None:
-    with server_process(model_repository) as server, running(server, "--timeout", "2") as process:
+    with server_process(rnn_repository) as server, running(server, "--timeout", "2") as process:
         assert asked(process, FIRST + b"\n") == french[FIRST] + b"\n"
         server.process.kill()
         server.process.wait(PATIENCE)
@@ -300,12 +300,12 @@ def test_what_was_translated_before_the_server_went_is_written_and_the_line_is_n
 
 
 def test_a_server_that_has_too_much_to_do_is_waited_for(
-    model_repository: Path, french: dict[bytes, bytes], tmp_path: Path
+    rnn_repository: Path, french: dict[bytes, bytes], tmp_path: Path
 ) -> None:
     lines = [*french] * 4
     path = tmp_path / "lines.txt"
     path.write_bytes(b"\n".join(lines))
-    with server_process(model_repository, **{"max-calls": "1"}) as server:
+    with server_process(rnn_repository, **{"max-calls": "1"}) as server:
         code, output, errors = filtered(server, b"", "--file", str(path))
     assert (code, errors) == (0, "")
     assert output.split(b"\n") == [french[line] for line in lines]

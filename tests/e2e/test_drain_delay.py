@@ -31,10 +31,10 @@ def status(address: str) -> Any:
         return stub.Check(health_pb2.HealthCheckRequest(), timeout=PATIENCE).status
 
 
-def test_calls_are_taken_until_probes_have_had_time_to_see_the_drain(model_repository: Path) -> None:
+def test_calls_are_taken_until_probes_have_had_time_to_see_the_drain(rnn_repository: Path) -> None:
     probes = f"127.0.0.1:{free_port()}"
     settings = {"health-listen": probes, "drain-delay-seconds": str(DELAY)}
-    with server_process(model_repository, **settings) as server:
+    with server_process(rnn_repository, **settings) as server:
         server.process.send_signal(signal.SIGTERM)
         started = time.monotonic()
         while status(probes) != NOT_SERVING:
@@ -47,7 +47,7 @@ def test_calls_are_taken_until_probes_have_had_time_to_see_the_drain(model_repos
         assert server.process.wait(PATIENCE) == 0
 
 
-def test_a_client_that_watches_the_health_and_repeats_nothing_loses_no_call(model_repository: Path) -> None:
+def test_a_client_that_watches_the_health_and_repeats_nothing_loses_no_call(rnn_repository: Path) -> None:
     """Of two servers one ends, as in every rolling update."""
     policy = {"loadBalancingConfig": [{"round_robin": {}}], "healthCheckConfig": {"serviceName": SERVICE}}
     options = [("grpc.service_config", json.dumps(policy)), ("grpc.enable_retries", 0)]
@@ -73,8 +73,8 @@ def test_a_client_that_watches_the_health_and_repeats_nothing_loses_no_call(mode
             await asyncio.gather(*running)
 
     with (
-        server_process(model_repository, **{"drain-delay-seconds": "1"}) as first,
-        server_process(model_repository) as second,
+        server_process(rnn_repository, **{"drain-delay-seconds": "1"}) as first,
+        server_process(rnn_repository) as second,
     ):
         asyncio.run(call_while_one_ends([first, second]))
         assert first.process.wait(PATIENCE) == 0

@@ -16,6 +16,7 @@ from grpc_status import rpc_status
 from seq2serve.pb import translation_pb2 as pb
 from seq2serve.pb import translation_pb2_grpc as pb_grpc
 from server.cores import usable_cores
+from tests.conftest import Repositories
 from tests.e2e.processes import DEFAULT_MODEL, ServerProcess, engines, is_running, server_process
 from tests.fakes import PATIENCE
 from tests.small_models import SENTENCES
@@ -47,6 +48,11 @@ class Client:
         return bool(answer.status == health_pb2.HealthCheckResponse.SERVING)
 
 
+@pytest.fixture
+def repository(repository_of: Repositories) -> Path:
+    return repository_of("rnn", "lstm", "transformer")
+
+
 @contextmanager
 def client(repository: Path, **settings: str) -> Iterator[Client]:
     with server_process(repository, **settings) as server, grpc.insecure_channel(server.address) as channel:
@@ -60,8 +66,8 @@ def wait_until(holds: Callable[[], bool]) -> None:
         time.sleep(0.02)
 
 
-def test_calls_in_an_engine_that_is_killed_are_answered_all_the_same(model_repository: Path) -> None:
-    with client(model_repository) as calling:
+def test_calls_in_an_engine_that_is_killed_are_answered_all_the_same(repository: Path) -> None:
+    with client(repository) as calling:
         expected = calling.translate(*LONG)
         call = calling.begin(DEFAULT_MODEL, LONG)
         [killed] = engines(calling.server, DEFAULT_MODEL)
@@ -77,8 +83,8 @@ def test_calls_in_an_engine_that_is_killed_are_answered_all_the_same(model_repos
         assert "Traceback" not in errors
 
 
-def test_a_stream_that_has_begun_ends_as_unavailable_with_its_engine(model_repository: Path) -> None:
-    with client(model_repository) as calling:
+def test_a_stream_that_has_begun_ends_as_unavailable_with_its_engine(repository: Path) -> None:
+    with client(repository) as calling:
         request = pb.TranslateRequest(contents=LONG, model="transformer-en-fr")
         messages = calling.stub.StreamTranslate(request, timeout=PATIENCE)
         next(messages)
@@ -94,11 +100,12 @@ def test_a_stream_that_has_begun_ends_as_unavailable_with_its_engine(model_repos
         assert calling.translate(SENTENCES[0], model="transformer-en-fr")
 
 
+@pytest.mark.nightly  # it waits as long as the server does; tests/integration/test_lost_engines.py is in a hurry
 @pytest.mark.skipif(usable_cores() < 2, reason="two engines need two cores")
 def test_an_engine_that_is_stopped_hands_its_sentences_over_and_serves_again_when_it_goes_on(
-    model_repository: Path,
+    repository: Path,
 ) -> None:
-    with client(model_repository, engines=f"{DEFAULT_MODEL}=2") as calling:
+    with client(repository, engines=f"{DEFAULT_MODEL}=2") as calling:
         expected = calling.translate(*LONG)
         stopped, other = engines(calling.server, DEFAULT_MODEL)
         call = calling.begin(DEFAULT_MODEL, LONG)

@@ -29,8 +29,8 @@ def limited_server_process(repository: Path, soft: int, hard: int) -> Iterator[S
             process.kill()
 
 
-def test_connections_that_no_descriptor_is_left_for_are_refused_and_logged(model_repository: Path) -> None:
-    with limited_server_process(model_repository, 64, 64) as server:
+def test_connections_that_no_descriptor_is_left_for_are_refused_and_logged(rnn_repository: Path) -> None:
+    with limited_server_process(rnn_repository, 64, 64) as server:
         host, _, port = server.address.rpartition(":")
         accepted: list[socket.socket] = []
         num_refused = 0
@@ -59,8 +59,8 @@ def test_connections_that_no_descriptor_is_left_for_are_refused_and_logged(model
     assert f"{len(accepted)} connections are open, as many as the limit of 64 open files" in lines[0]
 
 
-def test_a_soft_limit_is_raised_to_the_hard_one(model_repository: Path) -> None:
-    with limited_server_process(model_repository, 40, 400) as server:
+def test_a_soft_limit_is_raised_to_the_hard_one(rnn_repository: Path) -> None:
+    with limited_server_process(rnn_repository, 40, 400) as server:
         limits = Path(f"/proc/{server.process.pid}/limits").read_text(encoding="utf-8")
         [line] = [line for line in limits.splitlines() if line.startswith("Max open files")]
         assert line.split()[3:5] == ["400", "400"]

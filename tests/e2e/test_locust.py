@@ -45,7 +45,14 @@ def test_two_workers_share_the_users(tmp_path: Path) -> None:
     assert seen["Failure Count"] == "0"
 
 
-@pytest.mark.parametrize("option", ["--shape=50", "--ca=nowhere.pem", "--model=none", "--texts=/nowhere"])
+@pytest.mark.parametrize(
+    "option",
+    [
+        "--shape=50",
+        "--model=none",
+        *(pytest.param(path, marks=pytest.mark.nightly) for path in ("--ca=nowhere.pem", "--texts=/nowhere")),
+    ],
+)
 def test_what_cannot_be_driven_is_refused_by_one_line(option: str) -> None:
     with faulty_server(Faults()) as (address, _):
         done = run("locust", *LOCUST, "--headless", f"--host={address}", "--run-time=1s", option)

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from seq2serve import AsyncClient, Client, DecodingOptions, TranslationError
+from tests.conftest import Repositories
 from tests.e2e.processes import ROOT, ServerProcess, engines, server_process
 from tests.fakes import PATIENCE
 from tests.small_models import SENTENCES
@@ -30,6 +31,11 @@ DECODING = [
     DecodingOptions(beam_size=2, return_token_scores=True),
     DecodingOptions(temperature=1.0, seed=7),
 ]
+
+
+@pytest.fixture
+def repository(repository_of: Repositories) -> Path:
+    return repository_of("rnn", "lstm")
 
 
 async def translations(client: AsyncClient) -> list[list[str]]:
@@ -60,19 +66,22 @@ async def stream(client: AsyncClient, number: int, expected: list[list[str]], be
     assert texts == expected[number]
 
 
-async def stream_all(addresses: list[str], kill: Callable[[], None]) -> None:
+async def stream_all(addresses: list[str], kill: Callable[[], None], num_streams: int = NUM_STREAMS) -> None:
     """Kill once a third of the streams has begun."""
     clients = [AsyncClient(addresses, timeout=PATIENCE) for _ in range(NUM_CLIENTS)]
     expected = await translations(clients[0])
     begun: set[int] = set()
     async with asyncio.TaskGroup() as streams:
-        for number in range(NUM_STREAMS):
+        for number in range(num_streams):
             streams.create_task(stream(clients[number % NUM_CLIENTS], number, expected, begun))
-        while len(begun) < NUM_STREAMS / 3:
+        while len(begun) < num_streams / 3:
             await asyncio.sleep(0.001)
         kill()
     for client in clients:
         await client.close()
+
+
+SOME_OR_HUNDREDS = pytest.mark.parametrize("num_streams", [60, pytest.param(NUM_STREAMS, marks=pytest.mark.nightly)])
 
 
 def kill_server(server: ServerProcess) -> None:
@@ -82,19 +91,21 @@ def kill_server(server: ServerProcess) -> None:
         os.kill(pid, signal.SIGKILL)
 
 
-async def test_streams_of_a_server_that_is_killed_go_on_at_another(model_repository: Path) -> None:
-    with server_process(model_repository, **PATIENT) as one, server_process(model_repository, **PATIENT) as other:
-        await stream_all([one.address, other.address], lambda: kill_server(one))
+@SOME_OR_HUNDREDS
+async def test_streams_of_a_server_that_is_killed_go_on_at_another(repository: Path, num_streams: int) -> None:
+    with server_process(repository, **PATIENT) as one, server_process(repository, **PATIENT) as other:
+        await stream_all([one.address, other.address], lambda: kill_server(one), num_streams)
 
 
-async def test_streams_of_an_engine_that_is_killed_go_on_in_the_next(model_repository: Path) -> None:
-    with server_process(model_repository, **PATIENT) as server:
+@SOME_OR_HUNDREDS
+async def test_streams_of_an_engine_that_is_killed_go_on_in_the_next(repository: Path, num_streams: int) -> None:
+    with server_process(repository, **PATIENT) as server:
         [engine] = engines(server, MODEL)
-        await stream_all([server.address], lambda: os.kill(engine, signal.SIGKILL))
+        await stream_all([server.address], lambda: os.kill(engine, signal.SIGKILL), num_streams)
 
 
-def test_without_retries_a_broken_stream_is_an_error(model_repository: Path) -> None:
-    with server_process(model_repository) as server, Client(server.address, retries=False) as client:
+def test_without_retries_a_broken_stream_is_an_error(repository: Path) -> None:
+    with server_process(repository) as server, Client(server.address, retries=False) as client:
         messages = client.stream([" ".join(SENTENCES)] * 20, model=MODEL)
         next(messages)
         server.process.kill()
@@ -102,7 +113,7 @@ def test_without_retries_a_broken_stream_is_an_error(model_repository: Path) -> 
             list(messages)
 
 
-def test_control_c_ends_a_call_at_once_and_cancels_it(model_repository: Path) -> None:
+def test_control_c_ends_a_call_at_once_and_cancels_it(repository: Path) -> None:
     program = f"""
 import sys
 from seq2serve import Client
@@ -114,7 +125,7 @@ with Client(sys.argv[1]) as client:
     except KeyboardInterrupt:
         print("interrupted")
 """
-    with server_process(model_repository) as server:
+    with server_process(repository) as server:
         [engine] = engines(server, "rnn-en-fr")
         os.kill(engine, signal.SIGSTOP)
         command = [sys.executable, "-c", program, server.address]

@@ -15,6 +15,7 @@ from models.registry import ARCHITECTURES
 from seq2serve.pb import translation_pb2 as pb
 from seq2serve.pb import translation_pb2_grpc as pb_grpc
 from server.bundle.manifest import STEP, TOKENIZER, read_bundle, write_manifest
+from tests.conftest import Repositories
 from tests.e2e.processes import DEFAULT_MODEL, ROOT, children, is_running, run, server_arguments, server_process
 from tests.fakes import PATIENCE
 from tests.small_models import SENTENCES
@@ -58,8 +59,8 @@ asyncio.run(main())
     assert not set(done.stdout.split()) & TRAINING
 
 
-def test_the_command_that_a_started_server_suggests_translates(model_repository: Path) -> None:
-    with server_process(model_repository) as server:
+def test_the_command_that_a_started_server_suggests_translates(rnn_repository: Path) -> None:
+    with server_process(rnn_repository) as server:
         answer = subprocess.run(
             shlex.split(server.example), cwd=ROOT, text=True, capture_output=True, timeout=2 * PATIENCE, check=True
         )
@@ -67,15 +68,21 @@ def test_the_command_that_a_started_server_suggests_translates(model_repository:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_ends_an_idle_server_without_an_error(model_repository: Path, number: signal.Signals) -> None:
-    with server_process(model_repository) as server:
+def test_a_signal_ends_an_idle_server_without_an_error(rnn_repository: Path, number: signal.Signals) -> None:
+    with server_process(rnn_repository) as server:
         code, errors = server.end(number)
         assert code == 0
         assert "Traceback" not in errors
 
 
-def test_sigterm_lets_a_running_request_end_first(model_repository: Path) -> None:
-    with server_process(model_repository) as server, grpc.insecure_channel(server.address) as channel:
+@pytest.fixture
+def two_models(repository_of: Repositories) -> Path:
+    """The default model, and one that takes its time."""
+    return repository_of("rnn", "transformer")
+
+
+def test_sigterm_lets_a_running_request_end_first(two_models: Path) -> None:
+    with server_process(two_models) as server, grpc.insecure_channel(server.address) as channel:
         request = pb.TranslateRequest(contents=SENTENCES, model="transformer-en-fr")
         messages = iter(pb_grpc.TranslationServiceStub(channel).StreamTranslate(request, timeout=PATIENCE))
         received = [next(messages)]
@@ -86,9 +93,9 @@ def test_sigterm_lets_a_running_request_end_first(model_repository: Path) -> Non
         assert server.process.wait(PATIENCE) == 0
 
 
-def test_a_damaged_bundle_is_refused_with_its_file_and_what_is_wrong(model_repository: Path, tmp_path: Path) -> None:
-    damaged = tmp_path / "model_repository"
-    shutil.copytree(model_repository, damaged)
+def test_a_damaged_bundle_is_refused_with_its_file_and_what_is_wrong(rnn_repository: Path, tmp_path: Path) -> None:
+    damaged = tmp_path / "rnn_repository"
+    shutil.copytree(rnn_repository, damaged)
     path = damaged / DEFAULT_MODEL / "1" / STEP
     path.write_bytes(path.read_bytes()[:-1] + b"\0")
     ended = run("server", *server_arguments(damaged))
@@ -104,9 +111,9 @@ def test_a_missing_repository_is_refused_by_name(tmp_path: Path) -> None:
     assert ended.stderr == f"error: {tmp_path / 'nowhere'}: No such file or directory\n"
 
 
-def test_a_second_server_on_the_same_port_is_refused(model_repository: Path) -> None:
-    with server_process(model_repository) as server:
-        ended = run("server", *server_arguments(model_repository, listen=server.address))
+def test_a_second_server_on_the_same_port_is_refused(rnn_repository: Path) -> None:
+    with server_process(rnn_repository) as server:
+        ended = run("server", *server_arguments(rnn_repository, listen=server.address))
         assert ended.returncode == 1
         assert f"error: listen: cannot listen on {server.address}" in ended.stderr
         assert "Traceback" not in ended.stderr
@@ -125,10 +132,10 @@ def test_more_than_the_machine_s_cores_is_a_usage_error(setting: str) -> None:
     assert re.search(rf"error: {setting}: at most \d+ expected.* got 100000\n$", ended.stderr)
 
 
-def test_engines_of_a_model_that_is_not_there_are_refused_by_name(model_repository: Path) -> None:
-    ended = run("server", *server_arguments(model_repository, engines="x=1"))
+def test_engines_of_a_model_that_is_not_there_are_refused_by_name(rnn_repository: Path) -> None:
+    ended = run("server", *server_arguments(rnn_repository, engines="x=1"))
     assert ended.returncode == 1
-    assert ended.stderr.startswith(f"error: engines: no model 'x' is served; {model_repository} has ")
+    assert ended.stderr.startswith(f"error: engines: no model 'x' is served; {rnn_repository} has ")
     assert ended.stderr.count("\n") == 1
 
 
@@ -144,8 +151,8 @@ def test_the_engines_end_with_a_server_that_is_killed(model_repository: Path) ->
             time.sleep(0.01)
 
 
-def test_a_signal_to_all_processes_lets_a_running_request_end_first(model_repository: Path) -> None:
-    with server_process(model_repository) as server, grpc.insecure_channel(server.address) as channel:
+def test_a_signal_to_all_processes_lets_a_running_request_end_first(two_models: Path) -> None:
+    with server_process(two_models) as server, grpc.insecure_channel(server.address) as channel:
         request = pb.TranslateRequest(contents=SENTENCES, model="transformer-en-fr")
         messages = iter(pb_grpc.TranslationServiceStub(channel).StreamTranslate(request, timeout=PATIENCE))
         received = [next(messages)]
@@ -156,8 +163,8 @@ def test_a_signal_to_all_processes_lets_a_running_request_end_first(model_reposi
         assert server.process.wait(PATIENCE) == 0
 
 
-def test_a_signal_to_all_processes_while_they_load_stops_the_server(model_repository: Path) -> None:
-    command = [sys.executable, "-m", "server", *server_arguments(model_repository)]
+def test_a_signal_to_all_processes_while_they_load_stops_the_server(rnn_repository: Path) -> None:
+    command = [sys.executable, "-m", "server", *server_arguments(rnn_repository)]
     with subprocess.Popen(command, cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         give_up = time.monotonic() + PATIENCE
         while not children(process.pid):
@@ -170,9 +177,9 @@ def test_a_signal_to_all_processes_while_they_load_stops_the_server(model_reposi
     assert "Traceback" not in errors
 
 
-def test_a_tokenizer_that_no_process_can_read_is_one_line_of_error(model_repository: Path, tmp_path: Path) -> None:
-    damaged = tmp_path / "model_repository"
-    shutil.copytree(model_repository, damaged)
+def test_a_tokenizer_that_no_process_can_read_is_one_line_of_error(rnn_repository: Path, tmp_path: Path) -> None:
+    damaged = tmp_path / "rnn_repository"
+    shutil.copytree(rnn_repository, damaged)
     folder = damaged / DEFAULT_MODEL / "1"
     manifest = read_bundle(folder).manifest
     (folder / TOKENIZER).write_bytes(b"nonsense")

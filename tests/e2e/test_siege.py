@@ -2,6 +2,7 @@
 
 import dataclasses
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -10,23 +11,34 @@ from loadtest.siege.__main__ import besiege, report
 from loadtest.siege.attack import Bounds
 from loadtest.siege.attacks import ATTACKS
 from loadtest.siege.report import Sight, violations
+from tests.conftest import Repositories
 from tests.e2e.processes import run
 
 NO_TIMES = Bounds(back_seconds=None)
 """That a machine which does other things beside could break."""
 
-QUICK = ("silent", "settings-flood", "ping-flood", "short-deadlines")
+QUICK = ("settings-flood", "short-deadlines")
+BY_NIGHT = ("silent", "settings-flood", "ping-flood", "short-deadlines")
+
+
+def sights_of(names: Sequence[str], repository: Path, folder: Path) -> dict[str, Sight]:
+    attacks = [dataclasses.replace(ATTACKS[name], bounds=NO_TIMES) for name in names]
+    return {sight.attack.name: sight for sight in besiege(attacks, [f"--model-repository={repository}"], folder)}
 
 
 @pytest.fixture(scope="module")
-def sights(model_repository: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Sight]:
-    attacks = [dataclasses.replace(ATTACKS[name], bounds=NO_TIMES) for name in QUICK]
-    seen = besiege(attacks, [f"--model-repository={model_repository}"], tmp_path_factory.mktemp("siege"))
-    return {sight.attack.name: sight for sight in seen}
+def repository(repository_of: Repositories) -> Path:
+    return repository_of("transformer", "rnn")
+
+
+@pytest.fixture(scope="module")
+def sights(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Sight]:
+    return sights_of(QUICK, repository, tmp_path_factory.mktemp("siege"))
 
 
 @pytest.mark.nightly
-def test_attacks_do_what_they_say(sights: dict[str, Sight]) -> None:
+def test_attacks_do_what_they_say(repository: Path, tmp_path: Path) -> None:
+    sights = sights_of(BY_NIGHT, repository, tmp_path)
     statuses = {name: +sight.outcome.statuses for name, sight in sights.items()}
     evidence = {name: sight.outcome.evidence for name, sight in sights.items()}
     assert statuses["silent"] == {"greeted": 500}
@@ -36,6 +48,7 @@ def test_attacks_do_what_they_say(sights: dict[str, Sight]) -> None:
     assert statuses["ping-flood"] == {"connection closed": 3}
     assert evidence["ping-flood"]["GOAWAY 11"] == 3, "ENHANCE_YOUR_CALM"
     assert statuses["short-deadlines"]["DEADLINE_EXCEEDED"] >= 1000
+    assert [problem for sight in sights.values() for problem in violations(sight)] == []
 
 
 def test_the_honest_client_goes_on_all_the_time(sights: dict[str, Sight]) -> None:
@@ -65,10 +78,8 @@ def test_the_exit_code_says_whether_every_bound_was_held(
 
 
 @pytest.mark.nightly
-def test_a_server_that_an_attack_has_ended_is_replaced_for_the_next(model_repository: Path, tmp_path: Path) -> None:
-    drained, garbage = besiege(
-        [ATTACKS["drained"], ATTACKS["garbage"]], [f"--model-repository={model_repository}"], tmp_path
-    )
+def test_a_server_that_an_attack_has_ended_is_replaced_for_the_next(repository: Path, tmp_path: Path) -> None:
+    drained, garbage = besiege([ATTACKS["drained"], ATTACKS["garbage"]], [f"--model-repository={repository}"], tmp_path)
     assert drained.server_status == 0
     assert drained.outcome.statuses.total() == 200
     assert garbage.server_status is None
@@ -76,8 +87,8 @@ def test_a_server_that_an_attack_has_ended_is_replaced_for_the_next(model_reposi
     assert {call.status for call in garbage.after} == {"OK"}
 
 
-def test_one_attack_alone_is_made_by_its_name(model_repository: Path, tmp_path: Path) -> None:
-    done = run("loadtest.siege", "--attack=garbage", f"--model-repository={model_repository}", f"--output={tmp_path}")
+def test_one_attack_alone_is_made_by_its_name(repository: Path, tmp_path: Path) -> None:
+    done = run("loadtest.siege", "--attack=garbage", f"--model-repository={repository}", f"--output={tmp_path}")
     assert done.stderr == ""
     [(num_held, num_attacks)] = re.findall(r"^(\d) of (\d) attacks were withstood$", done.stdout, re.MULTILINE)
     assert num_attacks == "1"

@@ -17,6 +17,7 @@ import pytest
 
 from seq2serve.pb import translation_pb2 as pb
 from seq2serve.pb import translation_pb2_grpc as pb_grpc
+from tests.conftest import Repositories
 from tests.e2e.processes import (
     ROOT,
     ServerProcess,
@@ -43,12 +44,12 @@ NO_PROXY = {"http_proxy": "http://127.0.0.1:1", "grpc_proxy": "http://127.0.0.1:
     [("[::]:0", "[::1]:"), ("0.0.0.0:0", "127.0.0.1:"), (":0", "127.0.0.1:"), ("unix:{}/a socket", "unix:")],
 )
 def test_the_printed_address_and_the_health_check_need_no_proxy(
-    model_repository: Path, tmp_path: Path, listen: str, shown: str, monkeypatch: pytest.MonkeyPatch
+    rnn_repository: Path, tmp_path: Path, listen: str, shown: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name, value in NO_PROXY.items():
         monkeypatch.setenv(name, value)
     listen = listen.format(tmp_path)
-    with server_process(model_repository, listen=listen, **{"insecure-listen": "true"}) as server:
+    with server_process(rnn_repository, listen=listen, **{"insecure-listen": "true"}) as server:
         assert server.address.startswith(shown)
         translated = subprocess.run(server.example, shell=True, cwd=ROOT, text=True, capture_output=True, check=True)
         assert translated.stdout.strip()
@@ -98,22 +99,28 @@ def test_callers_name_what_they_expect_of_an_address(
 
 
 def test_the_unix_socket_of_a_running_server_is_refused_and_that_of_a_killed_one_replaced(
-    model_repository: Path, tmp_path: Path
+    rnn_repository: Path, tmp_path: Path
 ) -> None:
     listen = f"unix:{tmp_path}/socket"
-    with server_process(model_repository, listen=listen) as server:
-        ended = run("server", *server_arguments(model_repository, listen))
+    with server_process(rnn_repository, listen=listen) as server:
+        ended = run("server", *server_arguments(rnn_repository, listen))
         assert ended.returncode == 1
         assert ended.stderr == f"error: listen: cannot listen on {listen}: a running server listens on it\n"
         assert serves(listen)
         server.process.kill()
         server.process.wait(PATIENCE)
     assert (tmp_path / "socket").is_socket()
-    with server_process(model_repository, listen=listen):
+    with server_process(rnn_repository, listen=listen):
         assert serves(listen)
 
 
 # Signals and drains
+
+
+@pytest.fixture
+def two_models(repository_of: Repositories) -> Path:
+    """The default model, and the one of `open_stream`, which takes its time."""
+    return repository_of("rnn", "transformer")
 
 
 def open_stream(channel: grpc.Channel) -> Any:
@@ -123,9 +130,9 @@ def open_stream(channel: grpc.Channel) -> Any:
     return stream
 
 
-def test_a_terminal_that_is_closed_lets_a_running_request_end_and_the_server_with_it(model_repository: Path) -> None:
+def test_a_terminal_that_is_closed_lets_a_running_request_end_and_the_server_with_it(two_models: Path) -> None:
     ours, theirs = os.openpty()
-    with server_in_terminal(theirs, model_repository) as server, grpc.insecure_channel(server.address) as channel:
+    with server_in_terminal(theirs, two_models) as server, grpc.insecure_channel(server.address) as channel:
         os.close(theirs)
         stream = open_stream(channel)
         for pid in children(server.process.pid):
@@ -135,10 +142,10 @@ def test_a_terminal_that_is_closed_lets_a_running_request_end_and_the_server_wit
         assert server.process.wait(PATIENCE) == 0
 
 
-def test_a_hangup_that_was_to_be_ignored_is(model_repository: Path) -> None:
+def test_a_hangup_that_was_to_be_ignored_is(rnn_repository: Path) -> None:
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as nohup does; the server inherits it
     try:
-        with server_process(model_repository) as server:
+        with server_process(rnn_repository) as server:
             server.process.send_signal(signal.SIGHUP)
             assert serves(server.address)
             assert server.end(signal.SIGTERM)[0] == 0
@@ -159,9 +166,9 @@ def stopped(pids: list[int]) -> Iterator[None]:
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)], ids=["Ctrl-C", "SIGTERM"])
 def test_the_second_signal_ends_the_server_and_its_engines_at_once(
-    model_repository: Path, number: signal.Signals, code: int
+    two_models: Path, number: signal.Signals, code: int
 ) -> None:
-    with server_process(model_repository) as server, grpc.insecure_channel(server.address) as channel:
+    with server_process(two_models) as server, grpc.insecure_channel(server.address) as channel:
         open_stream(channel)
         decoding = children(server.process.pid)
         with stopped(decoding):
@@ -176,8 +183,8 @@ def test_the_second_signal_ends_the_server_and_its_engines_at_once(
         eventually(lambda: not any(map(is_running, decoding)), "its engines are still there")
 
 
-def test_a_signal_that_comes_twice_at_once_still_lets_a_running_request_end(model_repository: Path) -> None:
-    with server_process(model_repository) as server, grpc.insecure_channel(server.address) as channel:
+def test_a_signal_that_comes_twice_at_once_still_lets_a_running_request_end(two_models: Path) -> None:
+    with server_process(two_models) as server, grpc.insecure_channel(server.address) as channel:
         stream = open_stream(channel)
         with stopped(children(server.process.pid)):
             for _ in range(2):
@@ -187,7 +194,7 @@ def test_a_signal_that_comes_twice_at_once_still_lets_a_running_request_end(mode
         assert server.process.wait(PATIENCE) == 0
 
 
-def test_every_call_that_comes_before_a_drain_is_answered_or_refused_by_name(model_repository: Path) -> None:
+def test_every_call_that_comes_before_a_drain_is_answered_or_refused_by_name(rnn_repository: Path) -> None:
     """gRPC has accepted most of these when the signal comes; by itself it would cancel them."""
     codes: collections.Counter[grpc.StatusCode] = collections.Counter()
 
@@ -212,7 +219,7 @@ def test_every_call_that_comes_before_a_drain_is_answered_or_refused_by_name(mod
         for channel in channels:
             await channel.close()
 
-    with server_process(model_repository) as server:
+    with server_process(rnn_repository) as server:
         asyncio.run(streams(server))
         assert server.process.wait(PATIENCE) == 0
     refused = {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.RESOURCE_EXHAUSTED}  # one connection's share of a queue
@@ -220,7 +227,7 @@ def test_every_call_that_comes_before_a_drain_is_answered_or_refused_by_name(mod
     assert codes[grpc.StatusCode.UNAVAILABLE], "the drain came too late to be seen"
 
 
-def test_clients_that_call_on_and_on_are_never_cancelled_by_a_drain(model_repository: Path) -> None:
+def test_clients_that_call_on_and_on_are_never_cancelled_by_a_drain(rnn_repository: Path) -> None:
     """What is refused is held until the connection is told, so that nothing is under way when gRPC stops."""
     codes: collections.Counter[grpc.StatusCode] = collections.Counter()
 
@@ -239,7 +246,7 @@ def test_clients_that_call_on_and_on_are_never_cancelled_by_a_drain(model_reposi
         server.process.send_signal(signal.SIGTERM)
         await asyncio.gather(*clients)
 
-    with server_process(model_repository) as server:
+    with server_process(rnn_repository) as server:
         asyncio.run(call_and_drain(server))
         assert server.process.wait(PATIENCE) == 0
     assert codes.keys() == {grpc.StatusCode.UNAVAILABLE}
@@ -251,7 +258,7 @@ def test_clients_that_call_on_and_on_are_never_cancelled_by_a_drain(model_reposi
 @pytest.mark.parametrize("stream", ["stdout", "stderr", "both"])
 @pytest.mark.parametrize("broken", ["full", "closed"])
 def test_an_output_that_cannot_be_written_stops_neither_start_nor_service(
-    model_repository: Path, tmp_path: Path, stream: str, broken: str, monkeypatch: pytest.MonkeyPatch
+    rnn_repository: Path, tmp_path: Path, stream: str, broken: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("PYTHONUNBUFFERED", raising=False)  # what is buffered is written once more at the end
     listen = f"unix:{tmp_path}/socket"
@@ -263,7 +270,7 @@ def test_an_output_that_cannot_be_written_stops_neither_start_nor_service(
         outputs: dict[str, Any] = {
             name: output if stream in (name, "both") else subprocess.PIPE for name in ("stdout", "stderr")
         }
-        command = [sys.executable, "-m", "server", *server_arguments(model_repository, listen)]
+        command = [sys.executable, "-m", "server", *server_arguments(rnn_repository, listen)]
         with subprocess.Popen(command, cwd=ROOT, text=True, **outputs) as process:
             try:
                 eventually(lambda: serves(listen), "it does not serve")
@@ -277,8 +284,8 @@ def test_an_output_that_cannot_be_written_stops_neither_start_nor_service(
             assert "Traceback" not in text
 
 
-def test_a_reader_of_the_first_line_alone_does_not_end_the_server(model_repository: Path) -> None:
-    with server_process(model_repository) as server:
+def test_a_reader_of_the_first_line_alone_does_not_end_the_server(rnn_repository: Path) -> None:
+    with server_process(rnn_repository) as server:
         assert server.process.stdout
         server.process.stdout.close()
         assert server.client(SENTENCES[0]).returncode == 0

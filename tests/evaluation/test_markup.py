@@ -1,16 +1,17 @@
 from random import Random
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from evaluation.markup import TAGS, TagQuality, judge_tags, parse, tag_faults, tagged, with_tags
+from tests.examples import examples
 
 SOURCE = '<b>A <i>big</i> dog</b> is <a href="#">here</a>.'
 
 
 @given(st.text(alphabet=st.sampled_from("abc.,'\"!&<> -"), min_size=1).map(str.strip).filter(bool), st.integers())
-@settings(max_examples=200)
+@examples(2)
 def test_a_sentence_with_tags_is_valid_and_has_the_sentence_as_its_text(sentence: str, seed: int) -> None:
     parsed = parse(tagged(sentence, Random(seed)))
     assert parsed.text == sentence

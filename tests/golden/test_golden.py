@@ -31,7 +31,7 @@ def test_the_shipped_bundles_are_small() -> None:
     assert size <= 60_000_000
 
 
-@pytest.mark.parametrize("max_rows", [1, 3, MAX_ROWS])
+@pytest.mark.parametrize("max_rows", [1, pytest.param(3, marks=pytest.mark.nightly), MAX_ROWS])
 @pytest.mark.parametrize("bundle", shipped_bundles(), ids=lambda bundle: bundle.manifest.name)
 def test_translations_are_the_golden_ones_however_many_share_a_batch(bundle: Bundle, max_rows: int) -> None:
     name = bundle.manifest.name

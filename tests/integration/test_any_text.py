@@ -1,5 +1,5 @@
-"""Any texts, under all options together: what is true of every answer. These are some 600 texts, always the same ones;
-`make fuzz` has new ones each time, for the shipped models."""
+"""Any texts, under all options together: what is true of every answer. These are some 300 texts, always the same ones,
+and by night more; `make fuzz` has new ones each time, for the shipped models."""
 
 import asyncio
 from collections.abc import Iterator, Sequence
@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from seq2serve.pb import translation_pb2 as pb
 from server.serving.models.repository import read_repository
 from tests.carrying import CarryingBackend, Script, carried_badly, write_carrying_bundle
+from tests.conftest import Repositories
 from tests.fuzz.attempt import Attempt
 from tests.fuzz.cases import HTML, PLAIN, Case, cases
 from tests.fuzz.checks import Readable
@@ -22,6 +23,9 @@ from tests.fuzz.reduction import reduced
 from tests.integration.served import DEFAULT_MODEL, Served, serving
 
 MODELS = ("transformer-en-fr", "lstm_attention-en-fr")
+
+NUM_CASES = settings().max_examples // 5
+"""Of ten contents each: 8, and by night 20."""
 
 
 class Attempted:
@@ -40,8 +44,8 @@ class Attempted:
 
 
 @pytest.fixture(scope="module")
-def attempted(model_repository: Path) -> Iterator[Attempted]:
-    with _attempted(model_repository, MODELS) as attempted:
+def attempted(repository_of: Repositories) -> Iterator[Attempted]:
+    with _attempted(repository_of("rnn", "transformer", "lstm_attention"), MODELS) as attempted:
         yield attempted
 
 
@@ -74,7 +78,7 @@ async def _list(served: Served) -> list[pb.Model]:
 
 
 @pytest.mark.parametrize("mime_type", [PLAIN, HTML])
-@settings(max_examples=20, derandomize=True, phases=[Phase.generate], suppress_health_check=list(HealthCheck))
+@settings(max_examples=NUM_CASES, derandomize=True, phases=[Phase.generate], suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_any_texts_are_translated_as_the_contract_says(
     attempted: Attempted, mime_type: str, data: st.DataObject
@@ -85,7 +89,7 @@ def test_any_texts_are_translated_as_the_contract_says(
 
 
 @pytest.mark.parametrize("mime_type", [PLAIN, HTML])
-@settings(max_examples=15, derandomize=True, phases=[Phase.generate], suppress_health_check=list(HealthCheck))
+@settings(max_examples=NUM_CASES, derandomize=True, phases=[Phase.generate], suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_no_span_is_lost_by_a_model_that_carries_spans_badly(
     attempted_carrying: Attempted, mime_type: str, data: st.DataObject

@@ -24,8 +24,8 @@ from tests.conftest import SmallModels
 from tests.fakes import Outcomes, greedy, post
 from tests.small_models import VOCABULARY_SIZE, SmallModel
 
-NUM_SENTENCES = 200
-NUM_PLAIN = 80
+NUM_SENTENCES = 100
+NUM_PLAIN = 40
 """Of them, how many are decoded in the plain and slow way, too."""
 NUM_MIXED = 60
 """Of them, how many ask for options of all kinds."""

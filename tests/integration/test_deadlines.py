@@ -10,10 +10,8 @@ from tests.small_models import SENTENCES
 
 
 @pytest.mark.parametrize("method", ["Translate", "StreamTranslate"])
-async def test_a_deadline_that_passes_frees_the_row_and_is_answered_as_such(
-    model_repository: Path, method: str
-) -> None:
-    async with serving(model_repository, gated=True) as served:
+async def test_a_deadline_that_passes_frees_the_row_and_is_answered_as_such(rnn_repository: Path, method: str) -> None:
+    async with serving(rnn_repository, gated=True) as served:
         call = getattr(served.stub, method)(request(SENTENCES[0]), timeout=0.3)
         assert await call.code() == grpc.StatusCode.DEADLINE_EXCEEDED
         await served.wait_for_metric(1, "grpc_server_handled_total", grpc_method=method, grpc_code="DeadlineExceeded")

@@ -16,6 +16,7 @@ from seq2serve.pb import translation_pb2 as pb
 from server.bundle.manifest import read_bundle
 from server.decoding.graphs.backend import Backend, BackendOptions
 from server.text.tokenizer import Tokenizer
+from tests.conftest import Repositories
 from tests.fakes import PATIENCE
 from tests.integration.served import Served, serving
 from tests.small_models import SENTENCES
@@ -300,8 +301,8 @@ async def test_a_shortlist_is_what_the_model_writes_from(served: Served, model_r
     assert differs
 
 
-async def test_a_cache_answers_what_was_asked_before_and_nothing_else(model_repository: Path) -> None:
-    async with serving(model_repository, cache_megabytes=1) as served:
+async def test_a_cache_answers_what_was_asked_before_and_nothing_else(repository_of: Repositories) -> None:
+    async with serving(repository_of("rnn", "lstm", "lstm_attention"), cache_megabytes=1) as served:
         first = await translate(served, MODELS[2], beam_size=2, return_alignment=True)
         steps = await served.metric("seq2serve_step_seconds_count", model=MODELS[2])
         again = await translate(served, MODELS[2], beam_size=2, return_alignment=True)
@@ -323,8 +324,8 @@ async def test_a_cache_answers_what_was_asked_before_and_nothing_else(model_repo
         assert await served.metric("seq2serve_cache_lookups_total", result="hit") == 3
 
 
-async def test_a_repeated_content_of_one_request_is_answered_for_each(model_repository: Path) -> None:
-    async with serving(model_repository, cache_megabytes=1) as served:
+async def test_a_repeated_content_of_one_request_is_answered_for_each(repository_of: Repositories) -> None:
+    async with serving(repository_of("rnn", "lstm", "lstm_attention"), cache_megabytes=1) as served:
         for _ in range(2):
             answer = await served.translate(TEXT, SENTENCES[1], TEXT, model=MODELS[1])
             first, other, again = answer.translations

@@ -64,11 +64,16 @@ def both(request: pytest.FixtureRequest, small_model: SmallModels, tmp_path_fact
     encoding = random_model(request.param, encodes_start=True)
     place = tmp_path_factory.mktemp("encoded-start")
     folders = [place / name / "1" for name in ("plain", "encoding", "int8")]
-    for folder, model in zip(folders[:2], (plain, encoding), strict=True):
+    for folder in folders[:2]:
         folder.mkdir(parents=True)
-        export_encoder(model, folder / ENCODER)
         shutil.copyfile(tokenizer, folder / TOKENIZER)
-    export_step(plain, folders[0] / STEP)
+    if request.param == "self-attention":  # which has been exported; what a model starts with is not in its graphs
+        for name in (ENCODER, STEP):
+            shutil.copyfile(small_model("encoder_decoder").fp32 / name, folders[0] / name)
+    else:
+        export_encoder(plain, folders[0] / ENCODER)
+        export_step(plain, folders[0] / STEP)
+    export_encoder(encoding, folders[1] / ENCODER)
     shutil.copyfile(folders[0] / STEP, folders[1] / STEP)
     shutil.copytree(folders[1], folders[2])
     graphs = (folders[2] / ENCODER, folders[2] / STEP)

@@ -4,7 +4,6 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Any
 
 import grpc
@@ -12,6 +11,7 @@ import pytest
 
 from seq2serve.pb import translation_pb2 as pb
 from seq2serve.pb import translation_pb2_grpc as pb_grpc
+from tests.conftest import Repositories
 from tests.fakes import PATIENCE
 from tests.integration.served import Served, request, serving
 from tests.small_models import SENTENCES
@@ -48,7 +48,7 @@ NASTY = {
         decoding={"forbidden_phrases": PHRASES, "glossary": glossary({"a": "one", "cat": "that"})},
     ),
     "many terms, many phrases, long contents": request(
-        *[LONG] * NUM_LONG,
+        *[LONG] * 3,
         REFUSED_AT_LAST,
         decoding={
             "forbidden_phrases": PHRASES,
@@ -77,8 +77,8 @@ NASTY = {
 
 
 @pytest.fixture
-async def served(model_repository: Path) -> AsyncIterator[Served]:
-    async with serving(model_repository) as server:
+async def served(repository_of: Repositories) -> AsyncIterator[Served]:
+    async with serving(repository_of("rnn", "lstm", "transformer")) as server:
         yield server
 
 

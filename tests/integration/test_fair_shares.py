@@ -26,8 +26,8 @@ async def another_connection(served: Served) -> AsyncIterator[pb_grpc.Translatio
 
 
 @pytest.fixture
-async def served(model_repository: Path) -> AsyncIterator[Served]:
-    async with serving(model_repository, max_rows=16) as made:
+async def served(rnn_repository: Path) -> AsyncIterator[Served]:
+    async with serving(rnn_repository, max_rows=16) as made:
         yield made
 
 
@@ -58,8 +58,8 @@ async def test_a_single_sentence_is_answered_while_most_of_what_another_client_s
         await reading
 
 
-async def test_a_queue_that_one_connection_has_filled_is_open_to_another(model_repository: Path) -> None:
-    async with serving(model_repository, gated=True, max_rows=1, max_waiting=8) as served:
+async def test_a_queue_that_one_connection_has_filled_is_open_to_another(rnn_repository: Path) -> None:
+    async with serving(rnn_repository, gated=True, max_rows=1, max_waiting=8) as served:
         running = asyncio.ensure_future(served.translate("A man runs."))
         await served.held()
         bulk = [asyncio.ensure_future(served.translate("A woman sings.")) for _ in range(9)]
@@ -76,10 +76,10 @@ async def test_a_queue_that_one_connection_has_filled_is_open_to_another(model_r
                 assert (await answer).translations[0].translated_text
 
 
-async def test_messages_that_one_connection_has_open_leave_room_for_those_of_another(model_repository: Path) -> None:
+async def test_messages_that_one_connection_has_open_leave_room_for_those_of_another(rnn_repository: Path) -> None:
     """Answers that nobody reads keep their calls, and the messages with them."""
     large = ["\N{GRINNING FACE}" * 10_000] * 5  # 200 kB, of which nothing has to be decoded
-    async with serving(model_repository, max_request_megabytes=1) as served, another_connection(served) as another:
+    async with serving(rnn_repository, max_request_megabytes=1) as served, another_connection(served) as another:
         unread = [served.stub.StreamTranslate(request(*large), timeout=PATIENCE) for _ in range(8)]
         await served.wait_for_metric(8, "grpc_server_started_total", grpc_method="StreamTranslate")
         await served.wait_for_metric(5, "grpc_server_handled_total", grpc_code="ResourceExhausted")
@@ -90,7 +90,7 @@ async def test_messages_that_one_connection_has_open_leave_room_for_those_of_ano
 
 
 @pytest.mark.parametrize("is_same_client", [True, False])
-async def test_a_bulk_request_lets_an_interactive_one_pass(model_repository: Path, is_same_client: bool) -> None:
+async def test_a_bulk_request_lets_an_interactive_one_pass(rnn_repository: Path, is_same_client: bool) -> None:
     """Without a priority each would have every other turn."""
     texts = [f"A dog runs in the park {number} times." for number in range(24)]
     finished: list[str] = []
@@ -100,7 +100,7 @@ async def test_a_bulk_request_lets_an_interactive_one_pass(model_repository: Pat
             if message.HasField("translation"):
                 finished.append(priority)
 
-    async with serving(model_repository, max_rows=1, gated=True) as served, another_connection(served) as another:
+    async with serving(rnn_repository, max_rows=1, gated=True) as served, another_connection(served) as another:
         backlog = served.app.registry.models[DEFAULT_MODEL].main.backlog
         bulk = asyncio.ensure_future(read(served.stub, "PRIORITY_BULK"))
         await served.held()

@@ -15,12 +15,13 @@ differently."""
 
 
 @pytest.mark.parametrize("direction", MIN_RIGHT)
-async def test_the_first_sentences_are_translated_as_a_reader_would(direction: str) -> None:
+async def test_the_first_sentences_are_translated_as_a_reader_would(direction: str, tmp_path: Path) -> None:
     model = f"transformer-{direction}"
     if not (REPOSITORY / model).is_dir():
         pytest.skip(f"no {model} in {REPOSITORY.name}")
     sentences = read_first_sentences(direction)
-    async with serving(REPOSITORY) as served:
+    (tmp_path / model).symlink_to(REPOSITORY / model)
+    async with serving(tmp_path, default_model=model) as served:
         answer = await served.translate(*(sentence.source for sentence in sentences), model=model)
     judged = judge(sentences, [translation.translated_text for translation in answer.translations])
     assert sum(one.is_right for one in judged) >= MIN_RIGHT[direction], report(judged)

@@ -10,8 +10,8 @@ from tests.small_models import SENTENCES
 
 
 @pytest.mark.parametrize("method", ["Translate", "StreamTranslate"])
-async def test_a_client_that_goes_away_frees_its_rows(model_repository: Path, method: str) -> None:
-    async with serving(model_repository, gated=True) as served:
+async def test_a_client_that_goes_away_frees_its_rows(rnn_repository: Path, method: str) -> None:
+    async with serving(rnn_repository, gated=True) as served:
         call = asyncio.ensure_future(answer(served, method, request(*SENTENCES[:2])))
         await served.held()
         call.cancel()

@@ -14,8 +14,8 @@ from tests.integration.served import refusal, serving
 from tests.small_models import SENTENCES
 
 
-async def test_an_overloaded_server_refuses_at_once_and_finishes_what_it_took(model_repository: Path) -> None:
-    async with serving(model_repository, gated=True, max_rows=1, max_waiting=2) as served:
+async def test_an_overloaded_server_refuses_at_once_and_finishes_what_it_took(rnn_repository: Path) -> None:
+    async with serving(rnn_repository, gated=True, max_rows=1, max_waiting=2) as served:
         running = asyncio.ensure_future(served.translate(SENTENCES[0]))
         await served.held()
         calls = [asyncio.ensure_future(served.translate(text)) for text in SENTENCES[1:6]]
@@ -42,8 +42,8 @@ async def first_done(calls: Sequence[asyncio.Future[Any]], number: int) -> set[a
     return done
 
 
-async def test_a_request_that_is_larger_than_the_queue_is_refused_as_a_whole(model_repository: Path) -> None:
-    async with serving(model_repository, max_waiting=2) as served:
+async def test_a_request_that_is_larger_than_the_queue_is_refused_as_a_whole(rnn_repository: Path) -> None:
+    async with serving(rnn_repository, max_waiting=2) as served:
         code, message, _ = await refusal(served.translate(*SENTENCES[:3]))
         assert code == grpc.StatusCode.INVALID_ARGUMENT
         assert message == "contents: at most 2 segments expected, got 3 or more in the first 3 contents"

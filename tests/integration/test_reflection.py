@@ -16,8 +16,8 @@ from tests.integration.served import serving
 from tests.small_models import SENTENCES
 
 
-async def test_json_becomes_a_translation_by_what_reflection_says_alone(model_repository: Path) -> None:
-    async with serving(model_repository) as served:
+async def test_json_becomes_a_translation_by_what_reflection_says_alone(rnn_repository: Path) -> None:
+    async with serving(rnn_repository) as served:
         [expected] = (await served.translate(SENTENCES[0])).translations
         answer = await asyncio.to_thread(call_by_reflection, served.address, {"contents": [SENTENCES[0]]})
     [translation] = answer["translations"]

@@ -14,8 +14,8 @@ from tests.small_models import MAX_OUTPUT_TOKENS, MAX_SOURCE_TOKENS
 
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
-async def shared(model_repository: Path) -> AsyncIterator[Served]:
-    async with serving(model_repository, max_contents=3, max_content_characters=500) as server:
+async def shared(rnn_repository: Path) -> AsyncIterator[Served]:
+    async with serving(rnn_repository, max_contents=3, max_content_characters=500) as server:
         yield server
 
 

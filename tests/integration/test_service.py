@@ -6,6 +6,7 @@ from pathlib import Path
 
 import grpc
 import pytest
+import pytest_asyncio
 
 from export.session import GraphSession
 from models.registry import ARCHITECTURES
@@ -21,7 +22,10 @@ OVERLONG = " ".join(SENTENCES[:4])
 """More tokens than a model takes at once, in several sentences."""
 
 
-@pytest.fixture
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+@pytest_asyncio.fixture(loop_scope="module", scope="module")
 async def served(model_repository: Path) -> AsyncIterator[Served]:
     async with serving(model_repository) as server:
         yield server
@@ -49,9 +53,9 @@ async def test_contents_are_answered_in_their_order_by_what_the_model_says(
 
 
 async def test_two_clients_at_once_share_a_batch_and_get_their_own_answers(
-    model_repository: Path, small_model: SmallModels, tokenizer: Tokenizer
+    rnn_repository: Path, small_model: SmallModels, tokenizer: Tokenizer
 ) -> None:
-    async with serving(model_repository, gated=True) as served, grpc.aio.insecure_channel(served.address) as channel:
+    async with serving(rnn_repository, gated=True) as served, grpc.aio.insecure_channel(served.address) as channel:
         first = asyncio.ensure_future(served.translate(SENTENCES[0]))
         await served.held()
         second = asyncio.ensure_future(pb_grpc.TranslationServiceStub(channel).Translate(request(SENTENCES[1])))
@@ -136,8 +140,8 @@ async def test_streamed_text_adds_up_to_the_translation_which_comes_last(served:
     assert {(message.model, message.model_version) for message in messages} == {(model, "1")}
 
 
-async def test_streamed_text_arrives_while_the_rest_is_still_being_decoded(model_repository: Path) -> None:
-    async with serving(model_repository, gated=True) as served:
+async def test_streamed_text_arrives_while_the_rest_is_still_being_decoded(rnn_repository: Path) -> None:
+    async with serving(rnn_repository, gated=True) as served:
         call = served.stub.StreamTranslate(request(SENTENCES[0]))
         await served.held()
         await asyncio.to_thread(served.gate.allow, 4)

@@ -18,6 +18,7 @@ from server.bundle.manifest import TOKENIZER, BundleError, read_bundle, write_ma
 from server.config import ServerConfig
 from server.serving.app import PROTOCOLS, SERVICE, App
 from server.serving.rpc.model_admin import MODEL_ADMIN
+from tests.conftest import Repositories
 from tests.fakes import PATIENCE
 from tests.integration.served import DEFAULT_MODEL, Served, eventually, refusal, request, serving
 from tests.raw_http2 import UnreadingClient
@@ -42,21 +43,21 @@ async def is_refused(served: Served) -> bool:
 
 
 @pytest.mark.parametrize("service", ["", *PROTOCOLS])
-async def test_a_started_server_is_serving_as_a_whole_and_by_its_services(model_repository: Path, service: str) -> None:
-    async with serving(model_repository) as served:
+async def test_a_started_server_is_serving_as_a_whole_and_by_its_services(rnn_repository: Path, service: str) -> None:
+    async with serving(rnn_repository) as served:
         answer = await health_stub(served).Check(health_pb2.HealthCheckRequest(service=service))
         assert answer.status == SERVING
 
 
-async def test_the_health_of_an_unknown_service_is_not_found(model_repository: Path) -> None:
-    async with serving(model_repository) as served:
+async def test_the_health_of_an_unknown_service_is_not_found(rnn_repository: Path) -> None:
+    async with serving(rnn_repository) as served:
         call = health_stub(served).Check(health_pb2.HealthCheckRequest(service="other.Service"))
         assert (await refusal(call))[0] == grpc.StatusCode.NOT_FOUND
         await served.wait_for_metric(1, "grpc_server_handled_total", grpc_method="Check", grpc_code="NotFound")
 
 
-async def test_draining_tells_health_finishes_what_runs_and_refuses_what_comes(model_repository: Path) -> None:
-    async with serving(model_repository, gated=True) as served:
+async def test_draining_tells_health_finishes_what_runs_and_refuses_what_comes(rnn_repository: Path) -> None:
+    async with serving(rnn_repository, gated=True) as served:
         watch = health_stub(served).Watch(health_pb2.HealthCheckRequest())
         states = aiter(watch)
         assert (await anext(states)).status == SERVING
@@ -77,14 +78,14 @@ async def test_draining_tells_health_finishes_what_runs_and_refuses_what_comes(m
         assert (await refusal(served.translate(SENTENCES[0])))[0] == grpc.StatusCode.UNAVAILABLE
 
 
-async def test_an_idle_connection_does_not_hold_up_a_stop(model_repository: Path) -> None:
-    async with serving(model_repository, grace_seconds=1000) as served:
+async def test_an_idle_connection_does_not_hold_up_a_stop(rnn_repository: Path) -> None:
+    async with serving(rnn_repository, grace_seconds=1000) as served:
         await served.translate(SENTENCES[0])
         assert await asyncio.wait_for(served.stop(), PATIENCE)
 
 
-async def test_an_open_health_watch_does_not_hold_up_a_stop(model_repository: Path) -> None:
-    async with serving(model_repository, grace_seconds=1000) as served:
+async def test_an_open_health_watch_does_not_hold_up_a_stop(rnn_repository: Path) -> None:
+    async with serving(rnn_repository, grace_seconds=1000) as served:
         watch = health_stub(served).Watch(health_pb2.HealthCheckRequest())
         states = aiter(watch)
         assert (await anext(states)).status == SERVING
@@ -93,15 +94,15 @@ async def test_an_open_health_watch_does_not_hold_up_a_stop(model_repository: Pa
         assert await asyncio.wait_for(stopping, PATIENCE)
 
 
-async def test_a_health_watch_that_takes_no_message_does_not_hold_up_a_stop(model_repository: Path) -> None:
-    async with serving(model_repository, grace_seconds=1000) as served, UnreadingClient(served.address) as unreading:
+async def test_a_health_watch_that_takes_no_message_does_not_hold_up_a_stop(rnn_repository: Path) -> None:
+    async with serving(rnn_repository, grace_seconds=1000) as served, UnreadingClient(served.address) as unreading:
         for service in ("", SERVICE):
             await unreading.call("/grpc.health.v1.Health/Watch", health_pb2.HealthCheckRequest(service=service))
         assert await asyncio.wait_for(served.stop(), PATIENCE)
 
 
-async def test_what_outlasts_the_grace_is_cut(model_repository: Path) -> None:
-    async with serving(model_repository, gated=True, grace_seconds=1) as served:
+async def test_what_outlasts_the_grace_is_cut(rnn_repository: Path) -> None:
+    async with serving(rnn_repository, gated=True, grace_seconds=1) as served:
         call = asyncio.ensure_future(served.translate(SENTENCES[0]))
         await served.held()
         stopping = asyncio.ensure_future(served.stop())
@@ -111,8 +112,8 @@ async def test_what_outlasts_the_grace_is_cut(model_repository: Path) -> None:
         assert await asyncio.wait_for(stopping, PATIENCE)
 
 
-async def test_reflection_lists_the_services(model_repository: Path) -> None:
-    async with serving(model_repository) as served:
+async def test_reflection_lists_the_services(rnn_repository: Path) -> None:
+    async with serving(rnn_repository) as served:
         stub: Any = reflection_pb2_grpc.ServerReflectionStub(cast(Any, served.channel))
         asked = cast(Any, reflection_pb2).ServerReflectionRequest(list_services="")
         [answer] = [message async for message in stub.ServerReflectionInfo(iter([asked]))]
@@ -120,8 +121,8 @@ async def test_reflection_lists_the_services(model_repository: Path) -> None:
         assert names == {*PROTOCOLS, MODEL_ADMIN, "grpc.health.v1.Health", "grpc.reflection.v1alpha.ServerReflection"}
 
 
-async def test_metrics_count_calls_rows_and_tokens_by_closed_sets_of_labels(model_repository: Path) -> None:
-    async with serving(model_repository) as served:
+async def test_metrics_count_calls_rows_and_tokens_by_closed_sets_of_labels(repository_of: Repositories) -> None:
+    async with serving(repository_of("rnn", "lstm")) as served:
         [first, second] = (await served.translate(*SENTENCES[:2])).translations
         await served.stream(SENTENCES[2], model="lstm-en-fr", max_output_tokens=5)
         await refusal(served.translate("x" * 10_001))
@@ -152,11 +153,11 @@ async def test_metrics_count_calls_rows_and_tokens_by_closed_sets_of_labels(mode
 
 
 @pytest.mark.parametrize("setting", ["listen", "metrics_listen"])
-async def test_an_address_in_use_is_refused_by_setting_and_address(model_repository: Path, setting: str) -> None:
+async def test_an_address_in_use_is_refused_by_setting_and_address(rnn_repository: Path, setting: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         address = f"127.0.0.1:{taken.getsockname()[1]}"
         config = ServerConfig(
-            model_repository=(model_repository,),
+            model_repository=(rnn_repository,),
             default_model=DEFAULT_MODEL,
             listen=address if setting == "listen" else "127.0.0.1:0",
             metrics_listen=address if setting == "metrics_listen" else "",
@@ -165,17 +166,17 @@ async def test_an_address_in_use_is_refused_by_setting_and_address(model_reposit
             await App(config).start()
 
 
-async def test_a_default_model_that_is_not_there_is_refused(model_repository: Path) -> None:
+async def test_a_default_model_that_is_not_there_is_refused(rnn_repository: Path) -> None:
     config = ServerConfig(
-        model_repository=(model_repository,), listen="127.0.0.1:0", metrics_listen="", default_model="x"
+        model_repository=(rnn_repository,), listen="127.0.0.1:0", metrics_listen="", default_model="x"
     )
     with pytest.raises(BundleError, match="default_model: no model 'x' is served"):
         await App(config).start()
 
 
-async def test_without_metrics_the_server_serves_all_the_same(model_repository: Path) -> None:
+async def test_without_metrics_the_server_serves_all_the_same(rnn_repository: Path) -> None:
     config = ServerConfig(
-        model_repository=(model_repository,), listen="127.0.0.1:0", metrics_listen="", default_model=DEFAULT_MODEL
+        model_repository=(rnn_repository,), listen="127.0.0.1:0", metrics_listen="", default_model=DEFAULT_MODEL
     )
     app = App(config)
     await app.start()
@@ -189,15 +190,15 @@ async def test_without_metrics_the_server_serves_all_the_same(model_repository: 
     ("damage", "problem"), [("nonsense", ""), ("another", "70 pieces, the manifest's source_vocabulary")]
 )
 async def test_a_tokenizer_that_is_not_the_model_s_is_refused(
-    model_repository: Path, tmp_path: Path, damage: str, problem: str
+    rnn_repository: Path, tmp_path: Path, damage: str, problem: str
 ) -> None:
     folder = tmp_path / DEFAULT_MODEL / "1"
-    shutil.copytree(model_repository / DEFAULT_MODEL / "1", folder)
+    shutil.copytree(rnn_repository / DEFAULT_MODEL / "1", folder)
     if damage == "another":
         train_tokenizer(SENTENCES, folder / TOKENIZER, 70)
     else:
         (folder / TOKENIZER).write_bytes(b"nonsense")
-    write_manifest(folder, read_bundle(model_repository / DEFAULT_MODEL / "1").manifest)
+    write_manifest(folder, read_bundle(rnn_repository / DEFAULT_MODEL / "1").manifest)
     config = ServerConfig(
         model_repository=(tmp_path,), listen="127.0.0.1:0", metrics_listen="", default_model=DEFAULT_MODEL
     )

@@ -13,21 +13,22 @@ from google.rpc.error_details_pb2 import BadRequest, ErrorInfo, RequestInfo
 from seq2serve.pb import translation_pb2 as pb
 from server.bundle.manifest import Bundle, BundleError
 from server.decoding.graphs.backend import Backend, BackendOptions
+from tests.conftest import Repositories
 from tests.fakes import PATIENCE
 from tests.integration.served import DEFAULT_MODEL, Served, answer, refusal, request, serving
 from tests.small_models import MAX_OUTPUT_TOKENS, SENTENCES
 
 
 @pytest.fixture
-async def served(model_repository: Path) -> AsyncIterator[Served]:
-    async with serving(model_repository, max_contents=3, max_content_characters=500) as server:
+async def served(repository_of: Repositories) -> AsyncIterator[Served]:
+    async with serving(repository_of("rnn", "lstm"), max_contents=3, max_content_characters=500) as server:
         yield server
 
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
-async def shared(model_repository: Path) -> AsyncIterator[Served]:
+async def shared(rnn_repository: Path) -> AsyncIterator[Served]:
     """One server for all requests that leave no trace."""
-    async with serving(model_repository, max_contents=3, max_content_characters=500) as server:
+    async with serving(rnn_repository, max_contents=3, max_content_characters=500) as server:
         yield server
 
 
@@ -181,9 +182,9 @@ async def test_a_text_given_for_a_model_s_name_is_not_found(served: Served) -> N
     assert message.startswith(f"model: no model '{'x' * 50}…' is served here; served: ")
 
 
-async def test_contents_within_the_limits_are_not_too_large_for_grpc(model_repository: Path) -> None:
+async def test_contents_within_the_limits_are_not_too_large_for_grpc(rnn_repository: Path) -> None:
     """5 MB, of characters of four bytes, where gRPC's own limit would be 4 MB; refused for what they are."""
-    async with serving(model_repository) as served:
+    async with serving(rnn_repository) as served:
         bad = request(*["\U0001f600" * 10_000] * 127, "x" * 10_001)
         code, message, _ = await refusal(served.stub.Translate(bad, timeout=PATIENCE))
     assert code == grpc.StatusCode.INVALID_ARGUMENT
@@ -205,8 +206,8 @@ async def test_what_is_wrong_with_a_request_is_named_by_field_limit_and_value(
     assert (violation.field, f"{violation.field}: {violation.description}") == (field, message)
 
 
-async def test_an_alignment_that_would_be_larger_than_an_answer_may_be_is_refused(model_repository: Path) -> None:
-    async with serving(model_repository) as served:
+async def test_an_alignment_that_would_be_larger_than_an_answer_may_be_is_refused(repository_of: Repositories) -> None:
+    async with serving(repository_of("rnn", "transformer")) as served:
         large = request(
             *["The cat sleeps on the roof of the car. " * 10] * 99,
             model="transformer-en-fr",
@@ -225,14 +226,14 @@ async def test_an_alignment_that_would_be_larger_than_an_answer_may_be_is_refuse
     ],
 )
 async def test_a_glossary_file_that_the_model_cannot_write_stops_the_start(
-    model_repository: Path, term: str, problem: str
+    rnn_repository: Path, term: str, problem: str
 ) -> None:
-    folder = model_repository / DEFAULT_MODEL / "glossaries"
+    folder = rnn_repository / DEFAULT_MODEL / "glossaries"
     folder.mkdir()
     (folder / "animals.tsv").write_text(f"cat\t{term}\n", encoding="utf-8")
     try:
         with pytest.raises(BundleError, match=problem):
-            async with serving(model_repository):
+            async with serving(rnn_repository):
                 pass
     finally:
         (folder / "animals.tsv").unlink()
@@ -259,7 +260,7 @@ async def test_a_refused_request_leaves_nothing_in_the_engine(served: Served) ->
 
 
 async def test_a_request_that_breaks_every_decode_loop_hides_their_inside_and_the_server_goes_on(
-    model_repository: Path, caplog: pytest.LogCaptureFixture
+    repository_of: Repositories, caplog: pytest.LogCaptureFixture
 ) -> None:
     class Broken(Backend):
         def warm_up(self, source: list[int]) -> None:
@@ -271,7 +272,7 @@ async def test_a_request_that_breaks_every_decode_loop_hides_their_inside_and_th
     def open_backend(bundle: Bundle, options: BackendOptions) -> Backend:
         return (Broken if bundle.manifest.name == DEFAULT_MODEL else Backend)(bundle, options)
 
-    async with serving(model_repository, open_backend=open_backend) as served:
+    async with serving(repository_of("rnn", "lstm"), open_backend=open_backend) as served:
         metadata = (("x-request-id", "of mine"),)
         code, message, details = await refusal(served.stub.Translate(request(SENTENCES[0]), metadata=metadata))
         assert (code, message) == (grpc.StatusCode.INTERNAL, "decoding this sentence failed")

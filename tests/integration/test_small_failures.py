@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from onnx import numpy_helper
 
@@ -21,6 +21,7 @@ from server.messages.hypothesis import Ending, Float32
 from server.messages.options import DecodingOptions
 from server.messages.sentence import Event, Failed, Finished, Sentence, Written
 from tests.conftest import SmallModels
+from tests.examples import examples
 from tests.fakes import ENDLESS, EOS, NO_PIECES, Outcomes, greedy, post, translate
 from tests.integration.running_engine import Running, endless
 from tests.small_models import VOCABULARY_SIZE
@@ -128,7 +129,7 @@ def alone(wanted: Asked) -> list[object]:
     return in_short(made.outcomes.events(0))
 
 
-@settings(max_examples=150)
+@examples(2)
 @given(script=st.lists(st.tuples(asked, st.integers(0, 4), st.booleans()), min_size=1, max_size=10))
 def test_whatever_fails_beside_it_a_sentence_ends_as_it_does_alone(script: list[tuple[Asked, int, bool]]) -> None:
     """`script`: what is asked, how many steps follow, and whether it is cancelled then."""

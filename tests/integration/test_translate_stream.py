@@ -11,6 +11,7 @@ from seq2serve.pb import translation_pb2 as pb
 from server.serving.app import SERVICE
 from server.serving.protocols.pb import inference_pb2, inference_pb2_grpc
 from server.serving.rpc.exchange import MAX_IN_FLIGHT
+from tests.conftest import Repositories
 from tests.fakes import PATIENCE
 from tests.integration.served import OVERLONG_SENTENCE, Served, eventually, refusal, request, serving
 from tests.small_models import SENTENCES
@@ -29,8 +30,8 @@ async def answers(served: Served, *requests: Any) -> list[pb.TranslateStreamResp
     return [answer async for answer in served.stub.TranslateStream(iter(requests), timeout=PATIENCE)]
 
 
-async def test_every_request_is_answered_as_by_translate(model_repository: Path) -> None:
-    async with serving(model_repository) as served:
+async def test_every_request_is_answered_as_by_translate(rnn_repository: Path) -> None:
+    async with serving(rnn_repository) as served:
         texts = [*SENTENCES[:60], "", " ".join(SENTENCES[:9])]
         expected = [await served.translate(text) for text in texts]
         got = {one.id: one for one in await answers(served, *(one(str(at), text) for at, text in enumerate(texts)))}
@@ -40,8 +41,8 @@ async def test_every_request_is_answered_as_by_translate(model_repository: Path)
         await served.wait_for_metric(1, "grpc_server_handled_total", **rpc, grpc_code="OK")
 
 
-async def test_requests_of_a_stream_have_models_and_options_of_their_own(model_repository: Path) -> None:
-    async with serving(model_repository) as served:
+async def test_requests_of_a_stream_have_models_and_options_of_their_own(repository_of: Repositories) -> None:
+    async with serving(repository_of("rnn", "lstm")) as served:
         options: list[dict[str, Any]] = [
             {"model": "lstm-en-fr"},
             {"decoding": {"beam_size": 4, "num_hypotheses": 2}},
@@ -69,9 +70,9 @@ ERRORS: list[tuple[Any, int, str, str, str]] = [
 
 @pytest.mark.parametrize("streams_text", [False, True])
 async def test_a_request_that_fails_says_why_and_the_others_are_answered(
-    model_repository: Path, streams_text: bool
+    rnn_repository: Path, streams_text: bool
 ) -> None:
-    async with serving(model_repository) as served:
+    async with serving(rnn_repository) as served:
         for wrong, code, reason, field, problem in ERRORS:
             wrong.streams_text = streams_text
             got = await answers(served, one("1", SENTENCES[0]), wrong, one("2", SENTENCES[1]))
@@ -83,8 +84,8 @@ async def test_a_request_that_fails_says_why_and_the_others_are_answered(
             assert all(by_id[name].response.translations[0].translated_text for name in "12")
 
 
-async def test_text_is_told_as_it_is_decoded_where_that_is_asked_for(model_repository: Path) -> None:
-    async with serving(model_repository) as served:
+async def test_text_is_told_as_it_is_decoded_where_that_is_asked_for(rnn_repository: Path) -> None:
+    async with serving(rnn_repository) as served:
         expected = (await served.translate(*SENTENCES[:3])).translations
         got = await answers(served, one("a", *SENTENCES[:3], streams_text=True), one("b", SENTENCES[3]))
         parts = [answer for answer in got if answer.id == "a"]
@@ -96,8 +97,8 @@ async def test_text_is_told_as_it_is_decoded_where_that_is_asked_for(model_repos
         assert sum(answer.part.HasField("translation") for answer in parts) == 3
 
 
-async def test_an_answer_does_not_wait_for_an_earlier_request(model_repository: Path) -> None:
-    async with serving(model_repository, gated=True) as served:
+async def test_an_answer_does_not_wait_for_an_earlier_request(rnn_repository: Path) -> None:
+    async with serving(rnn_repository, gated=True) as served:
         call = served.stub.TranslateStream(timeout=PATIENCE)
         await call.write(one("held", SENTENCES[0]))
         await served.held()
@@ -110,8 +111,8 @@ async def test_an_answer_does_not_wait_for_an_earlier_request(model_repository: 
         assert await call.read() is grpc.aio.EOF
 
 
-async def test_no_more_than_a_bounded_number_is_in_work(model_repository: Path) -> None:
-    async with serving(model_repository, gated=True) as served:
+async def test_no_more_than_a_bounded_number_is_in_work(rnn_repository: Path) -> None:
+    async with serving(rnn_repository, gated=True) as served:
         call = served.stub.TranslateStream(timeout=PATIENCE)
         for number in range(2 * MAX_IN_FLIGHT):
             await call.write(one(str(number), SENTENCES[0], max_output_tokens=2))
@@ -140,8 +141,8 @@ async def eventually_free(served: Served) -> bool:
     return True
 
 
-async def test_a_cancelled_stream_cancels_its_requests(model_repository: Path) -> None:
-    async with serving(model_repository, gated=True) as served:
+async def test_a_cancelled_stream_cancels_its_requests(rnn_repository: Path) -> None:
+    async with serving(rnn_repository, gated=True) as served:
         call = served.stub.TranslateStream(timeout=PATIENCE)
         for number in range(5):
             await call.write(one(str(number), SENTENCES[number], streams_text=number % 2 == 1))
@@ -162,9 +163,9 @@ async def test_a_cancelled_stream_cancels_its_requests(model_repository: Path) -
 
 
 async def test_a_stream_outlives_the_deadline_of_calls_while_requests_come_and_not_without(
-    model_repository: Path,
+    rnn_repository: Path,
 ) -> None:
-    async with serving(model_repository, max_call_seconds=1) as served:
+    async with serving(rnn_repository, max_call_seconds=1) as served:
         call = served.stub.TranslateStream()
         for number in range(4):
             await call.write(one(str(number), SENTENCES[0]))
@@ -179,8 +180,8 @@ async def to_end(call: Any) -> list[Any]:
     return [answer async for answer in call]
 
 
-async def test_a_server_that_ends_answers_what_it_has_read_and_then_ends_the_stream(model_repository: Path) -> None:
-    async with serving(model_repository, gated=True) as served:
+async def test_a_server_that_ends_answers_what_it_has_read_and_then_ends_the_stream(rnn_repository: Path) -> None:
+    async with serving(rnn_repository, gated=True) as served:
         call = served.stub.TranslateStream(timeout=PATIENCE)
         await call.write(one("1", SENTENCES[0]))
         await served.held()
@@ -194,8 +195,8 @@ async def test_a_server_that_ends_answers_what_it_has_read_and_then_ends_the_str
         assert await asyncio.wait_for(stopping, PATIENCE)
 
 
-async def test_bytes_that_are_no_request_end_the_stream(model_repository: Path) -> None:
-    async with serving(model_repository) as served:
+async def test_bytes_that_are_no_request_end_the_stream(rnn_repository: Path) -> None:
+    async with serving(rnn_repository) as served:
         for method in (f"/{SERVICE}/TranslateStream", "/inference.GRPCInferenceService/ModelStreamInfer"):
             opened: Any = served.channel.stream_stream(method)
             call = opened(iter([b"\xff\xff"]), timeout=PATIENCE)
@@ -204,8 +205,8 @@ async def test_bytes_that_are_no_request_end_the_stream(model_repository: Path) 
             assert "a message of the contract expected, got 2 bytes that are none" in message
 
 
-async def test_many_streams_at_once_mix_nothing_up(model_repository: Path) -> None:
-    async with serving(model_repository) as served:
+async def test_many_streams_at_once_mix_nothing_up(rnn_repository: Path) -> None:
+    async with serving(rnn_repository) as served:
         expected = {text: (await served.translate(text)).translations[0].translated_text for text in SENTENCES[:20]}
 
         async def check(name: int) -> None:
@@ -224,8 +225,8 @@ def tensors(text: str, **fields: Any) -> inference_pb2.ModelInferRequest:
     return message
 
 
-async def test_typed_tensors_are_answered_with_typed_ones(model_repository: Path) -> None:
-    async with serving(model_repository) as served:
+async def test_typed_tensors_are_answered_with_typed_ones(rnn_repository: Path) -> None:
+    async with serving(rnn_repository) as served:
         stub: Any = inference_pb2_grpc.GRPCInferenceServiceStub(served.channel)
         [expected] = (await served.translate(SENTENCES[0])).translations
         answer = await stub.ModelInfer(tensors(SENTENCES[0], id="7"), timeout=PATIENCE)
@@ -240,8 +241,8 @@ async def test_typed_tensors_are_answered_with_typed_ones(model_repository: Path
         assert violation.field == 'inputs["text_input"][0]'
 
 
-async def test_the_error_of_a_streamed_inference_has_its_id_and_is_its_last_answer(model_repository: Path) -> None:
-    async with serving(model_repository) as served:
+async def test_the_error_of_a_streamed_inference_has_its_id_and_is_its_last_answer(rnn_repository: Path) -> None:
+    async with serving(rnn_repository) as served:
         stub: Any = inference_pb2_grpc.GRPCInferenceServiceStub(served.channel)
         wrong = tensors("a", id="wrong", model_name="none")
         got = [answer async for answer in stub.ModelStreamInfer(iter([wrong, tensors("a", id="right")]))]
@@ -251,8 +252,8 @@ async def test_the_error_of_a_streamed_inference_has_its_id_and_is_its_last_answ
         assert not by_id["right"].error_message
 
 
-async def test_the_id_of_a_streamed_inference_is_short(model_repository: Path) -> None:
-    async with serving(model_repository) as served:
+async def test_the_id_of_a_streamed_inference_is_short(rnn_repository: Path) -> None:
+    async with serving(rnn_repository) as served:
         stub: Any = inference_pb2_grpc.GRPCInferenceServiceStub(served.channel)
         requests = [tensors("a", id="x" * number) for number in (256, 257)]
         errors = {len(one.infer_response.id): one.error_message async for one in stub.ModelStreamInfer(iter(requests))}
@@ -270,8 +271,8 @@ async def test_get_model_describes_one_model_as_list_models_does(model_repositor
         assert "no model 'none' is served here; served: " in message
 
 
-async def test_nothing_is_left_of_streams_that_were_cancelled_at_any_moment(model_repository: Path) -> None:
-    async with serving(model_repository) as served:
+async def test_nothing_is_left_of_streams_that_were_cancelled_at_any_moment(rnn_repository: Path) -> None:
+    async with serving(rnn_repository) as served:
         await answers(served, one("1", SENTENCES[0]))
         assert await eventually_free(served)
         num_tasks = len(asyncio.all_tasks())

@@ -3,7 +3,6 @@
 import asyncio
 import urllib.request
 from collections import Counter
-from pathlib import Path
 from typing import Any, ClassVar, cast
 
 from grpc_health.v1 import health_pb2, health_pb2_grpc
@@ -11,6 +10,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from server.bundle.manifest import Bundle
 from server.decoding.graphs.backend import Backend, BackendOptions
 from server.decoding.scores import StepScores
+from tests.conftest import Repositories
 from tests.integration.served import DEFAULT_MODEL, Served, serving
 from tests.small_models import SENTENCES
 
@@ -32,18 +32,18 @@ class Counting(Backend):
         return super().step(num_rows)
 
 
-async def test_a_request_is_decoded_by_both_engines_and_translated_as_by_one(model_repository: Path) -> None:
+async def test_a_request_is_decoded_by_both_engines_and_translated_as_by_one(repository_of: Repositories) -> None:
     async def translated(served: Served, decoding: dict[str, Any]) -> list[str]:
         answer = await served.translate(*CONTENTS, decoding=decoding)
         return [translation.translated_text for translation in answer.translations]
 
     options: list[dict[str, Any]] = [{}, {"beam_size": 3}]
-    async with serving(model_repository, open_backend=Backend) as served:
+    async with serving(repository_of("rnn", "lstm"), open_backend=Backend) as served:
         expected = [await translated(served, decoding) for decoding in options]
         num_sentences = await served.metric("seq2serve_rows_joined_total", model=DEFAULT_MODEL)
     Counting.num_rows.clear()
     engines = f"{DEFAULT_MODEL}=2"
-    async with serving(model_repository, open_backend=Counting, max_rows=8, engines=engines) as served:
+    async with serving(repository_of("rnn", "lstm"), open_backend=Counting, max_rows=8, engines=engines) as served:
         got = await asyncio.gather(*(translated(served, decoding) for decoding in options))
         assert got == expected
         busy = sorted(Counting.num_rows.values())[-2:]
@@ -53,8 +53,8 @@ async def test_a_request_is_decoded_by_both_engines_and_translated_as_by_one(mod
         assert await served.metric("seq2serve_rows_joined_total", model=DEFAULT_MODEL) == num_sentences
 
 
-async def test_no_series_is_shown_twice(model_repository: Path) -> None:
-    async with serving(model_repository, engines="2") as served:
+async def test_no_series_is_shown_twice(repository_of: Repositories) -> None:
+    async with serving(repository_of("rnn", "lstm"), engines="2") as served:
         await served.translate(*CONTENTS)
         url = f"http://127.0.0.1:{served.app.metrics_port}/metrics"
         text = await asyncio.to_thread(lambda: urllib.request.urlopen(url).read().decode())
@@ -63,8 +63,8 @@ async def test_no_series_is_shown_twice(model_repository: Path) -> None:
         assert {name for name, number in names.items() if number > 1} == set()
 
 
-async def test_health_is_also_that_of_each_model(model_repository: Path) -> None:
-    async with serving(model_repository) as served:
+async def test_health_is_also_that_of_each_model(repository_of: Repositories) -> None:
+    async with serving(repository_of("rnn", "lstm")) as served:
         stub: Any = health_pb2_grpc.HealthStub(cast(Any, served.channel))
         for model in (DEFAULT_MODEL, "lstm-en-fr"):
             answer = await stub.Check(health_pb2.HealthCheckRequest(service=f"model:{model}"))

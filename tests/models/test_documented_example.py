@@ -16,7 +16,7 @@ from models.registry import ARCHITECTURES, architecture
 from server.bundle.manifest import ENCODER, STEP
 from tests.models import test_architectures, test_train
 from tests.parity import test_parity
-from tests.small_models import SmallModel, export_small_model
+from tests.small_models import SmallModel, export_small_model, read_small_model
 
 PAGE = (Path(__file__).parents[2] / "docs" / "adding-a-model.md").read_text(encoding="utf-8")
 SOURCE, REGISTRATION = re.findall(r"^```python\n(.*?)^```$", PAGE, re.DOTALL | re.MULTILINE)
@@ -51,7 +51,9 @@ def registered(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 @pytest.fixture(scope="module")
 def exported(small_tokenizer: Path, tmp_path_factory: pytest.TempPathFactory) -> SmallModel:
     torch.set_num_threads(1)
-    return export_small_model(NAME, small_tokenizer, tmp_path_factory.mktemp("example") / "model_repository")
+    place = tmp_path_factory.mktemp("example")
+    export_small_model(NAME, small_tokenizer, place)
+    return read_small_model(NAME, place)
 
 
 @pytest.fixture(scope="module")

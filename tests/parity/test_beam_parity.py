@@ -23,25 +23,22 @@ from tests.conftest import SmallModels
 from tests.fakes import NO_PIECES, Outcomes, post
 from tests.small_models import VOCABULARY_SIZE, SmallModel
 
-NUM_SENTENCES = 200
+NUM_SENTENCES = 72
+"""Each beam size with each penalty."""
+NUM_BY_NIGHT = 200
 MAX_LENGTH = 14
 MAX_ROWS = 24
 NEAR = 1e-4
 """Hypotheses whose scores are nearer may change places: sums in another order are rounded otherwise."""
 
 
-EVERY_NIGHT = [pytest.param(name, marks=pytest.mark.nightly) for name in ARCHITECTURES if name != "transformer"]
+EVERY_NIGHT = [pytest.param(name, NUM_BY_NIGHT, marks=pytest.mark.nightly) for name in ARCHITECTURES]
 
 
-@pytest.fixture(scope="module", params=["transformer", *EVERY_NIGHT])
-def exported(request: pytest.FixtureRequest, small_model: SmallModels) -> SmallModel:
-    return small_model(request.param)
-
-
-def sentences(model: SmallModel) -> list[tuple[list[int], BeamOptions]]:
+def sentences(model: SmallModel, number: int) -> list[tuple[list[int], BeamOptions]]:
     generator = np.random.default_rng(3)
     found = []
-    for index in range(NUM_SENTENCES):
+    for index in range(number):
         length = int(generator.integers(1, MAX_LENGTH))
         options = BeamOptions(
             beam_size=1 + index % 6,
@@ -53,7 +50,7 @@ def sentences(model: SmallModel) -> list[tuple[list[int], BeamOptions]]:
     return found
 
 
-def decode(exported: SmallModel) -> list[Finished]:
+def decode(exported: SmallModel, number: int) -> list[Finished]:
     """By the engine, on the fp32 graphs."""
     manifest = dataclasses.replace(
         exported.bundle.manifest,
@@ -79,16 +76,18 @@ def decode(exported: SmallModel) -> list[Finished]:
                 ),
                 outcomes.listener(index),
             )
-            for index, (source, options) in enumerate(sentences(exported))
+            for index, (source, options) in enumerate(sentences(exported, number))
         ]
     )
     engine.run()
-    return [outcomes.finished(index) for index in range(NUM_SENTENCES)]
+    return [outcomes.finished(index) for index in range(number)]
 
 
-def test_all_hypotheses_and_their_scores_are_the_reference_s(exported: SmallModel) -> None:
+@pytest.mark.parametrize(("name", "number"), [("transformer", NUM_SENTENCES), *EVERY_NIGHT])
+def test_all_hypotheses_and_their_scores_are_the_reference_s(small_model: SmallModels, name: str, number: int) -> None:
+    exported = small_model(name)
     num_compared = 0
-    for (source, options), finished in zip(sentences(exported), decode(exported), strict=True):
+    for (source, options), finished in zip(sentences(exported, number), decode(exported, number), strict=True):
         expected = {tuple(h.ids): h for h in beam_search(exported.model, source, options)}
         actual = {tuple(h.output_ids): h for h in finished.hypotheses}
         assert actual.keys() == expected.keys()
@@ -101,4 +100,4 @@ def test_all_hypotheses_and_their_scores_are_the_reference_s(exported: SmallMode
         ranked = [expected[tuple(hypothesis.output_ids)].score for hypothesis in finished.hypotheses]
         assert all(earlier >= later - NEAR for earlier, later in itertools.pairwise(ranked))
         num_compared += len(actual)
-    assert num_compared > 3 * NUM_SENTENCES
+    assert num_compared > 3 * number

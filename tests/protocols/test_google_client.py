@@ -4,6 +4,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+from tests.conftest import Repositories
 from tests.integration.served import DEFAULT_MODEL, serving
 from tests.protocols import google_calls as google
 from tests.protocols.clients import ClientProcess
@@ -13,9 +14,9 @@ TO_FRENCH = {"target_language_code": "fr", "mime_type": "text/plain"}
 FULL_NAME = f"{google.PARENT}/models/{DEFAULT_MODEL}"
 
 
-async def test_texts_are_translated_as_by_our_own_service(foreign: ClientProcess, model_repository: Path) -> None:
+async def test_texts_are_translated_as_by_our_own_service(foreign: ClientProcess, rnn_repository: Path) -> None:
     texts = [*SENTENCES[:3], "", "  12 %\n\n" + SENTENCES[3]]
-    async with serving(model_repository) as served:
+    async with serving(rnn_repository) as served:
         expected = [one.translated_text for one in (await served.translate(*texts)).translations]
         answer = await foreign.run(google.translate, served.address, contents=texts, **TO_FRENCH)
         assert answer["translations"] == [(text, FULL_NAME, "", "") for text in expected]
@@ -26,9 +27,9 @@ async def test_texts_are_translated_as_by_our_own_service(foreign: ClientProcess
         await served.wait_for_metric(11, "grpc_server_handled_total", **rpc, grpc_code="OK")
 
 
-async def test_a_text_without_a_mime_type_is_html(foreign: ClientProcess, model_repository: Path) -> None:
+async def test_a_text_without_a_mime_type_is_html(foreign: ClientProcess, rnn_repository: Path) -> None:
     page = f"<p>{SENTENCES[0]} <b>{SENTENCES[1]}</b></p>"
-    async with serving(model_repository) as served:
+    async with serving(rnn_repository) as served:
         [expected] = (await served.translate(page, mime_type="text/html")).translations
         for mime_type in ({}, {"mime_type": "text/html"}):
             answer = await foreign.run(
@@ -38,9 +39,9 @@ async def test_a_text_without_a_mime_type_is_html(foreign: ClientProcess, model_
 
 
 async def test_a_model_is_named_in_full_or_alone_or_left_to_the_server(
-    foreign: ClientProcess, model_repository: Path
+    foreign: ClientProcess, repository_of: Repositories
 ) -> None:
-    async with serving(model_repository) as served:
+    async with serving(repository_of("rnn", "lstm")) as served:
         for name, model in {
             f"{google.PARENT}/models/lstm-en-fr": "lstm-en-fr",
             "projects/another/locations/us-central1/models/lstm-en-fr": "lstm-en-fr",
@@ -56,9 +57,9 @@ async def test_a_model_is_named_in_full_or_alone_or_left_to_the_server(
 
 
 async def test_a_glossary_answers_with_and_without_it(
-    foreign: ClientProcess, model_repository: Path, tmp_path: Path
+    foreign: ClientProcess, rnn_repository: Path, tmp_path: Path
 ) -> None:
-    shutil.copytree(model_repository / DEFAULT_MODEL, tmp_path / DEFAULT_MODEL)
+    shutil.copytree(rnn_repository / DEFAULT_MODEL, tmp_path / DEFAULT_MODEL)
     folder = tmp_path / DEFAULT_MODEL / "glossaries"
     folder.mkdir()
     (folder / "animals.tsv").write_text("cat\tmatou\n")
@@ -100,8 +101,8 @@ REFUSED: list[tuple[dict[str, Any], str, str]] = [
 ]
 
 
-async def test_an_error_names_the_field_the_limit_and_the_value(foreign: ClientProcess, model_repository: Path) -> None:
-    async with serving(model_repository) as served:
+async def test_an_error_names_the_field_the_limit_and_the_value(foreign: ClientProcess, rnn_repository: Path) -> None:
+    async with serving(rnn_repository) as served:
         for fields, kind, problem in REFUSED:
             request: dict[str, Any] = {"contents": [SENTENCES[0]]} | TO_FRENCH | fields
             refused = await foreign.run(google.translate, served.address, **request)
@@ -110,8 +111,8 @@ async def test_an_error_names_the_field_the_limit_and_the_value(foreign: ClientP
             assert refused["violations"] == ([problem.partition(":")[0]] if kind == "InvalidArgument" else [])
 
 
-async def test_languages_are_those_of_the_models(foreign: ClientProcess, model_repository: Path) -> None:
-    async with serving(model_repository) as served:
+async def test_languages_are_those_of_the_models(foreign: ClientProcess, rnn_repository: Path) -> None:
+    async with serving(rnn_repository) as served:
         expected = [("en", "", True, False), ("fr", "", False, True)]
         assert await foreign.run(google.languages, served.address) == expected
         assert await foreign.run(google.languages, served.address, model=FULL_NAME) == expected
@@ -119,8 +120,8 @@ async def test_languages_are_those_of_the_models(foreign: ClientProcess, model_r
         assert [one[:2] for one in named] == [("en", "en"), ("fr", "fr")]
 
 
-async def test_what_is_not_offered_says_so(foreign: ClientProcess, model_repository: Path) -> None:
-    async with serving(model_repository) as served:
+async def test_what_is_not_offered_says_so(foreign: ClientProcess, rnn_repository: Path) -> None:
+    async with serving(rnn_repository) as served:
         detect, glossaries = await foreign.run(google.not_offered, served.address)
         assert detect == (
             "MethodNotImplemented",

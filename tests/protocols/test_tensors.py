@@ -19,6 +19,7 @@ from server.serving.protocols.pb import inference_pb2 as pb
 from server.serving.protocols.tensors import Output, TextLimits, Texts, read_inputs, write_output
 from server.serving.requests.options import OptionLimits
 from server.serving.requests.parse import RequestLimits
+from tests.examples import examples
 from tests.fakes import all_at_once
 
 KNOWN = {"text_input": TextLimits(max_elements=8, max_characters=20), "more": TextLimits(2, 5)}
@@ -79,7 +80,7 @@ def test_outputs_are_in_the_form_of_the_inputs(is_raw: bool) -> None:
 
 
 @given(st.binary(max_size=40), st.lists(st.integers(-2, 9), max_size=4))
-@settings(max_examples=200)
+@examples(2)
 def test_any_bytes_are_texts_or_refused_by_name(content: bytes, shape: list[int]) -> None:
     message = pb.ModelInferRequest(raw_input_contents=[content])
     message.inputs.add(name="text_input", datatype="BYTES", shape=shape)
@@ -191,7 +192,7 @@ def parameters() -> st.SearchStrategy[dict[str, pb.InferParameter]]:
 
 
 @given(parameters(), st.lists(st.text(max_size=9), max_size=3))
-@settings(max_examples=300)
+@examples(3)
 def test_any_parameters_are_read_or_refused_by_name(given_: dict[str, pb.InferParameter], texts: list[str]) -> None:
     message = request([("text_input", [len(texts)], [text.encode() for text in texts])], False)
     for name, value in given_.items():
@@ -206,7 +207,7 @@ def test_any_parameters_are_read_or_refused_by_name(given_: dict[str, pb.InferPa
 
 
 @given(st.binary(max_size=200))
-@settings(max_examples=300)
+@examples(3)
 def test_any_message_is_read_or_refused(content: bytes) -> None:
     message = pb.ModelInferRequest()
     with suppress(DecodeError, InvalidRequest):

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from tests.conftest import Repositories
 from tests.integration.served import DEFAULT_MODEL, serving
 from tests.protocols import triton_calls as triton
 from tests.protocols.clients import ClientProcess
@@ -14,9 +15,9 @@ OUTPUTS = ["text_output", "score", "finish_reason", "source_token_count", "outpu
 
 
 async def test_infer_answers_with_our_translations_in_the_shape_of_the_input(
-    foreign: ClientProcess, model_repository: Path
+    foreign: ClientProcess, rnn_repository: Path
 ) -> None:
-    async with serving(model_repository) as served:
+    async with serving(rnn_repository) as served:
         expected = (await served.translate(*SENTENCES[:4])).translations
         for shape in ([4, 1], [4], [2, 2], [1, 4]):
             answer = await foreign.run(triton.infer, served.address, DEFAULT_MODEL, SENTENCES[:4], shape)
@@ -33,8 +34,8 @@ async def test_infer_answers_with_our_translations_in_the_shape_of_the_input(
         assert await served.metric("seq2serve_request_seconds_count", model=DEFAULT_MODEL, outcome="ok") == 5
 
 
-async def test_callbacks_ids_versions_and_chosen_outputs(foreign: ClientProcess, model_repository: Path) -> None:
-    async with serving(model_repository) as served:
+async def test_callbacks_ids_versions_and_chosen_outputs(foreign: ClientProcess, repository_of: Repositories) -> None:
+    async with serving(repository_of("rnn", "lstm")) as served:
         [expected] = (await served.translate(SENTENCES[0], model="lstm-en-fr")).translations
         later = await foreign.run(triton.infer_later, served.address, "lstm-en-fr", [SENTENCES[0]])
         assert later["outputs"]["text_output"] == [expected.translated_text]
@@ -73,9 +74,9 @@ SAME: list[tuple[dict[str, Any], dict[str, Any], dict[str, Any]]] = [
 """Parameters, and the options and fields of translation.v1 that mean the same."""
 
 
-async def test_parameters_are_the_options_of_the_same_names(foreign: ClientProcess, model_repository: Path) -> None:
+async def test_parameters_are_the_options_of_the_same_names(foreign: ClientProcess, rnn_repository: Path) -> None:
     text = f"<b>{SENTENCES[0]}</b> {SENTENCES[1]}\n{SENTENCES[2]}"
-    async with serving(model_repository) as served:
+    async with serving(rnn_repository) as served:
         for parameters, options, fields in SAME:
             [expected] = (await served.translate(text, decoding=options, **fields)).translations
             answer = await foreign.run(triton.infer, served.address, DEFAULT_MODEL, [text], parameters=parameters)
@@ -83,8 +84,8 @@ async def test_parameters_are_the_options_of_the_same_names(foreign: ClientProce
             assert answer["outputs"]["score"] == pytest.approx([expected.score])
 
 
-async def test_terms_and_phrases_are_further_inputs(foreign: ClientProcess, model_repository: Path) -> None:
-    async with serving(model_repository) as served:
+async def test_terms_and_phrases_are_further_inputs(foreign: ClientProcess, rnn_repository: Path) -> None:
+    async with serving(rnn_repository) as served:
         terms = {"text_input": ([SENTENCES[0]], [1, 1])} | {
             "do_not_translate": (["cat"], [1]),
             "forbidden_phrases": (["le", "un"], [2]),
@@ -189,9 +190,9 @@ REFUSED: list[tuple[dict[str, Any], str, str]] = [
 
 
 async def test_an_error_names_the_tensor_or_parameter_the_limit_and_the_value(
-    foreign: ClientProcess, model_repository: Path
+    foreign: ClientProcess, rnn_repository: Path
 ) -> None:
-    async with serving(model_repository) as served:
+    async with serving(rnn_repository) as served:
         for fields, status, problem in REFUSED:
             request = {"model": DEFAULT_MODEL, "texts": [SENTENCES[0]]} | fields
             code, message = await foreign.run(triton.infer_refused, served.address, **request)
@@ -201,8 +202,8 @@ async def test_an_error_names_the_tensor_or_parameter_the_limit_and_the_value(
         assert again["outputs"]["text_output"][0]
 
 
-async def test_the_server_and_its_models_describe_themselves(foreign: ClientProcess, model_repository: Path) -> None:
-    async with serving(model_repository) as served:
+async def test_the_server_and_its_models_describe_themselves(foreign: ClientProcess, rnn_repository: Path) -> None:
+    async with serving(rnn_repository) as served:
         await served.translate(*SENTENCES[:3])
         told = await foreign.run(triton.describe, served.address, DEFAULT_MODEL)
         assert told["live"]
@@ -228,9 +229,9 @@ async def test_the_server_and_its_models_describe_themselves(foreign: ClientProc
 
 
 async def test_a_stream_answers_each_request_and_an_error_does_not_end_it(
-    foreign: ClientProcess, model_repository: Path
+    foreign: ClientProcess, rnn_repository: Path
 ) -> None:
-    async with serving(model_repository) as served:
+    async with serving(rnn_repository) as served:
         expected = [one.translated_text for one in (await served.translate(*SENTENCES[:40])).translations]
         requests: list[dict[str, Any]] = [
             {"model": DEFAULT_MODEL, "texts": [text], "request_id": str(number)}
@@ -247,9 +248,9 @@ async def test_a_stream_answers_each_request_and_an_error_does_not_end_it(
             assert one["parameters"] == {"triton_final_response": 1}
 
 
-async def test_requests_without_an_id_are_answered_in_order(foreign: ClientProcess, model_repository: Path) -> None:
+async def test_requests_without_an_id_are_answered_in_order(foreign: ClientProcess, rnn_repository: Path) -> None:
     texts = [" ".join(SENTENCES[:6]), *SENTENCES[:9]]
-    async with serving(model_repository) as served:
+    async with serving(rnn_repository) as served:
         expected = [[one.translated_text] for one in (await served.translate(*texts)).translations]
         requests: list[dict[str, Any]] = [{"model": DEFAULT_MODEL, "texts": [text]} for text in texts]
         requests.insert(3, {"model": "none", "texts": ["a"]})
@@ -259,9 +260,9 @@ async def test_requests_without_an_id_are_answered_in_order(foreign: ClientProce
 
 
 async def test_text_streams_as_it_is_decoded_and_the_last_answer_is_marked(
-    foreign: ClientProcess, model_repository: Path
+    foreign: ClientProcess, rnn_repository: Path
 ) -> None:
-    async with serving(model_repository) as served:
+    async with serving(rnn_repository) as served:
         expected = (await served.translate(*SENTENCES[:2])).translations
         request = {"model": DEFAULT_MODEL, "texts": SENTENCES[:2], "parameters": {"stream": True}}
         answers: list[Any] = await foreign.run(triton.stream, served.address, [request], 1)
@@ -276,8 +277,8 @@ async def test_text_streams_as_it_is_decoded_and_the_last_answer_is_marked(
         assert counts == [[one.output_token_count] for one in expected]
 
 
-async def test_the_client_for_asyncio_calls_and_streams(foreign: ClientProcess, model_repository: Path) -> None:
-    async with serving(model_repository) as served:
+async def test_the_client_for_asyncio_calls_and_streams(foreign: ClientProcess, rnn_repository: Path) -> None:
+    async with serving(rnn_repository) as served:
         expected = [one.translated_text for one in (await served.translate(*SENTENCES[:20])).translations]
         answers = await foreign.run(triton.aio_infer, served.address, DEFAULT_MODEL, SENTENCES[:20])
         assert [answer["outputs"]["text_output"][0] for answer in answers] == expected

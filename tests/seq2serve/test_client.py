@@ -7,6 +7,7 @@ import pytest
 
 from models.registry import ARCHITECTURES
 from seq2serve import DecodingOptions, FinishReason, InvalidRequest, UnknownModel
+from tests.conftest import Repositories
 from tests.fakes import PATIENCE
 from tests.integration.served import DEFAULT_MODEL, serving
 from tests.seq2serve.kinds import Awaiting, Blocking, Kind
@@ -17,9 +18,9 @@ kinds = pytest.mark.parametrize("kind", [Blocking, Awaiting])
 
 @kinds
 async def test_one_content_has_one_translation_and_several_have_theirs_in_order(
-    model_repository: Path, kind: Kind
+    rnn_repository: Path, kind: Kind
 ) -> None:
-    async with serving(model_repository) as served, kind(served.address) as client:
+    async with serving(rnn_repository) as served, kind(served.address) as client:
         each = [await client.translate(text) for text in SENTENCES[:3]]
         assert len({translation.translated_text for translation in each}) == 3
         assert await client.translate(SENTENCES[:3]) == each
@@ -27,8 +28,8 @@ async def test_one_content_has_one_translation_and_several_have_theirs_in_order(
 
 
 @kinds
-async def test_model_languages_and_decoding_reach_the_server(model_repository: Path, kind: Kind) -> None:
-    async with serving(model_repository) as served, kind(served.address) as client:
+async def test_model_languages_and_decoding_reach_the_server(repository_of: Repositories, kind: Kind) -> None:
+    async with serving(repository_of("rnn", "lstm")) as served, kind(served.address) as client:
         options = DecodingOptions(max_output_tokens=3, return_token_scores=True)
         long = await client.translate(SENTENCES[0], model="lstm-en-fr", source_language_code="en")
         short = await client.translate(
@@ -41,8 +42,8 @@ async def test_model_languages_and_decoding_reach_the_server(model_repository: P
 
 
 @kinds
-async def test_a_stream_s_texts_are_the_translation_that_ends_it(model_repository: Path, kind: Kind) -> None:
-    async with serving(model_repository) as served, kind(served.address) as client:
+async def test_a_stream_s_texts_are_the_translation_that_ends_it(rnn_repository: Path, kind: Kind) -> None:
+    async with serving(rnn_repository) as served, kind(served.address) as client:
         messages = await client.stream(SENTENCES[0])
         *deltas, last = messages
         assert deltas
@@ -53,8 +54,8 @@ async def test_a_stream_s_texts_are_the_translation_that_ends_it(model_repositor
 
 
 @kinds
-async def test_a_stream_that_is_left_frees_its_row(model_repository: Path, kind: Kind) -> None:
-    async with serving(model_repository, gated=True) as served, kind(served.address) as client:
+async def test_a_stream_that_is_left_frees_its_row(rnn_repository: Path, kind: Kind) -> None:
+    async with serving(rnn_repository, gated=True) as served, kind(served.address) as client:
         first = asyncio.ensure_future(client.read_first(SENTENCES[0]))
         await served.held()
         served.gate.allow_soon(5)  # after the first text the stream is left, and there may be no further step
@@ -63,8 +64,8 @@ async def test_a_stream_that_is_left_frees_its_row(model_repository: Path, kind:
 
 
 @kinds
-async def test_pairs_are_scored(model_repository: Path, kind: Kind) -> None:
-    async with serving(model_repository) as served, kind(served.address) as client:
+async def test_pairs_are_scored(repository_of: Repositories, kind: Kind) -> None:
+    async with serving(repository_of("rnn", "transformer")) as served, kind(served.address) as client:
         best, other = [(await client.translate(text)).translated_text for text in SENTENCES[:2]]
         scores = await client.score([(SENTENCES[0], best), (SENTENCES[0], other)])
         assert scores[0].log_prob > scores[1].log_prob
@@ -97,9 +98,9 @@ async def test_an_answer_beyond_grpc_s_four_megabytes_arrives(model_repository: 
 
 @kinds
 async def test_more_contents_than_a_request_may_have_are_sent_in_several_and_stay_in_order(
-    model_repository: Path, kind: Kind
+    rnn_repository: Path, kind: Kind
 ) -> None:
-    async with serving(model_repository, max_contents=4) as served, kind(served.address) as client:
+    async with serving(rnn_repository, max_contents=4) as served, kind(served.address) as client:
         texts = SENTENCES[:11]
         each = [(await client.translate(text)).translated_text for text in texts]
         assert await served.metric("grpc_server_started_total", grpc_method="ListModels") == 0
@@ -115,9 +116,9 @@ async def test_more_contents_than_a_request_may_have_are_sent_in_several_and_sta
 
 @kinds
 @pytest.mark.parametrize("method", ["translate", "stream"])
-async def test_a_wrong_content_is_named_by_its_place_among_all(model_repository: Path, kind: Kind, method: str) -> None:
+async def test_a_wrong_content_is_named_by_its_place_among_all(rnn_repository: Path, kind: Kind, method: str) -> None:
     async with (
-        serving(model_repository, max_contents=4, max_content_characters=50) as served,
+        serving(rnn_repository, max_contents=4, max_content_characters=50) as served,
         kind(served.address) as client,
     ):
         with pytest.raises(InvalidRequest) as raised:
@@ -136,9 +137,9 @@ async def test_nothing_is_translated_to_nothing_without_a_call(kind: Kind) -> No
 
 @kinds
 async def test_an_unknown_model_is_the_server_s_to_refuse_however_many_contents_there_are(
-    model_repository: Path, kind: Kind
+    rnn_repository: Path, kind: Kind
 ) -> None:
-    async with serving(model_repository, max_contents=4) as served, kind(served.address) as client:
+    async with serving(rnn_repository, max_contents=4) as served, kind(served.address) as client:
         with pytest.raises(UnknownModel, match="no model 'babel' is served here"):
             await client.translate(["a"] * 9, model="babel")
 

@@ -35,8 +35,8 @@ kinds = pytest.mark.parametrize("kind", [Blocking, Awaiting])
 
 @kinds
 @pytest.mark.parametrize("method", ["translate", "stream"])
-async def test_a_wrong_request_names_its_fields_and_its_id(model_repository: Path, kind: Kind, method: str) -> None:
-    async with serving(model_repository) as served, kind(served.address) as client:
+async def test_a_wrong_request_names_its_fields_and_its_id(rnn_repository: Path, kind: Kind, method: str) -> None:
+    async with serving(rnn_repository) as served, kind(served.address) as client:
         with pytest.raises(InvalidRequest) as raised:
             await getattr(client, method)(["a", "x" * 10_001])
     error = raised.value
@@ -50,18 +50,18 @@ async def test_a_wrong_request_names_its_fields_and_its_id(model_repository: Pat
 
 
 @kinds
-async def test_an_unknown_model_is_an_error_of_its_own(model_repository: Path, kind: Kind) -> None:
-    async with serving(model_repository) as served, kind(served.address) as client:
+async def test_an_unknown_model_is_an_error_of_its_own(rnn_repository: Path, kind: Kind) -> None:
+    async with serving(rnn_repository) as served, kind(served.address) as client:
         with pytest.raises(UnknownModel, match="no model 'babel' is served here"):
             await client.translate("a", model="babel")
 
 
 @kinds
 async def test_a_missing_key_and_one_that_may_not_are_told_apart(
-    model_repository: Path, kind: Kind, tmp_path: Path
+    rnn_repository: Path, kind: Kind, tmp_path: Path
 ) -> None:
     keys = write_keys(tmp_path, key("reader"))
-    async with serving(model_repository, keys=keys) as served:
+    async with serving(rnn_repository, keys=keys) as served:
         async with kind(served.address) as client:
             with pytest.raises(Unauthenticated, match="key"):
                 await client.translate("a")
@@ -71,9 +71,9 @@ async def test_a_missing_key_and_one_that_may_not_are_told_apart(
 
 
 @kinds
-async def test_an_overloaded_server_says_when_to_try_again(model_repository: Path, kind: Kind) -> None:
+async def test_an_overloaded_server_says_when_to_try_again(rnn_repository: Path, kind: Kind) -> None:
     async with (
-        serving(model_repository, gated=True, max_rows=1, max_waiting=1) as served,
+        serving(rnn_repository, gated=True, max_rows=1, max_waiting=1) as served,
         kind(served.address, retries=False) as client,
     ):
         running = asyncio.ensure_future(client.translate(SENTENCES[0]))
@@ -91,9 +91,9 @@ async def test_an_overloaded_server_says_when_to_try_again(model_repository: Pat
 @kinds
 @pytest.mark.parametrize("method", ["translate", "stream"])
 async def test_a_call_ends_at_its_own_timeout_or_else_at_the_client_s(
-    model_repository: Path, kind: Kind, method: str
+    rnn_repository: Path, kind: Kind, method: str
 ) -> None:
-    async with serving(model_repository, gated=True) as served, asyncio.timeout(PATIENCE):
+    async with serving(rnn_repository, gated=True) as served, asyncio.timeout(PATIENCE):
         async with kind(served.address, timeout=0.2) as client:
             with pytest.raises(DeadlineExceeded):
                 await getattr(client, method)(SENTENCES[0])
@@ -169,8 +169,8 @@ async def test_retries_can_be_turned_off(kind: Kind, refusal: grpc.StatusCode | 
 
 @kinds
 @pytest.mark.parametrize("method", ["translate", "stream"])
-async def test_a_call_whose_client_is_closed_is_cancelled(model_repository: Path, kind: Kind, method: str) -> None:
-    async with serving(model_repository, gated=True) as served, asyncio.timeout(PATIENCE):
+async def test_a_call_whose_client_is_closed_is_cancelled(rnn_repository: Path, kind: Kind, method: str) -> None:
+    async with serving(rnn_repository, gated=True) as served, asyncio.timeout(PATIENCE):
         client = kind(served.address)
         call = asyncio.ensure_future(getattr(client, method)(SENTENCES[0]))
         await served.held()
@@ -182,9 +182,9 @@ async def test_a_call_whose_client_is_closed_is_cancelled(model_repository: Path
 
 
 @pytest.mark.parametrize("method", ["translate", "stream"])
-async def test_a_task_that_is_cancelled_cancels_its_calls_and_is_cancelled(model_repository: Path, method: str) -> None:
+async def test_a_task_that_is_cancelled_cancels_its_calls_and_is_cancelled(rnn_repository: Path, method: str) -> None:
     async with (
-        serving(model_repository, gated=True, max_contents=2) as served,
+        serving(rnn_repository, gated=True, max_contents=2) as served,
         Awaiting(served.address) as client,
     ):
         call = asyncio.ensure_future(getattr(client, method)(SENTENCES[:3]))

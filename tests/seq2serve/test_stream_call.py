@@ -4,13 +4,14 @@ from typing import Any
 
 import grpc
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from seq2serve.attempts import MAX_ATTEMPTS, Attempts
 from seq2serve.errors import InvalidRequest, TranslationError, Unavailable, UnknownModel
 from seq2serve.pb import translation_pb2 as pb
 from seq2serve.stream_call import StreamCall
+from tests.examples import examples
 from tests.fakes import FakeClock
 
 
@@ -88,7 +89,7 @@ def answers(draw: st.DrawFn, requested: list[str]) -> list[pb.StreamTranslateRes
     return [queues[index].pop(0) for index in order]
 
 
-@settings(max_examples=150)
+@examples(2)
 @given(st.data(), st.lists(TEXTS, min_size=1, max_size=4), st.integers(1, 4))
 def test_wherever_it_breaks_no_text_has_anything_twice_or_misses_anything(
     data: st.DataObject, contents: list[str], max_contents: int

@@ -6,13 +6,14 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from server.bundle.manifest import BundleError
 from server.errors import UnknownModel
 from server.serving.models.policy import Policy, read_policy
 from server.serving.models.versions import ModelVersions
+from tests.examples import examples
 from tests.fakes import MANIFEST
 
 
@@ -92,7 +93,7 @@ _ANY_TOML = st.recursive(
 )
 
 
-@settings(max_examples=200)
+@examples(2)
 @given(st.dictionaries(st.sampled_from(["versions", "labels", "split", "x"]), _ANY_TOML))
 def test_whatever_a_file_says_is_a_policy_or_named_as_wrong(
     tmp_path_factory: pytest.TempPathFactory, fields: dict[str, Any]

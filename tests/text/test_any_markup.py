@@ -3,13 +3,14 @@
 from collections.abc import Sequence
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from server.text.markup import lay_out_html
 from server.text.segment import Protected
 from server.text.segments import cut
 from server.text.steps import Steps
+from tests.examples import examples
 from tests.text.laid_out_html import (
     PAGE,
     check,
@@ -67,7 +68,7 @@ torn = st.lists(
 )
 
 
-@settings(max_examples=200, deadline=None)
+@examples(2)
 @given(pages | soups)
 def test_a_translation_of_html_has_its_tags_and_words(content: str) -> None:
     result = written(check(content))
@@ -75,13 +76,13 @@ def test_a_translation_of_html_has_its_tags_and_words(content: str) -> None:
     assert tags_of(result) == tags_of(content)
 
 
-@settings(max_examples=200, deadline=None)
+@examples(2)
 @given(torn.map("".join))
 def test_a_translation_of_broken_html_has_its_tags(content: str) -> None:
     assert tags_of(written(check(content))) == tags_of(content)
 
 
-@settings(max_examples=200, deadline=None)
+@examples(2)
 @given(soups, places, places)
 def test_sentences_and_addresses_may_be_anywhere(content: str, borders: list[int], edges: list[int]) -> None:
     def find_ranges(text: str, whole: Sequence[Protected]) -> Steps[list[tuple[int, int]]]:
@@ -139,7 +140,7 @@ pieces_of_a_line = st.sampled_from(
 )
 
 
-@settings(max_examples=200, deadline=None)
+@examples(2)
 @given(st.lists(pieces_of_a_line, min_size=8, max_size=50).map("".join))
 def test_a_sentence_that_is_cut_has_its_tags(content: str) -> None:
     for segment in segments_of(content):

@@ -4,11 +4,12 @@ import re
 from collections.abc import Callable
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from server.text.segment import Element, Protected, Segment
 from server.text.segments import cut
+from tests.examples import examples
 from tests.fakes import all_at_once
 
 
@@ -170,7 +171,7 @@ content = (
 )
 
 
-@settings(max_examples=200)
+@examples(2)
 @given(text=content, data=st.data(), max_tokens=st.integers(3, 30), count=st.sampled_from([words, pieces, len]))
 def test_parts_fit_and_lose_nothing_but_blanks(
     text: str, data: st.DataObject, max_tokens: int, count: Callable[[str], int]
@@ -195,7 +196,6 @@ def test_parts_fit_and_lose_nothing_but_blanks(
     assert is_cut or "".join(kept.split()) == "".join(given_spans.split())
 
 
-@settings(max_examples=100)
 @given(text=content, data=st.data())
 def test_tags_are_in_the_parts_as_often_as_in_the_segment_and_nested(text: str, data: st.DataObject) -> None:
     elements: list[Element] = []

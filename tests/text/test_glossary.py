@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from server.text.glossary import Glossary, words
 from server.text.words import split_words
+from tests.examples import examples
 from tests.fakes import all_at_once
 from tests.text.step_times import longest_step
 
@@ -249,7 +250,7 @@ any_text = st.text(
 
 
 @given(text=any_text)
-@settings(max_examples=200)
+@examples(2)
 def test_every_word_of_any_text_is_found_where_it_stands(text: str) -> None:
     split = all_at_once(split_words(text))
     assert [word.start for word in split] == sorted(word.start for word in split)

@@ -1,10 +1,11 @@
 """Which language codes mean which language, and how near they are to each other."""
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from server.text.language_codes import distance, opaque_language_code, parse_language_code
+from tests.examples import examples
 
 
 def nearest(wanted: str, *served: str) -> str | None:
@@ -143,7 +144,7 @@ def test_a_code_of_another_form_equals_itself_alone() -> None:
         max_size=5,
     ).map("-".join)
 )
-@settings(max_examples=300)
+@examples(3)
 def test_any_code_is_refused_or_has_one_normal_form(code: str) -> None:
     try:
         parsed = parse_language_code(code)

@@ -7,12 +7,13 @@ from html.parser import HTMLParser
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from server.text.alignment import Float32, words
 from server.text.placing import Translated, place
 from server.text.segment import Element, Protected, Segment
+from tests.examples import examples
 from tests.fakes import all_at_once
 from tests.text.step_times import longest_step
 from tests.text.taken_out import check, read, taken_out
@@ -97,7 +98,7 @@ def with_copy(segment: Segment, bounds: Sequence[int], *, collapses: bool, atten
 any_bounds = st.lists(st.integers(0, 50), max_size=12)
 
 
-@settings(max_examples=150)
+@examples(2)
 @given(built_segments(has_elements=False), any_bounds, st.booleans(), st.booleans())
 def test_a_copy_is_the_segment_again(built: Built, bounds: list[int], collapses: bool, attends: bool) -> None:
     segment = replace(built.segment, is_html=False)
@@ -107,7 +108,7 @@ def test_a_copy_is_the_segment_again(built: Built, bounds: list[int], collapses:
     check(translated, result)
 
 
-@settings(max_examples=150)
+@examples(2)
 @given(built_segments(has_elements=True), any_bounds, st.booleans(), st.booleans())
 def test_a_copy_of_html_is_the_segment_with_its_tags(
     built: Built, bounds: list[int], collapses: bool, attends: bool
@@ -140,7 +141,7 @@ class Nesting(HTMLParser):
         self.closed.append(tag)
 
 
-@settings(max_examples=150)
+@examples(2)
 @given(built_segments(has_elements=True), texts.map(str.strip), any_bounds, st.integers(0, 2**32 - 1), st.booleans())
 def test_whatever_the_model_writes_and_attends_to_everything_is_there_once(
     built: Built, output: str, bounds: list[int], seed: int, is_upper: bool

@@ -1,5 +1,5 @@
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from server.text.protected import find_protected, in_every_form
@@ -246,7 +246,6 @@ def test_the_longest_content_of_any_kind_takes_short_steps(kind: str) -> None:
     assert total < 0.2
 
 
-@settings(max_examples=100)
 @given(
     st.text(alphabet=st.sampled_from("a1Z .,:/@#%{}$\\()-+_'’é😊\u200d\ufe0f🇫"), max_size=40),
     st.lists(st.text(max_size=3)),

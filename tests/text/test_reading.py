@@ -2,7 +2,7 @@ import unicodedata
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from models.seq2seq import EOS
@@ -11,6 +11,7 @@ from server.text.protected import find_protected
 from server.text.reading import Reading, read
 from server.text.segment import Element, Protected, Segment
 from server.text.sentencepieces import SentencePieceTokenizer
+from tests.examples import examples
 from tests.fakes import all_at_once
 from tests.text.step_times import longest_step
 
@@ -260,14 +261,13 @@ MIXED = st.text(
 )
 
 
-@settings(max_examples=200)
+@examples(2)
 @given(MIXED)
 def test_nothing_visible_is_lost_of_any_text(text: str) -> None:
     protected = tuple(all_at_once(find_protected(text, [])))
     check(Segment(text, range(len(text) + 1), protected))
 
 
-@settings(max_examples=100)
 @given(MIXED, st.lists(st.tuples(st.integers(0, 40), st.integers(0, 5)), max_size=4))
 def test_nothing_visible_is_lost_around_anything_that_is_protected(text: str, places: list[tuple[int, int]]) -> None:
     protected: list[Protected] = []

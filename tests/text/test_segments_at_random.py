@@ -5,11 +5,12 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from server.text.segment import Layout, Protected, Segment
 from server.text.segments import Splitting, find_segments, lay_out
+from tests.examples import examples
 from tests.fakes import all_at_once
 from tests.text.step_times import longest_step
 
@@ -38,7 +39,7 @@ def joined(layout: Layout, content: str) -> Iterator[str]:
         yield part if isinstance(part, str) else content[part.start : part.end]
 
 
-@settings(max_examples=200)
+@examples(2)
 @given(case=texts_with_spans(), splitting=st.sampled_from(Splitting), language=st.sampled_from(["en", "fr", "xx", ""]))
 def test_a_layout_is_lossless(case: tuple[str, list[Protected]], splitting: Splitting, language: str) -> None:
     content, spans = case
@@ -54,7 +55,7 @@ def test_a_layout_is_lossless(case: tuple[str, list[Protected]], splitting: Spli
             assert all(a.end <= b.start for a, b in pairwise(part.protected))
 
 
-@settings(max_examples=200)
+@examples(2)
 @given(case=texts_with_spans(), splitting=st.sampled_from(Splitting))
 def test_no_segment_begins_or_ends_inside_a_protected_text(
     case: tuple[str, list[Protected]], splitting: Splitting

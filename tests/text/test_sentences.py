@@ -1,10 +1,11 @@
 """What the sentence splitter itself must survive."""
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from server.text.sentences import find_sentences
+from tests.examples import examples
 from tests.fakes import all_at_once
 
 
@@ -20,7 +21,7 @@ lines = st.lists(st.sampled_from([*"aAé.!?…1 \"'()\u00a0\u202f\u3000\u0301你
 )
 
 
-@settings(max_examples=300)
+@examples(3)
 @given(lines.map(str.strip), st.sampled_from(["en", "fr", "de", "ja"]))
 def test_sentences_are_in_order_and_all_that_is_not_white_space(line: str, language: str) -> None:
     end = 0

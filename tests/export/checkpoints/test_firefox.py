@@ -7,13 +7,14 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from export.checkpoints import marian_npz
 from export.checkpoints.firefox import read, recognises
 from export.checkpoints.imported import ImportProblem, Language
 from export.checkpoints.marian_binary import INTGEMM8_BROWSERMT, INTGEMM8_MARIAN, read_binary
+from tests.examples import examples
 from tests.export.checkpoints.marian_files import (
     Arrays,
     model_arrays,
@@ -153,7 +154,7 @@ SMALL: Arrays = {
 }
 
 
-@settings(max_examples=150)
+@examples(2)
 @given(st.lists(st.tuples(st.integers(0, 330), st.integers(0, 255)), min_size=1, max_size=4))
 def test_a_file_with_any_bytes_changed_is_read_or_refused(changes: list[tuple[int, int]]) -> None:
     with TemporaryDirectory() as folder:

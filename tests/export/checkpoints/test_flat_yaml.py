@@ -3,10 +3,11 @@
 from contextlib import suppress
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from export.checkpoints.flat_yaml import NotFlatYaml, parse_flat_yaml
+from tests.examples import examples
 
 
 @pytest.mark.parametrize(
@@ -66,7 +67,7 @@ def test_a_line_that_is_not_flat_is_named(text: str, line: int) -> None:
         parse_flat_yaml(f"before: 1\n{text}\n")
 
 
-@settings(max_examples=200)
+@examples(2)
 @given(st.text(st.sampled_from("ab:- '\"[]#,\n\\\t"), max_size=40))
 def test_any_text_is_read_or_refused(text: str) -> None:
     with suppress(NotFlatYaml):

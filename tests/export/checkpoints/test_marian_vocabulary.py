@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from export.checkpoints.imported import ImportProblem
 from export.checkpoints.marian_vocabulary import Vocabulary, read_vocabulary
+from tests.examples import examples
 
 
 def read(folder: Path, text: str, num_rows: int = 100, name: str = "vocab.yml") -> Vocabulary:
@@ -118,7 +119,7 @@ def test_quoted_pieces_come_back_whatever_they_are_and_in_any_order(pieces: list
         assert read(Path(folder), json.dumps(entries), name="vocab.json").ids == entries
 
 
-@settings(max_examples=200)
+@examples(2)
 @given(st.text(st.sampled_from("ab:\"'\\?#-~ \n\t01{}[],x\u2028"), max_size=30))
 def test_whatever_a_file_holds_it_is_read_or_refused(text: str) -> None:
     with TemporaryDirectory() as folder, suppress(ImportProblem):

@@ -1,10 +1,11 @@
 import unicodedata
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from models.data.download.clean import find_fault, normalise, numbers, plain
+from tests.examples import examples
 
 
 @pytest.mark.parametrize(
@@ -22,7 +23,7 @@ def test_spaces_apostrophes_and_invisible_characters_are_made_plain(sentence: st
 
 
 @given(st.text(max_size=40))
-@settings(max_examples=200)
+@examples(2)
 def test_normalising_twice_changes_nothing_more(sentence: str) -> None:
     once = normalise(sentence)
     assert normalise(once) == once == plain(once)

@@ -66,7 +66,7 @@ async def watching(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIter
 
 async def test_files_written_in_any_pace_end_as_what_is_there(watching: Watching) -> None:
     draw = random.Random(1)
-    for number in range(1, 200):
+    for number in range(1, 100):
         for path in watching.paths:
             path.write_text(f"{number % 10}")  # of one size, and often within one tick of the clock
             await asyncio.sleep(draw.choice([0, 0, 0.001, 0.01, 0.05]))
