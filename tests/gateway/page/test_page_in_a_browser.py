@@ -1,6 +1,7 @@
 """The page as people use it, in Debian's Chromium."""
 
 import json
+import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -115,11 +116,25 @@ async def test_a_translation_goes_on_from_another_word_and_is_scored(tab: Tab) -
     assert await tab.page.locator(".branch").count() > 2
 
 
+async def test_the_running_batches_are_seen_while_they_work(tab: Tab) -> None:
+    await tab.open("batch", amount="200", span="10", model="transformer-en-fr")
+    lane = tab.page.get_by_role("article", name="transformer-en-fr", exact=True)
+    await lane.wait_for()
+    assert not await lane.locator("path").first.get_attribute("d")
+    await tab.page.get_by_role("button", name="Translate them").click()
+    await expect(lane.locator("path").first).to_have_attribute("d", re.compile(r"(M[^M]+){50}"))
+    tokens = tab.page.get_by_role("row", name="transformer-en-fr ").get_by_role("cell").last
+    await expect(tokens).not_to_have_text("0")
+    await expect(tokens).to_have_text("0")
+    await expect(tab.page.get_by_role("button", name="Translate them")).to_be_enabled()
+
+
 async def test_texts_stay_texts(tab: Tab) -> None:
-    for view in ("translate", "compare", "inside"):
-        fields = dict.fromkeys(("glossary", "keep", "prefix", "typed", "model", "lang", "theme"), ATTACK)
+    for view in ("translate", "compare", "inside", "batch"):
+        names = ("glossary", "keep", "prefix", "typed", "model", "lang", "theme", "slow", "span", "amount")
+        fields = dict.fromkeys(names, ATTACK)
         await tab.open(view, text=f"A dog. {ATTACK}", **fields)
-        await tab.page.locator(".target, .problem").first.wait_for()
+        await tab.page.locator(".target, .problem, .engine").first.wait_for()
     for kind in ("img", "script:not([src])"):
         assert await tab.page.locator(kind).count() == 0
 
