@@ -1,8 +1,8 @@
 """What it costs that somebody watches the running batches: python -m bench.watched.
 
-A server under closed loops is watched by nobody, by one client, and by one page through a gateway, in turns. What is
-compared is the processor time of the server's processes for each thousand sentences, which other work on the machine
-changes less than rates. Takes about three minutes.
+A server is watched by nobody, by one client, and by one page through a gateway, in turns: while it has nothing to do,
+and under closed loops. What is told is the processor time of the server's processes, which other work on the machine
+changes less than rates. Takes two minutes.
 """
 
 import argparse
@@ -60,24 +60,36 @@ def main() -> None:
             }
             rounds: dict[str, list[Round]] = {kind: [] for kind in kinds}
             work(server.address, arguments.model, arguments.seconds)  # to warm up
+            idle = {}
+            for kind, watching in kinds.items():
+                with watching():
+                    idle[kind] = used(server.pid, pid, lambda: pause(arguments.seconds))
             for _ in range(arguments.rounds):
                 for kind, watching in kinds.items():
                     with watching():
-                        rounds[kind].append(
-                            measured(server.address, arguments.model, arguments.seconds, server.pid, pid)
-                        )
-    report(rounds)
+                        one = used(server.pid, pid, lambda: work(server.address, arguments.model, arguments.seconds))
+                        rounds[kind].append(one)
+    report(idle, rounds)
 
 
-def measured(address: str, model: str, seconds: float, server: int, gateway: int) -> Round:
+def used(server: int, gateway: int, work: Callable[[], int]) -> Round:
+    """What two processes use in the time that the work takes."""
     before = processor_seconds(server), processor_seconds(gateway)
     began = time.monotonic()
-    sentences = work(address, model, seconds)
+    sentences = work()
     passed = time.monotonic() - began
     return Round(sentences, passed, processor_seconds(server) - before[0], processor_seconds(gateway) - before[1])
 
 
-def report(rounds: dict[str, list[Round]]) -> None:
+def pause(seconds: float) -> int:
+    time.sleep(seconds)
+    return 0
+
+
+def report(idle: dict[str, Round], rounds: dict[str, list[Round]]) -> None:
+    for kind, one in idle.items():
+        server, gateway = (100 * used / one.seconds for used in (one.server_seconds, one.gateway_seconds))
+        print(f"idle, watched by {kind}: the server takes {server:.2f} % of a core, the gateway {gateway:.2f} %")
     nobody = rounds["nobody"]
     print("watched by  sentences/s  server's ms/sentence  to nobody's, by rounds: median (least to most)  gateway")
     for kind, those in rounds.items():

@@ -45,7 +45,7 @@ class OperationsServiceServicer:
     """Missing associated documentation comment in .proto file."""
 
     def WatchBatches(self, request, context):
-        """The running batches of all engines, eight times a second, for as long as the caller watches. Nothing is looked at
+        """The running batches of all engines, five times a second, for as long as the caller watches. Nothing is looked at
         while nobody does. A watcher that reads slower is told fewer states, always the newest.
 
         Where the server has keys, the role is "watch": lengths and times of others' sentences are not everybody's to know.

@@ -7,7 +7,7 @@ from server.decoding.open_sentence import OpenSentence
 from server.messages.batch_state import SentenceState
 
 MOST_LEFT = 64
-"""Sentences that left between two looks and are told one by one: who looks draws no more of them in an eighth of a
+"""Sentences that left between two looks and are told one by one: who looks draws no more of them in a fifth of a
 second, and each costs a few microseconds."""
 
 MOST_NEXT = 32

@@ -41,7 +41,7 @@ export function Batch() {
     ${tracks.length > 0 && html`
       <p class="quiet legend">
         <span class="swatch running"></span> ${say("runs")} <span class="swatch"></span> ${say("hasLeft")} <span class="swatch bulk"></span> ${say("isBulk")}
-        · ${say("stripNote")}
+        ${" · "}${say("stripNote")}
       </p>
       <${Numbers} rows=${numbers} />
     `}

@@ -142,7 +142,8 @@ const translationOf = (lane) => lane.events.findLast(({ translation }) => transl
 function Lane({ model, lane, place, clock, horizon, lang }) {
   const { say } = usePage();
   const shown = lane?.events.filter(({ milliseconds }) => milliseconds <= clock) ?? [];
-  const tokens = shown.flatMap((event) => event.tokens);
+  const tokens = useMemo(() => shown.flatMap((event) => event.tokens), [shown.length, shown[0]]);
+  const shaded = useMemo(() => html`<${ShadedText} tokens=${tokens} say=${say} />`, [tokens, say]);
   const translation = shown.at(-1)?.translation;
   const quality = bleu(model);
   const percent = (milliseconds) => `${((100 * milliseconds) / horizon).toFixed(2)}%`;
@@ -158,8 +159,8 @@ function Lane({ model, lane, place, clock, horizon, lang }) {
         <div class="done" style=${{ width: percent(Math.min(clock, lane?.last ?? 0)) }}></div>
         ${shown.map((event, index) => event.tokens.length > 0 && html`<i key=${index} style=${{ left: percent(event.milliseconds) }}></i>`)}
       </div>
-      <p class="target" lang=${lang}><${ShadedText} tokens=${tokens} say=${say} /></p>
-      ${isDifferent && html`<p class="quiet">→ <span lang=${lang}>${translation.translatedText}</span></p>`}
+      <p class="target" lang=${lang}>${shaded}</p>
+      ${isDifferent && html`<p class="quiet whole">→ <span lang=${lang}>${translation.translatedText}</span></p>`}
       ${lane?.error && html`<p class="problem">${lane.error.message || lane.error.code}</p>`}
       <dl>
         <div><dt>${say("firstToken")}</dt><dd>${shown.length ? `${say.number(lane.first, 1)} ms` : "–"}</dd></div>

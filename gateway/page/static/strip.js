@@ -3,10 +3,10 @@
 import { html, useEffect, useRef } from "./vendor/preact-htm.js";
 
 const WIDTH = 1000; // of the drawing, in units of its own
-const LANE = 8;
-const LEAST_LANES = 4;
+const LANE = 4;
+const LEAST_LANES = 8;
 const LEAST_WIDTH = 1.5; // of a bar, so that the shortest is seen
-const DELAY_MILLISECONDS = 250; // so that what has not come yet is not missing at the right
+const DELAY_MILLISECONDS = 400; // so that what has not come yet is not missing at the right
 
 const KINDS = {
   sentence: (bar) => bar.isOver && !bar.isBulk,
@@ -39,8 +39,10 @@ export function Strip({ track, span, isStill }) {
   `;
 }
 
-function outline({ lane, height, from, to }, now, span) {
+// What runs is drawn beyond now: it runs until it is told to have left.
+function outline({ lane, height, from, to, isOver }, now, span) {
   const at = (milliseconds) => WIDTH + ((milliseconds - now) * WIDTH) / span;
-  const width = Math.max(at(to) - at(from), LEAST_WIDTH).toFixed(2);
+  const end = isOver ? at(to) : at(now) + WIDTH;
+  const width = Math.max(end - at(from), LEAST_WIDTH).toFixed(2);
   return `M${at(from).toFixed(2)} ${lane * LANE}h${width}v${height * LANE - 1}h${-width}z`;
 }

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 OPERATIONS = pb.DESCRIPTOR.services_by_name["OperationsService"].full_name
 
-INTERVAL_SECONDS = 0.125
+INTERVAL_SECONDS = 0.2
 """Between two looks at the engines."""
 
 MAX_WATCHERS = 16

@@ -7,12 +7,13 @@ committed.
 import argparse
 import asyncio
 import io
+import re
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from PIL import Image
-from playwright.async_api import Page
+from playwright.async_api import Page, expect
 
 from tests.e2e.processes import ROOT, server_process
 from tests.gateway.page.browser import chromium, tab_at
@@ -23,7 +24,7 @@ COLOURS = 160
 TEXT = "Two young men are playing guitar in the park."
 LETTER = (
     "A dog sleeps. Two young men are playing guitar in the park.\n\n"
-    "- The woman in the red coat is reading a book.\n- It is raining.\n\nSee https://example.org/plan 🐶"
+    "- The woman in the red coat is reading a book.\n- It is raining.\n\nSee https://example.org/plan."
 )
 
 
@@ -32,6 +33,11 @@ async def _translated(page: Page) -> None:
     await segment.wait_for()
     await segment.click()
     await page.locator(".alternatives li").nth(2).wait_for()
+
+
+async def _lit(page: Page) -> None:
+    await page.locator(".segment").nth(1).hover()
+    await page.evaluate("scrollTo(0, 0)")
 
 
 async def _raced(page: Page) -> None:
@@ -50,9 +56,10 @@ async def _inside(page: Page) -> None:
 
 async def _at_work(page: Page) -> None:
     await page.locator(".engine").nth(3).wait_for()
-    for _ in range(2):
-        await page.get_by_role("button", name="Translate them").click()
-        await page.wait_for_timeout(700)
+    await page.get_by_role("button", name="Translate them").click()
+    path = page.get_by_role("article", name="transformer-en-fr", exact=True).locator("path").first
+    await expect(path).to_have_attribute("d", re.compile(r"(M[^M]+){60}"))
+    await page.evaluate("scrollTo(0, 0)")
 
 
 class Picture(NamedTuple):
@@ -66,11 +73,11 @@ class Picture(NamedTuple):
 
 
 PICTURES = (
-    Picture("page-translate", "translate", {"text": LETTER}, _translated),
+    Picture("page-translate", "translate", {"text": LETTER}, _translated, height=860),
     Picture("page-compare", "compare", {"text": TEXT, "slow": "50"}, _raced, height=760),
     Picture("page-inside", "inside", {"text": TEXT}, _inside, height=1010, scheme="dark"),
-    Picture("page-batch", "batch", {"amount": "200", "span": "3"}, _at_work, height=900),
-    Picture("page-narrow", "translate", {"text": LETTER, "lang": "fr"}, _translated, 390, 844),
+    Picture("page-batch", "batch", {"amount": "200", "span": "10"}, _at_work, height=1300),
+    Picture("page-narrow", "translate", {"text": LETTER.partition("\n")[0], "lang": "ko"}, _lit, 390, 700),
 )
 
 

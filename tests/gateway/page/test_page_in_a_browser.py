@@ -104,6 +104,14 @@ async def test_models_without_attention_say_so(tab: Tab) -> None:
         assert await tab.page.locator(".formulas math").count() > 0
 
 
+@pytest.mark.nightly
+async def test_of_a_long_text_the_beginning_is_drawn(tab: Tab) -> None:
+    await tab.open("inside", text=TEXT * 80, model="transformer-en-fr")
+    await tab.wait_for_text(".quiet", "The text is long")
+    assert 0 < await tab.page.locator(".cell").count() <= 64 * 64
+    assert len(await tab.page.locator(".chip").all()) == 64
+
+
 async def test_a_translation_goes_on_from_another_word_and_is_scored(tab: Tab) -> None:
     await tab.open("inside", text="A dog sleeps in the park.", model="transformer-en-fr")
     await tab.page.locator(".chip", has_text="chien").click()

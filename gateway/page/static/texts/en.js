@@ -91,6 +91,7 @@ export default {
   searchNote: "The {number} best hypotheses of a beam search. What they share is written once; below each branch is the probability of its words after those before, behind each end the score by which hypotheses are ranked.",
   searchOne: "The search found one hypothesis only.",
   treeLabel: "The hypotheses as a tree; the list below has the same",
+  tooLong: "The text is long: what is inside is drawn of its first {number} tokens.",
   continue: "Continue from here",
   continueNote: "Choose the place for another word and type it: what is before stays, and the rest is decoded anew.",
   beginning: "The translation begins with",

@@ -91,6 +91,7 @@ export default {
   searchNote: "Les {number} meilleures hypothèses d’une recherche en faisceau. Ce qu’elles partagent n’est écrit qu’une fois ; sous chaque branche, la probabilité de ses mots après les précédents ; derrière chaque fin, le score qui classe les hypothèses.",
   searchOne: "La recherche n’a trouvé qu’une hypothèse.",
   treeLabel: "Les hypothèses en arbre ; la liste dessous contient la même chose",
+  tooLong: "Le texte est long : l’intérieur est dessiné pour ses {number} premiers tokens.",
   continue: "Continuer d’ici",
   continueNote: "Choisissez la place d’un autre mot et tapez-le : ce qui précède reste, la suite est décodée à nouveau.",
   beginning: "La traduction commence par",
