@@ -58,7 +58,7 @@ async def _at_work(page: Page) -> None:
     await page.locator(".engine").nth(3).wait_for()
     await page.get_by_role("button", name="Translate them").click()
     path = page.get_by_role("article", name="transformer-en-fr", exact=True).locator("path").first
-    await expect(path).to_have_attribute("d", re.compile(r"(M[^M]+){60}"))
+    await expect(path).to_have_attribute("d", re.compile(r"(M[^M]+){60}"), timeout=15_000)
     await page.evaluate("scrollTo(0, 0)")
 
 
