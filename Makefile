@@ -68,6 +68,7 @@ format: $(VENV)/everything ## put all code into the project's format
 proto: $(VENV)/everything ## write seq2serve/pb, and the stubs of other protocols, from proto/
 	$(call write_stubs,seq2serve/pb,proto/translation/v1,translation)
 	$(call write_stubs,seq2serve/pb,proto/model_admin/v1,model_admin)
+	$(call write_stubs,seq2serve/pb,proto/operations/v1,operations)
 	$(call write_stubs,server/serving/protocols/pb,proto/inference,inference)
 	$(call write_stubs,server/serving/protocols/pb,proto/google/cloud/translation/v3,translation_service)
 write_stubs = $(BIN)/python -m grpc_tools.protoc -I$(1)=$(2) --python_out=. --pyi_out=. --grpc_python_out=. $(2)/$(3).proto

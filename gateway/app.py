@@ -16,6 +16,7 @@ from gateway.events import event_routes
 from gateway.health import PATHS, health_routes
 from gateway.libretranslate.routes import libretranslate_routes
 from gateway.metrics import Metrics
+from gateway.page.batches import Batches
 from gateway.page.routes import page_routes
 from gateway.settings import Settings
 from gateway.spec.routes import spec_routes
@@ -27,9 +28,12 @@ _CONNECT_HEADERS = ("Grpc-Status", "Grpc-Message", "Grpc-Status-Details-Bin")
 _PREFLIGHT_SECONDS = 7200
 
 
-def build_app(client: AsyncClient, settings: Settings, metrics: Metrics | None = None) -> Starlette:
-    """`client`: of the server that translates; whoever made it closes it."""
-    routes = routes_of(client, settings)
+def build_app(
+    client: AsyncClient, settings: Settings, metrics: Metrics | None = None, batches: Batches | None = None
+) -> Starlette:
+    """`client`: of the server that translates; whoever made it closes it. `batches`: for who ends them, as they do not
+    end by themselves."""
+    routes = routes_of(client, settings, batches or Batches())
     middleware = [
         Middleware(
             AccessMiddleware,
@@ -64,7 +68,7 @@ def build_app(client: AsyncClient, settings: Settings, metrics: Metrics | None =
     return app
 
 
-def routes_of(client: AsyncClient, settings: Settings) -> list[BaseRoute]:
+def routes_of(client: AsyncClient, settings: Settings, batches: Batches) -> list[BaseRoute]:
     """Of every API. The first that fits answers."""
     return [
         *health_routes(client),
@@ -73,5 +77,5 @@ def routes_of(client: AsyncClient, settings: Settings) -> list[BaseRoute]:
         *connect_routes(client, settings),
         *event_routes(client, settings),
         *spec_routes(),
-        *page_routes(client),
+        *page_routes(client, batches),
     ]

@@ -9,6 +9,7 @@ import signal
 import socket
 from collections.abc import Iterator
 from pathlib import Path
+from types import FrameType
 
 import uvicorn
 from prometheus_client import start_http_server
@@ -16,6 +17,7 @@ from prometheus_client import start_http_server
 from gateway.app import build_app
 from gateway.languages import identifier
 from gateway.metrics import Metrics
+from gateway.page.batches import Batches
 from gateway.protocol import PatientProtocol
 from gateway.settings import Settings
 from seq2serve import AsyncClient
@@ -38,7 +40,8 @@ async def serve(settings: Settings, connection: ConnectionOptions) -> None:
     async with AsyncClient(
         settings.server, timeout=settings.timeout_seconds, repeats_refused=False, **connection
     ) as client:
-        app = build_app(client, settings, metrics)
+        batches = Batches()
+        app = build_app(client, settings, metrics, batches)
         with listening(address) as listener, metrics_served(settings.metrics_listen, metrics):
             scheme = "https" if settings.tls_certificate else "http"
             print(f"serving on {shown_url(scheme, address, listener)}", flush=True)
@@ -55,7 +58,7 @@ async def serve(settings: Settings, connection: ConnectionOptions) -> None:
                 ssl_keyfile=settings.tls_key or None,
                 timeout_graceful_shutdown=settings.grace_seconds,
             )
-            await Server(config).serve(sockets=[listener])
+            await Server(config, batches).serve(sockets=[listener])
 
 
 def _allow_connections() -> None:
@@ -82,6 +85,15 @@ def metrics_served(listen: str, metrics: Metrics) -> Iterator[None]:
 
 
 class Server(uvicorn.Server):
+    def __init__(self, config: uvicorn.Config, batches: Batches) -> None:
+        """`batches`: which are not waited for at the end."""
+        super().__init__(config)
+        self._batches = batches
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        self._batches.close()
+        super().handle_exit(sig, frame)
+
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         """As uvicorn does it, but for raising the signals once more at the end: an orderly end is no failure."""

@@ -22,6 +22,7 @@ from seq2serve.errors import (
     Unavailable,
     UnknownModel,
 )
+from seq2serve.pb.operations_pb2 import Batch, BatchSentence, WatchBatchesResponse
 from seq2serve.pb.translation_pb2 import (
     DecodingOptions,
     FinishReason,
@@ -37,6 +38,8 @@ from seq2serve.pb.translation_pb2 import (
 
 __all__ = [
     "AsyncClient",
+    "Batch",
+    "BatchSentence",
     "Client",
     "DeadlineExceeded",
     "DecodingOptions",
@@ -58,4 +61,5 @@ __all__ = [
     "Unauthenticated",
     "Unavailable",
     "UnknownModel",
+    "WatchBatchesResponse",
 ]

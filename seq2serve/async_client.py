@@ -11,7 +11,8 @@ import grpc
 
 from seq2serve.channel import ConnectionOptions, Metadata, open_async_channel
 from seq2serve.core import MAX_CALLS, Core
-from seq2serve.errors import PermissionDenied, closed_error
+from seq2serve.errors import PermissionDenied, closed_error, translation_error
+from seq2serve.pb import operations_pb2, operations_pb2_grpc
 from seq2serve.pb import translation_pb2 as pb
 from seq2serve.pb import translation_pb2_grpc as pb_grpc
 from seq2serve.requests import (
@@ -43,6 +44,7 @@ class AsyncClient:
         self._core = Core(address, timeout, retries, options, repeats_refused)
         self._channel = open_async_channel(self._core.connection)
         self._stub = pb_grpc.TranslationServiceStub(self._channel)
+        self._operations = operations_pb2_grpc.OperationsServiceStub(self._channel)
 
     def __repr__(self) -> str:
         return f"AsyncClient({self._core.description})"
@@ -144,6 +146,22 @@ class AsyncClient:
         call = self._core.model_call(name, self._core.deadline({} if timeout is None else {"timeout": timeout}))
         model: pb.Model = (await self._answer(self._stub.GetModel, call)).model
         return model
+
+    async def watch_batches(self) -> AsyncGenerator[operations_pb2.WatchBatchesResponse, None]:
+        """What the server's running batches are, several times a second: one server's, where there are several. It has
+        no timeout, and is not resumed; it is cancelled if the generator is closed or dropped."""
+        call = self._operations.WatchBatches(
+            operations_pb2.WatchBatchesRequest(), metadata=self._core.connection.metadata
+        )
+        try:
+            async for message in call:
+                yield message
+        except grpc.RpcError as error:
+            raise translation_error(error) from error
+        except asyncio.CancelledError as error:
+            _raise_if_closed(error)
+        finally:
+            call.cancel()
 
     async def _list_models(self, deadline: float) -> list[pb.Model]:
         answer = await self._answer(self._stub.ListModels, self._core.models_call(deadline))

@@ -11,7 +11,8 @@ import grpc
 
 from seq2serve.channel import ConnectionOptions, open_channel
 from seq2serve.core import MAX_CALLS, Core
-from seq2serve.errors import PermissionDenied
+from seq2serve.errors import PermissionDenied, translation_error
+from seq2serve.pb import operations_pb2, operations_pb2_grpc
 from seq2serve.pb import translation_pb2 as pb
 from seq2serve.pb import translation_pb2_grpc as pb_grpc
 from seq2serve.requests import (
@@ -50,6 +51,7 @@ class Client:
         self._core = Core(address, timeout, retries, options)
         self._channel = open_channel(self._core.connection)
         self._stub = pb_grpc.TranslationServiceStub(self._channel)
+        self._operations = operations_pb2_grpc.OperationsServiceStub(self._channel)
 
     def __repr__(self) -> str:
         return f"Client({self._core.description})"
@@ -131,6 +133,19 @@ class Client:
         [answer] = self._answers(self._stub.GetModel, [call])
         model: pb.Model = answer.model
         return model
+
+    def watch_batches(self) -> Generator[operations_pb2.WatchBatchesResponse, None, None]:
+        """What the server's running batches are, several times a second: one server's, where there are several. It has
+        no timeout, and is not resumed; it is cancelled if the generator is closed or dropped."""
+        call = self._operations.WatchBatches(
+            operations_pb2.WatchBatchesRequest(), metadata=self._core.connection.metadata
+        )
+        try:
+            yield from call
+        except grpc.RpcError as error:
+            raise translation_error(error) from error
+        finally:
+            call.cancel()
 
     def _list_models(self, deadline: float) -> list[pb.Model]:
         [answer] = self._answers(self._stub.ListModels, [self._core.models_call(deadline)])

@@ -8,7 +8,7 @@ import json
 import time
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
-from typing import Any
+from typing import Any, TypeVar
 
 from starlette.responses import StreamingResponse
 
@@ -17,6 +17,7 @@ from seq2serve import AsyncClient, TranslationError
 from seq2serve.pb import translation_pb2 as pb
 
 Event = dict[str, Any]
+Told = TypeVar("Told", Event, str)
 
 
 async def translation_events(client: AsyncClient, request: pb.TranslateRequest) -> AsyncGenerator[Event, None]:
@@ -58,13 +59,16 @@ async def compared_events(client: AsyncClient, requests: Sequence[pb.TranslateRe
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def first_of(events: AsyncGenerator[Event, None]) -> Event | None:
+async def first_of(events: AsyncGenerator[Told, None]) -> Told | None:
     """The first event, so that a request that is refused at once is answered with a status of its own."""
     return await anext(events, None)
 
 
-def answer(first: Event | None, rest: AsyncGenerator[Event, None], model: str = "") -> StreamingResponse:
-    """An answer of the events, first the one that has come already. An error ends it as an event of the model."""
+def answer(
+    first: Event | str | None, rest: AsyncGenerator[Event, None] | AsyncGenerator[str, None], model: str = ""
+) -> StreamingResponse:
+    """An answer of the events, first the one that has come already; each an object, or JSON in ASCII. An error ends it
+    as an event of the model."""
 
     async def lines() -> AsyncGenerator[str, None]:
         try:
@@ -80,5 +84,6 @@ def answer(first: Event | None, rest: AsyncGenerator[Event, None], model: str = 
     return StreamingResponse(lines(), media_type="text/event-stream", headers=headers)
 
 
-def _line(event: Event) -> str:
-    return f"data: {json.dumps(event)}\n\n"  # in ASCII, so that no character of a text ends a line
+def _line(event: Event | str) -> str:
+    data = event if isinstance(event, str) else json.dumps(event)  # in ASCII, so that no text's character ends a line
+    return f"data: {data}\n\n"

@@ -12,7 +12,8 @@ from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from gateway.callers import on_behalf
+from gateway.callers import key_in, on_behalf
+from gateway.page.batches import Batches
 from gateway.page.events import answer, compared_events, first_of, translation_events
 from gateway.page.headers import PageHeaders
 from gateway.page.messages import as_json, invalid, parse, read_json, refuse
@@ -30,7 +31,7 @@ MAX_COMPARED = 12
 Endpoint = Callable[[AsyncClient, Request], Awaitable[Response]]
 
 
-def page_routes(client: AsyncClient) -> list[BaseRoute]:
+def page_routes(client: AsyncClient, batches: Batches) -> list[BaseRoute]:
     """All that the page is, for an application whose root it is.
 
     GET  /                 the page
@@ -38,6 +39,7 @@ def page_routes(client: AsyncClient) -> list[BaseRoute]:
     POST /page/translate   a TranslateRequest of one content, answered with server-sent events
     POST /page/compare     the same by several models at once: `models` lists their names, `request` has the rest
     POST /page/score       a ScoreRequest, answered with {"scores": [PairScore, ...]}
+    GET  /page/batches     what the running batches are, as server-sent events that do not end
 
     Messages are those of translation.v1, in protobuf's JSON form. What goes wrong is answered with {"error": {"code",
     "message", "field", "retryAfter", "requestId"}} and the status of HTTP that says it; behind the first event, it is
@@ -48,6 +50,7 @@ def page_routes(client: AsyncClient) -> list[BaseRoute]:
         ("/translate", "POST", _translate),
         ("/compare", "POST", _compare),
         ("/score", "POST", _score),
+        ("/batches", "GET", partial(_batches, batches)),
     ]
     routes: list[BaseRoute] = [
         Route(path, partial(_answer, endpoint, client), methods=[method]) for path, method, endpoint in endpoints
@@ -106,6 +109,11 @@ async def _score(client: AsyncClient, request: Request) -> Response:
         return_alignment=asked.return_alignment,
     )
     return _json({"scores": [as_json(score) for score in scores]})
+
+
+async def _batches(batches: Batches, client: AsyncClient, request: Request) -> Response:
+    events = batches.events(client, key_in(request.headers))
+    return answer(await first_of(events), events)
 
 
 def _one_content(request: pb.TranslateRequest) -> pb.TranslateRequest:

@@ -19,8 +19,10 @@ from server.messages.frames import (
     FromEngine,
     Load,
     Loaded,
+    Look,
     Ping,
     Pong,
+    Seen,
     Submit,
     ToEngine,
     Told,
@@ -114,6 +116,8 @@ class EngineConnection:
             self._send(Collected(self._engine.collect()))
         elif isinstance(message, Ping):
             self._send(Pong())
+        elif isinstance(message, Look):
+            self._send(Seen(self._engine.look()))
         elif isinstance(message, Close):
             self._was_told_to_close = True
             self._engine.begin_closing()

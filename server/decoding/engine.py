@@ -22,11 +22,13 @@ from server.decoding.encoded_ahead import EncodedAhead
 from server.decoding.encoder_runs import EncoderRun, encoder_runs
 from server.decoding.fair_queue import FairQueue
 from server.decoding.graphs.backend import Backend
+from server.decoding.look import Departures, next_of, state_of
 from server.decoding.metrics import EngineMetrics, FailureReason
 from server.decoding.open_sentence import OpenSentence
 from server.decoding.scheduler import Limits, Ticket, plan
 from server.decoding.search.holder import NonFiniteScores
 from server.errors import DeadlineExceeded, EngineLost, NotServing, SentenceFailed
+from server.messages.batch_state import BatchState
 from server.messages.sentence import Event, Failed, Sentence
 from server.text.pieces import Pieces
 
@@ -83,6 +85,7 @@ class Engine:
         self._events: list[tuple[Any, Event]] = []
         self._num_reserved = 0
         """Rows that running sentences may come to hold."""
+        self._departures = Departures()
 
     # From `fetch` and `post`, or between two turns: never in the middle of a step, so that rows may leave at once.
 
@@ -122,6 +125,21 @@ class Engine:
         self._metrics.waiting.set(len(self._waiting), now)
         self._metrics.reserved_rows = self._num_reserved
         return self._metrics.collect()
+
+    def look(self) -> BatchState:
+        """The batch as it is now, and the sentences that have left it since the last look."""
+        in_turn = (self._waiting[ticket.id] for ticket in self._queue.in_turn(self._limits.max_rows))
+        return BatchState(
+            self._clock(),
+            self._limits.max_rows,
+            [state_of(running, self._batch.num_written(running)) for running in self._running.values()],
+            self._departures.take(),
+            next_of(in_turn),
+            len(self._waiting),
+            self._metrics.joined,
+            self._metrics.left,
+            self._metrics.output_tokens,
+        )
 
     def _ticket(self, sentence: Sentence) -> Ticket:
         num_rows = sentence.options.num_rows
@@ -309,6 +327,8 @@ class Engine:
         """Note that a sentence has left the batch."""
         del self._running[ended.ticket.id]
         self._metrics.left += 1
+        if self._departures.are_noted:
+            self._departures.note(ended, self._batch.num_written(ended), self._clock())
         self._queue.free_rows(ended.ticket)
         self._num_reserved -= ended.ticket.num_rows
 

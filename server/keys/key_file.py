@@ -24,12 +24,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-TRANSLATE, SCORE, READ, ADMIN = "translate", "score", "read", "admin"
+TRANSLATE, SCORE, READ, WATCH, ADMIN = "translate", "score", "read", "watch", "admin"
 
 ROLES = {
     TRANSLATE: "translate texts",
     SCORE: "score translations",
     READ: "ask what is served: models, languages, the contract",
+    WATCH: "see the running batches: lengths and times of everybody's sentences, no texts",
     ADMIN: "change what is served, and everything else; has the other roles as well",
 }
 """What each role may do."""

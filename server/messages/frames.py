@@ -10,6 +10,7 @@ from prometheus_client import Metric
 
 from server.bundle.manifest import Bundle
 from server.config import ServerConfig
+from server.messages.batch_state import BatchState
 from server.messages.sentence import Event, Sentence
 
 _LENGTH_BYTES = 4
@@ -46,11 +47,15 @@ class Ping(NamedTuple):
     """Answered by `Pong` between two steps."""
 
 
+class Look(NamedTuple):
+    """Asks what the running batch is; answered by `Seen` between two steps."""
+
+
 class Close(NamedTuple):
     """Asks the engine to finish what it has, and to end."""
 
 
-ToEngine = Load | Submit | Cancel | Collect | Ping | Close
+ToEngine = Load | Submit | Cancel | Collect | Ping | Look | Close
 
 
 # From it.
@@ -73,7 +78,11 @@ class Pong(NamedTuple):
     """The decode loop turns."""
 
 
-FromEngine = Loaded | Told | Collected | Pong
+class Seen(NamedTuple):
+    state: BatchState
+
+
+FromEngine = Loaded | Told | Collected | Pong | Seen
 
 
 def framed(message: ToEngine | FromEngine) -> bytes:

@@ -17,7 +17,7 @@ from grpc_reflection.v1alpha._async import ReflectionServicer
 from log_format import JSON
 from seq2serve.addresses import Address, parse_address
 from seq2serve.glossary_file import MAX_TERM_CHARACTERS
-from seq2serve.pb import model_admin_pb2_grpc, translation_pb2, translation_pb2_grpc
+from seq2serve.pb import model_admin_pb2_grpc, operations_pb2_grpc, translation_pb2, translation_pb2_grpc
 from server.bundle.manifest import BundleError
 from server.config import ServerConfig
 from server.keys.key_file import KeyFileError
@@ -51,6 +51,7 @@ from server.serving.rpc.exchange import Exchange
 from server.serving.rpc.health import Health
 from server.serving.rpc.listen import TransportLimits, channel_options
 from server.serving.rpc.model_admin import MODEL_ADMIN, ModelAdminService
+from server.serving.rpc.operations import OPERATIONS, OperationsService
 from server.serving.rpc.probes import MAX_CONNECTIONS, Probes
 from server.serving.rpc.translation import TranslationService
 from server.serving.signals import handle_signals
@@ -177,7 +178,9 @@ class App:
         translation_service_pb2_grpc.add_TranslationServiceServicer_to_server(
             GoogleTranslationService(translations, models), calls
         )
-        services = [*PROTOCOLS, health.SERVICE_NAME, reflection.SERVICE_NAME]
+        operations = OperationsService(self._engines.look, calls.connections_are_told)
+        operations_pb2_grpc.add_OperationsServiceServicer_to_server(operations, calls)
+        services = [*PROTOCOLS, OPERATIONS, health.SERVICE_NAME, reflection.SERVICE_NAME]
         if changes_models:
             model_admin_pb2_grpc.add_ModelAdminServiceServicer_to_server(ModelAdminService(self.registry), calls)
             services.append(MODEL_ADMIN)

@@ -19,6 +19,7 @@ EXPECTED = {
     "With asyncio": "['Un chien dort.', ",
     "Whole texts and HTML": "Un homme dort. Deux chiens jouent dans la neige.\n\n- J'adore les chiens 🐶\n0 18 ",
     "Text as it is decoded": "Deux jeunes hommes jouent de la guitare dans le parc.\n",
+    "The running batches": "transformer-en-fr: 0 of 64 rows, 0 wait, ",
     "Several servers": "['Un chien dort.', 'Un chien dort.', 'Un chien dort.', 'Un chien dort.']",
     "TLS and a key": "Un ",
     "Beams and hypotheses": "Un homme joue de la guitare.",

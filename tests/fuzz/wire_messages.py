@@ -10,7 +10,7 @@ from google.protobuf.descriptor import Descriptor, FieldDescriptor, MethodDescri
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 
-from seq2serve.pb import model_admin_pb2, translation_pb2
+from seq2serve.pb import model_admin_pb2, operations_pb2, translation_pb2
 from server.serving.protocols.pb import inference_pb2, translation_service_pb2
 
 MODEL = "rnn-en-fr"
@@ -18,7 +18,7 @@ MODEL = "rnn-en-fr"
 
 _SERVICES = [
     service
-    for file in (translation_pb2, inference_pb2, translation_service_pb2, model_admin_pb2)
+    for file in (translation_pb2, inference_pb2, translation_service_pb2, model_admin_pb2, operations_pb2)
     for service in file.DESCRIPTOR.services_by_name.values()
 ]
 METHODS: Mapping[str, MethodDescriptor] = {

@@ -6,10 +6,17 @@ from typing import Any
 from google.protobuf.message import Message
 from google.rpc.error_details_pb2 import ErrorInfo, RetryInfo
 
-from server.keys.key_file import ADMIN, READ, SCORE, TRANSLATE, Key, digest, new_key, table_of
+from server.keys.key_file import ADMIN, READ, SCORE, TRANSLATE, WATCH, Key, digest, new_key, table_of
 
-KEYS = {name: new_key() for name in ("translator", "scorer", "reader", "admin", "other")}
-ROLES = {"translator": [TRANSLATE], "scorer": [SCORE], "reader": [READ], "admin": [ADMIN], "other": [TRANSLATE]}
+KEYS = {name: new_key() for name in ("translator", "scorer", "reader", "watcher", "admin", "other")}
+ROLES = {
+    "translator": [TRANSLATE],
+    "scorer": [SCORE],
+    "reader": [READ],
+    "watcher": [WATCH],
+    "admin": [ADMIN],
+    "other": [TRANSLATE],
+}
 
 
 def key(name: str, **fields: Any) -> Key:

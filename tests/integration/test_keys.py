@@ -12,8 +12,9 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from seq2serve import AsyncClient
+from seq2serve.pb import operations_pb2, operations_pb2_grpc
 from seq2serve.pb import translation_pb2 as pb
-from server.keys.key_file import ADMIN, READ, SCORE, TRANSLATE, Key, KeyFileError, digest, new_key
+from server.keys.key_file import ADMIN, READ, SCORE, TRANSLATE, WATCH, Key, KeyFileError, digest, new_key
 from server.serving.access import watched
 from server.serving.app import SERVICE
 from tests.fakes import PATIENCE
@@ -41,6 +42,11 @@ async def plain(served: Served, method: str, metadata: Any) -> bytes:
     return answer
 
 
+async def watch(served: Served, metadata: Any) -> Any:
+    stub: Any = operations_pb2_grpc.OperationsServiceStub(served.channel)
+    return await anext(aiter(stub.WatchBatches(operations_pb2.WatchBatchesRequest(), metadata=metadata)))
+
+
 Calling = Callable[[Served, Any], Awaitable[Any]]
 
 ANY = "any"
@@ -57,6 +63,7 @@ METHODS: dict[str, tuple[str, Calling]] = {
         lambda s, m: s.stub.Score(pb.ScoreRequest(pairs=[pb.ScoredPair(**PAIR)]), metadata=m, timeout=PATIENCE),
     ),
     "ListModels": (READ, lambda s, m: s.stub.ListModels(pb.ListModelsRequest(), metadata=m, timeout=PATIENCE)),
+    "WatchBatches": (WATCH, watch),
     "Unknown": (
         ANY,
         lambda s, m: plain(s, f"/{SERVICE}/Unknown", m),

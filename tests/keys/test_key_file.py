@@ -83,10 +83,10 @@ def test_what_is_written_is_read(
         ('[web]\nsha256 = "0F"\nroles = ["read"]', "web: sha256: 64 of 0-9 and a-f expected"),
         (f'[web]\nsha256 = "{SHA.upper()}"\nroles = ["read"]', "web: sha256: 64 of 0-9 and a-f expected"),
         ('[web]\nsha256 = 7\nroles = ["read"]', "web: sha256: 64 of 0-9 and a-f expected"),
-        (f'[web]\nsha256 = "{SHA}"', "web: roles: a list of translate, score, read, admin expected, got None"),
+        (f'[web]\nsha256 = "{SHA}"', "web: roles: a list of translate, score, read, watch, admin expected, got None"),
         (
             f'[web]\nsha256 = "{SHA}"\nroles = []',
-            "web: roles: a list of translate, score, read, admin expected, got []",
+            "web: roles: a list of translate, score, read, watch, admin expected, got []",
         ),
         (f'[web]\nsha256 = "{SHA}"\nroles = "read"', "web: roles: a list of"),
         (f'[web]\nsha256 = "{SHA}"\nroles = ["reads"]', "expected, got ['reads']"),

@@ -12,6 +12,8 @@ const DEFAULTS = {
   prefix: "", // what a translation begins with
   typed: "", // a translation to score
   slow: "200", // so many times slower than it was is a race shown
+  span: "3", // seconds of the running batches that are shown
+  amount: "50", // sentences that they are given at once
 };
 
 export function readAddress() {

@@ -53,6 +53,7 @@ function useRace(racers, slow) {
   const { state, server } = usePage();
   const [race, setRace] = useState({ lanes: {}, error: null, isDecoded: true });
   const [clock, setClock] = useState(Infinity);
+  const began = useRef(0);
   const [run, setRun] = useState(0);
   const isFirst = useRef(true);
   const names = racers.map(({ name }) => name);
@@ -72,6 +73,7 @@ function useRace(racers, slow) {
       let lanes = Object.fromEntries(names.map((name) => [name, { events: [], error: null, first: 0, last: 0 }]));
       const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
       setRace({ lanes, error: null, isDecoded: false });
+      began.current = performance.now();
       setClock(still ? Infinity : 0);
       try {
         const asked = { models: names, request: { ...request, decoding: { returnTokenScores: true } } };
@@ -95,10 +97,11 @@ function useRace(racers, slow) {
   }, [text, names.join(" "), run, server.epoch, server.problem]);
 
   const end = Math.max(0, ...Object.values(race.lanes).map(({ last }) => last));
-  const isOver = race.isDecoded && clock >= end && end > 0;
+  const isShown = race.isDecoded && clock >= end;
+  const isOver = isShown && end > 0;
   useEffect(() => {
-    if (isOver || clock === Infinity) return;
-    let before = performance.now();
+    if (isShown || clock === Infinity) return;
+    let before = clock ? performance.now() : began.current;
     let frame = requestAnimationFrame(advance);
     function advance(now) {
       const passed = Math.max(0, now - before) / slow; // a frame's time may be earlier than that of its request
@@ -107,7 +110,7 @@ function useRace(racers, slow) {
       frame = requestAnimationFrame(advance);
     }
     return () => cancelAnimationFrame(frame);
-  }, [clock === Infinity, isOver, slow]);
+  }, [clock === Infinity, isShown, slow, began.current]);
 
   function start() {
     isFirst.current = true; // it waits for nobody
@@ -139,7 +142,8 @@ const translationOf = (lane) => lane.events.findLast(({ translation }) => transl
 function Lane({ model, lane, place, clock, horizon, lang }) {
   const { say } = usePage();
   const shown = lane?.events.filter(({ milliseconds }) => milliseconds <= clock) ?? [];
-  const tokens = shown.flatMap((event) => event.tokens);
+  const tokens = useMemo(() => shown.flatMap((event) => event.tokens), [shown.length, shown[0]]);
+  const shaded = useMemo(() => html`<${ShadedText} tokens=${tokens} say=${say} />`, [tokens, say]);
   const translation = shown.at(-1)?.translation;
   const quality = bleu(model);
   const percent = (milliseconds) => `${((100 * milliseconds) / horizon).toFixed(2)}%`;
@@ -155,8 +159,8 @@ function Lane({ model, lane, place, clock, horizon, lang }) {
         <div class="done" style=${{ width: percent(Math.min(clock, lane?.last ?? 0)) }}></div>
         ${shown.map((event, index) => event.tokens.length > 0 && html`<i key=${index} style=${{ left: percent(event.milliseconds) }}></i>`)}
       </div>
-      <p class="target" lang=${lang}><${ShadedText} tokens=${tokens} say=${say} /></p>
-      ${isDifferent && html`<p class="quiet">→ <span lang=${lang}>${translation.translatedText}</span></p>`}
+      <p class="target" lang=${lang}>${shaded}</p>
+      ${isDifferent && html`<p class="quiet whole">→ <span lang=${lang}>${translation.translatedText}</span></p>`}
       ${lane?.error && html`<p class="problem">${lane.error.message || lane.error.code}</p>`}
       <dl>
         <div><dt>${say("firstToken")}</dt><dd>${shown.length ? `${say.number(lane.first, 1)} ms` : "–"}</dd></div>

@@ -4,11 +4,11 @@ import { html } from "./vendor/preact-htm.js";
 import { usePage } from "./context.js";
 import { directions, parseGlossary } from "./models.js";
 
-export function ModelChoice({ value }) {
+export function ModelChoice({ value, label }) {
   const { models, say, set } = usePage();
   return html`
     <label class="plain">
-      <span>${say("model")}</span>
+      <span>${label ?? say("model")}</span>
       <select value=${value} onChange=${(event) => set({ model: event.target.value, prefix: "" })}>
         ${directions(models).map(({ pair, models: those }) => html`
           <optgroup key=${directionName(pair, say)} label=${directionName(pair, say)}>

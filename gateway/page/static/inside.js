@@ -1,6 +1,6 @@
 // Look inside: what a model attends to, step by step; what else its search has found; what it thinks of other words.
 
-import { html, useEffect, useState } from "./vendor/preact-htm.js";
+import { html, useEffect, useMemo, useState } from "./vendor/preact-htm.js";
 import { AttentionLines } from "./attention_lines.js";
 import { usePage } from "./context.js";
 import { Examples, ModelChoice, Problem, SourceText } from "./controls.js";
@@ -16,6 +16,9 @@ import { useTranslation } from "./translation.js";
 const TYPING_MILLISECONDS = 400;
 const BEAM = 5;
 const STEP_MILLISECONDS = 700;
+const MOST_DRAWN = 64; // tokens, of the source and of the translation: more would not be seen, and hold up the browser
+const MOST_CHARACTERS = 400;
+const MOST_WRITTEN = 160; // tokens, of a translation that repeats itself
 
 export function Inside() {
   const { state, set, say, models } = usePage();
@@ -24,6 +27,7 @@ export function Inside() {
   const shown = useTranslation(state.text.trim() ? insideRequest(state, model) : null, TYPING_MILLISECONDS);
   const translation = shown.translation;
   const best = translation?.hypotheses[0];
+  const drawn = useMemo(() => best?.tokens.slice(0, MOST_DRAWN) ?? [], [best]);
 
   return html`
     <h1 class="unseen">${say("inside")}</h1>
@@ -34,9 +38,10 @@ export function Inside() {
     />
     ${!state.text && html`<${Examples} lang=${from} onText=${(text) => set({ text, prefix: "" })} />`}
     <${Problem} error=${shown.error} />
-    ${best?.tokens.length > 0 && html`
-      <${Steps} model=${model} sources=${sourcesOf(translation, shown.source)} tokens=${best.tokens} from=${from} to=${to} />
-      <${Continue} tokens=${best.tokens} text=${best.translatedText} lang=${to} />
+    ${drawn.length > 0 && html`
+      ${(drawn.length < best.tokens.length || shown.source.length < state.text.length) && html`<p class="quiet">${say("tooLong", { number: MOST_DRAWN })}</p>`}
+      <${Steps} model=${model} sources=${sourcesOf(translation, shown.source)} tokens=${drawn} from=${from} to=${to} />
+      <${Continue} tokens=${drawn} text=${best.translatedText} lang=${to} />
       <${SearchTree} hypotheses=${translation.hypotheses} lang=${to} />
       <${OwnTranslation} model=${model} source=${shown.source} best=${best} lang=${to} />
     `}
@@ -44,18 +49,21 @@ export function Inside() {
   `;
 }
 
-// One sentence, whatever it looks like: what is inside is shown of a single run of the decoder.
+// One sentence, whatever it looks like: what is inside is shown of a single run of the decoder. Attention of all tokens
+// to all others is asked for no more of a text than is drawn.
 function insideRequest(state, model) {
+  const text = Array.from(state.text).slice(0, MOST_CHARACTERS).join("");
   const beamSize = Math.min(BEAM, model.limits.maxBeamSize);
   const decoding = {
     beamSize,
+    maxOutputTokens: Math.min(MOST_WRITTEN, model.limits.maxOutputTokens),
     numHypotheses: beamSize,
     returnTokenScores: true,
     returnAlignment: model.hasAlignment,
     targetPrefix: state.prefix,
   };
   const plain = { ...state, glossary: "", keep: "" };
-  return { ...translateRequest(plain, model, state.text, decoding), splitSentences: "SENTENCE_SPLITTING_NONE" };
+  return { ...translateRequest(plain, model, text, decoding), splitSentences: "SENTENCE_SPLITTING_NONE" };
 }
 
 // The source's tokens; its words, where the server does not tell them.
@@ -82,7 +90,7 @@ function Steps({ model, sources, tokens, from, to }) {
     if (!isPlaying && now >= last) setStep(0);
     setIsPlaying(!isPlaying);
   }
-  const drawn = { sources, tokens, step: now, onStep: setStep, from, to };
+  const drawn = { sources: sources.slice(0, MOST_DRAWN), tokens, step: now, onStep: setStep, from, to };
   return html`
     <section>
       <h2>${say(model.hasAlignment ? "attention" : "noAttention")}</h2>

@@ -20,9 +20,13 @@ export function speaker(language) {
       typeof values[key] === "number" ? number.format(values[key]) : values[key],
     );
   say.language = language;
-  say.number = (value, digits = 2) =>
-    new Intl.NumberFormat(language, { minimumFractionDigits: digits, maximumFractionDigits: digits }).format(value);
-  say.percent = (value) => new Intl.NumberFormat(language, { style: "percent" }).format(value);
+  // Made once: a formatter takes far longer to make than to use, and a race of long texts uses thousands.
+  const byDigits = [0, 1, 2].map(
+    (digits) => new Intl.NumberFormat(language, { minimumFractionDigits: digits, maximumFractionDigits: digits }),
+  );
+  const percent = new Intl.NumberFormat(language, { style: "percent" });
+  say.number = (value, digits = 2) => byDigits[digits].format(value);
+  say.percent = (value) => percent.format(value);
   const names = new Intl.DisplayNames(language, { type: "language" });
   say.languageName = (code) => {
     try {

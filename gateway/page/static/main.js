@@ -2,6 +2,7 @@
 
 import { html, render, useCallback, useEffect, useMemo, useState } from "./vendor/preact-htm.js";
 import { addressOf, readAddress, writeAddress } from "./address.js";
+import { Batch } from "./batch.js";
 import { Compare } from "./compare.js";
 import { Page, usePage } from "./context.js";
 import { Inside } from "./inside.js";
@@ -9,7 +10,7 @@ import { LANGUAGES, chooseLanguage, speaker } from "./language.js";
 import { useServer } from "./server.js";
 import { Translate } from "./translate.js";
 
-const VIEWS = { translate: Translate, compare: Compare, inside: Inside };
+const VIEWS = { translate: Translate, compare: Compare, inside: Inside, batch: Batch };
 const THEMES = ["", "light", "dark"];
 
 function useAddress() {

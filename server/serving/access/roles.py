@@ -3,7 +3,7 @@ says who may call it."""
 
 from collections.abc import Iterable
 
-from server.keys.key_file import ADMIN, READ, SCORE, TRANSLATE
+from server.keys.key_file import ADMIN, READ, SCORE, TRANSLATE, WATCH
 
 _OPEN: tuple[str, ...] = (
     "grpc.health.v1.Health/Check",
@@ -38,6 +38,7 @@ _METHODS: dict[str, tuple[str, ...]] = {
         "google.cloud.translation.v3.TranslationService/GetSupportedLanguages",
         "google.cloud.translation.v3.TranslationService/DetectLanguage",
     ),
+    WATCH: ("operations.v1.OperationsService/WatchBatches",),
     ADMIN: (
         "model_admin.v1.ModelAdminService/LoadModel",
         "model_admin.v1.ModelAdminService/UnloadModel",

@@ -15,6 +15,7 @@ from prometheus_client import Metric
 
 from server.bundle.manifest import Bundle, BundleError
 from server.config import ServerConfig
+from server.messages.batch_state import BatchState
 from server.serving.engines.launch import Launch, Launched
 from server.serving.engines.pool import EnginePool
 from server.serving.engines.remote import RemoteEngine
@@ -146,6 +147,10 @@ class EngineKeeper:
     async def collect(self) -> list[Metric]:
         """The series of the engine and of the engines before it, summed."""
         return summed([*await self._engine.collect(), *self._past])
+
+    def look(self) -> BatchState | None:
+        """The engine's batch, as `RemoteEngine.look` tells it; None as well where no engine runs."""
+        return self._engine.look() if self._launched else None
 
     async def _keep(self) -> None:
         """Watch the engine, and start the next one whenever one is lost. Never ends by itself."""

@@ -6,18 +6,30 @@ All of this runs on the event loop's thread, but for `EngineSeries.collect`.
 import asyncio
 import itertools
 from collections.abc import Callable, Iterable
+from typing import NamedTuple
 
 from prometheus_client import Metric
 from prometheus_client.registry import Collector
 
 from server.bundle.manifest import Bundle
 from server.config import ServerConfig
+from server.messages.batch_state import BatchState
 from server.serving.engines.keeper import EngineKeeper, Timing
 from server.serving.engines.launch import Launch, launch_process
 from server.serving.engines.pool import EnginePool
 from server.serving.engines.process_series import ProcessSeries
 from server.serving.engines.remote import COLLECT_SECONDS
 from server.serving.engines.series import counted, labelled, summed
+
+
+class EngineBatch(NamedTuple):
+    """The running batch of one engine, and whose it is."""
+
+    model: str
+    version: str
+    engine: int
+    """Number of the engine among those of the version."""
+    state: BatchState
 
 
 class BundleEngines:
@@ -81,6 +93,11 @@ class BundleEngines:
             processes.add(keeper.pid, name, number)
         series = [*summed(itertools.chain.from_iterable(collected)), *processes.families]
         return labelled(series, "version", self._bundle.manifest.version)
+
+    def look(self) -> list[EngineBatch]:
+        """What the engines have answered to the look before this one; they are asked again."""
+        seen = enumerate(keeper.look() for keeper in self._keepers)
+        return [EngineBatch(*self.version, number, state) for number, state in seen if state]
 
 
 class Engines:
@@ -150,6 +167,10 @@ class Engines:
         past = list(self._past.values())  # as it is while all of `loaded` are there
         collected = await asyncio.gather(*(engines.collect() for engines in loaded))
         return summed(itertools.chain.from_iterable([*collected, *past]))
+
+    def look(self) -> list[EngineBatch]:
+        """The running batches of all engines that have answered to the look before this one; they are asked again."""
+        return [batch for engines in self._started if engines.is_loaded for batch in engines.look()]
 
 
 class EngineSeries(Collector):

@@ -12,6 +12,7 @@ from prometheus_client import Metric
 
 from server.bundle.manifest import Bundle
 from server.config import ServerConfig
+from server.messages.batch_state import BatchState
 from server.messages.frames import (
     Cancel,
     Close,
@@ -19,8 +20,10 @@ from server.messages.frames import (
     Collected,
     Load,
     Loaded,
+    Look,
     Ping,
     Pong,
+    Seen,
     Submit,
     ToEngine,
     Told,
@@ -57,6 +60,10 @@ class RemoteEngine(asyncio.Protocol):
         """The engine's series, as last collected."""
         self.is_answering = True
         """Whether the last `ping` was answered."""
+        self._is_looking = False
+        """Whether the engine was asked for its batch, and has not answered yet."""
+        self._seen: BatchState | None = None
+        """The batch as the engine has told it; None once that was taken."""
 
     async def connect(self, connection: socket.socket, config: ServerConfig, bundle: Bundle) -> None:
         """Connect to the engine, which begins to load the bundle."""
@@ -98,6 +105,15 @@ class RemoteEngine(asyncio.Protocol):
         """Ask whether the decode loop still turns: `is_answering` is false from here until it says so."""
         self.is_answering = False
         self._send(Ping())
+
+    def look(self) -> BatchState | None:
+        """Take what the engine has answered to the look before this one, and ask again. None where it has not answered
+        yet: its step takes longer."""
+        seen, self._seen = self._seen, None
+        if not self._is_looking:
+            self._is_looking = True
+            self._send(Look())
+        return seen
 
     def close(self) -> None:
         """Tell the engine to finish the sentences that are in it, and to end."""
@@ -146,6 +162,8 @@ class RemoteEngine(asyncio.Protocol):
             self._tell(message.events)
         elif isinstance(message, Pong):
             self.is_answering = True
+        elif isinstance(message, Seen):
+            self._is_looking, self._seen = False, message.state
         elif isinstance(message, Collected):
             self.series = message.series
             self._end_collecting()

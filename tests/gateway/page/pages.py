@@ -9,36 +9,15 @@ from contextlib import asynccontextmanager
 from http.client import HTTPResponse
 from typing import Any, NamedTuple
 
-import uvicorn
-from starlette.applications import Starlette
-
-from gateway.page.routes import page_routes
-from seq2serve import AsyncClient
 from tests.fakes import PATIENCE
+from tests.gateway.running import gateway_here
 
 
 @asynccontextmanager
 async def page_for(server: str) -> AsyncIterator[str]:
-    """The page of a server's models. Gives its URL, which ends with a slash."""
-    async with AsyncClient(server) as client:
-        app = Starlette(routes=page_routes(client))
-        config = uvicorn.Config(app, port=0, log_level="warning", lifespan="off", timeout_graceful_shutdown=1)
-        running = _Server(config)
-        task = asyncio.create_task(running.serve())
-        while not running.started:
-            assert not task.done()
-            await asyncio.sleep(0.005)
-        [listener] = running.servers[0].sockets
-        try:
-            yield f"http://127.0.0.1:{listener.getsockname()[1]}/"
-        finally:
-            running.should_exit = True
-            await task
-
-
-class _Server(uvicorn.Server):
-    def install_signal_handlers(self) -> None:
-        """None: signals are the test run's."""
+    """The gateway of a server's models. Gives the URL of its page, which ends with a slash."""
+    async with gateway_here(server) as url:
+        yield f"{url}/"
 
 
 class Answer(NamedTuple):

@@ -162,12 +162,18 @@ async def test_a_server_that_is_away_is_said_to_be_and_answers_when_it_is_back(t
                 await eventually(is_back)
 
 
-async def test_who_leaves_stops_the_decoding(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("translate", b'{"contents": ["A dog sleeps in the park."]}'),
+        ("compare", b'{"models": ["rnn-en-fr"], "request": {"contents": ["A dog sleeps in the park."]}}'),
+    ],
+)
+async def test_who_leaves_before_the_first_event_stops_the_decoding(tmp_path: Path, path: str, body: bytes) -> None:
     async with serving(one_model(tmp_path), gated=True) as held, page_for(held.address) as url:
         address = urlsplit(url)
-        body = b'{"models": ["rnn-en-fr"], "request": {"contents": ["A dog sleeps in the park."]}}'
         with socket.create_connection((address.hostname, address.port), PATIENCE) as connection:
-            head = f"POST /page/compare HTTP/1.1\r\nhost: x\r\ncontent-length: {len(body)}\r\n\r\n"
+            head = f"POST /page/{path} HTTP/1.1\r\nhost: x\r\ncontent-length: {len(body)}\r\n\r\n"
             await asyncio.to_thread(connection.sendall, head.encode() + body)
             await held.held()
         await held.wait_for_metric(1, "grpc_server_handled_total", grpc_code="Canceled")

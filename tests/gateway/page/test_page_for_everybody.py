@@ -21,7 +21,7 @@ pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.nightly, nee
 
 TEXT = "Two young men are playing guitar in the park. A dog sleeps."
 
-VIEWS = {"translate": ".segment", "compare": ".place-1", "inside": ".formulas math"}
+VIEWS = {"translate": ".segment", "compare": ".place-1", "inside": ".formulas math", "batch": ".engine .strip"}
 """What each of them has when it is done."""
 
 AXE_VERSION = "4.14.1"

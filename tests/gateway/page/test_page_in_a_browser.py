@@ -1,6 +1,7 @@
 """The page as people use it, in Debian's Chromium."""
 
 import json
+import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -11,7 +12,7 @@ pytest.importorskip("playwright", reason="no playwright")
 
 from playwright.async_api import Browser, Route, expect
 
-from tests.gateway.page.browser import Tab, chromium, needs_chromium, tab_at
+from tests.gateway.page.browser import MOST_MILLISECONDS, Tab, chromium, needs_chromium, tab_at
 from tests.gateway.page.pages import page_for
 from tests.integration.served import serving
 from tests.integration.shipped import one_model
@@ -103,6 +104,14 @@ async def test_models_without_attention_say_so(tab: Tab) -> None:
         assert await tab.page.locator(".formulas math").count() > 0
 
 
+@pytest.mark.nightly
+async def test_of_a_long_text_the_beginning_is_drawn(tab: Tab) -> None:
+    await tab.open("inside", text=TEXT * 80, model="transformer-en-fr")
+    await tab.wait_for_text(".quiet", "The text is long")
+    assert 0 < await tab.page.locator(".cell").count() <= 64 * 64
+    assert len(await tab.page.locator(".chip").all()) == 64
+
+
 async def test_a_translation_goes_on_from_another_word_and_is_scored(tab: Tab) -> None:
     await tab.open("inside", text="A dog sleeps in the park.", model="transformer-en-fr")
     await tab.page.locator(".chip", has_text="chien").click()
@@ -115,11 +124,25 @@ async def test_a_translation_goes_on_from_another_word_and_is_scored(tab: Tab) -
     assert await tab.page.locator(".branch").count() > 2
 
 
+async def test_the_running_batches_are_seen_while_they_work(tab: Tab) -> None:
+    await tab.open("batch", amount="50", span="30", model="transformer-en-fr")
+    lane = tab.page.get_by_role("article", name="transformer-en-fr", exact=True)
+    await lane.wait_for()
+    assert not await lane.locator("path").first.get_attribute("d")
+    await tab.page.get_by_role("button", name="Translate them").click()
+    most = MOST_MILLISECONDS
+    await expect(lane.locator("path").first).to_have_attribute("d", re.compile(r"(M[^M]+){50}"), timeout=most)
+    tokens = tab.page.get_by_role("row", name="transformer-en-fr ").get_by_role("cell").last
+    await expect(tokens).to_have_text("0", timeout=most)
+    await expect(tab.page.get_by_role("button", name="Translate them")).to_be_enabled(timeout=most)
+
+
 async def test_texts_stay_texts(tab: Tab) -> None:
-    for view in ("translate", "compare", "inside"):
-        fields = dict.fromkeys(("glossary", "keep", "prefix", "typed", "model", "lang", "theme"), ATTACK)
+    for view in ("translate", "compare", "inside", "batch"):
+        names = ("glossary", "keep", "prefix", "typed", "model", "lang", "theme", "slow", "span", "amount")
+        fields = dict.fromkeys(names, ATTACK)
         await tab.open(view, text=f"A dog. {ATTACK}", **fields)
-        await tab.page.locator(".target, .problem").first.wait_for()
+        await tab.page.locator(".target, .problem, .engine").first.wait_for()
     for kind in ("img", "script:not([src])"):
         assert await tab.page.locator(kind).count() == 0
 

@@ -6,8 +6,8 @@ from grpc_reflection.v1alpha import reflection_pb2
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seq2serve.pb import translation_pb2
-from server.keys.key_file import ADMIN, READ, SCORE, TRANSLATE
+from seq2serve.pb import operations_pb2, translation_pb2
+from server.keys.key_file import ADMIN, READ, SCORE, TRANSLATE, WATCH
 from server.serving.access.roles import OPEN, role_of
 from server.serving.protocols.pb import inference_pb2, translation_service_pb2
 
@@ -18,7 +18,7 @@ def methods_of(module: object) -> list[str]:
 
 
 CHANGING = [f"/inference.GRPCInferenceService/RepositoryModel{change}" for change in ("Load", "Unload")]
-PROTOCOLS = [translation_pb2, reflection_pb2, inference_pb2, translation_service_pb2]
+PROTOCOLS = [translation_pb2, operations_pb2, reflection_pb2, inference_pb2, translation_service_pb2]
 METHODS = [method for module in PROTOCOLS for method in methods_of(module) if method not in CHANGING]
 """All that are served, but those that change what is served."""
 
@@ -27,7 +27,7 @@ PROBES = [f"/inference.GRPCInferenceService/{name}" for name in ("ServerLive", "
 
 @pytest.mark.parametrize("method", METHODS)
 def test_a_method_of_the_contract_needs_a_role_that_is_not_admin(method: str) -> None:
-    assert role_of(method) in ((OPEN,) if method in PROBES else (TRANSLATE, SCORE, READ))
+    assert role_of(method) in ((OPEN,) if method in PROBES else (TRANSLATE, SCORE, READ, WATCH))
 
 
 def test_a_health_check_needs_none_and_a_list_of_what_is_served_does() -> None:
