@@ -18,7 +18,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
@@ -76,6 +76,9 @@ class Service:
             try:
                 yield process
             finally:
+                # A change of user has made it forget that it is to end with unshare.
+                with suppress(OSError, IndexError):
+                    os.kill(first_process(process.pid), signal.SIGKILL)
                 process.kill()
 
 
