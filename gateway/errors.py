@@ -8,6 +8,7 @@ import math
 import re
 from collections.abc import Mapping
 
+import grpc
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -79,9 +80,17 @@ def problem_of(error: TranslationError, names: Mapping[str, str]) -> str:
     return "; ".join(found) or words_of(error)
 
 
+class Ended(Unavailable):
+    """What the gateway itself has ended, or has seen to end, for the reason that it says."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(grpc.StatusCode.UNAVAILABLE, reason)
+
+
 def words_of(error: TranslationError) -> str:
-    """The server's. Where none has answered, gRPC's own would tell everybody where the servers are."""
-    return "no server answers" if isinstance(error, Unavailable) and not error.request_id else error.message
+    """The server's, or the gateway's own. Where no server has answered, gRPC's would tell everybody where they are."""
+    is_grpc_own = isinstance(error, Unavailable) and not isinstance(error, Ended) and not error.request_id
+    return "no server answers" if is_grpc_own else error.message
 
 
 def renamed(field: str, names: Mapping[str, str]) -> str:

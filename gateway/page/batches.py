@@ -11,9 +11,8 @@ import json
 from collections.abc import AsyncGenerator
 from typing import Any
 
-import grpc
-
-from seq2serve import AsyncClient, Batch, BatchSentence, TranslationError, Unavailable, WatchBatchesResponse
+from gateway.errors import Ended
+from seq2serve import AsyncClient, Batch, BatchSentence, TranslationError, WatchBatchesResponse
 
 
 class _Watch:
@@ -29,7 +28,7 @@ class _Watch:
         try:
             async for message in client.watch_batches():
                 self._tell(_written(message))
-            self.end(_ended("the server has ended the watch"))
+            self.end(Ended("the server has ended the watch"))
         except TranslationError as error:
             self.end(error)
 
@@ -71,11 +70,7 @@ class Batches:
     def close(self) -> None:
         """End all that is being watched, as it would never end by itself."""
         for watch in self._watches.values():
-            watch.end(_ended("the gateway is ending"))
-
-
-def _ended(reason: str) -> Unavailable:
-    return Unavailable(grpc.StatusCode.UNAVAILABLE, reason)
+            watch.end(Ended("the gateway is ending"))
 
 
 def _written(message: WatchBatchesResponse) -> str:

@@ -18,6 +18,7 @@ from server.bundle.manifest import TOKENIZER, BundleError, read_bundle, write_ma
 from server.config import ServerConfig
 from server.serving.app import PROTOCOLS, SERVICE, App
 from server.serving.rpc.model_admin import MODEL_ADMIN
+from server.serving.rpc.operations import OPERATIONS
 from tests.conftest import Repositories
 from tests.fakes import PATIENCE
 from tests.integration.served import DEFAULT_MODEL, Served, eventually, refusal, request, serving
@@ -118,7 +119,8 @@ async def test_reflection_lists_the_services(rnn_repository: Path) -> None:
         asked = cast(Any, reflection_pb2).ServerReflectionRequest(list_services="")
         [answer] = [message async for message in stub.ServerReflectionInfo(iter([asked]))]
         names = {service.name for service in answer.list_services_response.service}
-        assert names == {*PROTOCOLS, MODEL_ADMIN, "grpc.health.v1.Health", "grpc.reflection.v1alpha.ServerReflection"}
+        others = {"grpc.health.v1.Health", "grpc.reflection.v1alpha.ServerReflection"}
+        assert names == {*PROTOCOLS, MODEL_ADMIN, OPERATIONS, *others}
 
 
 async def test_metrics_count_calls_rows_and_tokens_by_closed_sets_of_labels(repository_of: Repositories) -> None:
