@@ -25,6 +25,10 @@ _operation = partial(operation, error="Error", problems=(400, 403, 503, 504))
 
 
 def libretranslate_paths() -> Json:
+    return _text_paths() | _file_paths()
+
+
+def _text_paths() -> Json:
     detected = {"oneOf": [ref("Detected"), array_of(ref("Detected"))]}
     asked = object_of(
         ("q", "source", "target"),
@@ -43,13 +47,6 @@ def libretranslate_paths() -> Json:
     )
     named = object_of(("code", "name"), code=TEXT, name=TEXT)
     languages = array_of(object_of(("code", "name", "targets"), code=TEXT, name=TEXT, targets=array_of(TEXT)))
-    file = object_of(
-        ("file", "source", "target"),
-        file={"type": "string", "contentMediaType": "application/octet-stream"},
-        source=LANGUAGE,
-        target=LANGUAGE,
-        api_key=TEXT,
-    )
     settings = object_of(
         ("charLimit", "suggestions", "filesTranslation", "supportedFilesFormat", "keyRequired", "language"),
         apiKeys=FLAG,
@@ -88,6 +85,18 @@ def libretranslate_paths() -> Json:
                 "suggest", "Suggestions are not taken.", ref("Error"), status=403, error="Error", problems=()
             )
         },
+    }
+
+
+def _file_paths() -> Json:
+    file = object_of(
+        ("file", "source", "target"),
+        file={"type": "string", "contentMediaType": "application/octet-stream"},
+        source=LANGUAGE,
+        target=LANGUAGE,
+        api_key=TEXT,
+    )
+    return {
         "/translate_file": {
             "post": _operation(
                 "translateFile",

@@ -20,8 +20,7 @@ _SECONDS = 30.0
 """After which a call counts as hanging."""
 
 _WATCHING = frozenset(("/operations.v1.OperationsService/WatchBatches",))
-"""Methods that answer until their caller leaves."""
-_WATCHED_SECONDS = 0.3
+"""Methods that answer until their caller leaves, which it does here at the first answer."""
 
 
 class _Details(NamedTuple):
@@ -31,7 +30,9 @@ class _Details(NamedTuple):
 class Context:
     """What gRPC gives to a method: the messages of one call, and how it ended."""
 
-    def __init__(self, messages: Sequence[bytes]) -> None:
+    def __init__(self, messages: Sequence[bytes], leaves: bool) -> None:
+        """`leaves`: whether the caller does, at the first answer."""
+        self._leaves = leaves
         self._messages = list(reversed(messages))
         self.answers: list[bytes] = []
         self.code = "OK"
@@ -42,6 +43,8 @@ class Context:
 
     async def write(self, answer: bytes) -> None:
         self.answers.append(answer)
+        if self._leaves:
+            raise asyncio.CancelledError  # as gRPC does it
 
     async def abort(self, code: grpc.StatusCode, message: str, _: object) -> None:
         self.code, self.message = code.name, message
@@ -64,16 +67,16 @@ class Context:
 
 async def problem_with(calls: Calls, made: Made) -> tuple[str, str]:
     """Call a method. Returns the status that it ended with, and what is wrong with that; empty for nothing."""
-    context = Context(made.messages)
+    context = Context(made.messages, leaves=made.method in _WATCHING)
     handler = cast(Any, calls.service(cast(Any, _Details(made.method))))
     try:
-        async with asyncio.timeout(_WATCHED_SECONDS if made.method in _WATCHING else _SECONDS):
+        async with asyncio.timeout(_SECONDS):
             answer = await (handler.stream_unary or handler.stream_stream)(None, context)
             context.answers += [answer] if handler.stream_unary else []
-    except grpc.aio.AbortError:
-        pass  # the context has the status, which is judged below
+    except (grpc.aio.AbortError, asyncio.CancelledError):
+        pass  # the context has the status and the answers, which are judged below
     except TimeoutError:
-        return ("OK", "") if made.method in _WATCHING else ("HANGS", f"no end within {_SECONDS:g} s")
+        return "HANGS", f"no end within {_SECONDS:g} s"
     except Exception as error:
         return "RAISES", repr(error)
     if context.code != "OK":
