@@ -42,6 +42,7 @@ SECTIONS: dict[str, Callable[[Plan], Findings]] = {
     "sentence_latency": sentence_latency.measure,
     "under_load": partial(under_load.measure, size=sizes.SHIPPED),
     "under_load_opus_size": partial(under_load.measure, size=sizes.OPUS_SIZE),
+    "under_load_opus_size_listed": partial(under_load.measure, size=sizes.OPUS_SIZE_LISTED),
     "overload": partial(overload.measure, size=sizes.SHIPPED),
     "overload_opus_size": partial(overload.measure, size=sizes.OPUS_SIZE),
     "large_vocabulary": large_vocabulary.measure,

@@ -23,9 +23,16 @@ MAX_DECODING_LENGTH = 256
 
 class Batcher:
     def __init__(
-        self, translator: ctranslate2.Translator, translators: int, max_batch: int, wait_ms: float, end: list[str]
+        self,
+        translator: ctranslate2.Translator,
+        translators: int,
+        max_batch: int,
+        wait_ms: float,
+        end: list[str],
+        use_vmap: bool,
     ) -> None:
         """end: what every source ends with, unless CTranslate2 adds it."""
+        self._use_vmap = use_vmap
         self._translator = translator
         self._end = end
         self._max_batch = max_batch
@@ -71,7 +78,9 @@ class Batcher:
 
     def _translate(self, batch: list[list[str]]) -> list[list[str]]:
         sources = [[*pieces, *self._end] for pieces in batch]
-        results = self._translator.translate_batch(sources, beam_size=1, max_decoding_length=MAX_DECODING_LENGTH)
+        results = self._translator.translate_batch(
+            sources, beam_size=1, max_decoding_length=MAX_DECODING_LENGTH, use_vmap=self._use_vmap
+        )
         return [result.hypotheses[0] for result in results]
 
 
@@ -100,11 +109,14 @@ async def main() -> None:
     parser.add_argument("--threads-each", type=int, default=1, help="of a translator's products")
     parser.add_argument("--max-batch", type=int, default=32)
     parser.add_argument("--wait-ms", type=float, default=5)
+    parser.add_argument("--use-vmap", action="store_true", help="write only what the model's vocabulary map lists")
     arguments = parser.parse_args()
     source, target = open_sentencepieces(arguments.folder)
     translator = open_translator(arguments.folder, "int8", arguments.translators, arguments.threads_each)
     end = end_of_sources(arguments.folder)
-    batcher = Batcher(translator, arguments.translators, arguments.max_batch, arguments.wait_ms, end)
+    batcher = Batcher(
+        translator, arguments.translators, arguments.max_batch, arguments.wait_ms, end, arguments.use_vmap
+    )
     await serve(Service(batcher, source, target))
 
 

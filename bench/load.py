@@ -9,6 +9,7 @@ from typing import Any
 
 from bench.open_loop import OK
 from bench.process import Child
+from bench.sizes import Size
 from loadtest.memory import family
 from loadtest.percentiles import percentile
 from loadtest.running_server import RunningServer
@@ -62,9 +63,9 @@ class Climb:
 class Server:
     """A server that runs, and the generators that load it, each a process with connections of its own."""
 
-    def __init__(self, server: RunningServer, model: str, num_generators: int = 1) -> None:
+    def __init__(self, server: RunningServer, size: Size, num_generators: int = 1) -> None:
         self._pid = server.pid
-        self._model = model
+        self._size = size
         command = ["bench.open_loop", server.address]
         self._generators = [Child("load generator", command) for _ in range(num_generators)]
         self._before: dict[tuple[int, int], float] = {}
@@ -79,7 +80,14 @@ class Server:
         self._before = cpu_seconds_by_thread(self._pid)
         share = rate / len(self._generators)  # Poisson processes add up to one
         for number, generator in enumerate(self._generators):
-            generator.tell(model=self._model, texts=texts, rate=share, seconds=seconds, seed=[int(rate), number])
+            generator.tell(
+                model=self._size.model,
+                use_shortlist=self._size.is_listed,
+                texts=texts,
+                rate=share,
+                seconds=seconds,
+                seed=[int(rate), number],
+            )
 
     def wait_sent(self) -> float:
         """When the last call was sent, on the machine's monotonic clock."""

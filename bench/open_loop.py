@@ -27,7 +27,7 @@ OK = "OK"
 
 
 async def drive(
-    methods: list[Any], model: str, texts: list[str], rate: float, seconds: float, seed: list[int]
+    methods: list[Any], model: str, use_shortlist: bool, texts: list[str], rate: float, seconds: float, seed: list[int]
 ) -> dict[str, Any]:
     """Calls that were meant to start in the `seconds` after the warm-up, by how they ended:
 
@@ -41,7 +41,10 @@ async def drive(
     generator = np.random.default_rng(seed)
     number = int(rate * (WARM_UP_SECONDS + seconds))
     arrivals = np.cumsum(generator.exponential(1 / rate, number)).tolist()
-    requests = [pb.TranslateRequest(model=model, contents=[text]).SerializeToString() for text in texts]
+    decoding = pb.DecodingOptions(use_shortlist=use_shortlist)
+    requests = [
+        pb.TranslateRequest(model=model, contents=[text], decoding=decoding).SerializeToString() for text in texts
+    ]
     chosen = generator.integers(len(texts), size=number).tolist()
     latencies: dict[str, list[float]] = {}
     answered = 0

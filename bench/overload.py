@@ -33,7 +33,7 @@ def measure(plan: Plan, size: Size) -> Findings:
     seconds, repeats = (4.0, 1) if plan.quick else (8.0, 3)
     with contextlib.ExitStack() as stack:
         running = stack.enter_context(running_server(size.our_command(plan), plan.folder / "overload.log"))
-        server = Server(running, size.model, NUM_GENERATORS)
+        server = Server(running, size, NUM_GENERATORS)
         stack.callback(server.close)
         probe = Child("probe", ["bench.probe", running.address])
         stack.callback(probe.close)

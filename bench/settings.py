@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from bench.load import holds
-from bench.sizes import OPUS_SIZE, Size
+from bench.sizes import Size
 
 Flags = tuple[str, ...]
 Load = Callable[[Flags, float], dict[str, Any]]
@@ -30,7 +30,7 @@ def race(candidates: Sequence[Flags], first_rate: float, load: Load) -> tuple[Fl
 
 def our_best(size: Size, quick: bool, load: Load) -> tuple[Flags, list[dict[str, Any]]]:
     engines: Flags = (f"--engines={NUM_ENGINES}",)
-    if size is OPUS_SIZE:
+    if size.is_large:
         candidates: list[Flags] = [(*engines, "--max-rows=64")]
         if not quick:
             candidates += [(*engines, "--max-rows=32"), (*engines, "--max-rows=32", "--max-joining-tokens=256")]
@@ -46,7 +46,7 @@ def their_best(size: Size, quick: bool, load: Load) -> tuple[Flags, list[dict[st
     """First translators, threads and batches, then how long a batch waits for more sentences."""
     translators = [("--translators=2",), ("--translators=1",), ("--translators=1", "--threads-each=2")]
     if quick:
-        translators = translators[: 1 if size is OPUS_SIZE else 2]
+        translators = translators[: 1 if size.is_large else 2]
     batches, wait = ((32,) if quick else (16, 32, 64)), "--wait-ms=5"
     candidates = [(*flags, f"--max-batch={batch}", wait) for flags in translators for batch in batches]
     best, steps = race(candidates, size.searched_rate, load)

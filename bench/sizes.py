@@ -1,5 +1,6 @@
-"""The two models that servers are loaded with: the shipped Transformer, and the same at OPUS-MT's size."""
+"""Models that servers are loaded with: the shipped Transformer, and one of OPUS-MT's size, also with shortlists."""
 
+import dataclasses
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -24,12 +25,19 @@ class Size:
     """Calls a second that the slowest server holds."""
     searched_rate: float
     """Calls a second near what servers hold, at which settings begin to differ."""
+    is_listed: bool = False
+    """Whether sentences are translated with shortlists, which CTranslate2 calls a vocabulary map."""
+
+    @property
+    def is_large(self) -> bool:
+        return self.model == made.OPUS_SIZE
 
     def our_command(self, plan: Plan, *flags: str) -> list[str]:
         return serve_command(f"--model-repository={self.repository(plan)}", f"--default-model={self.model}", *flags)
 
     def their_command(self, plan: Plan, *flags: str) -> list[str]:
-        return [sys.executable, "-m", "bench.ctranslate2_server", str(self.ctranslate2(plan)), *flags]
+        listed = ["--use-vmap"] * self.is_listed
+        return [sys.executable, "-m", "bench.ctranslate2_server", str(self.ctranslate2(plan)), *listed, *flags]
 
 
 SHIPPED = Size(
@@ -49,4 +57,7 @@ OPUS_SIZE = Size(
     ctranslate2=lambda plan: made.opus_size(plan.folder, plan.data).ctranslate2,
     first_rate=40.0,
     searched_rate=80.0,
+)
+OPUS_SIZE_LISTED = dataclasses.replace(
+    OPUS_SIZE, title="OPUS-MT's size with shortlists", suffix="_opus_size_listed", is_listed=True
 )

@@ -29,7 +29,7 @@ def measure(plan: Plan, size: Size) -> Findings:
     def steps_of(name: str) -> Callable[[Flags, float], dict[str, Any]]:
         def load(flags: Flags, rate: float) -> dict[str, Any]:
             with running_server(commands[name](plan, *flags), plan.folder / "searched.log") as running:
-                server = Server(running, size.model)
+                server = Server(running, size)
                 try:
                     return server.load(texts, rate, max(seconds / 2, 300 / rate))
                 finally:
@@ -46,7 +46,7 @@ def measure(plan: Plan, size: Size) -> Findings:
         servers = {}
         for name, (flags, _) in searched.items():
             running = stack.enter_context(running_server(commands[name](plan, *flags), plan.folder / f"{name}.log"))
-            servers[name] = Server(running, size.model)
+            servers[name] = Server(running, size)
             stack.callback(servers[name].close)
         for _ in range(repeats):
             for name, found in climb(servers, size, texts, seconds, climbs).items():
@@ -57,7 +57,7 @@ def measure(plan: Plan, size: Size) -> Findings:
             for name in climbs
         }
     with running_server([sys.executable, "-m", ECHO], plan.folder / "echo.log") as running:
-        echo = Server(running, size.model)
+        echo = Server(running, size)
         at_highest["gRPC alone"] = [echo.load(texts, ECHO_RATE, seconds) for _ in range(repeats)]
         echo.close()
     share = statistics.median(step["not_decoding"] for step in at_highest[OURS])

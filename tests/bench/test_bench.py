@@ -65,7 +65,7 @@ def test_the_peer_answers_as_our_server_does_and_no_call_of_the_open_loop_is_los
     answers = []
     for command in (serve_command(f"--model-repository={ROOT / 'model_repository'}"), peer):
         with running_server(command, tmp_path / "server.log") as running:
-            server = Server(running, SHIPPED.model)
+            server = Server(running, SHIPPED)
             step = server.load(TEXTS, rate=40, seconds=1)
             server.close()
             with grpc.insecure_channel(running.address) as channel:

@@ -165,7 +165,7 @@ def test_several_generators_load_a_server_and_single_calls_follow(
     texts = (ROOT / "loadtest" / "sentences" / "en.txt").read_text(encoding="utf-8").splitlines()[:12]
     command = serve_command(f"--model-repository={ROOT / 'model_repository'}", "--max-waiting=1", "--max-rows=1")
     with running_server(command, tmp_path / "server.log") as running:
-        server = Server(running, SHIPPED.model, num_generators=2)
+        server = Server(running, SHIPPED, num_generators=2)
         probe = Child("probe", ["bench.probe", running.address])
         monkeypatch.setattr("bench.overload.PROBE_SECONDS", 2.0)
         found = offer(server, probe, SHIPPED, texts, rate=400.0, seconds=1.0, bound_ms=5000.0)
