@@ -51,12 +51,15 @@ image-test: $(VENV)/everything ## build the images without Docker, run and inspe
 peers: $(VENV)/peers $(NATIVE) ## compare imported checkpoints with the toolkits that they come from
 	$(BIN)/python -m tests.peers $(ARGS)
 
+# The contract stays what clients of the last release were generated from; before the first there is none to keep.
+check: LAST_TAG = $(shell git describe --tags --abbrev=0 2>/dev/null)
 check: $(VENV)/everything ## lint, types, import rules, the contract, container files, and whether the generated stubs are current
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/buf lint
+	$(if $(LAST_TAG),$(BIN)/buf breaking --against '.git#tag=$(LAST_TAG)')
 	$(BIN)/python -m deploy.check
 	$(MAKE) --no-print-directory proto
 	git diff --exit-code seq2serve/pb server/serving/protocols/pb
