@@ -49,7 +49,7 @@ def main() -> None:
         *check_proxy(read_yaml(ENVOY), services, stages["server"]),
         *check_dashboards(series := server_series()),
         *check_rules(read_yaml(RULES), series),
-        *check_kubernetes(stages, series, services["server"]["image"]),
+        *check_kubernetes(stages, series, [services[name]["image"] for name in ("server", "gateway")]),
     ]
     problems = problems or list(check_images(stages))  # an image of files that are wrong would only say so again
     for problem in problems:

@@ -1,23 +1,32 @@
-"""Are Kubernetes' manifests valid, and do they agree with each other, the images and the server's settings?"""
+"""Are Kubernetes' manifests valid, and do they agree with each other, the images, and the settings of what they run?"""
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from deploy.dockerfile import Stage
 from deploy.expressions import Series
-from deploy.manifests import FOLDER, OVERLAYS, Object, check_schemas, named, of_kind, render
+from deploy.gateway_pods import check_gateway_deployment
+from deploy.manifests import FOLDER, OVERLAYS, Object, check_schemas, deployments, named, of_kind, render
 from deploy.pods import check_deployment
 from deploy.rule_object import RULE_OBJECT, RULES, rule_object
-from deploy.surroundings import check_monitors, check_policies, check_routes, check_scaling, check_selectors
+from deploy.surroundings import (
+    check_listeners,
+    check_monitors,
+    check_namespaces,
+    check_policies,
+    check_routes,
+    check_scaling,
+    check_selectors,
+)
 
 GUIDE = Path("docs/scaling.md")
 CHECKSUMS = FOLDER / "components/models-bucket/models.sha256"
 MODELS = Path("model_repository")
 
 
-def check_kubernetes(stages: dict[str, Stage], series: Series, image: str) -> Iterator[str]:
-    """`image`: the server's, as it is built here."""
+def check_kubernetes(stages: dict[str, Stage], series: Series, images: Sequence[str]) -> Iterator[str]:
+    """`images`: the server's and the gateway's, as they are built here."""
     yield from check_rule_object()
     yield from check_checksums(CHECKSUMS.read_text(encoding="utf-8"))
     for overlay in OVERLAYS:
@@ -26,17 +35,23 @@ def check_kubernetes(stages: dict[str, Stage], series: Series, image: str) -> It
         except ValueError as error:
             yield f"{overlay}: {error}"
             continue
-        problems = [*check_schemas(objects), *check_objects(objects, stages, series), *check_image(objects, image)]
+        problems = [*check_schemas(objects), *check_objects(objects, stages, series)]
+        problems += [problem for image in images for problem in check_image(objects, image)]
         yield from (f"{overlay}: {problem}" for problem in problems)
 
 
 def check_objects(objects: list[Object], stages: dict[str, Stage], series: Series) -> Iterator[str]:
-    for deployment in of_kind(objects, "Deployment"):
+    for deployment in deployments(objects, "server"):
         yield from (f"{named(deployment)}: {problem}" for problem in check_deployment(deployment, stages))
+    for deployment in deployments(objects, "gateway"):
+        problems = check_gateway_deployment(deployment, objects, stages)
+        yield from (f"{named(deployment)}: {problem}" for problem in problems)
+    yield from check_namespaces(objects)
     yield from check_selectors(objects)
     yield from check_monitors(objects)
     yield from check_scaling(objects, series)
     yield from check_routes(objects)
+    yield from check_listeners(objects)
     yield from check_policies(objects, stages["server"])
     yield from check_secrets(objects, GUIDE.read_text(encoding="utf-8"))
 

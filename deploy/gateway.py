@@ -7,7 +7,10 @@ from deploy.compose import COMPOSE, DOCKERFILE
 from deploy.dockerfile import Stage
 from gateway.settings import VARIABLES, Settings, parse_settings
 
-_PREFIX = "SEQ2SERVE_GATEWAY_"
+PREFIX = "SEQ2SERVE_GATEWAY_"
+
+FILES = frozenset(PREFIX + name for name in ("AUTHORITIES", "CLIENT_CERTIFICATE", "CLIENT_KEY", "API_KEY_FILE"))
+"""The variables that name files which are read at the start; where it is only checked, there are none."""
 
 
 def check_gateway(services: dict[str, Any], stages: dict[str, Stage]) -> Iterator[str]:
@@ -27,17 +30,22 @@ def check_gateway(services: dict[str, Any], stages: dict[str, Stage]) -> Iterato
 
 def read_gateway_settings(environment: dict[str, str]) -> tuple[Settings | None, list[str]]:
     """The settings that a gateway would have, if it started with these variables, and what is wrong with them."""
-    given = {name: value for name, value in environment.items() if name.startswith(_PREFIX)}
+    given = {name: value for name, value in environment.items() if name.startswith(PREFIX)}
     problems = [f"{name}: no such setting" for name in sorted(given.keys() - VARIABLES)]
     try:
-        settings, _ = parse_settings([], given)
+        settings, _ = parse_settings([], {name: value for name, value in given.items() if name not in FILES})
     except SystemExit:  # it has said why
         return None, [*problems, "settings that are none"]
     return settings, problems
 
 
+def gateway_ports(settings: Settings) -> set[str]:
+    addresses = (settings.listen, settings.metrics_listen)
+    return {address.rpartition(":")[2] for address in addresses if address}
+
+
 def check_ports(service: dict[str, Any], stage: Stage, settings: Settings) -> Iterator[str]:
-    listened = {address.rpartition(":")[2] for address in (settings.listen, settings.metrics_listen)}
+    listened = gateway_ports(settings)
     exposed = {port for instruction in stage.all("EXPOSE") for port in instruction.words()}
     if exposed != listened:
         yield f"{DOCKERFILE} exposes {sorted(exposed)}, the gateway listens at {sorted(listened)}"

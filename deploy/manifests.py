@@ -43,5 +43,11 @@ def named(each: Object) -> str:
     return f"{each['kind']} {each['metadata']['name']}"
 
 
+def deployments(objects: list[Object], container: str) -> list[Object]:
+    """Those whose pods have a container of this name: `server` or `gateway`."""
+    found = of_kind(objects, "Deployment")
+    return [each for each in found if each["spec"]["template"]["spec"]["containers"][0]["name"] == container]
+
+
 def of_kind(objects: list[Object], kind: str) -> list[Object]:
     return [each for each in objects if each["kind"] == kind]

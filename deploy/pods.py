@@ -1,8 +1,8 @@
-"""Do the Deployments of Kubernetes' manifests agree with the images, and with the settings that their servers have?"""
+"""Do the servers' Deployments in Kubernetes' manifests agree with the images, and with the settings that they have?"""
 
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -39,11 +39,12 @@ def check_deployment(deployment: Object, stages: dict[str, Stage]) -> Iterator[s
     config, problems = read_settings(environment, num_cores=math.ceil(float(cores)))
     yield from problems
     if config:
-        yield from check_ports(container, config)
+        yield from check_ports(container, listened_ports(config))
         yield from check_probes(container, config)
         yield from check_stop(pod, config)
         yield from check_memory(container, config)
-        yield from check_files(container, config)
+        yield from check_files(container, files_of(config))
+    yield from check_resources(container)
     yield from check_confinement(pod, stages)
     yield from check_volumes(pod)
 
@@ -52,10 +53,10 @@ def variables(container: dict[str, Any]) -> dict[str, str]:
     return {variable["name"]: variable["value"] for variable in container.get("env", [])}
 
 
-def check_ports(container: dict[str, Any], config: ServerConfig) -> Iterator[str]:
+def check_ports(container: dict[str, Any], listened: set[str]) -> Iterator[str]:
     ports = {str(port["containerPort"]) for port in container["ports"]}
-    if ports != listened_ports(config):
-        yield f"has ports {sorted(ports)}, the server listens at {sorted(listened_ports(config))}"
+    if ports != listened:
+        yield f"has ports {sorted(ports)}, the {container['name']} listens at {sorted(listened)}"
 
 
 def check_probes(container: dict[str, Any], config: ServerConfig) -> Iterator[str]:
@@ -68,12 +69,16 @@ def check_probes(container: dict[str, Any], config: ServerConfig) -> Iterator[st
             yield f"{name} asks at {probe['port']}, the server answers probes at {health_port}"
         elif (service := probe.get("service", "")) not in answered_services(config):
             yield f"{name} asks for {service!r}, of which the server knows nothing"
-    start = container.get("startupProbe", {})
-    if start.get("periodSeconds", 10) * start.get("failureThreshold", 3) < _START_SECONDS:
-        yield f"startupProbe gives up within {_START_SECONDS} s"
+    yield from check_start(container)
     if config.drain_delay_seconds < (seconds := seconds_to_see(container.get("readinessProbe", {}))):
         delay = config.drain_delay_seconds
         yield f"readinessProbe takes up to {seconds} s to see a drain, calls are refused after {delay} s"
+
+
+def check_start(container: dict[str, Any]) -> Iterator[str]:
+    start = container.get("startupProbe", {})
+    if start.get("periodSeconds", 10) * start.get("failureThreshold", 3) < _START_SECONDS:
+        yield f"startupProbe gives up within {_START_SECONDS} s"
 
 
 def answered_services(config: ServerConfig) -> set[str]:
@@ -98,27 +103,36 @@ def check_stop(pod: dict[str, Any], config: ServerConfig) -> Iterator[str]:
 
 def check_memory(container: dict[str, Any], config: ServerConfig) -> Iterator[str]:
     """Of the models that the image has; of those that come from elsewhere, at least of the default one."""
-    resources = container["resources"]
-    if resources.get("requests") != resources["limits"]:
-        yield f"asks for {resources.get('requests')}, and may have {resources['limits']}"
     is_images = config.model_repository == ServerConfig.model_repository
     model = config.default_models[0]
     if not is_images and not (_MODELS / model).exists():
         return
     measured = measured_megabytes() if is_images else measured_megabytes(model)
-    if memory_bytes(resources["limits"]["memory"]) < MARGIN * measured * 1e6:
-        yield f"memory {resources['limits']['memory']}: at least {MARGIN} times the {measured} MB of {SIZES} expected"
+    limit = container["resources"]["limits"]["memory"]
+    if memory_bytes(limit) < MARGIN * measured * 1e6:
+        yield f"memory {limit}: at least {MARGIN} times the {measured} MB of {SIZES} expected"
+
+
+def check_resources(container: dict[str, Any]) -> Iterator[str]:
+    resources = container["resources"]
+    if resources.get("requests") != resources["limits"]:
+        yield f"asks for {resources.get('requests')}, and may have {resources['limits']}"
 
 
 def memory_bytes(quantity: str) -> int:
     return int(quantity[:-2]) * _MEMORY[quantity[-2:]]
 
 
-def check_files(container: dict[str, Any], config: ServerConfig) -> Iterator[str]:
-    """Files that the settings name lie in volumes."""
-    mounts = [Path(mount["mountPath"]) for mount in container.get("volumeMounts", [])]
+def files_of(config: ServerConfig) -> list[Path]:
+    """Files and folders that the settings name."""
     named = [config.tls_certificate, config.tls_key, config.tls_client_authorities, config.keys]
-    for path in [*map(Path, filter(None, named)), *config.model_repository]:
+    return [*map(Path, filter(None, named)), *config.model_repository]
+
+
+def check_files(container: dict[str, Any], paths: Iterable[Path]) -> Iterator[str]:
+    """What is not of the image lies in volumes."""
+    mounts = [Path(mount["mountPath"]) for mount in container.get("volumeMounts", [])]
+    for path in paths:
         if path.is_absolute() and not any(path.is_relative_to(mount) for mount in mounts):
             yield f"{path} lies in no volume"
 

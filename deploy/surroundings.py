@@ -1,6 +1,7 @@
 """What surrounds the pods of Kubernetes' manifests: does all that selects, scrapes, routes, probes or scales them fit
 them and the server?"""
 
+import itertools
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -8,7 +9,7 @@ from typing import Any
 from deploy.compose import read_settings
 from deploy.dockerfile import Stage
 from deploy.expressions import Series, check_expression
-from deploy.manifests import Object, named, of_kind
+from deploy.manifests import Object, deployments, named, of_kind
 from deploy.pods import answered_services, variables
 from server.config import ServerConfig
 from server.serving.app import PROTOCOLS
@@ -24,18 +25,26 @@ _COUNTED = re.compile(r".*_(total|bucket|sum|count)")
 """Series that only grow: a rate of them misses nothing between two scrapes."""
 
 
+def check_namespaces(objects: list[Object]) -> Iterator[str]:
+    """All is in the one namespace, wherever `kubectl` would put what does not say so."""
+    [namespace] = [each["metadata"]["name"] for each in of_kind(objects, "Namespace")]
+    for each in objects:
+        if each["kind"] != "Namespace" and each["metadata"].get("namespace") != namespace:
+            yield f"{named(each)}: is in the namespace {each['metadata'].get('namespace')}, {namespace} expected"
+
+
 def check_selectors(objects: list[Object]) -> Iterator[str]:
-    """Whatever selects pods by labels selects some, and names ports that they have."""
+    """Whatever selects pods by labels selects some, and names ports that all of them have."""
     for each in objects:
         spec = each.get("spec", {})
         for selector in selectors(each):
             pods = selected(objects, selector)
             if not pods:
                 yield f"{named(each)}: selects no pod by {selector}"
-            known = {name for pod in pods for port in pod["containers"][0]["ports"] for name in port_names(port)}
-            for port in [*ports_of_service(each), *ports_of_policy(spec)]:
-                if port not in known:
-                    yield f"{named(each)}: no pod has the port {port}"
+            for pod, port in itertools.product(pods, [*ports_of_service(each), *ports_of_policy(spec)]):
+                [container] = pod["containers"]
+                if not any(port in port_names(one) for one in container["ports"]):
+                    yield f"{named(each)}: a {container['name']} has no port {port}"
 
 
 def selectors(each: Object) -> list[dict[str, str]]:
@@ -72,7 +81,8 @@ def ports_of_policy(spec: dict[str, Any]) -> list[str | int]:
 
 
 def check_monitors(objects: list[Object]) -> Iterator[str]:
-    """What Prometheus is to scrape is a port of a Service, under the job that the rules know."""
+    """What Prometheus is to scrape are ports of Services, and the servers', and no others, have the job that the rules
+    know."""
     for monitor in of_kind(objects, "ServiceMonitor"):
         spec = monitor["spec"]
         services = [
@@ -80,16 +90,17 @@ def check_monitors(objects: list[Object]) -> Iterator[str]:
             for each in of_kind(objects, "Service")
             if spec["selector"]["matchLabels"].items() <= each["metadata"].get("labels", {}).items()
         ]
-        if len(services) != 1:
-            yield f"{named(monitor)}: one Service expected, selects {len(services)}"
+        if not services:
+            yield f"{named(monitor)}: selects no Service"
         for service in services:
             ports = {port["name"] for port in service["spec"]["ports"]}
             for endpoint in spec["endpoints"]:
                 if endpoint["port"] not in ports:
                     yield f"{named(monitor)}: {named(service)} has no port {endpoint['port']}"
             job = service["metadata"]["labels"].get(spec.get("jobLabel"), service["metadata"]["name"])
-            if job != _JOB:
-                yield f"{named(monitor)}: the job is {job}, the rules know {_JOB}"
+            pods = selected(objects, service["spec"]["selector"])
+            if (job == _JOB) != any(pod["containers"][0]["name"] == "server" for pod in pods):
+                yield f"{named(monitor)}: the job of {named(service)} is {job}, the rules know servers as {_JOB}"
 
 
 def check_scaling(objects: list[Object], series: Series) -> Iterator[str]:
@@ -115,20 +126,39 @@ def check_scaling(objects: list[Object], series: Series) -> Iterator[str]:
 
 
 def check_routes(objects: list[Object]) -> Iterator[str]:
-    """Routes lead from the server's services to ports of Services that are there."""
+    """Routes lead, those of gRPC from the server's services, to ports of Services that are there."""
     ports = {
         (each["metadata"]["name"], port["port"])
         for each in of_kind(objects, "Service")
         for port in each["spec"]["ports"]
     }
-    for route in of_kind(objects, "GRPCRoute"):
+    for route in routes_of(objects):
         for rule in route["spec"]["rules"]:
             for match in rule["matches"]:
-                if match["method"]["service"] not in PROTOCOLS:
-                    yield f"{named(route)}: {match['method']['service']} is no service that translates"
+                service = match.get("method", {}).get("service")
+                if route["kind"] == "GRPCRoute" and service not in PROTOCOLS:
+                    yield f"{named(route)}: {service} is no service that translates"
             for backend in rule["backendRefs"]:
                 if (backend["name"], backend["port"]) not in ports:
                     yield f"{named(route)}: no Service {backend['name']} with port {backend['port']}"
+
+
+def check_listeners(objects: list[Object]) -> Iterator[str]:
+    """The host of a route is that of a listener which takes routes of its kind, and of that kind alone: of two kinds it
+    would take the older one."""
+    listeners = {
+        (each["metadata"]["name"], listener["hostname"], *(one["kind"] for one in listener["allowedRoutes"]["kinds"]))
+        for each in of_kind(objects, "Gateway")
+        for listener in each["spec"]["listeners"]
+    }
+    for route in routes_of(objects):
+        for parent, host in itertools.product(route["spec"]["parentRefs"], route["spec"]["hostnames"]):
+            if (parent["name"], host, route["kind"]) not in listeners:
+                yield f"{named(route)}: Gateway {parent['name']} has no listener for it alone at {host}"
+
+
+def routes_of(objects: list[Object]) -> list[Object]:
+    return [*of_kind(objects, "GRPCRoute"), *of_kind(objects, "HTTPRoute")]
 
 
 def check_policies(objects: list[Object], server: Stage) -> Iterator[str]:
@@ -142,7 +172,9 @@ def check_policies(objects: list[Object], server: Stage) -> Iterator[str]:
             if name not in there:
                 yield f"{named(each)}: no {name}"
     for policy in of_kind(objects, "BackendTrafficPolicy"):
-        for deployment in of_kind(objects, "Deployment"):
+        if all(target["kind"] != "GRPCRoute" for target in policy["spec"]["targetRefs"]):
+            continue
+        for deployment in deployments(objects, "server"):
             [container] = deployment["spec"]["template"]["spec"]["containers"]
             config, _ = read_settings(server.environment() | variables(container), num_cores=_MANY_CORES)
             if config:

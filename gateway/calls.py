@@ -13,6 +13,7 @@ from seq2serve.errors import translation_error
 
 async def call(client: AsyncClient, method: str, request: Message, seconds: float) -> Any:
     """The answer. Raises TranslationError."""
+    await client.reach(seconds)
     try:
         return await getattr(client.stub, method)(request, timeout=seconds, metadata=client.metadata)
     except grpc.RpcError as error:
@@ -21,6 +22,7 @@ async def call(client: AsyncClient, method: str, request: Message, seconds: floa
 
 async def stream(client: AsyncClient, method: str, request: Message, seconds: float) -> AsyncGenerator[Any, None]:
     """The messages of an answer. Raises TranslationError. The call is cancelled where the generator is closed."""
+    await client.reach(seconds)
     messages = getattr(client.stub, method)(request, timeout=seconds, metadata=client.metadata)
     try:
         async for message in messages:

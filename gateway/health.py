@@ -7,10 +7,12 @@ from starlette.routing import BaseRoute, Route
 from gateway.errors import problem_of
 from seq2serve import AsyncClient, PermissionDenied, TranslationError, Unauthenticated
 
-PATHS = ("/health", "/ready")
+HEALTH, READY = "/health", "/ready"
+PATHS = (HEALTH, READY)
 """Answered however much else there is to answer: who asks may end a process that does not."""
 
-_TIMEOUT_SECONDS = 2.0
+READY_SECONDS = 2.0
+"""The most that a server has to answer, before it counts as away."""
 
 
 def health_routes(client: AsyncClient) -> list[BaseRoute]:
@@ -19,11 +21,11 @@ def health_routes(client: AsyncClient) -> list[BaseRoute]:
 
     async def ready(_: Request) -> Response:
         try:
-            await client.list_models(timeout=_TIMEOUT_SECONDS)
+            await client.list_models(timeout=READY_SECONDS)
         except (Unauthenticated, PermissionDenied):  # it answers, and callers bring keys of their own
             pass
         except TranslationError as error:
             return JSONResponse({"status": "unavailable", "error": problem_of(error, {})}, 503)
         return JSONResponse({"status": "ok"})
 
-    return [Route(path, endpoint) for path, endpoint in zip(PATHS, (health, ready), strict=True)]
+    return [Route(HEALTH, health), Route(READY, ready)]

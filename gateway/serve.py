@@ -38,7 +38,7 @@ async def serve(settings: Settings, connection: ConnectionOptions) -> None:
     metrics = Metrics()
     identifier()  # nobody waits for it later
     async with AsyncClient(
-        settings.server, timeout=settings.timeout_seconds, repeats_refused=False, **connection
+        settings.server, timeout=settings.timeout_seconds, repeats_refused=False, awaits_lost=False, **connection
     ) as client:
         batches = Batches()
         app = build_app(client, settings, metrics, batches)

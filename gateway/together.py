@@ -9,9 +9,9 @@ import sys
 from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator
 
+from gateway.logs import configure
 from gateway.serve import serve
 from gateway.settings import Settings, parse_settings
-from log_format import configure_logging
 from seq2serve.channel import ConnectionOptions
 from seq2serve.requests import DEFAULT_ADDRESS
 
@@ -80,7 +80,7 @@ def _shell_code(code: int) -> int:
 
 if __name__ == "__main__":
     given, how = parse_settings()
-    configure_logging(given.log_format)
+    configure(given.log_format)
     try:
         asyncio.run(serve_together(given, how))
     except ServerEndedError as error:

@@ -3,6 +3,8 @@ for how long it waits, is decided in core.py."""
 
 import asyncio
 import copy
+import math
+import sys
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import suppress
 from typing import Any, Self, Unpack, overload
@@ -15,6 +17,7 @@ from seq2serve.errors import PermissionDenied, closed_error, translation_error
 from seq2serve.pb import operations_pb2, operations_pb2_grpc
 from seq2serve.pb import translation_pb2 as pb
 from seq2serve.pb import translation_pb2_grpc as pb_grpc
+from seq2serve.reachability import Reachability
 from seq2serve.requests import (
     DEFAULT_ADDRESS,
     DEFAULT_TIMEOUT,
@@ -37,14 +40,21 @@ class AsyncClient:
         timeout: float = DEFAULT_TIMEOUT,
         retries: bool = True,
         repeats_refused: bool = True,
+        awaits_lost: bool = True,
         **options: Unpack[ConnectionOptions],
     ) -> None:
-        """As `Client`; the names of several addresses are looked up here, without asyncio. `repeats_refused`: whether
-        an overloaded server is asked again after the time that it gives; else that is for the caller to do."""
+        """As `Client`; the names of several addresses are looked up here, without asyncio.
+
+        A program that has callers of its own may leave it to them to come back. `repeats_refused`: whether an
+        overloaded server is asked again after the time that it gives. `awaits_lost`: whether calls are repeated for
+        some six seconds however long no server could be reached; else they fail after 1.5 s once that are more than
+        4 s, and the client connects at once, which needs a running event loop.
+        """
         self._core = Core(address, timeout, retries, options, repeats_refused)
         self._channel = open_async_channel(self._core.connection)
         self._stub = pb_grpc.TranslationServiceStub(self._channel)
         self._operations = operations_pb2_grpc.OperationsServiceStub(self._channel)
+        self._reachability = None if awaits_lost else Reachability(self._channel)
 
     def __repr__(self) -> str:
         return f"AsyncClient({self._core.description})"
@@ -60,7 +70,7 @@ class AsyncClient:
     @property
     def stub(self) -> pb_grpc.TranslationServiceStub:
         """The contract's methods over this client's connections, for requests that are messages already. Whoever calls
-        them gives the deadline and `metadata`, and has gRPC's errors."""
+        them waits for `reach`, gives the deadline and `metadata`, and has gRPC's errors."""
         return self._stub
 
     @property
@@ -68,8 +78,19 @@ class AsyncClient:
         """What every call sends along: the key, and what `on_behalf` was given."""
         return self._core.connection.metadata
 
+    async def reach(self, seconds: float) -> None:
+        """What every call begins with. Raises TranslationError where the client is closed, and, with `awaits_lost` off,
+        where no server can be reached; at the latest after so many seconds."""
+        if self._core.closed.is_set():
+            raise closed_error()
+        if self._reachability:
+            await self._reachability.wait(seconds)
+
     async def close(self) -> None:
-        """Calls in flight end with CANCELLED."""
+        """Calls in flight and later ones end with CANCELLED."""
+        self._core.closed.set()
+        if self._reachability:
+            self._reachability.close()
         await self._channel.close()
 
     async def __aenter__(self) -> Self:
@@ -112,6 +133,7 @@ class AsyncClient:
         await self._learn_limits(len(request.contents), deadline)
         stream = self._core.stream_call(request, deadline)
         while not stream.is_finished:
+            await self.reach(stream.seconds_left)
             call = self._stub.StreamTranslate(
                 stream.next_request(), timeout=stream.seconds_left, metadata=self._core.connection.metadata
             )
@@ -147,9 +169,16 @@ class AsyncClient:
         model: pb.Model = (await self._answer(self._stub.GetModel, call)).model
         return model
 
+    async def max_contents(self, model: str = "") -> int:
+        """The most contents that a request for this model may have; `translate` sends more in several. Asked of the
+        server once; as many as may be where the key does not allow to ask."""
+        await self._learn_limits(sys.maxsize, self._core.deadline({}))
+        return self._core.max_contents(model)
+
     async def watch_batches(self) -> AsyncGenerator[operations_pb2.WatchBatchesResponse, None]:
         """What the server's running batches are, several times a second: one server's, where there are several. It has
         no timeout, and is not resumed; it is cancelled if the generator is closed or dropped."""
+        await self.reach(math.inf)
         call = self._operations.WatchBatches(
             operations_pb2.WatchBatchesRequest(), metadata=self._core.connection.metadata
         )
@@ -193,6 +222,7 @@ class AsyncClient:
 
     async def _answer(self, method: Any, call: UnaryCall[Request]) -> Any:
         while True:
+            await self.reach(call.seconds_left)
             try:
                 return await method(call.request, timeout=call.seconds_left, metadata=self._core.connection.metadata)
             except grpc.RpcError as error:

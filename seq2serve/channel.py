@@ -30,8 +30,8 @@ _KEEPALIVE_ALONE = [
     # minutes is what a gRPC server may take for an attack.
     ("grpc.keepalive_time_ms", 300_000),
     ("grpc.keepalive_timeout_ms", 20_000),
-    # A server that has come back is found within seconds, however long it was away.
-    ("grpc.max_reconnect_backoff_ms", 5_000),
+    # A server that has come back is found within about a second, however long it was away.
+    ("grpc.max_reconnect_backoff_ms", 1_000),
 ]
 
 _KEEPALIVE_AMONG_SEVERAL = [
@@ -43,7 +43,7 @@ _KEEPALIVE_AMONG_SEVERAL = [
     ("grpc.http2.max_pings_without_data", 0),  # as many as it takes
     # One that comes, or comes back, is found within seconds, however long it was away.
     ("grpc.min_reconnect_backoff_ms", 3_000),  # what a connection may take to be made
-    ("grpc.max_reconnect_backoff_ms", 3_000),
+    ("grpc.max_reconnect_backoff_ms", 1_000),
 ]
 
 _KEY = re.compile(r"[\x21-\x7e]+")

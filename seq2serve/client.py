@@ -11,7 +11,7 @@ import grpc
 
 from seq2serve.channel import ConnectionOptions, open_channel
 from seq2serve.core import MAX_CALLS, Core
-from seq2serve.errors import PermissionDenied, translation_error
+from seq2serve.errors import PermissionDenied, closed_error, translation_error
 from seq2serve.pb import operations_pb2, operations_pb2_grpc
 from seq2serve.pb import translation_pb2 as pb
 from seq2serve.pb import translation_pb2_grpc as pb_grpc
@@ -57,7 +57,8 @@ class Client:
         return f"Client({self._core.description})"
 
     def close(self) -> None:
-        """Calls in flight end with CANCELLED."""
+        """Calls in flight and later ones end with CANCELLED."""
+        self._core.closed.set()
         self._channel.close()
 
     def __enter__(self) -> Self:
@@ -100,9 +101,7 @@ class Client:
         self._learn_limits(len(request.contents), deadline)
         stream = self._core.stream_call(request, deadline)
         while not stream.is_finished:
-            call = self._stub.StreamTranslate(
-                stream.next_request(), timeout=stream.seconds_left, metadata=self._core.connection.metadata
-            )
+            call = self._begin(self._stub.StreamTranslate, stream.next_request(), timeout=stream.seconds_left)
             try:
                 for message in call:
                     told = stream.take(message)
@@ -137,9 +136,7 @@ class Client:
     def watch_batches(self) -> Generator[operations_pb2.WatchBatchesResponse, None, None]:
         """What the server's running batches are, several times a second: one server's, where there are several. It has
         no timeout, and is not resumed; it is cancelled if the generator is closed or dropped."""
-        call = self._operations.WatchBatches(
-            operations_pb2.WatchBatchesRequest(), metadata=self._core.connection.metadata
-        )
+        call = self._begin(self._operations.WatchBatches, operations_pb2.WatchBatchesRequest(), timeout=None)
         try:
             yield from call
         except grpc.RpcError as error:
@@ -178,4 +175,12 @@ class Client:
         return answers
 
     def _send(self, method: Any, call: UnaryCall[Request]) -> Any:
-        return method.future(call.request, timeout=call.seconds_left, metadata=self._core.connection.metadata)
+        return self._begin(method.future, call.request, timeout=call.seconds_left)
+
+    def _begin(self, method: Any, request: Any, timeout: float | None) -> Any:
+        try:
+            return method(request, timeout=timeout, metadata=self._core.connection.metadata)
+        except ValueError as error:  # what gRPC says of a channel that is closed
+            if self._core.closed.is_set():
+                raise closed_error() from error
+            raise

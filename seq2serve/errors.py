@@ -1,6 +1,6 @@
 """What a call ends with where it has no answer, one tree.
 
-TranslationError      any other status: a proxy's, or CANCELLED when the client is closed during a call
+TranslationError      any other status: a proxy's, or CANCELLED where the client is closed, also during a call
 |- InvalidRequest     INVALID_ARGUMENT: the request is wrong, whatever the server's state; `field` says where
 |- UnknownModel       NOT_FOUND: no model of that name is served
 |- Unauthenticated    UNAUTHENTICATED: the server asks for a key, and knows none that was sent
@@ -148,8 +148,8 @@ def translation_error(error: grpc.RpcError, places: Sequence[int] = ()) -> Trans
 
 
 def closed_error() -> TranslationError:
-    """The error of a call whose client was closed meanwhile."""
-    return TranslationError(grpc.StatusCode.CANCELLED, "the client was closed during the call")
+    """The error of a call whose client was closed before it, or meanwhile."""
+    return TranslationError(grpc.StatusCode.CANCELLED, "the client is closed")
 
 
 def _whole_path(field: str, places: Sequence[int]) -> str:

@@ -5,7 +5,6 @@ import hashlib
 import shutil
 import subprocess
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -14,11 +13,13 @@ from deploy.check import read_yaml
 from deploy.compose import COMPOSE, DOCKERFILE
 from deploy.dockerfile import read_dockerfile
 from deploy.expressions import server_series
-from deploy.manifests import FOLDER, Object, check_schemas, named, render
+from deploy.manifests import FOLDER, Object, check_schemas, render
+from tests.deploy.fields import at
 
 STAGES = read_dockerfile(DOCKERFILE)
 SERIES = server_series()
-IMAGE = read_yaml(COMPOSE)["services"]["server"]["image"]
+SERVICES = read_yaml(COMPOSE)["services"]
+IMAGES = [SERVICES[name]["image"] for name in ("server", "gateway")]
 
 
 @pytest.fixture(scope="module")
@@ -32,23 +33,8 @@ def objects(production: list[Object]) -> list[Object]:
     return copy.deepcopy(production)
 
 
-def at(objects: list[Object], name: str, path: str) -> tuple[Any, Any]:
-    """The place of an object's field, and its key there. What is in a list is found by its number or its name."""
-    [place] = [each for each in objects if named(each) == name]
-    *words, last = path.split(".")
-    for word in words:
-        place = place[key_of(place, word)]
-    return place, key_of(place, last)
-
-
-def key_of(place: Any, word: str) -> Any:
-    if isinstance(place, dict):
-        return word
-    return int(word) if word.isdecimal() else [each["name"] for each in place].index(word)
-
-
 def test_the_manifests_as_they_are_have_no_problem() -> None:
-    assert list(cluster.check_kubernetes(STAGES, SERIES, IMAGE)) == []
+    assert list(cluster.check_kubernetes(STAGES, SERIES, IMAGES)) == []
 
 
 @pytest.mark.parametrize("component", ["models-volume", "models-image"])
@@ -129,13 +115,20 @@ def test_a_field_that_kubernetes_does_not_have_is_named(
             "copy-models: no image with a version",
         ),
         # Surroundings
+        ("Service seq2serve", "metadata.namespace", "default", "is in the namespace default, seq2serve expected"),
+        (
+            "ServiceMonitor seq2serve",
+            "spec.jobLabel",
+            "app.kubernetes.io/part-of",
+            "the job of Service seq2serve-http is seq2serve, the rules know servers as seq2serve",
+        ),
         ("Service seq2serve", "spec.selector", {"app": "seq2serve"}, "selects no pod by {'app': 'seq2serve'}"),
-        ("Service seq2serve", "spec.ports.grpc.targetPort", "http", "no pod has the port http"),
+        ("Service seq2serve", "spec.ports.grpc.targetPort", "http", "a server has no port http"),
         ("PodDisruptionBudget seq2serve", "spec.selector.matchLabels", {"app": "a"}, "selects no pod by {'app': 'a'}"),
-        ("NetworkPolicy seq2serve-metrics", "spec.ingress.0.ports.0.port", 9465, "no pod has the port 9465"),
+        ("NetworkPolicy seq2serve-metrics", "spec.ingress.0.ports.0.port", 9465, "a server has no port 9465"),
         ("ServiceMonitor seq2serve", "spec.endpoints.0.port", "grpc-metrics", "has no port grpc-metrics"),
-        ("ServiceMonitor seq2serve", "spec.jobLabel", "app", "the job is seq2serve-pods, the rules know seq2serve"),
-        ("ServiceMonitor seq2serve", "spec.selector.matchLabels", {"a": "b"}, "one Service expected, selects 0"),
+        ("ServiceMonitor seq2serve", "spec.jobLabel", "app", "the job of Service seq2serve-pods is seq2serve-pods"),
+        ("ServiceMonitor seq2serve", "spec.selector.matchLabels", {"a": "b"}, "selects no Service"),
         # Scaling
         ("ScaledObject seq2serve", "spec.scaleTargetRef.name", "server", "no Deployment server"),
         ("Deployment seq2serve", "spec.replicas", 2, "Deployment seq2serve has replicas as well"),
@@ -164,6 +157,7 @@ def test_a_field_that_kubernetes_does_not_have_is_named(
             "model_admin.v1.ModelAdminService",
             "model_admin.v1.ModelAdminService is no service that translates",
         ),
+        ("GRPCRoute seq2serve", "spec.hostnames.0", "a.example", "has no listener for it alone at a.example"),
         ("BackendTLSPolicy seq2serve", "spec.targetRefs.seq2serve.name", "server", "no Service server"),
         ("BackendTrafficPolicy seq2serve", "spec.healthCheck.active.grpc.service", "a.B", "asks for 'a.B', of which"),
         (
@@ -194,7 +188,7 @@ def test_an_image_of_another_version_than_is_built_is_named() -> None:
 
 
 def test_a_secret_that_the_guide_does_not_name_is_named(production: list[Object]) -> None:
-    [problem] = cluster.check_secrets(production, "seq2serve-keys")
+    [problem] = cluster.check_secrets(production, "seq2serve-keys, seq2serve-http-tls")
     assert "does not say how the secret seq2serve-tls is made" in problem
 
 

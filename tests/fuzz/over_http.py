@@ -186,9 +186,11 @@ async def _ask_on(port: int, expected: bytes, outcome: Outcome) -> None:
 async def _honest_answer(port: int) -> bytes:
     """The body of it."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    writer.write(_HONEST)
-    answered = await reader.read()
-    writer.close()
+    try:
+        writer.write(_HONEST)
+        answered = await reader.read()
+    finally:  # also where it takes too long, or the run is over
+        writer.close()
     return answered.partition(b"\r\n\r\n")[2]
 
 
@@ -204,8 +206,8 @@ def running_gateway(server: str, log: Path) -> Iterator[Target]:
     command += [f"--metrics-listen=127.0.0.1:{metrics}", "--max-file-kilobytes=1024"]
 
     def running() -> float:
-        page = urllib.request.urlopen(f"http://127.0.0.1:{metrics}/metrics").read().decode()
-        found = re.search(r"^seq2serve_gateway_running_requests (.+)$", page, re.MULTILINE)
+        with urllib.request.urlopen(f"http://127.0.0.1:{metrics}/metrics") as page:
+            found = re.search(r"^seq2serve_gateway_running_requests (.+)$", page.read().decode(), re.MULTILINE)
         assert found
         return float(found[1])
 

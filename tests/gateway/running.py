@@ -52,7 +52,7 @@ async def gateway_here(
     server: str, *, api_key: str = "", metrics: Metrics | None = None, **settings: Any
 ) -> AsyncIterator[str]:
     """Its URL. `api_key`: its own one."""
-    async with AsyncClient(server, repeats_refused=False, api_key=api_key) as client:
+    async with AsyncClient(server, repeats_refused=False, awaits_lost=False, api_key=api_key) as client:
         app = build_app(client, Settings(server=server, **settings), metrics)
         config = uvicorn.Config(app, lifespan="off", access_log=False, log_config=None, timeout_graceful_shutdown=1)
         uvicorn_server = _Quiet(config)

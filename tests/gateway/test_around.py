@@ -18,8 +18,6 @@ import requests
 from gateway.metrics import Metrics
 from gateway.serve import listening
 from seq2serve.addresses import Address
-from tests.e2e.processes import server_process
-from tests.e2e.waiting import eventually
 from tests.fakes import PATIENCE
 from tests.gateway.running import gateway_here, gateway_process
 from tests.integration.keyed import KEYS, key, write_keys
@@ -260,28 +258,6 @@ def test_every_answer_says_that_it_is_data(url: str) -> None:
         assert "server" not in answer.headers
     assert requests.get(f"{url}/translate", timeout=PATIENCE).json() == {"error": "Method Not Allowed"}
     assert requests.get(f"{url}/v2/nowhere", timeout=PATIENCE).json() == {"message": "Not Found"}
-
-
-def test_an_absent_server_is_said_and_its_return_found(tmp_path: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = listener.getsockname()[1]
-    with gateway_process(f"127.0.0.1:{port}", "--timeout-seconds=2", "--log-format=json") as gateway:
-        away = requests.post(f"{gateway.url}/translate", json=BODY, timeout=PATIENCE)
-        assert (away.status_code, away.headers.get("retry-after")) in ((503, "1"), (504, None))
-        paths = {"/v1/stream": CONTRACT, "/page/translate": CONTRACT, f"/{SERVICE}/Translate": CONTRACT}
-        for path, body in paths.items():
-            told = requests.post(gateway.url + path, json=body, timeout=PATIENCE).text
-            assert str(port) not in told, "where the server is, is nobody's business"
-        assert requests.get(f"{gateway.url}/health", timeout=PATIENCE).json() == {"status": "ok"}
-        assert requests.get(f"{gateway.url}/ready", timeout=PATIENCE).status_code == 503
-        with server_process(one_model(tmp_path), listen=f"127.0.0.1:{port}"):
-            eventually(lambda: requests.get(f"{gateway.url}/ready", timeout=PATIENCE).ok, "it has not been found")
-            assert requests.post(f"{gateway.url}/translate", params=BODY, timeout=PATIENCE).ok
-        gateway.process.send_signal(signal.SIGINT)
-        _, log = gateway.process.communicate(timeout=PATIENCE)
-        assert gateway.process.returncode == 0
-        assert '"route": "/translate", "method": "POST", "status": 200' in log
-        assert "dog" not in log
 
 
 def test_ctrl_c_lets_what_runs_end(server: Any) -> None:

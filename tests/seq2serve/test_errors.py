@@ -181,6 +181,19 @@ async def test_a_call_whose_client_is_closed_is_cancelled(rnn_repository: Path, 
         served.gate.open()
 
 
+@kinds
+async def test_a_client_that_is_closed_says_so(kind: Kind) -> None:
+    async with scripted("answer") as (_, address):
+        client = kind(address)
+        await client.translate("a")
+        await client.close()
+        for call in (client.translate("a"), client.stream("a"), client.list_models(), client.score([("a", "b")])):
+            with pytest.raises(TranslationError, match=r"^CANCELLED: the client is closed$") as raised:
+                await call
+            assert raised.value.code is grpc.StatusCode.CANCELLED
+        await client.close()
+
+
 @pytest.mark.parametrize("method", ["translate", "stream"])
 async def test_a_task_that_is_cancelled_cancels_its_calls_and_is_cancelled(rnn_repository: Path, method: str) -> None:
     async with (
