@@ -9,25 +9,20 @@ import argparse
 import contextlib
 import itertools
 import json
-import math
 import shutil
-import subprocess
 import sys
 import tempfile
 import threading
 import time
-import urllib.parse
-import urllib.request
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import matplotlib
 from matplotlib import pyplot
 
-from deploy.check import free_port
 from deploy.expressions import DASHBOARDS
-from loadtest.running_server import ServerError, running_server, serve_command
+from deploy.live_prometheus import Prometheus, Series, running_prometheus
+from loadtest.running_server import ServerError, free_port, running_server, serve_command
 from seq2serve.client import Client
 from seq2serve.errors import TranslationError
 from seq2serve.pb import translation_pb2 as pb
@@ -44,45 +39,6 @@ MOST_OUTSIDE_SECONDS = 0.004
 SENTENCES = ("A man is sleeping.", "Two young dogs are playing in the snow with a red ball.", "What time is it?")
 DIFFERENT_IN = {"A step, on average": 1.05}
 """Panels in which no two models are the same, and by which factor they differ at least."""
-
-
-class Series(NamedTuple):
-    name: str
-    points: list[tuple[float, float]]
-    """Unix times and values; the last is the newest."""
-
-
-class Prometheus:
-    def __init__(self, address: str) -> None:
-        self._address = address
-
-    def query(self, expression: str, started: float) -> list[tuple[dict[str, str], list[tuple[float, float]]]]:
-        """The labels and the finite values of each series since a time."""
-        query = expression.replace("$__rate_interval", RATE_INTERVAL)
-        parameters = {"query": query, "start": f"{started:.3f}", "end": f"{time.time():.3f}", "step": "1"}
-        url = f"http://{self._address}/api/v1/query_range?{urllib.parse.urlencode(parameters)}"
-        with urllib.request.urlopen(url, timeout=10) as answer:
-            result = json.load(answer)["data"]["result"]
-        found = [(one["metric"], [(at, float(value)) for at, value in one["values"]]) for one in result]
-        return [(labels, [point for point in points if math.isfinite(point[1])]) for labels, points in found]
-
-    def rate(self, series: str, labels: str, started: float) -> float:
-        """How much a counter grows a second, on average since a time."""
-        [(_, points)] = self.query(f"sum(rate({series}{labels}[$__rate_interval]))", started)
-        return sum(value for _, value in points) / len(points)
-
-    def mean(self, series: str, labels: str, started: float) -> float:
-        """The mean of a histogram's values since a time."""
-        return self.rate(f"{series}_sum", labels, started) / self.rate(f"{series}_count", labels, started)
-
-    def panel(self, panel: dict[str, Any], started: float) -> list[Series]:
-        """What a panel shows since a time, without series that have no number."""
-        return [
-            Series(_legend(target["legendFormat"], labels), points)
-            for target in panel["targets"]
-            for labels, points in self.query(target["expr"], started)
-            if points
-        ]
 
 
 class Counted(NamedTuple):
@@ -117,7 +73,11 @@ def check(folder: Path, program: str, pictures: Path) -> list[str]:
     metrics = f"127.0.0.1:{free_port()}"
     dashboards = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in sorted(DASHBOARDS.glob("*.json"))}
     command = serve_command(f"--metrics-listen={metrics}")
-    with running_server(command, folder / "server.log") as server, _prometheus(folder, program, metrics) as prometheus:
+    job = {"job_name": "seq2serve", "static_configs": [{"targets": [metrics]}]}
+    with (
+        running_server(command, folder / "server.log") as server,
+        running_prometheus(folder, program, [job], INTERVAL, RATE_INTERVAL) as prometheus,
+    ):
         with Client(server.address) as client:
             models = [model.name for model in client.list_models()]
         while not prometheus.query("up", time.time() - INTERVAL):  # it is told of its targets some seconds later
@@ -203,29 +163,6 @@ def draw(prometheus: Prometheus, dashboard: dict[str, Any], started: float, path
     figure.savefig(path, dpi=70)
 
 
-@contextlib.contextmanager
-def _prometheus(folder: Path, program: str, target: str) -> Iterator[Prometheus]:
-    """Prometheus, which scrapes one address."""
-    scraped = {"job_name": "seq2serve", "static_configs": [{"targets": [target]}]}
-    config = folder / "prometheus.yml"
-    config.write_text(
-        json.dumps({"global": {"scrape_interval": f"{INTERVAL:g}s"}, "scrape_configs": [scraped]}), encoding="utf-8"
-    )
-    address = f"127.0.0.1:{free_port()}"
-    command = [program, f"--config.file={config}", f"--storage.tsdb.path={folder / 'data'}"]
-    with (folder / "prometheus.log").open("w") as log:
-        process = subprocess.Popen([*command, f"--web.listen-address={address}"], stdout=log, stderr=log)
-    try:
-        for _ in range(100):
-            with contextlib.suppress(OSError), urllib.request.urlopen(f"http://{address}/-/ready", timeout=1):
-                break
-            time.sleep(0.1)
-        yield Prometheus(address)
-    finally:
-        process.terminate()
-        process.wait(10)
-
-
 def _call_and_fail(address: str) -> None:
     """One translation, and one whose deadline passes."""
     with Client(address, retries=False) as client:
@@ -264,12 +201,6 @@ def _load(address: str, models: list[str]) -> dict[str, Counted]:
 
 def _mean(series: Series) -> float:
     return sum(value for _, value in series.points) / len(series.points)
-
-
-def _legend(template: str, labels: dict[str, str]) -> str:
-    for name, value in labels.items():
-        template = template.replace("{{" + name + "}}", value)
-    return template
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """Does deploy/envoy/envoy.yaml agree with docker-compose.yml and with what the servers do?"""
 
+import math
 import shutil
 import subprocess
 import sys
@@ -7,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from deploy.compose import COMPOSE
+from deploy.compose import COMPOSE, read_settings
 from deploy.dockerfile import Stage
 from deploy.proxy import ENVOY
 from server.config import parse_config
@@ -29,7 +30,7 @@ def check_proxy(bootstrap: dict[str, Any], services: dict[str, Any], server: Sta
         yield f"{ENVOY}: {problem}"
     for problem in check_limits(bootstrap):
         yield f"{ENVOY}: {problem}"
-    for problem in check_scaled(services):
+    for problem in [*check_scaled(services), *check_drain(bootstrap, services["server"], server)]:
         yield f"{COMPOSE}: {problem}"
     yield from check_program(ENVOY)
 
@@ -84,6 +85,15 @@ def check_scaled(services: dict[str, Any]) -> Iterator[str]:
         yield "replica: expected to be as server is, but for its ports"
     if replica.get("profiles") != services["envoy"].get("profiles"):
         yield "replica and envoy: one profile expected"
+
+
+def check_drain(bootstrap: dict[str, Any], service: dict[str, Any], server: Stage) -> Iterator[str]:
+    """A server that ends takes calls until it has been asked for its health once more."""
+    config, _ = read_settings(server.environment() | service.get("environment", {}), math.ceil(service["cpus"]))
+    [check] = _cluster(bootstrap)["health_checks"]
+    interval = max(_seconds(check[name]) for name in ("interval", "no_traffic_interval"))
+    if config and config.drain_delay_seconds <= interval:
+        yield f"server: refuses calls {config.drain_delay_seconds} s after SIGTERM, Envoy asks every {interval:g} s"
 
 
 def check_program(path: Path) -> Iterator[str]:

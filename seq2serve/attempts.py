@@ -12,6 +12,10 @@ from seq2serve.errors import TranslationError
 MAX_ATTEMPTS = 8
 """Times that a request is sent, gRPC's own retries not counted, without anything new being answered."""
 
+_MAX_UNAVAILABLE = 2
+"""Times that a request is handed to gRPC while nobody answers. gRPC itself makes five attempts at most, and ends after
+three seconds: for longer, its pauses would be longer, too."""
+
 _PAUSE = 0.1
 """Seconds before a stream is begun again for the first time, if the server does not say when."""
 _LONGEST_PAUSE = 3.0
@@ -21,7 +25,7 @@ _LONGEST_PAUSE = 3.0
 @dataclass
 class Attempts:
     """Times that one request is sent. What is UNAVAILABLE before it is answered is sent again by gRPC itself, below
-    this."""
+    this, and once more by this."""
 
     deadline: float
     """Of them all, on `clock`."""
@@ -52,8 +56,10 @@ class Attempts:
         # What a proxy has to tell of a server that it lost is the reset of a stream, INTERNAL to gRPC; the server's own
         # INTERNAL has the id of the request.
         was_reset = error.code is grpc.StatusCode.INTERNAL and not error.request_id
-        is_broken = was_broken and (error.code is grpc.StatusCode.UNAVAILABLE or was_reset)
-        if not self.retries or self.num_failed >= MAX_ATTEMPTS or not (is_repeated or is_broken):
+        is_unavailable = error.code is grpc.StatusCode.UNAVAILABLE
+        is_broken = was_broken and (is_unavailable or was_reset)
+        is_missed = is_unavailable and self.num_failed < _MAX_UNAVAILABLE
+        if not self.retries or self.num_failed >= MAX_ATTEMPTS or not (is_repeated or is_broken or is_missed):
             raise error
         pause = _PAUSE if error.retry_after is None else error.retry_after
         delay = max(pause, min(pause * 2.0 ** (self.num_failed - 1), _LONGEST_PAUSE)) * (1 + self.draw() / 2)

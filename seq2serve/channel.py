@@ -23,6 +23,8 @@ _OPTIONS: list[tuple[str, Any]] = [
     # Each client has connections of its own: what a connection may ask for at a time is bounded, and gRPC would have
     # all clients of a process share one.
     ("grpc.use_local_subchannel_pool", 1),
+    # What is restarted, a proxy above all, is found before most retries are made: by itself gRPC waits a second.
+    ("grpc.initial_reconnect_backoff_ms", 200),
 ]
 
 _KEEPALIVE_ALONE = [

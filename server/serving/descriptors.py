@@ -4,9 +4,12 @@ Without a limit of its own, gRPC leaves a connection hanging for which no descri
 """
 
 import asyncio
+import errno
 import logging
 import os
 import resource
+import socket
+from pathlib import Path
 
 _logger = logging.getLogger(__name__)
 
@@ -16,6 +19,9 @@ _SPARE = 16
 _MOST = 1_000_000
 """Where the system sets no limit."""
 
+_FOLDER = Path("/dev/fd")
+"""Where the system lists the descriptors of the process that looks."""
+
 _WATCH_SECONDS = 1.0
 _WARN_SECONDS = 10.0
 
@@ -23,11 +29,12 @@ _WARN_SECONDS = 10.0
 class DescriptorLimit:
     """What the process may open, after it has opened all but its listening sockets and connections."""
 
-    def __init__(self, num_reserved: int) -> None:
-        """`num_reserved`: descriptors for connections to other servers of the process. Raises OSError where none is
-        left for a connection."""
+    def __init__(self, num_reserved: int, folder: Path = _FOLDER) -> None:
+        """`num_reserved`: descriptors for connections to other servers of the process. `folder`: where the system lists
+        them. Raises OSError where none is left for a connection."""
+        self._folder = folder
         self._limit = _raise_limit()
-        self._num_others = _num_open()
+        self._num_others = self._num_open()
         num_kept = self._num_others + num_reserved + _SPARE
         self.max_connections = self._limit - num_kept
         if self.max_connections < 1:
@@ -49,9 +56,20 @@ class DescriptorLimit:
 
     def _is_reached(self) -> bool:
         try:
-            return _num_open() >= self._num_others + self.max_connections
-        except OSError:  # not even one is left to look with
-            return True
+            return self._num_open() >= self._num_others + self.max_connections
+        except OSError as error:
+            return error.errno == errno.EMFILE  # not even one is left to look with
+
+    def _num_open(self) -> int:
+        """Descriptors that are open. Where the system does not list them, as in a jail without /proc: as many as are
+        open for certain, which is the number of the lowest that is free. Raises OSError if none is."""
+        try:
+            return len(os.listdir(self._folder)) - 1  # the folder itself is open, too
+        except OSError as error:
+            if error.errno == errno.EMFILE:
+                raise
+        with socket.socket() as lowest_free:
+            return lowest_free.fileno()
 
 
 def _raise_limit() -> int:
@@ -63,7 +81,3 @@ def _raise_limit() -> int:
     except (OSError, ValueError):  # the system has a lower one that it does not tell
         return soft
     return limit
-
-
-def _num_open() -> int:
-    return len(os.listdir("/dev/fd")) - 1  # the folder itself is open, too

@@ -13,7 +13,9 @@ from tests.cluster.series import Series
 
 SHARE_SECONDS = 5.0
 """In which a server that has come is to have its share of the calls."""
-_LEAST_SHARE = 0.5
+_COUNT_SECONDS = 3.0
+"""For which calls are counted then."""
+_LEAST_SHARE = 0.4
 """Of an equal share, so that chance does not count."""
 _TELL_SECONDS = 1.5
 """In which everybody is to know that a server drains."""
@@ -35,7 +37,7 @@ class Deeds:
 
     def __init__(self, nodes: Sequence[Node], series: Series, envoy: Envoy | None, rolls: Callable[[], None]) -> None:
         """`rolls`: called when a new version begins to be served, and when it is served alone."""
-        self._nodes = nodes
+        self.nodes = nodes
         self._series = series
         self._envoy = envoy
         self._rolls = rolls
@@ -43,57 +45,65 @@ class Deeds:
         self.left_out: list[str] = []
 
     def all(self) -> list[Deed]:
-        deeds = [*self.killed_and_back(), self.drained(), self.hung()]
+        """In an order in which one begins with what another has left: the killed server comes back beside one more, the
+        drained one starts as a slow one, and all are restarted, the slow one as a fast one again."""
+        deeds = [self.killed(), self.come(self.nodes[0], self.nodes[-1]), self.hung()]
         if can_cut_off():
             deeds.append(self.cut_off())
         else:
             self.left_out.append("a server cut off: root and iptables are needed")
-        deeds += [*self.slow(), self.added(), self.rolled()]
-        return deeds + self.envoy_restarted()
+        return [*deeds, self.drained(), self.slow(), self.rolled(), *self.envoy_restarted()]
 
-    def killed_and_back(self) -> list[Deed]:
-        node = self._nodes[0]
-
+    def killed(self) -> Deed:
         async def kill() -> None:
-            await node.kill()
+            await self.nodes[0].kill()
             await asyncio.sleep(_SETTLE_SECONDS)
 
-        return [Deed("kill -9", kill), Deed("the killed one comes back", lambda: self._come(node))]
+        return Deed("kill -9", kill)
 
-    def added(self) -> Deed:
-        return Deed("one more server", lambda: self._come(self._nodes[-1]))
+    def come(self, *nodes: Node) -> Deed:
+        """Servers that have not run, or run no longer, begin to."""
+        what = "the killed one comes back" if nodes[0] is self.nodes[0] else "one more server"
+        if len(nodes) > 1:
+            what += ", and one more"
 
-    async def _come(self, node: Node) -> None:
-        await node.start()
-        served = time.monotonic()
-        await asyncio.sleep(SHARE_SECONDS + 1.5)
-        around = served + SHARE_SECONDS - 1.0, served + SHARE_SECONDS + 1.0
-        rates = {one.name: self._series.handled(one.name, *around) for one in self._nodes if one.is_running}
-        equal = sum(rates.values()) / len(rates)
-        if rates[node.name] < _LEAST_SHARE * equal:
-            shares = ", ".join(f"{name} {rate:.1f}" for name, rate in rates.items())
-            self.problems.append(f"{node.name} came, and {SHARE_SECONDS:g} s later calls a second were {shares}")
+        async def start() -> None:
+            await asyncio.gather(*(node.start() for node in nodes))
+            counted = time.monotonic() + SHARE_SECONDS - _COUNT_SECONDS / 2
+            await asyncio.sleep(SHARE_SECONDS + _COUNT_SECONDS / 2)
+            found = {
+                one.name: self._series.rates(one.name, counted, counted + _COUNT_SECONDS)
+                for one in self.nodes
+                if one.is_running
+            }
+            for index, way in enumerate(("clients", "Envoy")):
+                rates = {name: both[index] for name, both in found.items()}
+                equal = sum(rates.values()) / len(rates)
+                for node in nodes:
+                    if rates[node.name] < _LEAST_SHARE * equal:
+                        shares = ", ".join(f"{name} {rate:.1f}" for name, rate in rates.items())
+                        self.problems.append(f"{node.name} came; {SHARE_SECONDS:g} s later calls by {way}: {shares}")
+
+        return Deed(what, start)
 
     def drained(self) -> Deed:
-        node = self._nodes[1]
+        node = self.nodes[1]
 
         async def drain() -> None:
-            held = asyncio.create_task(_hold(node))
-            await asyncio.sleep(0.3)
             asked = time.monotonic()
+            held = asyncio.create_task(_call_directly(node, after=_TELL_SECONDS / 2))
             await node.end()
             began = self._series.started_between(node.name, asked + _TELL_SECONDS, time.monotonic())
             if began:
                 self.problems.append(f"{node.name} drained, and {began:g} calls came to it still")
             if problem := await held:
                 self.problems.append(f"{node.name} drained, and a call that it had begun was lost: {problem}")
-            await asyncio.sleep(_SETTLE_SECONDS)
-            await node.start()
+            await asyncio.sleep(_SETTLE_SECONDS / 2)
 
-        return Deed("SIGTERM, and a start", drain)
+        return Deed("SIGTERM", drain)
 
     def hung(self) -> Deed:
-        node = self._nodes[2]
+        node = self.nodes[2]
 
         async def hang() -> None:
             node.hang()
@@ -104,7 +114,7 @@ class Deeds:
         return Deed("SIGSTOP, SIGCONT", hang, is_silent=True)
 
     def cut_off(self) -> Deed:
-        node = self._nodes[0]
+        node = self.nodes[0]
 
         async def cut() -> None:
             await node.cut_off()
@@ -116,30 +126,25 @@ class Deeds:
 
         return Deed("cut off from all, and back", cut, is_silent=True)
 
-    def slow(self) -> list[Deed]:
-        node = self._nodes[1]
+    def slow(self) -> Deed:
+        """The drained one comes back, and each step of its decoder takes longer."""
+        node = self.nodes[1]
 
-        async def slow_down() -> None:
-            await node.end()
+        async def start() -> None:
             await node.start(slowed=_SLOWED)
             await asyncio.sleep(3 * _SETTLE_SECONDS)
 
-        async def speed_up() -> None:
-            await node.end()
-            await node.start()
-            await asyncio.sleep(_SETTLE_SECONDS)
-
-        return [Deed(f"steps of one take {_SLOWED:g} times as long", slow_down), Deed("no longer", speed_up)]
+        return Deed(f"it comes back, {_SLOWED:g} times as slow", start)
 
     def rolled(self) -> Deed:
         async def roll() -> None:
             self._rolls()
-            for node in self._nodes:
+            for node in self.nodes:
                 if node.is_running:
                     await node.end()
                     node.promote()
                     await node.start()
-                    await asyncio.sleep(_SETTLE_SECONDS)
+                    await asyncio.sleep(_SETTLE_SECONDS / 2)
             self._rolls()
 
         return Deed("all restarted, with a new version", roll)
@@ -157,8 +162,10 @@ class Deeds:
         return [Deed("kill -9 of Envoy, and a start", restart)]
 
 
-async def _hold(node: Node) -> str:
-    """A call to a server that keeps it busy for seconds. Returns why it was lost."""
+async def _call_directly(node: Node, after: float) -> str:
+    """A call that comes to a server while it drains, and takes it longer than its drain delay lasts. Returns why it was
+    lost."""
+    await asyncio.sleep(after)
     async with AsyncClient(node.address, retries=False) as client:
         try:
             await client.translate(Request("text", 0).contents * 100, model=MODEL)

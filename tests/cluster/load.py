@@ -19,7 +19,7 @@ _SENTENCES = [
 _TIMEOUT = 60.0
 _NUM_REQUESTS = 24
 """Of each kind, which are asked for again and again."""
-_KINDS = ("sentence", "sentence", "sentence", "stream", "stream", "text")
+_KINDS = ("sentence", "sentence", "stream", "sentence", "sentence", "text", "sentence", "sentence", "stream")
 """In turn."""
 _STREAMED = (
     DecodingOptions(),

@@ -18,6 +18,8 @@ from tests.versions import write_version
 MODEL = "cluster"
 GRACE_SECONDS = 10
 """That a server gives running calls when it is asked to end."""
+DRAIN_DELAY_SECONDS = 2
+"""For which it takes calls still: Envoy asks for its health every second."""
 
 _PATIENCE = 120.0
 
@@ -25,9 +27,17 @@ _PATIENCE = 120.0
 class Node:
     """One server, whose ports stay as they are however often it is started."""
 
-    def __init__(self, name: str, folder: Path, bundles: Sequence[Bundle], share: CpuShare | None = None) -> None:
+    def __init__(
+        self,
+        name: str,
+        folder: Path,
+        bundles: Sequence[Bundle],
+        share: CpuShare | None = None,
+        max_delay_milliseconds: int = 20_000,
+    ) -> None:
         """`folder`: where its model repository and its log are. `bundles`: the versions of its model, of which it has
-        the first. `share`: of the processors; None: all that it can get."""
+        the first. `share`: of the processors; None: all that it can get. `max_delay_milliseconds`: after which it
+        refuses; as a rule a busy machine is no reason for that here."""
         self.name = name
         self.address = f"127.0.0.1:{free_port()}"
         self.metrics_address = f"127.0.0.1:{free_port()}"
@@ -35,6 +45,7 @@ class Node:
         self._log = folder / f"{name}.log"
         self._bundles = iter(enumerate(bundles, start=1))
         self._share = share
+        self._max_delay_milliseconds = max_delay_milliseconds
         self._process: subprocess.Popen[str] | None = None
         self._engines: list[int] = []
         self.promote()
@@ -59,11 +70,8 @@ class Node:
             f"--metrics-listen={self.metrics_address}",
         ]
         command += [f"--model-repository={self._repository}", f"--default-model={MODEL}"]
-        command.append(f"--grace-seconds={GRACE_SECONDS}")
-        if (
-            not self._share
-        ):  # a busy machine is no reason to refuse a call here; small servers are there to be overloaded
-            command.append("--max-delay-milliseconds=20000")
+        command += [f"--grace-seconds={GRACE_SECONDS}", f"--drain-delay-seconds={DRAIN_DELAY_SECONDS}"]
+        command.append(f"--max-delay-milliseconds={self._max_delay_milliseconds}")
         with self._log.open("a", encoding="utf-8") as log:
             self._process = subprocess.Popen(
                 command,
@@ -78,12 +86,17 @@ class Node:
             raise ServerError(f"{self.name} did not start; its log ends with: {self._log.read_text()[-500:].strip()}")
         self._engines = children(self._running.pid)
         if self._share:  # not before: a start takes seconds of a whole core
-            self._share.take([self._running.pid, *self._engines])
+            self._share.take(self.pids)
 
     @property
     def _running(self) -> subprocess.Popen[str]:
         assert self._process
         return self._process
+
+    @property
+    def pids(self) -> list[int]:
+        """Of the server and of its engines."""
+        return [self._running.pid, *self._engines]
 
     @property
     def is_running(self) -> bool:
@@ -124,7 +137,7 @@ class Node:
             await asyncio.to_thread(subprocess.run, ["iptables", "-w", change, *rule], check=True)
 
     def _signal(self, number: signal.Signals) -> None:
-        for pid in (self._running.pid, *self._engines):
+        for pid in self.pids:
             os.kill(pid, number)
 
     async def _end(self) -> int:

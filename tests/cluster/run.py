@@ -1,8 +1,9 @@
-"""One run: calls of every kind, by one way to reach the servers, while one thing after another is done to them."""
+"""One run: calls of every kind, by each way to reach the servers, while one thing after another is done to them."""
 
 import asyncio
 import contextlib
 import dataclasses
+import itertools
 import logging
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
@@ -16,7 +17,10 @@ from tests.cluster.load import Answers, Call, Load, answers_alone
 from tests.cluster.nodes import Node
 from tests.cluster.series import Series
 
+BY_CLIENT = "by the client itself"
+BY_ENVOY = "through Envoy"
 NUM_CLIENTS = 4
+"""Of each way."""
 _MAX_SLOWER = 3.0
 """Times that the 99th percentile may be as long as when nothing is done."""
 _LONGEST_SECONDS = 10.0
@@ -31,19 +35,13 @@ class Phase:
     is_silent: bool = False
 
 
-@dataclasses.dataclass
+@dataclasses.dataclass(frozen=True)
 class Outcome:
+    """What became of the calls that went one way."""
+
     way: str
-    """How the servers were reached."""
-    phases: list[Phase]
     calls: Sequence[Call]
     wrong: Sequence[Call]
-    series: Series
-    num_resumed: int
-    """Streams that broke and went on."""
-    left_out: Sequence[str]
-    problems: list[str]
-    """What did not hold."""
 
     def of(self, phase: Phase) -> list[Call]:
         return [call for call in self.calls if phase.start <= call.due < phase.end]
@@ -52,6 +50,25 @@ class Outcome:
         """Seconds that a sentence took, by the nearest rank; NaN of none."""
         times = sorted(call.seconds for call in self.of(phase) if call.request.kind == "sentence" and not call.lost)
         return times[min(len(times) - 1, int(share * len(times)))] if times else float("nan")
+
+    @property
+    def problems(self) -> list[str]:
+        problems = [f"{self.way}: lost: {call.lost}" for call in self.calls if call.lost]
+        return problems + [f"{self.way}: wrong: {call.request}" for call in self.wrong]
+
+
+@dataclasses.dataclass(frozen=True)
+class Record:
+    """One run: what was done, and what became of the calls of each way."""
+
+    phases: Sequence[Phase]
+    outcomes: Sequence[Outcome]
+    series: Series
+    num_resumed: int
+    """Streams that broke and went on."""
+    left_out: Sequence[str]
+    problems: list[str]
+    """What did not hold."""
 
 
 class Resumed(logging.Handler):
@@ -78,16 +95,16 @@ def counting_resumed() -> Iterator[Resumed]:
 
 
 @contextlib.asynccontextmanager
-async def cluster(folder: Path, bundles: Sequence[Bundle], number: int, by_envoy: bool) -> AsyncIterator["Cluster"]:
-    """So many servers that run, and one that does not yet; `bundles` are the versions of their model."""
+async def cluster(folder: Path, bundles: Sequence[Bundle], number: int, *ways: str) -> AsyncIterator["Cluster"]:
+    """So many servers that run, and one that does not yet; `bundles` are the versions of their model, `ways` how they
+    are reached."""
     nodes = [Node(f"server-{index}", folder, bundles) for index in range(1, number + 2)]
-    envoy = Envoy(folder, [node.address for node in nodes]) if by_envoy else None
+    envoy = Envoy(folder, [node.address for node in nodes]) if BY_ENVOY in ways else None
     try:
-        for node in nodes[:-1]:
-            await node.start()
+        await asyncio.gather(*(node.start() for node in nodes[:-1]))
         if envoy:
             await envoy.start()
-        yield Cluster(nodes, envoy)
+        yield Cluster(nodes, envoy, ways)
     finally:
         if envoy:
             await envoy.kill()
@@ -101,19 +118,18 @@ async def cluster(folder: Path, bundles: Sequence[Bundle], number: int, by_envoy
 class Cluster:
     nodes: Sequence[Node]
     envoy: Envoy | None
+    ways: Sequence[str]
 
-    @property
-    def address(self) -> str:
+    def address(self, way: str) -> str:
         """As clients are told it."""
-        return self.envoy.address if self.envoy else ",".join(node.address for node in self.nodes)
+        return self.envoy.address if self.envoy and way == BY_ENVOY else ",".join(node.address for node in self.nodes)
 
 
 async def alone(folder: Path, bundles: Sequence[Bundle]) -> Answers:
     """What each version answers, from a server of its own."""
     nodes = [Node(f"alone-{number}", folder, [bundle]) for number, bundle in enumerate(bundles, start=1)]
     try:
-        for node in nodes:
-            await node.start()
+        await asyncio.gather(*(node.start() for node in nodes))
         return await answers_alone([node.address for node in nodes])
     finally:
         for node in nodes:
@@ -123,13 +139,13 @@ async def alone(folder: Path, bundles: Sequence[Bundle]) -> Answers:
 
 async def run(
     of: Cluster, answers: Answers, rate: float, quiet_seconds: float, choose: Callable[[Deeds], list[Deed]]
-) -> Outcome:
-    """Call `rate` times a second; `choose` what is done meanwhile."""
-    series = Series(of.nodes)
-    clients = [AsyncClient(of.address) for _ in range(NUM_CLIENTS)]
-    load = Load(clients, answers, rate)
+) -> Record:
+    """`rate`: calls a second by each way. `choose`: what is done, one thing after another."""
     rolls: list[float] = []
+    series = Series(of.nodes, of.envoy)
     deeds = Deeds(of.nodes, series, of.envoy, lambda: rolls.append(time.monotonic()))
+    clients = {way: [AsyncClient(of.address(way)) for _ in range(NUM_CLIENTS)] for way in of.ways}
+    loads = {way: Load(some, answers, rate, seed) for seed, (way, some) in enumerate(clients.items())}
     phases: list[Phase] = []
 
     async def phase(deed: Deed) -> None:
@@ -138,7 +154,7 @@ async def run(
         phases.append(Phase(deed.what, start, time.monotonic(), deed.is_silent))
 
     scraping = asyncio.create_task(series.scrape_until_cancelled())
-    calling = asyncio.create_task(load.run())
+    calling = [asyncio.create_task(load.run()) for load in loads.values()]
     with counting_resumed() as resumed:
         try:
             await asyncio.sleep(1.0)  # connections are made
@@ -147,16 +163,20 @@ async def run(
                 await phase(deed)
             await phase(Deed("after", lambda: asyncio.sleep(quiet_seconds)))
         finally:
-            load.stop()
-            await calling
+            for load in loads.values():
+                load.stop()
+            await asyncio.gather(*calling)
             scraping.cancel()
-            for client in clients:
+            for client in itertools.chain.from_iterable(clients.values()):
                 await client.close()
-    wrong = [call for call in load.calls if not call.lost and not call.versions & _served(call, rolls)]
-    way = "through Envoy" if of.envoy else "by the client itself"
-    problems = [*deeds.problems, *(f"lost: {call.lost}" for call in load.calls if call.lost)]
-    problems += [f"wrong: {call.request}" for call in wrong]
-    return Outcome(way, phases, load.calls, wrong, series, resumed.number, deeds.left_out, problems)
+    outcomes = [
+        Outcome(
+            way, load.calls, [call for call in load.calls if not call.lost and not call.versions & _served(call, rolls)]
+        )
+        for way, load in loads.items()
+    ]
+    problems = [*deeds.problems, *itertools.chain.from_iterable(outcome.problems for outcome in outcomes)]
+    return Record(phases, outcomes, series, resumed.number, deeds.left_out, problems)
 
 
 def _served(call: Call, rolls: Sequence[float]) -> frozenset[int]:
@@ -165,15 +185,15 @@ def _served(call: Call, rolls: Sequence[float]) -> frozenset[int]:
     return frozenset([0] * (call.due < ends) + [1] * (call.ended > begins))
 
 
-def slow_phases(outcome: Outcome) -> list[str]:
+def slow_phases(record: Record) -> list[str]:
     """Where calls took too much longer than when nothing was done."""
-    quiet = _MAX_SLOWER * outcome.percentile(outcome.phases[0], 0.99)
     problems = []
-    for phase in outcome.phases:
+    for outcome, phase in itertools.product(record.outcomes, record.phases):
         if phase.is_silent:
             took, limit = max((call.seconds for call in outcome.of(phase)), default=0.0), _LONGEST_SECONDS
         else:
-            took, limit = outcome.percentile(phase, 0.99), quiet
+            limit = _MAX_SLOWER * outcome.percentile(record.phases[0], 0.99)
+            took = outcome.percentile(phase, 0.99)
         if took > limit:
             problems.append(
                 f"{outcome.way}: {phase.what}: {1000 * limit:.0f} ms expected at most, got {1000 * took:.0f}"

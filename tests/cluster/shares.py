@@ -48,6 +48,12 @@ class CpuShare:
         (self._folder / name).write_text(text, encoding="ascii")
 
 
+def cpu_seconds(pids: Iterable[int]) -> float:
+    """Processor time of these processes since their starts."""
+    stats = (Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split() for pid in pids)
+    return sum(int(ticks) for stat in stats for ticks in stat[11:13]) / os.sysconf("SC_CLK_TCK")
+
+
 @contextlib.contextmanager
 def cpu_shares(names: Sequence[str], cores: float) -> Iterator[dict[str, CpuShare]]:
     """One for each name. Raises OSError."""

@@ -13,7 +13,7 @@ from server.bundle.manifest import Bundle, read_bundle
 from tests.cluster.deeds import Deed, Deeds
 from tests.cluster.envoy import Envoy
 from tests.cluster.load import Answers
-from tests.cluster.run import alone, cluster, run
+from tests.cluster.run import BY_CLIENT, BY_ENVOY, alone, cluster, run
 from tests.conftest import Repositories
 from tests.e2e.processes import server_process
 from tests.e2e.test_resumed_streams import PATIENT, kill_server, stream_all
@@ -37,11 +37,12 @@ def answers(bundles: list[Bundle], tmp_path_factory: pytest.TempPathFactory) -> 
 
 
 async def nothing_lost(
-    folder: Path, bundles: list[Bundle], answers: Answers, by_envoy: bool, choose: Callable[[Deeds], list[Deed]]
+    folder: Path, bundles: list[Bundle], answers: Answers, way: str, choose: Callable[[Deeds], list[Deed]]
 ) -> None:
-    async with cluster(folder, bundles, 3, by_envoy) as servers:
-        outcome = await run(servers, answers, RATE, QUIET_SECONDS, choose)
-    assert outcome.problems == []
+    async with cluster(folder, bundles, 3, way) as servers:
+        record = await run(servers, answers, RATE, QUIET_SECONDS, choose)
+    assert record.problems == []
+    [outcome] = record.outcomes
     assert len(outcome.calls) > 100
 
 
@@ -50,9 +51,10 @@ async def test_a_client_of_several_servers_outlives_one_that_dies_and_one_that_h
     tmp_path: Path, bundles: list[Bundle], answers: Answers, comes_back: bool
 ) -> None:
     def choose(deeds: Deeds) -> list[Deed]:
-        return [*deeds.killed_and_back()[: 1 + comes_back], deeds.hung()]
+        node, *_ = deeds.nodes
+        return [deeds.killed(), *([deeds.come(node)] if comes_back else []), deeds.hung()]
 
-    await nothing_lost(tmp_path, bundles, answers, False, choose)
+    await nothing_lost(tmp_path, bundles, answers, BY_CLIENT, choose)
 
 
 @pytest.mark.nightly
@@ -61,9 +63,9 @@ async def test_envoy_leads_calls_past_a_server_that_dies_or_drains_and_may_resta
     tmp_path: Path, bundles: list[Bundle], answers: Answers
 ) -> None:
     def choose(deeds: Deeds) -> list[Deed]:
-        return [deeds.killed_and_back()[0], deeds.drained(), *deeds.envoy_restarted()]
+        return [deeds.killed(), deeds.drained(), *deeds.envoy_restarted()]
 
-    await nothing_lost(tmp_path, bundles, answers, True, choose)
+    await nothing_lost(tmp_path, bundles, answers, BY_ENVOY, choose)
 
 
 @needs_envoy

@@ -12,7 +12,7 @@ from ruamel.yaml import YAML
 from deploy import check, compose
 from deploy.dockerfile import read_dockerfile
 from deploy.proxy import ENVOY, Proxy, filled_in
-from deploy.proxy_check import check_program, check_proxy, check_scaled, envoy_program
+from deploy.proxy_check import check_drain, check_program, check_proxy, check_scaled, envoy_program
 from seq2serve.addresses import parse_address
 
 BOOTSTRAP = check.read_yaml(ENVOY)
@@ -101,6 +101,13 @@ def test_servers_that_run_several_times_are_alike_and_have_no_port(
     services = copy.deepcopy(SERVICES)
     services[service][key] = value
     assert any(problem in each for each in check_scaled(services))
+
+
+def test_a_server_that_ends_before_envoy_asks_again_is_named() -> None:
+    services = copy.deepcopy(SERVICES)
+    services["server"]["environment"]["SEQ2SERVE_DRAIN_DELAY_SECONDS"] = "1"
+    [problem] = check_drain(BOOTSTRAP, services["server"], SERVER)
+    assert problem == "server: refuses calls 1 s after SIGTERM, Envoy asks every 1 s"
 
 
 @pytest.mark.parametrize(

@@ -56,9 +56,19 @@ def test_an_end_of_patience_comes_after_a_few_attempts_and_begins_anew_with_ever
     assert is_repeated(one, overloaded())
 
 
-@pytest.mark.parametrize("code", [code for code in grpc.StatusCode if code.name not in ("OK", "RESOURCE_EXHAUSTED")])
+REPEATED = (grpc.StatusCode.OK, grpc.StatusCode.RESOURCE_EXHAUSTED, grpc.StatusCode.UNAVAILABLE)
+
+
+@pytest.mark.parametrize("code", [code for code in grpc.StatusCode if code not in REPEATED])
 def test_no_other_error_is_tried_again_whatever_the_server_says(code: grpc.StatusCode) -> None:
     assert not is_repeated(attempts()[0], TranslationError(code, "", retry_after=0.1))
+
+
+def test_what_grpc_has_given_up_as_unavailable_is_sent_once_more() -> None:
+    one, _ = attempts()
+    assert [is_repeated(one, UNAVAILABLE) for _ in range(2)] == [True, False]
+    one.succeed()
+    assert is_repeated(one, UNAVAILABLE)
 
 
 def test_a_wrong_request_is_wrong_however_it_broke() -> None:

@@ -202,8 +202,9 @@ def test_samples_are_resumed_only_with_a_seed_or_before_anything_was_told_of_the
     assert not is_resumed(stream_call("a", "b", temperature=1.0), delta(0, "A"), end(0, "A"), delta(1, "", "t"))
 
 
-def test_what_is_unavailable_before_it_has_begun_was_tried_again_by_grpc() -> None:
-    assert not is_resumed(stream_call("a"))
+def test_what_is_unavailable_before_it_has_begun_is_tried_once_more_than_grpc_has() -> None:
+    stream = stream_call("a")
+    assert [is_resumed(stream), is_resumed(stream)] == [True, False]
 
 
 def test_a_stream_that_breaks_again_and_again_without_anything_new_is_given_up() -> None:
