@@ -57,6 +57,9 @@ class ScoreOptions(CallOptions, total=False):
     return_alignment: bool
     """Whether the answers say which words belong together."""
 
+    return_alignment_heads: bool
+    """Likewise, and what each head of the model's attention looks at."""
+
 
 def translate_request(contents: str | Sequence[str], options: TranslateOptions) -> pb.TranslateRequest:
     """Raises ValueError for an option that does not exist, and for a value that none has."""

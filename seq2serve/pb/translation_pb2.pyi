@@ -63,7 +63,7 @@ class TranslateRequest(_message.Message):
     def __init__(self, contents: _Optional[_Iterable[str]] = ..., model: _Optional[str] = ..., source_language_code: _Optional[str] = ..., target_language_code: _Optional[str] = ..., decoding: _Optional[_Union[DecodingOptions, _Mapping]] = ..., mime_type: _Optional[str] = ..., split_sentences: _Optional[_Union[SentenceSplitting, str]] = ..., do_not_translate: _Optional[_Iterable[str]] = ..., priority: _Optional[_Union[Priority, str]] = ...) -> None: ...
 
 class DecodingOptions(_message.Message):
-    __slots__ = ("max_output_tokens", "beam_size", "num_hypotheses", "length_penalty", "coverage_penalty", "patience", "min_output_tokens", "temperature", "top_k", "top_p", "seed", "target_prefix", "no_repeat_ngram_size", "repetition_penalty", "forbidden_phrases", "glossary", "return_token_scores", "return_alignment", "use_shortlist")
+    __slots__ = ("max_output_tokens", "beam_size", "num_hypotheses", "length_penalty", "coverage_penalty", "patience", "min_output_tokens", "temperature", "top_k", "top_p", "seed", "target_prefix", "no_repeat_ngram_size", "repetition_penalty", "forbidden_phrases", "glossary", "return_token_scores", "return_alignment", "use_shortlist", "return_alignment_heads")
     MAX_OUTPUT_TOKENS_FIELD_NUMBER: _ClassVar[int]
     BEAM_SIZE_FIELD_NUMBER: _ClassVar[int]
     NUM_HYPOTHESES_FIELD_NUMBER: _ClassVar[int]
@@ -83,6 +83,7 @@ class DecodingOptions(_message.Message):
     RETURN_TOKEN_SCORES_FIELD_NUMBER: _ClassVar[int]
     RETURN_ALIGNMENT_FIELD_NUMBER: _ClassVar[int]
     USE_SHORTLIST_FIELD_NUMBER: _ClassVar[int]
+    RETURN_ALIGNMENT_HEADS_FIELD_NUMBER: _ClassVar[int]
     max_output_tokens: int
     beam_size: int
     num_hypotheses: int
@@ -102,7 +103,8 @@ class DecodingOptions(_message.Message):
     return_token_scores: bool
     return_alignment: bool
     use_shortlist: bool
-    def __init__(self, max_output_tokens: _Optional[int] = ..., beam_size: _Optional[int] = ..., num_hypotheses: _Optional[int] = ..., length_penalty: _Optional[float] = ..., coverage_penalty: _Optional[float] = ..., patience: _Optional[float] = ..., min_output_tokens: _Optional[int] = ..., temperature: _Optional[float] = ..., top_k: _Optional[int] = ..., top_p: _Optional[float] = ..., seed: _Optional[int] = ..., target_prefix: _Optional[str] = ..., no_repeat_ngram_size: _Optional[int] = ..., repetition_penalty: _Optional[float] = ..., forbidden_phrases: _Optional[_Iterable[str]] = ..., glossary: _Optional[_Union[Glossary, _Mapping]] = ..., return_token_scores: _Optional[bool] = ..., return_alignment: _Optional[bool] = ..., use_shortlist: _Optional[bool] = ...) -> None: ...
+    return_alignment_heads: bool
+    def __init__(self, max_output_tokens: _Optional[int] = ..., beam_size: _Optional[int] = ..., num_hypotheses: _Optional[int] = ..., length_penalty: _Optional[float] = ..., coverage_penalty: _Optional[float] = ..., patience: _Optional[float] = ..., min_output_tokens: _Optional[int] = ..., temperature: _Optional[float] = ..., top_k: _Optional[int] = ..., top_p: _Optional[float] = ..., seed: _Optional[int] = ..., target_prefix: _Optional[str] = ..., no_repeat_ngram_size: _Optional[int] = ..., repetition_penalty: _Optional[float] = ..., forbidden_phrases: _Optional[_Iterable[str]] = ..., glossary: _Optional[_Union[Glossary, _Mapping]] = ..., return_token_scores: _Optional[bool] = ..., return_alignment: _Optional[bool] = ..., use_shortlist: _Optional[bool] = ..., return_alignment_heads: _Optional[bool] = ...) -> None: ...
 
 class Glossary(_message.Message):
     __slots__ = ("name", "entries")
@@ -245,30 +247,40 @@ class Hypothesis(_message.Message):
     def __init__(self, translated_text: _Optional[str] = ..., score: _Optional[float] = ..., finish_reason: _Optional[_Union[FinishReason, str]] = ..., tokens: _Optional[_Iterable[_Union[OutputToken, _Mapping]]] = ..., word_alignment: _Optional[str] = ...) -> None: ...
 
 class OutputToken(_message.Message):
-    __slots__ = ("token", "log_prob", "alignment", "alignment_start")
+    __slots__ = ("token", "log_prob", "alignment", "alignment_start", "alignment_heads")
     TOKEN_FIELD_NUMBER: _ClassVar[int]
     LOG_PROB_FIELD_NUMBER: _ClassVar[int]
     ALIGNMENT_FIELD_NUMBER: _ClassVar[int]
     ALIGNMENT_START_FIELD_NUMBER: _ClassVar[int]
+    ALIGNMENT_HEADS_FIELD_NUMBER: _ClassVar[int]
     token: str
     log_prob: float
     alignment: _containers.RepeatedScalarFieldContainer[float]
     alignment_start: int
-    def __init__(self, token: _Optional[str] = ..., log_prob: _Optional[float] = ..., alignment: _Optional[_Iterable[float]] = ..., alignment_start: _Optional[int] = ...) -> None: ...
+    alignment_heads: _containers.RepeatedCompositeFieldContainer[HeadAlignment]
+    def __init__(self, token: _Optional[str] = ..., log_prob: _Optional[float] = ..., alignment: _Optional[_Iterable[float]] = ..., alignment_start: _Optional[int] = ..., alignment_heads: _Optional[_Iterable[_Union[HeadAlignment, _Mapping]]] = ...) -> None: ...
+
+class HeadAlignment(_message.Message):
+    __slots__ = ("weights",)
+    WEIGHTS_FIELD_NUMBER: _ClassVar[int]
+    weights: _containers.RepeatedScalarFieldContainer[float]
+    def __init__(self, weights: _Optional[_Iterable[float]] = ...) -> None: ...
 
 class ScoreRequest(_message.Message):
-    __slots__ = ("pairs", "model", "source_language_code", "target_language_code", "return_alignment")
+    __slots__ = ("pairs", "model", "source_language_code", "target_language_code", "return_alignment", "return_alignment_heads")
     PAIRS_FIELD_NUMBER: _ClassVar[int]
     MODEL_FIELD_NUMBER: _ClassVar[int]
     SOURCE_LANGUAGE_CODE_FIELD_NUMBER: _ClassVar[int]
     TARGET_LANGUAGE_CODE_FIELD_NUMBER: _ClassVar[int]
     RETURN_ALIGNMENT_FIELD_NUMBER: _ClassVar[int]
+    RETURN_ALIGNMENT_HEADS_FIELD_NUMBER: _ClassVar[int]
     pairs: _containers.RepeatedCompositeFieldContainer[ScoredPair]
     model: str
     source_language_code: str
     target_language_code: str
     return_alignment: bool
-    def __init__(self, pairs: _Optional[_Iterable[_Union[ScoredPair, _Mapping]]] = ..., model: _Optional[str] = ..., source_language_code: _Optional[str] = ..., target_language_code: _Optional[str] = ..., return_alignment: _Optional[bool] = ...) -> None: ...
+    return_alignment_heads: bool
+    def __init__(self, pairs: _Optional[_Iterable[_Union[ScoredPair, _Mapping]]] = ..., model: _Optional[str] = ..., source_language_code: _Optional[str] = ..., target_language_code: _Optional[str] = ..., return_alignment: _Optional[bool] = ..., return_alignment_heads: _Optional[bool] = ...) -> None: ...
 
 class ScoredPair(_message.Message):
     __slots__ = ("content", "translated_text")
@@ -325,7 +337,7 @@ class GetModelResponse(_message.Message):
     def __init__(self, model: _Optional[_Union[Model, _Mapping]] = ...) -> None: ...
 
 class Model(_message.Message):
-    __slots__ = ("name", "versions", "architecture", "language_pairs", "precision", "limits", "quality_scores", "is_default", "has_alignment", "has_shortlist", "glossaries", "source_language_codes", "target_language_codes", "licence", "training_texts", "version_labels")
+    __slots__ = ("name", "versions", "architecture", "language_pairs", "precision", "limits", "quality_scores", "is_default", "has_alignment", "has_shortlist", "glossaries", "source_language_codes", "target_language_codes", "licence", "training_texts", "alignment_head_count", "counted_alignment_heads", "version_labels")
     class VersionLabelsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -348,6 +360,8 @@ class Model(_message.Message):
     TARGET_LANGUAGE_CODES_FIELD_NUMBER: _ClassVar[int]
     LICENCE_FIELD_NUMBER: _ClassVar[int]
     TRAINING_TEXTS_FIELD_NUMBER: _ClassVar[int]
+    ALIGNMENT_HEAD_COUNT_FIELD_NUMBER: _ClassVar[int]
+    COUNTED_ALIGNMENT_HEADS_FIELD_NUMBER: _ClassVar[int]
     VERSION_LABELS_FIELD_NUMBER: _ClassVar[int]
     name: str
     versions: _containers.RepeatedScalarFieldContainer[str]
@@ -364,8 +378,10 @@ class Model(_message.Message):
     target_language_codes: _containers.RepeatedScalarFieldContainer[str]
     licence: str
     training_texts: _containers.RepeatedCompositeFieldContainer[TrainingText]
+    alignment_head_count: int
+    counted_alignment_heads: _containers.RepeatedScalarFieldContainer[int]
     version_labels: _containers.ScalarMap[str, str]
-    def __init__(self, name: _Optional[str] = ..., versions: _Optional[_Iterable[str]] = ..., architecture: _Optional[str] = ..., language_pairs: _Optional[_Iterable[_Union[LanguagePair, _Mapping]]] = ..., precision: _Optional[str] = ..., limits: _Optional[_Union[ModelLimits, _Mapping]] = ..., quality_scores: _Optional[_Iterable[_Union[QualityScore, _Mapping]]] = ..., is_default: _Optional[bool] = ..., has_alignment: _Optional[bool] = ..., has_shortlist: _Optional[bool] = ..., glossaries: _Optional[_Iterable[str]] = ..., source_language_codes: _Optional[_Iterable[str]] = ..., target_language_codes: _Optional[_Iterable[str]] = ..., licence: _Optional[str] = ..., training_texts: _Optional[_Iterable[_Union[TrainingText, _Mapping]]] = ..., version_labels: _Optional[_Mapping[str, str]] = ...) -> None: ...
+    def __init__(self, name: _Optional[str] = ..., versions: _Optional[_Iterable[str]] = ..., architecture: _Optional[str] = ..., language_pairs: _Optional[_Iterable[_Union[LanguagePair, _Mapping]]] = ..., precision: _Optional[str] = ..., limits: _Optional[_Union[ModelLimits, _Mapping]] = ..., quality_scores: _Optional[_Iterable[_Union[QualityScore, _Mapping]]] = ..., is_default: _Optional[bool] = ..., has_alignment: _Optional[bool] = ..., has_shortlist: _Optional[bool] = ..., glossaries: _Optional[_Iterable[str]] = ..., source_language_codes: _Optional[_Iterable[str]] = ..., target_language_codes: _Optional[_Iterable[str]] = ..., licence: _Optional[str] = ..., training_texts: _Optional[_Iterable[_Union[TrainingText, _Mapping]]] = ..., alignment_head_count: _Optional[int] = ..., counted_alignment_heads: _Optional[_Iterable[int]] = ..., version_labels: _Optional[_Mapping[str, str]] = ...) -> None: ...
 
 class TrainingText(_message.Message):
     __slots__ = ("name", "licence")

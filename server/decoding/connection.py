@@ -16,7 +16,6 @@ from server.messages.frames import (
     Close,
     Collect,
     Collected,
-    FromEngine,
     Load,
     Loaded,
     Look,
@@ -28,6 +27,7 @@ from server.messages.frames import (
     Told,
     Unframed,
     framed,
+    framed_events,
 )
 from server.messages.sentence import Event, Failed, Written
 from server.text.bundle_tokenizers import open_tokenizer
@@ -113,11 +113,11 @@ class EngineConnection:
         elif isinstance(message, Cancel):
             self._engine.cancel([self._ids.pop(number) for number in message.numbers if number in self._ids])
         elif isinstance(message, Collect):
-            self._send(Collected(self._engine.collect()))
+            self._send(framed(Collected(self._engine.collect())))
         elif isinstance(message, Ping):
-            self._send(Pong())
+            self._send(framed(Pong()))
         elif isinstance(message, Look):
-            self._send(Seen(self._engine.look()))
+            self._send(framed(Seen(self._engine.look())))
         elif isinstance(message, Close):
             self._was_told_to_close = True
             self._engine.begin_closing()
@@ -135,17 +135,19 @@ class EngineConnection:
 
     def _refuse(self, message: Submit, error: TranslationError) -> None:
         refused: list[tuple[int, Event]] = [(sentence.listener, Failed(error)) for sentence in message.sentences]
-        self._send(Told(refused))
+        self._send(framed(Told(refused)))
 
     def _tell(self, events: list[tuple[int, Event]]) -> None:
         for number, event in events:
             if not isinstance(event, Written):
                 self._ids.pop(number, None)
-        self._send(Told(events))
+        for message in framed_events(events):
+            self._send(message)
 
-    def _send(self, message: FromEngine) -> None:
+    def _send(self, message: bytes) -> None:
+        """A message, framed."""
         try:
-            self._connection.sendall(framed(message))
+            self._connection.sendall(message)
         except ConnectionError:
             self._give_up()
 

@@ -8,9 +8,10 @@ move into those that nobody took, so that the running ones are the first.
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from server.decoding.graphs.backend import Backend, Float32
+from server.decoding.graphs.backend import Backend
 from server.decoding.graphs.state import Rows
 from server.decoding.open_sentence import OpenSentence
+from server.messages.hypothesis import Attention
 
 
 class Moved(NamedTuple):
@@ -39,9 +40,12 @@ class RunningRows:
         """Rows that sentences have."""
         return len(self.owners) - len(self._vacant)
 
-    def attention(self, owner: OpenSentence) -> Float32:
-        """Attention of a sentence's rows in the last step: [rows, source]."""
-        return self._backend.attention(owner.rows, owner.ticket.num_source_tokens)
+    def attention(self, owner: OpenSentence) -> Attention:
+        """Attention of a sentence's rows in the last step, by head where its options ask for that."""
+        backend, rows, num_source = self._backend, owner.rows, owner.ticket.num_source_tokens
+        wants_heads = owner.sentence.options.alignment_heads
+        by_head = backend.attention_by_head(rows, num_source) if wants_heads else None
+        return Attention(backend.attention(rows, num_source), by_head)
 
     def position(self, owner: OpenSentence) -> int:
         """The position at which a sentence's rows write next."""

@@ -4,6 +4,7 @@ Each message is pickled, behind its length: both ends run the same code, and tru
 """
 
 import pickle
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from prometheus_client import Metric
@@ -17,6 +18,10 @@ _LENGTH_BYTES = 4
 
 _MAX_BYTES = 1 << 29
 """Of one message; a length beyond it is not the start of one."""
+
+
+_MANY_BYTES = 1 << 26
+"""Of events, which are told in several messages then."""
 
 
 # To the engine.
@@ -87,7 +92,22 @@ FromEngine = Loaded | Told | Collected | Pong | Seen
 
 def framed(message: ToEngine | FromEngine) -> bytes:
     """A message as bytes, behind their number, as `Unframed` takes them."""
-    payload = pickle.dumps(message, pickle.HIGHEST_PROTOCOL)
+    return _behind_length(pickle.dumps(message, pickle.HIGHEST_PROTOCOL))
+
+
+def framed_events(events: list[tuple[int, Event]]) -> Iterator[bytes]:
+    """`Told` as bytes, in several messages where one would have very many: sentences that end in one step may bring
+    the attention of every head. One sentence's has a limit, that of a request's weights."""
+    payload = pickle.dumps(Told(events), pickle.HIGHEST_PROTOCOL)
+    if len(payload) <= _MANY_BYTES or len(events) == 1:
+        yield _behind_length(payload)
+        return
+    middle = len(events) // 2
+    yield from framed_events(events[:middle])
+    yield from framed_events(events[middle:])
+
+
+def _behind_length(payload: bytes) -> bytes:
     return len(payload).to_bytes(_LENGTH_BYTES, "little") + payload
 
 

@@ -4,7 +4,7 @@ import enum
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import takewhile
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -23,6 +23,19 @@ class Ending(enum.Enum):
     """No token was left that its constraints allow."""
 
 
+class Attention(NamedTuple):
+    """What one hypothesis attended to in a step, or several did, whose arrays have one dimension more, the first."""
+
+    mean: Float32
+    """The mean of the heads that count, [source]."""
+    by_head: Float32 | None = None
+    """Every head by itself, [heads, source]; None where nobody asked."""
+
+    def of(self, index: int) -> "Attention":
+        """That of one of several, as arrays of its own: the others' are not kept with it."""
+        return Attention(self.mean[index].copy(), self.by_head[index].copy() if self.by_head is not None else None)
+
+
 @dataclass(slots=True)
 class Hypothesis:
     """One translation of a sentence; it lives, and grows, until it has an `ending`."""
@@ -37,20 +50,23 @@ class Hypothesis:
     """The model's own log-probability of each token, EOS included; empty where nobody asked."""
     attention: list[Float32] = field(default_factory=list)
     """Attention of each token, EOS included, over the source, [source]; empty where nobody asked."""
+    attention_by_head: list[Float32] = field(default_factory=list)
+    """Likewise by head, [heads, source]."""
     ending: Ending | None = None
     score: float = 0.0
     """What finished hypotheses are ranked by."""
 
-    def extended(self, id_: int, log_prob: float, total: float, attention: Float32 | None) -> "Hypothesis":
-        return Hypothesis(
-            [*self.output_ids, id_],
-            self.log_prob + log_prob,
-            total,
-            [*self.token_log_probs, log_prob],
-            [*self.attention, attention] if attention is not None else [],
+    def extended(self, id_: int, log_prob: float, total: float, attention: Attention | None) -> "Hypothesis":
+        extended = Hypothesis(
+            [*self.output_ids, id_], self.log_prob + log_prob, total, [*self.token_log_probs, log_prob]
         )
+        if attention is not None:
+            extended.attention = [*self.attention, attention.mean]
+            if attention.by_head is not None:
+                extended.attention_by_head = [*self.attention_by_head, attention.by_head]
+        return extended
 
-    def ended_by_eos(self, eos: int, log_prob: float, total: float, attention: Float32 | None) -> "Hypothesis":
+    def ended_by_eos(self, eos: int, log_prob: float, total: float, attention: Attention | None) -> "Hypothesis":
         ended = self.extended(eos, log_prob, total, attention)
         ended.output_ids.pop()
         ended.ending = Ending.EOS
@@ -62,8 +78,9 @@ class Hypothesis:
     def __reduce__(self) -> tuple[Any, ...]:
         """Attention as one array: many small ones take far longer to send to another process."""
         attention = np.concatenate(self.attention).reshape(len(self.attention), -1) if self.attention else ()
-        fields = self.output_ids, self.log_prob, self.total, self.token_log_probs, attention, self.ending, self.score
-        return _received, fields
+        by_head = np.stack(self.attention_by_head) if self.attention_by_head else ()
+        scores = self.log_prob, self.total, self.token_log_probs
+        return _received, (self.output_ids, *scores, attention, by_head, self.ending, self.score)
 
     @property
     def num_scored(self) -> int:
@@ -77,10 +94,11 @@ def _received(
     total: float,
     token_log_probs: list[float],
     attention: Iterable[Float32],
+    by_head: Iterable[Float32],
     ending: Ending | None,
     score: float,
 ) -> Hypothesis:
-    return Hypothesis(output_ids, log_prob, total, token_log_probs, list(attention), ending, score)
+    return Hypothesis(output_ids, log_prob, total, token_log_probs, list(attention), list(by_head), ending, score)
 
 
 def length_penalty(length: int, alpha: float) -> float:

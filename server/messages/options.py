@@ -1,5 +1,6 @@
 """What is asked of the decoding of one sentence: valid, in token ids and texts as pieces write them, and plain data."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from operator import attrgetter
@@ -49,6 +50,8 @@ class DecodingOptions:
     """Write only what is likely for the source, of models that can say so."""
     token_log_probs: bool = False
     alignment: bool = False
+    alignment_heads: bool = False
+    """Of each head as well; only with `alignment`."""
     guided: bool = False
     """Whether required terms are written where the model attends to their source."""
 
@@ -67,6 +70,11 @@ class DecodingOptions:
     def num_enough(self) -> float:
         """Finished hypotheses with which a beam search ends; a beam of one has no patience: it is greedy decoding."""
         return self.patience * self.beam_size if self.beam_size > 1 else 1
+
+    @property
+    def max_finished(self) -> int:
+        """Hypotheses that a search may end with, at most: up to `beam_size` of them finish in its last step."""
+        return self.num_samples or math.ceil(self.num_enough) + self.beam_size - 1
 
     @property
     def demanded_ids(self) -> list[int]:

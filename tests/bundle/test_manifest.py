@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from server.bundle.alignment_heads import counted_heads, num_heads
 from server.bundle.manifest import (
     ENCODER,
     MANIFEST,
@@ -291,9 +292,10 @@ def test_a_bundle_of_the_earlier_format_is_told_how_it_is_upgraded(folder: Path)
 def test_heads_that_align_are_heads_of_the_model(folder: Path, heads: list[int]) -> None:
     keys = {"name": "keys", "kind": "constant", "shape": [4, "source", 8], "dtype": "float32"}
     change(folder, state=[keys], alignment={"keys": "keys", "scale": 1.0, "heads": [0, 3]})
-    alignment = read_manifest(folder).alignment
-    assert alignment
-    assert alignment.heads == (0, 3)
+    manifest = read_manifest(folder)
+    assert (counted_heads(manifest), num_heads(manifest)) == ((0, 3), 4)
+    change(folder, alignment={"keys": "keys", "scale": 1.0, "heads": None})
+    assert counted_heads(read_manifest(folder)) == (0, 1, 2, 3)
     change(folder, alignment={"keys": "keys", "scale": 1.0, "heads": heads})
     with pytest.raises(BundleError, match=r"alignment\.heads: one or more of 0 to 3, or null for all, expected"):
         read_manifest(folder)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from server.bundle.manifest import SpecialIds
 from server.decoding.search.beam import BeamSearch
 from server.decoding.search.required import Progress, RequiredTerms
-from server.messages.hypothesis import Float32, Hypothesis
+from server.messages.hypothesis import Attention, Float32, Hypothesis
 from server.messages.options import DecodingOptions, RequiredTerm
 from server.text.pieces import Pieces
 
@@ -115,7 +115,9 @@ def translate(seed: int, options: DecodingOptions) -> list[Hypothesis]:
     search = BeamSearch(options, SPECIAL_IDS, PIECES)
     while search.live:
         ids = [hypothesis.output_ids for hypothesis in search.live]
-        attention = np.stack([random_attention(seed, one) for one in ids]) if options.needs_attention else None
+        attention = None
+        if options.needs_attention:
+            attention = Attention(np.stack([random_attention(seed, one) for one in ids]))
         continuations = search.advance(np.stack([random_log_probs(seed, one) for one in ids]), attention)
         assert len(continuations) <= options.num_rows
     return search.ranked()

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from server.bundle.manifest import SpecialIds
 from server.decoding.search.base import Search
 from server.decoding.search.beam import BeamSearch
-from server.messages.hypothesis import Float32, Hypothesis
+from server.messages.hypothesis import Attention, Float32, Hypothesis
 from server.messages.options import DecodingOptions
 from server.text.pieces import Pieces
 
@@ -18,6 +18,7 @@ VOCABULARY_SIZE = 9
 PIECES = Pieces(["", "", "", "", *["▁x"] * (VOCABULARY_SIZE - 4)])
 WRITABLE = range(EOS + 1, VOCABULARY_SIZE)
 NUM_SOURCE_TOKENS = 3
+NUM_HEADS = 2
 MAX_OUTPUT = 7
 
 Model = Callable[[Sequence[int]], Float32]
@@ -74,6 +75,10 @@ def attention_behind(output_ids: Sequence[int]) -> Float32:
     return np.random.default_rng([1, *output_ids]).dirichlet(np.ones(NUM_SOURCE_TOKENS)).astype(np.float32)
 
 
+def heads_behind(output_ids: Sequence[int]) -> Float32:
+    return np.stack([attention_behind([head, *output_ids]) for head in range(NUM_HEADS)])
+
+
 def run(search: Search, model: Model) -> list[list[Hypothesis]]:
     """Until the end, as the engine does: rows are the last continuations, and its arrays are overwritten. Returns what
     lived after every step."""
@@ -82,11 +87,13 @@ def run(search: Search, model: Model) -> list[list[Hypothesis]]:
         before = [list(hypothesis.output_ids) for hypothesis in search.live]
         log_probs = np.stack([model(output_ids) for output_ids in before])
         attention = np.stack([attention_behind(output_ids) for output_ids in before])
+        by_head = np.stack([heads_behind(output_ids) for output_ids in before])
         shown = log_probs.copy()
-        continuations = search.advance(shown, attention)
+        continuations = search.advance(shown, Attention(attention, by_head))
         assert np.array_equal(shown, log_probs), "the engine's array is not the search's to change"
         shown.fill(np.nan)
         attention.fill(np.nan)
+        by_head.fill(np.nan)
         if not continuations:
             return lived
         assert len(continuations) <= search.options.num_rows

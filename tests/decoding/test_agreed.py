@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from server.decoding.search.beam import BeamSearch
-from server.messages.hypothesis import Hypothesis
+from server.messages.hypothesis import Attention, Hypothesis
 from server.messages.options import DecodingOptions
 from tests.decoding.scripted_models import (
     EOS,
@@ -13,6 +13,7 @@ from tests.decoding.scripted_models import (
     SPECIAL_IDS,
     attention_behind,
     beams,
+    heads_behind,
     random_model,
     seeds,
     sure_model,
@@ -29,20 +30,22 @@ def test_what_was_told_is_what_the_best_hypothesis_begins_with(
     told = Hypothesis()
     while search.live:
         ids = [hypothesis.output_ids for hypothesis in search.live]
-        search.advance(np.stack(list(map(model, ids))), np.stack(list(map(attention_behind, ids))))
+        attention = Attention(*(np.stack(list(map(behind, ids))) for behind in (attention_behind, heads_behind)))
+        search.advance(np.stack(list(map(model, ids))), attention)
         part = search.take_agreed()
         if part:
             assert part.output_ids
             told.output_ids += part.output_ids
             told.token_log_probs += part.token_log_probs
             told.attention += part.attention
+            told.attention_by_head += part.attention_by_head
         assert search.take_agreed() is None, "nothing is told twice"
     final, number = search.ranked()[0], len(told.output_ids)
     assert final.output_ids[:number] == told.output_ids
     assert final.token_log_probs[:number] == told.token_log_probs
-    assert len(told.attention) == number
-    for kept, sent in zip(final.attention, told.attention, strict=False):
-        assert np.array_equal(kept, sent)
+    assert len(told.attention) == len(told.attention_by_head) == number
+    assert all(map(np.array_equal, final.attention, told.attention))
+    assert all(map(np.array_equal, final.attention_by_head, told.attention_by_head))
 
 
 def test_what_all_hypotheses_agree_on_is_told_while_they_live() -> None:

@@ -61,8 +61,8 @@ def test_a_source_is_encoded_alike_alone_and_padded(small_model: SmallModels, ar
                 assert np.array_equal(padded[name], buffer[0]), name
 
 
-def attention(bundle: Bundle, heads: tuple[int, ...] | None) -> np.ndarray:
-    """What a row attends to in its first step, by the heads that count."""
+def first_step(bundle: Bundle, heads: tuple[int, ...] | None) -> tuple[np.ndarray, np.ndarray]:
+    """What a row attends to in its first step: by the heads that count, [source], and by all, [heads, source]."""
     assert bundle.manifest.alignment
     alignment = dataclasses.replace(bundle.manifest.alignment, heads=heads)
     backend = Backend(Bundle(bundle.folder, dataclasses.replace(bundle.manifest, alignment=alignment)), OPTIONS)
@@ -70,7 +70,8 @@ def attention(bundle: Bundle, heads: tuple[int, ...] | None) -> np.ndarray:
     backend.state.write(0, backend.encode([source]), 0, len(source))
     backend.previous_ids[:] = bundle.manifest.special_ids.start
     backend.step(1)
-    return backend.attention([0], len(source))
+    [mean], [by_head] = backend.attention([0], len(source)), backend.attention_by_head([0], len(source))
+    return mean, by_head
 
 
 def test_the_heads_that_align_are_those_that_count(small_model: SmallModels) -> None:
@@ -80,10 +81,12 @@ def test_the_heads_that_align_are_those_that_count(small_model: SmallModels) -> 
     [num_heads] = [spec.shape[0] for spec in bundle.manifest.state if spec.name == alignment.keys]
     assert isinstance(num_heads, int)
     assert num_heads > 1
-    each = [attention(bundle, (head,)) for head in range(num_heads)]
+    each = [first_step(bundle, (head,))[0] for head in range(num_heads)]
     assert not np.allclose(each[0], each[1])
-    np.testing.assert_allclose(attention(bundle, None), np.mean(each, axis=0), rtol=1e-4)
-    np.testing.assert_allclose(attention(bundle, (1, 0)), np.mean(each[:2], axis=0), rtol=1e-4)
+    for heads in (None, (1, 0), (1,)):
+        mean, by_head = first_step(bundle, heads)
+        np.testing.assert_allclose(mean, np.mean([each[head] for head in heads or range(num_heads)], axis=0), atol=1e-6)
+        np.testing.assert_allclose(by_head, each, atol=1e-6)
 
 
 def test_a_shortlist_of_another_vocabulary_is_refused(small_model: SmallModels) -> None:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from server.decoding.search.beam import BeamSearch
-from server.messages.hypothesis import Ending, Float32
+from server.messages.hypothesis import Attention, Ending, Float32
 from server.messages.options import DecodingOptions
 from tests.decoding.scripted_models import (
     EOS,
@@ -21,6 +21,7 @@ from tests.decoding.scripted_models import (
     beams,
     first_writable,
     fond_of_ending,
+    heads_behind,
     random_model,
     seeds,
     sure_model,
@@ -116,6 +117,9 @@ def test_every_token_has_its_own_log_probability_and_attention(seed: int, option
         assert len(hypothesis.attention) == len(ids)
         for at, weights in enumerate(hypothesis.attention):
             assert np.array_equal(weights, attention_behind(ids[:at]))
+        assert len(hypothesis.attention_by_head) == len(ids)
+        for at, weights in enumerate(hypothesis.attention_by_head):
+            assert np.array_equal(weights, heads_behind(ids[:at]))
 
 
 def test_a_beam_finds_what_greedy_decoding_misses() -> None:
@@ -213,9 +217,10 @@ def test_the_coverage_penalty_prefers_what_attends_to_all_of_the_source() -> Non
             DecodingOptions(max_output_tokens=3, beam_size=2, coverage_penalty=beta), SPECIAL_IDS, PIECES
         )
         model = sure_model({4: -0.5, 5: -1.0}, {EOS: -0.1})
-        search.advance(model([])[None], np.array([[1.0, 0.0]], np.float32))
+        search.advance(model([])[None], Attention(np.array([[1.0, 0.0]], np.float32)))
         ids = [hypothesis.output_ids for hypothesis in search.live]
-        search.advance(np.stack(list(map(model, ids))), np.array([attention[id_] for [id_] in ids], np.float32))
+        attended = np.array([attention[id_] for [id_] in ids], np.float32)
+        search.advance(np.stack(list(map(model, ids))), Attention(attended))
         outputs.append(search.ranked()[0].output_ids)
     assert outputs == [[4], [5]]
 

@@ -7,7 +7,7 @@ from server.bundle.manifest import SpecialIds
 from server.decoding.search.base import Continuation
 from server.decoding.search.forced import Forced
 from server.decoding.search.searched import open_search
-from server.messages.hypothesis import Ending, Float32, Hypothesis
+from server.messages.hypothesis import Attention, Ending, Float32, Hypothesis
 from server.messages.options import DecodingOptions
 from tests.fakes import NO_PIECES
 
@@ -62,7 +62,7 @@ def test_the_attention_of_every_token_is_kept_eos_included() -> None:
     attention = np.zeros((1, NUM_SOURCE_TOKENS), np.float32)
     for position in range(3):
         attention[:] = position  # the engine's array, which it writes anew at each step
-        search.advance(step_log_probs(0, position), attention)
+        search.advance(step_log_probs(0, position), Attention(attention))
     [hypothesis] = search.ranked()
     assert [weights.tolist() for weights in hypothesis.attention] == [[0.0] * 3, [1.0] * 3, [2.0] * 3]
 

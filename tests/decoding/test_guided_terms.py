@@ -6,7 +6,7 @@ import numpy as np
 
 from server.decoding.search.beam import BeamSearch
 from server.decoding.search.required import RequiredTerms
-from server.messages.hypothesis import Float32
+from server.messages.hypothesis import Attention, Float32
 from server.messages.options import DecodingOptions, RequiredTerm
 from tests.decoding.required_terms import (
     CHAT,
@@ -72,7 +72,7 @@ def test_a_term_in_its_place_wins_over_one_that_was_appended() -> None:
     search = BeamSearch(options, SPECIAL_IDS, PIECES)
     while search.live:
         attention = np.array([[0.6, 0.4] for _ in search.live], np.float32)
-        search.advance(np.stack([log_probs(hypothesis.output_ids) for hypothesis in search.live]), attention)
+        search.advance(np.stack([log_probs(hypothesis.output_ids) for hypothesis in search.live]), Attention(attention))
     best, *others = search.ranked()
     assert best.output_ids == [PAIN]
     assert {(LE, PAIN), (CHAT, PAIN)} & {tuple(other.output_ids) for other in others}

@@ -5,7 +5,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server.messages.hypothesis import Ending, Float32, Hypothesis, coverage_penalty, length_penalty, num_agreed
+from server.messages.hypothesis import (
+    Attention,
+    Ending,
+    Float32,
+    Hypothesis,
+    coverage_penalty,
+    length_penalty,
+    num_agreed,
+)
 
 EOS = 3
 
@@ -80,17 +88,17 @@ def test_no_more_and_no_fewer_tokens_are_agreed_on(outputs: list[list[int]]) -> 
 
 def test_a_longer_hypothesis_leaves_its_parent_as_it_was() -> None:
     """Several may continue one parent."""
-    parent = Hypothesis().extended(5, -1.0, -1.5, np.ones(2, np.float32))
-    first = parent.extended(6, -0.5, -2.0, np.zeros(2, np.float32))
-    second = parent.extended(7, -0.25, -1.75, np.zeros(2, np.float32))
+    parent = Hypothesis().extended(5, -1.0, -1.5, Attention(np.ones(2, np.float32)))
+    first = parent.extended(6, -0.5, -2.0, Attention(np.zeros(2, np.float32)))
+    second = parent.extended(7, -0.25, -1.75, Attention(np.zeros(2, np.float32)))
     assert (parent.output_ids, parent.token_log_probs, len(parent.attention)) == ([5], [-1.0], 1)
     assert (first.output_ids, first.log_prob, first.total) == ([5, 6], -1.5, -2.0)
     assert (second.output_ids, second.log_prob, second.total) == ([5, 7], -1.25, -1.75)
 
 
 def test_eos_counts_in_every_number_but_is_not_written() -> None:
-    parent = Hypothesis().extended(5, -1.0, -1.0, np.ones(2, np.float32))
-    ended = parent.ended_by_eos(EOS, -0.5, -1.5, np.ones(2, np.float32))
+    parent = Hypothesis().extended(5, -1.0, -1.0, Attention(np.ones(2, np.float32)))
+    ended = parent.ended_by_eos(EOS, -0.5, -1.5, Attention(np.ones(2, np.float32)))
     assert ended.output_ids == [5]
     assert ended.ending is Ending.EOS
     assert (ended.log_prob, ended.total) == (-1.5, -1.5)

@@ -127,6 +127,7 @@ def options(draw: st.DrawFn, contents: Sequence[str], model: pb.Model) -> pb.Dec
         asked.glossary.entries.extend(draw(st.lists(entries, max_size=3)))
     asked.return_token_scores = draw(st.integers(0, 2)) == 2
     asked.return_alignment = model.has_alignment and draw(st.integers(0, 2)) == 2
+    asked.return_alignment_heads = model.has_alignment and draw(st.integers(0, 5)) == 5
     asked.use_shortlist = model.has_shortlist and draw(st.integers(0, 3)) == 3
     return asked
 

@@ -208,7 +208,7 @@ def _hypotheses_differ(request: pb.TranslateRequest, _: str, translation: pb.Tra
 
 def _tokens_are_right(request: pb.TranslateRequest, content: str, translation: pb.Translation, _: Readable) -> None:
     decoding = request.decoding
-    aligns = decoding.return_alignment
+    aligns = decoding.return_alignment or decoding.return_alignment_heads
     assert len(translation.source_tokens) == (translation.source_token_count if aligns else 0)
     num_source_words = len(re.findall(r"\S+", content))
     for hypothesis in translation.hypotheses:
@@ -219,6 +219,10 @@ def _tokens_are_right(request: pb.TranslateRequest, content: str, translation: p
             if aligns:
                 assert math.isclose(sum(token.alignment), 1.0, abs_tol=0.01)
                 assert token.alignment_start + len(token.alignment) <= len(translation.source_tokens)
+            assert bool(token.alignment_heads) == decoding.return_alignment_heads
+            for head in token.alignment_heads:
+                assert len(head.weights) == len(token.alignment)
+                assert math.isclose(sum(head.weights), 1.0, abs_tol=0.01)
         num_words = len(re.findall(r"\S+", hypothesis.translated_text))
         pairs = list(_pairs(hypothesis.word_alignment))
         assert aligns or not pairs

@@ -112,6 +112,8 @@ def mixed_requests(served: SmallModel) -> list[Request]:
         {"start_ids": (28,), "use_shortlist": has_list},
         {"start_ids": (29,), "forced_ids": (30, 31), "token_log_probs": True},
         {"start_ids": (25,), "num_samples": 2, "temperature": 1.2, "seed": 9},
+        {"alignment": attends, "alignment_heads": attends},
+        {"beam_size": 3, "alignment": attends, "alignment_heads": attends, "use_shortlist": has_list},
     ]
     sources = random_sources()[:NUM_MIXED]
     return [
@@ -158,8 +160,12 @@ def assert_same(actual: Sequence[Finished], expected: Sequence[Finished]) -> Non
             assert one.log_prob / num_scored == pytest.approx(other.log_prob / num_scored, abs=TOLERANCE)
             assert one.score == pytest.approx(other.score, abs=num_scored * TOLERANCE)
             assert one.token_log_probs == pytest.approx(other.token_log_probs, abs=num_scored * TOLERANCE)
-            for attention, other_attention in zip(one.attention, other.attention, strict=True):
-                assert attention == pytest.approx(other_attention, abs=num_scored * TOLERANCE)
+            for of_one, of_other in (
+                (one.attention, other.attention),
+                (one.attention_by_head, other.attention_by_head),
+            ):
+                for attention, other_attention in zip(of_one, of_other, strict=True):
+                    assert attention == pytest.approx(other_attention, abs=num_scored * TOLERANCE)
 
 
 def test_a_full_batch_translates_as_each_sentence_alone(served: SmallModel, alone: list[Finished]) -> None:

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import grpc
 import numpy as np
 import pytest
 import pytest_asyncio
@@ -261,6 +262,58 @@ async def test_alignments_are_a_matrix_over_the_source_and_pairs_of_words(served
             pairs = [tuple(map(int, pair.split("-"))) for pair in hypothesis.word_alignment.split()]
             assert [output for _, output in pairs] == list(range(len(hypothesis.translated_text.split())))
             assert all(0 <= source < len(text.split()) for source, _ in pairs)
+
+
+@pytest.mark.parametrize("model", ATTENDING)
+@pytest.mark.parametrize(
+    "decoding",
+    [
+        {},
+        {"beam_size": 4, "num_hypotheses": 4},
+        {"temperature": 1.0, "seed": 3, "num_hypotheses": 2},
+        {"target_prefix": "the old"},
+        {"use_shortlist": True, "coverage_penalty": 0.2},
+    ],
+)
+async def test_heads_are_told_where_asked_for_and_their_mean_is_the_alignment(
+    served: Served, model: str, decoding: dict[str, Any]
+) -> None:
+    described = (await served.stub.GetModel(pb.GetModelRequest(name=model), timeout=PATIENCE)).model
+    assert list(described.counted_alignment_heads) == list(range(described.alignment_head_count))
+    assert described.alignment_head_count == (1 if model == ATTENDING[0] else 4)
+    text = f"{TEXT} {SENTENCES[1]}"
+    messages = await served.stream(text, model=model, decoding=decoding | {"return_alignment_heads": True})
+    translation = messages[-1].translation
+    assert [token for message in messages for token in message.tokens] == list(translation.hypotheses[0].tokens)
+    tokens = [token for hypothesis in translation.hypotheses for token in hypothesis.tokens]
+    assert {token.alignment_start for token in tokens} == {0, translation.segments[0].source_token_count}
+    for token in tokens:
+        heads = np.array([head.weights for head in token.alignment_heads])
+        assert heads.shape == (described.alignment_head_count, len(token.alignment))
+        np.testing.assert_allclose(heads.sum(axis=1), 1.0, atol=1e-4)
+        np.testing.assert_allclose(heads.mean(axis=0), token.alignment, atol=1e-6)
+    plain = await translate(served, model, text, **decoding, return_alignment=True)
+    for token in tokens:
+        token.ClearField("alignment_heads")
+    assert translation == plain
+
+
+async def test_a_score_has_heads_where_asked_for(served: Served) -> None:
+    asked = pb.ScoreRequest(
+        pairs=[pb.ScoredPair(content=TEXT, translated_text=SENTENCES[1])], model=MODELS[3], return_alignment_heads=True
+    )
+    [score] = (await served.stub.Score(asked, timeout=PATIENCE)).scores
+    assert score.tokens
+    for token in score.tokens:
+        heads = np.array([head.weights for head in token.alignment_heads])
+        np.testing.assert_allclose(heads.mean(axis=0), token.alignment, atol=1e-6)
+    assert score.word_alignment
+    asked.return_alignment_heads = False
+    [plain] = (await served.stub.Score(asked, timeout=PATIENCE)).scores
+    assert not any(token.alignment or token.alignment_heads for token in plain.tokens)
+    asked.return_alignment_heads, asked.model = True, MODELS[0]
+    with pytest.raises(grpc.aio.AioRpcError, match="return_alignment_heads: a model that has alignments expected"):
+        await served.stub.Score(asked, timeout=PATIENCE)
 
 
 @pytest.mark.parametrize("model", MODELS)

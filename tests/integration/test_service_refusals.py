@@ -3,7 +3,7 @@
 import math
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import grpc
 import pytest
@@ -65,6 +65,7 @@ BAD_REQUESTS = [
             ("coverage_penalty", -0.5, "0 to 10 expected, got -0.5"),
             ("coverage_penalty", 0.5, f"a model that has alignments expected, got {DEFAULT_MODEL}"),
             ("return_alignment", True, f"a model that has alignments expected, got {DEFAULT_MODEL}"),
+            ("return_alignment_heads", True, f"a model that has alignments expected, got {DEFAULT_MODEL}"),
             ("use_shortlist", True, f"a model that has a shortlist expected, got {DEFAULT_MODEL}"),
             ("patience", math.inf, "above 0 to 10 expected, or 0 for 1, got inf"),
             ("min_output_tokens", MAX_OUTPUT_TOKENS + 1, f"0 to {MAX_OUTPUT_TOKENS} expected, got "),
@@ -216,6 +217,23 @@ async def test_an_alignment_that_would_be_larger_than_an_answer_may_be_is_refuse
         code, message, _ = await refusal(served.stub.Translate(large, timeout=PATIENCE))
         assert code == grpc.StatusCode.INVALID_ARGUMENT
         assert message.startswith("decoding.return_alignment: an answer of at most 5000000 weights expected, got ")
+
+
+async def test_heads_count_for_all_hypotheses_that_a_search_may_end_with(repository_of: Repositories) -> None:
+    """The engine keeps and sends them all, however few are answered."""
+    async with serving(repository_of("rnn", "transformer")) as served:
+
+        def asked(**decoding: Any) -> pb.TranslateRequest:
+            decoding["return_alignment_heads"] = True
+            return request(*[SENTENCES[0]] * 128, model="transformer-en-fr", max_output_tokens=30, decoding=decoding)
+
+        answer = await served.stub.Translate(asked(), timeout=PATIENCE)
+        assert len(answer.translations) == 128
+        code, message, _ = await refusal(served.stub.Translate(asked(beam_size=8, patience=10.0), timeout=PATIENCE))
+        assert code == grpc.StatusCode.INVALID_ARGUMENT
+        expected = "decoding.return_alignment_heads: an answer of at most 5000000 weights expected, got "
+        assert message.startswith(expected)
+        assert message.endswith("; of each head, those of all hypotheses that the search may end with)")
 
 
 @pytest.mark.parametrize(

@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from server.errors import DeadlineExceeded, EngineFailed, NotServing, QueueFull, SentenceFailed, TranslationError
-from server.messages.frames import Cancel, Collect, Submit, Told, Unframed, framed
+from server.messages.frames import Cancel, Collect, Submit, Told, Unframed, framed, framed_events
 from server.messages.hypothesis import Ending, Hypothesis
 from server.messages.options import DecodingOptions, RequiredTerm
-from server.messages.sentence import Failed, Finished, Sentence, Written
+from server.messages.sentence import Event, Failed, Finished, Sentence, Written
 
 MESSAGES: list[Any] = [
     Cancel([1, 2]),
@@ -45,9 +45,32 @@ def test_a_length_that_no_message_has_is_refused_before_its_bytes_are_waited_for
 
 def test_attention_comes_out_as_it_went_in() -> None:
     attention = [np.array([0.25, 0.75], np.float32), np.array([1.0, 0.0], np.float32)]
-    [told] = Unframed().feed(framed(Told([(1, Finished([Hypothesis([4, 5], attention=attention)]))])))
+    by_head = [np.full((3, 2), weight, np.float32) for weight in (0.5, 0.25)]
+    sent = Hypothesis([4, 5], attention=attention, attention_by_head=by_head)
+    [told] = Unframed().feed(framed(Told([(1, Finished([sent]))])))
     [(_, finished)] = told.events
-    assert np.array_equal(finished.hypotheses[0].attention, attention)
+    [received] = finished.hypotheses
+    assert all(map(np.array_equal, received.attention, attention))
+    assert all(map(np.array_equal, received.attention_by_head, by_head))
+    assert (len(received.attention), len(received.attention_by_head)) == (2, 2)
+
+
+def test_events_that_are_very_large_together_come_in_several_messages() -> None:
+    heads = [np.full((16, 256), number, np.float32) for number in range(200)]
+    events: list[tuple[int, Event]] = [
+        (number, Finished([Hypothesis([4] * 200, attention_by_head=heads)])) for number in range(40)
+    ]
+    messages = list(framed_events(events))
+    assert 1 < len(messages) < len(events)
+    assert max(map(len, messages)) < 1 << 27
+    told = [event for message in messages for one in Unframed().feed(message) for event in one.events]
+    assert [number for number, _ in told] == list(range(40))
+    assert np.array_equal(told[-1][1].hypotheses[0].attention_by_head[199], heads[199])
+
+
+def test_few_events_are_one_message() -> None:
+    few = MESSAGES[-1]
+    assert list(framed_events(few.events)) == [framed(few)]
 
 
 def test_options_come_out_as_they_went_in() -> None:

@@ -184,11 +184,14 @@ def test_attention_over_the_source_is_pytorch_s(small_model: SmallModels, name: 
         _, next_state = model.step(torch.tensor([BOS]), torch.tensor([0]), state)
         keys = state[alignment.keys][0]  # [heads, source, size]
         query = next_state[ALIGNMENT_QUERY].view(keys.shape[0], 1, keys.shape[2])
-        expected = (query @ keys.transpose(1, 2) * alignment.scale).softmax(dim=-1).mean(dim=0)
+        expected = (query @ keys.transpose(1, 2) * alignment.scale).softmax(dim=-1).squeeze(1)  # [heads, source]
 
         backend.state.write(0, backend.encode([source]), 0, len(source))
         backend.previous_ids[0] = BOS
         backend.positions[0] = 0
         backend.step(1)
-        differences.append(np.abs(backend.attention([0], len(source)) - expected.numpy()).mean())
+        [mean], [by_head] = backend.attention([0], len(source)), backend.attention_by_head([0], len(source))
+        assert by_head.shape == expected.shape
+        np.testing.assert_allclose(mean, by_head.mean(axis=0), atol=1e-6)
+        differences.append(np.abs(by_head - expected.numpy()).mean())
     assert np.mean(differences) < 0.07

@@ -18,9 +18,10 @@ def finished(num_tokens: int = 1, num_hypotheses: int = 1) -> Finished:
     return Finished([Hypothesis([7] * num_tokens) for _ in range(num_hypotheses)])
 
 
-def with_attention(num_tokens: int, num_source_tokens: int) -> Finished:
+def with_attention(num_tokens: int, num_source_tokens: int, num_heads: int = 0) -> Finished:
     attention = [np.ones(num_source_tokens, np.float32) for _ in range(num_tokens)]
-    return Finished([Hypothesis([7] * num_tokens, attention=attention)])
+    by_head = [np.ones((num_heads, num_source_tokens), np.float32) for _ in range(num_tokens if num_heads else 0)]
+    return Finished([Hypothesis([7] * num_tokens, attention=attention, attention_by_head=by_head)])
 
 
 class Cache:
@@ -114,6 +115,7 @@ def test_hits_misses_and_bytes_are_counted() -> None:
         (finished(num_hypotheses=1), finished(num_hypotheses=2)),
         (finished(num_tokens=3), with_attention(3, 5)),
         (with_attention(3, 5), with_attention(3, 500)),
+        (with_attention(3, 5), with_attention(3, 5, num_heads=1)),
     ],
 )
 def test_tokens_hypotheses_and_attention_take_room(less: Finished, more: Finished) -> None:
@@ -122,6 +124,7 @@ def test_tokens_hypotheses_and_attention_take_room(less: Finished, more: Finishe
 
 def test_attention_takes_at_least_the_bytes_of_its_arrays() -> None:
     assert size_of(with_attention(30, 100)) >= 30 * 100 * 4
+    assert size_of(with_attention(30, 100, num_heads=8)) >= 30 * 100 * 4 * 9
 
 
 @given(

@@ -114,19 +114,28 @@ class Backend:
         return num_listed
 
     def attention(self, rows: Sequence[int], num_source: int) -> Float32:
-        """Attention in the last step of rows of one sentence: float32 [rows, source], each row summing to 1."""
+        """Attention in the last step of rows of one sentence, the mean of the heads that count: float32 [rows, source],
+        each row summing to 1."""
+        assert self._alignment
+        attention: Float32 = self._weights(rows, num_source, self._alignment.heads).mean(axis=0, dtype=np.float32)
+        return attention
+
+    def attention_by_head(self, rows: Sequence[int], num_source: int) -> Float32:
+        """Likewise of every head by itself, whether it counts or not: float32 [rows, heads, source]."""
+        return self._weights(rows, num_source, None).astype(np.float32, copy=False).swapaxes(0, 1)
+
+    def _weights(self, rows: Sequence[int], num_source: int, heads: tuple[int, ...] | None) -> Float32:
+        """Of some heads, None for all: [heads, rows, source]."""
         assert self._alignment
         keys = self.state.current[self._alignment.keys][rows[0], :, :num_source]  # [heads, source, size]
         num_heads, _, size = keys.shape
         queries = self._query[rows].reshape(-1, num_heads, size).swapaxes(0, 1)
-        if self._alignment.heads is not None:
-            heads = list(self._alignment.heads)
-            keys, queries = keys[heads], queries[heads]
-        scores = queries @ keys.swapaxes(1, 2) * self._alignment.scale  # [heads, rows, source]
-        weights = np.exp(scores - scores.max(axis=2, keepdims=True))
+        if heads is not None:
+            keys, queries = keys[list(heads)], queries[list(heads)]
+        scores = queries @ keys.swapaxes(1, 2) * self._alignment.scale
+        weights: Float32 = np.exp(scores - scores.max(axis=2, keepdims=True))
         weights /= weights.sum(axis=2, keepdims=True)
-        attention: Float32 = weights.mean(axis=0, dtype=np.float32)
-        return attention
+        return weights
 
     def warm_up(self, source: list[int]) -> None:
         """An encoder run and a step, with a shortlist as well where there is one, so that the first request does not

@@ -9,7 +9,15 @@ import numpy.typing as npt
 
 from server.bundle.manifest import SpecialIds
 from server.decoding.scores import EVERY_TOKEN, Columns
-from server.messages.hypothesis import Ending, Float32, Hypothesis, coverage_penalty, length_penalty, num_agreed
+from server.messages.hypothesis import (
+    Attention,
+    Ending,
+    Float32,
+    Hypothesis,
+    coverage_penalty,
+    length_penalty,
+    num_agreed,
+)
 from server.messages.options import DecodingOptions
 
 Int64 = npt.NDArray[np.int64]
@@ -44,8 +52,8 @@ class Search(ABC):
         self._num_told = 0
 
     @abstractmethod
-    def advance(self, log_probs: Float32, attention: Float32 | None) -> list[Continuation]:
-        """Take one step. log_probs: [live, columns]; attention: [live, source] where the options need it.
+    def advance(self, log_probs: Float32, attention: Attention | None) -> list[Continuation]:
+        """Take one step. log_probs: [live, columns]; attention: of those that live, where the options need it.
 
         Neither array is changed, nor kept. Returns how the hypotheses live on, at most `options.num_rows`.
         """
@@ -94,6 +102,7 @@ def agreed(hypotheses: Sequence[Hypothesis], start: int) -> Hypothesis:
         certain.output_ids[part],
         token_log_probs=certain.token_log_probs[part],
         attention=certain.attention[part],
+        attention_by_head=certain.attention_by_head[part],
     )
 
 

@@ -14,7 +14,7 @@ from server.decoding.scores import EVERY_TOKEN, Columns
 from server.decoding.search.base import Continuation, Search, best
 from server.decoding.search.constraints import Constraints
 from server.decoding.search.required import Progress, RequiredTerms, in_turns
-from server.messages.hypothesis import Ending, Float32
+from server.messages.hypothesis import Attention, Ending, Float32
 from server.messages.options import DecodingOptions
 from server.text.pieces import Pieces
 
@@ -42,13 +42,13 @@ class BeamSearch(Search):
         self._progress = [self._required.start if self._required else None]
         """How far each hypothesis that lives has come; None where no terms are required."""
 
-    def advance(self, log_probs: Float32, attention: Float32 | None) -> list[Continuation]:
+    def advance(self, log_probs: Float32, attention: Attention | None) -> list[Continuation]:
         candidates, size = self._find_candidates(log_probs, attention), self.options.beam_size
         continuations: list[Continuation] = []
         live, progress = [], []
         for rank, (total, parent, id_, log_prob, next_progress) in enumerate(candidates):
             hypothesis = self.live[parent]
-            attended = attention[parent].copy() if attention is not None else None
+            attended = attention.of(parent) if attention is not None else None
             if id_ == self.eos:
                 if rank < size:
                     self.finish(hypothesis.ended_by_eos(id_, log_prob, total, attended))
@@ -63,7 +63,7 @@ class BeamSearch(Search):
             self.live = []
         return [] if self.cut_at_limit() else continuations
 
-    def _find_candidates(self, log_probs: Float32, attention: Float32 | None) -> list[Candidate]:
+    def _find_candidates(self, log_probs: Float32, attention: Attention | None) -> list[Candidate]:
         """The candidates, in the order in which they get places. They are twice as many as the beam has places, so that
         enough are left when some of them end, and more where terms are required."""
         scores = log_probs.copy()
@@ -87,14 +87,14 @@ class BeamSearch(Search):
         found = list(map(Candidate, totals.tolist(), parents.tolist(), ids.tolist(), own.tolist()))
         return self._allocate(found, self._required) if self._required else found
 
-    def _promote(self, row: int, scores: Float32, log_probs: Float32, attention: Float32 | None) -> list[int]:
+    def _promote(self, row: int, scores: Float32, log_probs: Float32, attention: Attention | None) -> list[int]:
         """Columns of one hypothesis that are candidates whatever their scores: what required terms begin or go on with,
         and, so that its bank does not run empty, its most probable one."""
         hypothesis, options, progress = self.live[row], self.options, self._progress[row]
         if not self._required or not progress or len(hypothesis.output_ids) < len(options.prefix):
             return []
         num_places = options.max_output_tokens - len(hypothesis.output_ids)
-        attended = attention[row] if attention is not None and options.guided else None
+        attended = attention.mean[row] if attention is not None and options.guided else None
         by_token, columns = self.columns.by_token, self.columns
         would_end = int(log_probs.argmax()) == columns.of(self.eos)
         ids = self._required.apply(

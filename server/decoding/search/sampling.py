@@ -7,7 +7,7 @@ from server.bundle.manifest import SpecialIds
 from server.decoding.scores import EVERY_TOKEN, Columns
 from server.decoding.search.base import Continuation, Search, best
 from server.decoding.search.constraints import Constraints
-from server.messages.hypothesis import Ending, Float32, Hypothesis
+from server.messages.hypothesis import Attention, Ending, Float32, Hypothesis
 from server.messages.options import DecodingOptions
 from server.text.pieces import Pieces
 
@@ -30,7 +30,7 @@ class Sampling(Search):
         ]
         """The generator of each hypothesis that lives."""
 
-    def advance(self, log_probs: Float32, attention: Float32 | None) -> list[Continuation]:
+    def advance(self, log_probs: Float32, attention: Attention | None) -> list[Continuation]:
         is_first = len(self.live) < len(self._generators)  # all samples begin from one row
         parents = [0] * len(self._generators) if is_first else list(range(len(self.live)))
         continuations: list[Continuation] = []
@@ -45,7 +45,7 @@ class Sampling(Search):
                 self.finish(hypothesis.cut(Ending.CONSTRAINTS))
                 continue
             log_prob, drawn = float(log_probs[parent, column]), int(self.columns.ids(np.array(column)))
-            attended = attention[parent].copy() if attention is not None else None
+            attended = attention.of(parent) if attention is not None else None
             total = hypothesis.total + log_prob
             if drawn == self.eos:
                 self.finish(hypothesis.ended_by_eos(drawn, log_prob, total, attended))

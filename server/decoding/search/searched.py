@@ -79,7 +79,7 @@ class SearchedSentences:
         log_probs = search.columns.of_rows(scores.log_probs[searched.rows])
         check_scores(log_probs)
         attention = self._rows.attention(searched) if searched.sentence.options.needs_attention else None
-        if attention is not None and not np.isfinite(attention).all():
+        if attention is not None and not all(np.isfinite(part).all() for part in attention if part is not None):
             raise NonFiniteScores("attention that is none")
         return search.advance(log_probs, attention)
 

@@ -42,7 +42,7 @@ _PRIORITIES = (
 
 _MAX_MICROSECONDS = 2**53
 
-_MANY_ANSWERS = ("num_hypotheses", "return_token_scores", "return_alignment")
+_MANY_ANSWERS = ("num_hypotheses", "return_token_scores", "return_alignment", "return_alignment_heads")
 """Options whose results have no place in the outputs."""
 
 

@@ -46,6 +46,7 @@ def size_of(finished: Finished) -> int:
     num_bytes = _BYTES_OF_AN_ENTRY
     for hypothesis in finished.hypotheses:
         num_bytes += _BYTES_PER_TOKEN * (2 + len(hypothesis.output_ids))
-        if hypothesis.attention:  # on one source, so that its arrays are of one size
-            num_bytes += len(hypothesis.attention) * (hypothesis.attention[0].nbytes + _BYTES_PER_TOKEN)
+        for arrays in (hypothesis.attention, hypothesis.attention_by_head):
+            if arrays:  # on one source, so that they are of one size
+                num_bytes += len(arrays) * (arrays[0].nbytes + _BYTES_PER_TOKEN)
     return num_bytes

@@ -84,6 +84,7 @@ class ContentResult:
             certain.output_ids += event.part.output_ids
             certain.token_log_probs += event.part.token_log_probs
             certain.attention += event.part.attention
+            certain.attention_by_head += event.part.attention_by_head
 
     def settle(self) -> Steps[None]:
         """Make texts of what has ended; to be done before anything is taken or written."""
@@ -254,6 +255,9 @@ class ContentResult:
                 if self._tells_alignment:
                     token.alignment_start = source_offset
                     token.alignment.extend(hypothesis.attention[position].tolist())
+                    if hypothesis.attention_by_head:
+                        by_head = hypothesis.attention_by_head[position].tolist()
+                        token.alignment_heads.extend(pb.HeadAlignment(weights=weights) for weights in by_head)
                 yield
             first += num_tokens
             source_offset += len(segment.source_ids)

@@ -129,7 +129,8 @@ def parse_options(message: pb.DecodingOptions, selected: Selected, limits: Optio
         forbidden_phrases=forbidden_phrases,
         use_shortlist=message.use_shortlist,
         token_log_probs=message.return_token_scores,
-        alignment=message.return_alignment,
+        alignment=message.return_alignment or message.return_alignment_heads,
+        alignment_heads=message.return_alignment_heads,
     )
     yield from check_allowed(prefix, "decoding.target_prefix", forbidden_phrases, model.tokenizers.target)
     terms = yield from _terms(message.glossary, forbidden_phrases, model, limits)
@@ -179,7 +180,7 @@ def _check_sampling(message: pb.DecodingOptions, samples: bool) -> None:
 
 def _check_alignment(message: pb.DecodingOptions, model: ServedModel) -> None:
     if model.manifest.alignment is None:
-        for name in ("coverage_penalty", "return_alignment"):
+        for name in ("coverage_penalty", "return_alignment", "return_alignment_heads"):
             if getattr(message, name):
                 raise no_alignment(f"decoding.{name}", model)
 

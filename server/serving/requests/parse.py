@@ -102,10 +102,10 @@ def _parse_selected(
         contents,
         options.num_hypotheses,
         options.is_repeatable,
-        tells_alignment=message.decoding.return_alignment,
+        tells_alignment=options.common.alignment,
         is_bulk=is_bulk,
     )
-    _check_alignment_size(request, "decoding.return_alignment")
+    _check_alignment_size(request, message.decoding.return_alignment_heads, "decoding.")
     return request
 
 
@@ -121,26 +121,35 @@ def _parse_selected_score(
 ) -> Steps[TranslationRequest]:
     model = selected.model
     _check_number(message.pairs, "pairs", limits)
-    if message.return_alignment and model.manifest.alignment is None:
-        raise no_alignment("return_alignment", model)
+    for name in ("return_alignment", "return_alignment_heads"):
+        if getattr(message, name) and model.manifest.alignment is None:
+            raise no_alignment(name, model)
+    common = DecodingOptions(
+        max_output_tokens=model.manifest.max_output_tokens,
+        start_ids=selected.direction.start_ids,
+        token_log_probs=True,
+        alignment=message.return_alignment or message.return_alignment_heads,
+        alignment_heads=message.return_alignment_heads,
+    )
     contents = []
     for index, pair in enumerate(message.pairs):
-        content = yield from _parse_pair(pair, f"pairs[{index}]", selected, message.return_alignment, limits)
+        content = yield from _parse_pair(pair, f"pairs[{index}]", selected, common, limits)
         contents.append(content)
     request = TranslationRequest(
-        model, contents, num_hypotheses=1, is_repeatable=True, tells_alignment=message.return_alignment
+        model, contents, num_hypotheses=1, is_repeatable=True, tells_alignment=common.alignment
     )
     num_segments = sum(1 for _ in request.segments)
     if num_segments > limits.max_segments:
         raise InvalidRequest("pairs", f"at most {limits.max_segments} sentences expected, got {num_segments}")
-    _check_alignment_size(request, "return_alignment")
+    _check_alignment_size(request, common.alignment_heads)
     return request
 
 
 def _parse_pair(
-    pair: pb.ScoredPair, field: str, selected: Selected, alignment: bool, limits: RequestLimits
+    pair: pb.ScoredPair, field: str, selected: Selected, common: DecodingOptions, limits: RequestLimits
 ) -> Steps[ParsedContent]:
-    """As many sentences on both sides; if the source is one, so is its translation."""
+    """As many sentences on both sides; if the source is one, so is its translation. `common`: the options of all
+    sentences, without what they have to be."""
     model, direction = selected
     source_field, target_field = f"{field}.content", f"{field}.translated_text"
     for text, name in ((pair.content, source_field), (pair.translated_text, target_field)):
@@ -170,13 +179,7 @@ def _parse_pair(
         forced_ids = model.tokenizers.target.encode(given.reading.text or plain(target.text))
         most = model.manifest.max_output_tokens - 1  # a place for its end
         _check_tokens(len(forced_ids), most, target.text, target_field)
-        options = DecodingOptions(
-            max_output_tokens=most + 1,
-            start_ids=direction.start_ids,
-            forced_ids=tuple(forced_ids),
-            token_log_probs=True,
-            alignment=alignment,
-        )
+        options = replace(common, forced_ids=tuple(forced_ids))
         num_before = len(direction.before)
         scored.append(ParsedSegment(source, reading, source_ids, options, given=given, num_before=num_before))
         yield
@@ -197,13 +200,16 @@ def _check_tokens(number: int, most: int, text: str, field: str) -> None:
         raise InvalidRequest(field, problem)
 
 
-def _check_alignment_size(request: TranslationRequest, field: str) -> None:
+def _check_alignment_size(request: TranslationRequest, by_head: bool, prefix: str = "") -> None:
+    """`prefix`: of the fields' names."""
     num_weights = request.num_alignment_weights
     if num_weights > MAX_ALIGNMENT_WEIGHTS:
+        field = "return_alignment_heads" if by_head else "return_alignment"
+        heads = "; of each head, those of all hypotheses that the search may end with" if by_head else ""
         raise InvalidRequest(
-            field,
+            prefix + field,
             f"an answer of at most {MAX_ALIGNMENT_WEIGHTS} weights expected, got {num_weights} "
-            "(hypotheses times output limits times source tokens)",
+            f"(hypotheses times output limits times source tokens{heads})",
         )
 
 

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 
+from server.bundle.alignment_heads import num_heads
 from server.messages.options import DecodingOptions
 from server.serving.models.served import ServedModel
 from server.text.reading import Reading
@@ -105,8 +106,13 @@ class TranslationRequest:
 
     @property
     def num_alignment_weights(self) -> int:
-        """Weights that the answer may have; 0 where no alignment was asked for."""
+        """Weights that the answer may have; 0 where no alignment was asked for. Where it is asked for by head, those of
+        each head count of all hypotheses that the searches may end with: the engine has to keep and to send them."""
         if not self.tells_alignment:
             return 0
-        num_weights = sum(segment.options.max_output_tokens * len(segment.source_ids) for segment in self.segments)
-        return self.num_hypotheses * num_weights
+        heads, num_weights = num_heads(self.model.manifest), 0
+        for segment in self.segments:
+            options = segment.options
+            num_matrices = self.num_hypotheses + (heads * options.max_finished if options.alignment_heads else 0)
+            num_weights += num_matrices * options.max_output_tokens * len(segment.source_ids)
+        return num_weights

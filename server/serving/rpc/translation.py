@@ -9,6 +9,7 @@ import grpc
 
 from seq2serve.pb import translation_pb2 as pb
 from seq2serve.pb import translation_pb2_grpc as pb_grpc
+from server.bundle.alignment_heads import counted_heads, num_heads
 from server.bundle.licences import LICENCE, training_licences
 from server.errors import InvalidRequest, TranslationError
 from server.serving.metrics import RequestMetrics
@@ -185,6 +186,8 @@ class TranslationService(pb_grpc.TranslationServiceServicer):
             ],
             is_default=manifest.name == self._models.default,
             has_alignment=manifest.alignment is not None,
+            alignment_head_count=num_heads(manifest),
+            counted_alignment_heads=counted_heads(manifest),
             has_shortlist=manifest.has_shortlist,
             glossaries=model.glossaries,
             licence=manifest.provenance.get(LICENCE, ""),
