@@ -14,6 +14,8 @@ from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import Request
 
 _MOST_FIELDS = 10_000
+_MOST_TEXTS = 10_000
+"""Of an array: what two cores translate of short ones within the time that a request has."""
 _MOST_SHOWN = 50
 """Characters of a wrong value in a message."""
 _WHOLE_NUMBER = re.compile(r"\s*-?[0-9]{1,18}\s*")
@@ -69,6 +71,8 @@ class Fields:
             return [_whole(name, value)]
         if not isinstance(value, list):
             raise wrong(name, f"a text, or an array of texts, expected, got {shown(value)}")
+        if len(value) > _MOST_TEXTS:
+            raise wrong(name, f"at most {_MOST_TEXTS} texts expected, got {len(value)}")
         for index, item in enumerate(value):
             if not isinstance(item, str):
                 raise wrong(f"{name}[{index}]", f"a text expected, got {shown(item)}")

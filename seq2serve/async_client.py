@@ -4,7 +4,6 @@ for how long it waits, is decided in core.py."""
 import asyncio
 import copy
 import math
-import sys
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import suppress
 from typing import Any, Self, Unpack, overload
@@ -168,12 +167,6 @@ class AsyncClient:
         call = self._core.model_call(name, self._core.deadline({} if timeout is None else {"timeout": timeout}))
         model: pb.Model = (await self._answer(self._stub.GetModel, call)).model
         return model
-
-    async def max_contents(self, model: str = "") -> int:
-        """The most contents that a request for this model may have; `translate` sends more in several. Asked of the
-        server once; as many as may be where the key does not allow to ask."""
-        await self._learn_limits(sys.maxsize, self._core.deadline({}))
-        return self._core.max_contents(model)
 
     async def watch_batches(self) -> AsyncGenerator[operations_pb2.WatchBatchesResponse, None]:
         """What the server's running batches are, several times a second: one server's, where there are several. It has

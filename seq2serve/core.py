@@ -72,13 +72,13 @@ class Core:
 
     def text_calls(self, request: Texts, field: str, deadline: float) -> list[UnaryCall[Texts]]:
         """The calls that the contents or pairs of a request become, whatever `field` names; none of none."""
-        found = parts(request, field, self.max_contents(request.model))
+        found = parts(request, field, self._max_contents(request.model))
         return [UnaryCall(part, self._attempts(deadline), places) for part, places in found]
 
     def stream_call(self, request: pb.TranslateRequest, deadline: float) -> StreamCall:
-        return StreamCall(request, self.max_contents(request.model), self._attempts(deadline))
+        return StreamCall(request, self._max_contents(request.model), self._attempts(deadline))
 
-    def max_contents(self, model: str) -> int:
+    def _max_contents(self, model: str) -> int:
         """Of one request. A model that is not served is the server's to refuse."""
         name = model.partition("@")[0]  # a version, or a label of one, may stand behind it
         limits = [self._limits[name]] if name in self._limits else self._limits.values()

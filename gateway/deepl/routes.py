@@ -7,7 +7,6 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from gateway.arrays import check_length
 from gateway.callers import key_in, on_behalf
 from gateway.deepl.errors import refuse
 from gateway.deepl.glossaries import Glossaries, Owner, glossary_routes, owner_of
@@ -69,7 +68,6 @@ async def _translate(
     texts = fields.texts("text")
     if not texts:
         raise HTTPException(400, "Parameter 'text' not specified.")
-    await check_length(client, "text", len(texts))
     target = fields.text("target_lang")
     if not target:
         raise HTTPException(400, "Parameter 'target_lang' not specified.")

@@ -13,7 +13,6 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from gateway.arrays import check_length
 from gateway.callers import key_in, on_behalf
 from gateway.fields import Fields, read_fields
 from gateway.languages import detect_served, name_of, targets_by_source
@@ -71,7 +70,6 @@ def libretranslate_routes(client: AsyncClient, settings: Settings) -> list[BaseR
 async def _translate(client: AsyncClient, fields: Fields) -> Response:
     required(fields, "q", "source", "target")
     texts, is_list = fields.texts("q"), fields.is_list("q")
-    await check_length(client, "q", len(texts))
     source, target = fields.text("source"), fields.text("target")
     mime_type = _FORMATS.get(text_format := fields.text("format") or "text")
     if mime_type is None:
