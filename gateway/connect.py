@@ -28,6 +28,7 @@ from starlette.types import Receive, Scope, Send
 from gateway.callers import on_behalf
 from gateway.calls import call, stream
 from gateway.errors import CONTRACT_PATH, printable, refusal, words_of
+from gateway.json_text import is_large, write_json
 from gateway.settings import Settings
 from seq2serve import AsyncClient, TranslationError
 from seq2serve.errors import status_details
@@ -99,12 +100,13 @@ class _Method(ConnectASGIApplication[AsyncClient]):
 
         async def answer(request: Message, context: RequestContext[Any, Any]) -> Any:
             with _told(context):
-                return await call(_caller(client, context), name, request, self._seconds(context))
+                told = await call(_caller(client, context), name, request, self._seconds(context))
+                return await _written(told, context)
 
         async def answer_in_parts(request: Message, context: RequestContext[Any, Any]) -> AsyncIterator[Any]:
             with _told(context):
                 async for message in stream(_caller(client, context), name, request, self._seconds(context)):
-                    yield message
+                    yield await _written(message, context)
 
         async def refuse(_: AsyncIterator[Message], __: RequestContext[Any, Any]) -> AsyncIterator[Any]:
             text = f"{name}: a stream in both directions needs HTTP/2, so it is gRPC's alone, at the server's address"
@@ -122,8 +124,8 @@ class _Method(ConnectASGIApplication[AsyncClient]):
         return self._timeout_seconds if milliseconds is None else min(max(0.0, milliseconds / 1e3), _MOST_SECONDS)
 
 
-class _Strict(Codec[Message, Message]):
-    """A codec to which a body that is no message is the caller's mistake."""
+class _Strict(Codec[Message | bytes, Message]):
+    """A codec to which a body that is no message is the caller's mistake, and bytes are a message that is written."""
 
     def __init__(self, codec: Codec[Message, Message]) -> None:
         self._codec = codec
@@ -131,8 +133,8 @@ class _Strict(Codec[Message, Message]):
     def name(self) -> str:
         return self._codec.name()
 
-    def encode(self, message: Message) -> bytes:
-        return self._codec.encode(message)
+    def encode(self, message: Message | bytes) -> bytes:
+        return message if isinstance(message, bytes) else self._codec.encode(message)
 
     def decode(self, data: bytes | bytearray, message_class: type[Message]) -> Message:
         try:
@@ -141,6 +143,12 @@ class _Strict(Codec[Message, Message]):
             expected = f"a message {message_class.DESCRIPTOR.full_name} expected"
             problem = printable(f"request: {expected}, got what is none: {error}")
             raise ConnectError(Code.INVALID_ARGUMENT, problem) from error
+
+
+async def _written(message: Message, context: RequestContext[Any, Any]) -> Message | bytes:
+    """A message for the codec, which holds the event loop; written already where that would be for long."""
+    is_json = context.request_headers.get("content-type", "").endswith("json")
+    return (await write_json(message, indent=2)).encode() if is_json and is_large(message) else message
 
 
 def _caller(client: AsyncClient, context: RequestContext[Any, Any]) -> AsyncClient:

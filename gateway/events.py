@@ -4,7 +4,7 @@ no Connect. The page's own events are another thing: several models' beside each
 import json
 from collections.abc import AsyncGenerator, AsyncIterator
 
-from google.protobuf.json_format import MessageToJson, ParseDict, ParseError
+from google.protobuf.json_format import ParseDict, ParseError
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import BaseRoute, Route
@@ -13,6 +13,7 @@ from gateway.callers import on_behalf
 from gateway.calls import stream
 from gateway.errors import problem_of
 from gateway.fields import read_object, wrong
+from gateway.json_text import write_json
 from gateway.settings import Settings
 from seq2serve import AsyncClient, StreamTranslateResponse, TranslationError
 from seq2serve.pb import translation_pb2 as pb
@@ -42,9 +43,9 @@ async def _events(
 ) -> AsyncIterator[str]:
     try:
         if first is not None:
-            yield _event("message", MessageToJson(first, indent=None))
+            yield _event("message", await write_json(first))
             async for message in messages:
-                yield _event("message", MessageToJson(message, indent=None))
+                yield _event("message", await write_json(message))
         yield _event("end", "{}")
     except TranslationError as error:
         yield _event("error", json.dumps({"code": error.code.name, "error": problem_of(error, {})}))

@@ -3,16 +3,16 @@
 from collections.abc import Awaitable, Callable
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import grpc
 from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import FileResponse, JSONResponse, Response
+from starlette.responses import FileResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from gateway.callers import key_in, on_behalf
+from gateway.json_text import write_json
 from gateway.page.batches import Batches
 from gateway.page.events import answer, compared_events, first_of, translation_events
 from gateway.page.headers import PageHeaders
@@ -76,7 +76,7 @@ async def _models(client: AsyncClient, _: Request) -> Response:
         models = await client.list_models(timeout=MODELS_SECONDS)
     except DeadlineExceeded as error:  # an answer this small takes that long from nobody but a server that is away
         raise Unavailable(grpc.StatusCode.UNAVAILABLE, f"no server answered in {MODELS_SECONDS} s") from error
-    return _json(as_json(pb.ListModelsResponse(models=models)))
+    return _json(await write_json(pb.ListModelsResponse(models=models), as_json))
 
 
 async def _translate(client: AsyncClient, request: Request) -> Response:
@@ -107,8 +107,9 @@ async def _score(client: AsyncClient, request: Request) -> Response:
         source_language_code=asked.source_language_code,
         target_language_code=asked.target_language_code,
         return_alignment=asked.return_alignment,
+        return_alignment_heads=asked.return_alignment_heads,
     )
-    return _json({"scores": [as_json(score) for score in scores]})
+    return _json(await write_json(pb.ScoreResponse(scores=scores), lambda told: {"scores": as_json(told)["scores"]}))
 
 
 async def _batches(batches: Batches, client: AsyncClient, request: Request) -> Response:
@@ -122,5 +123,5 @@ def _one_content(request: pb.TranslateRequest) -> pb.TranslateRequest:
     return request
 
 
-def _json(body: dict[str, Any]) -> JSONResponse:
-    return JSONResponse(body, headers={"cache-control": "no-store"})
+def _json(text: str) -> Response:
+    return Response(text, headers={"cache-control": "no-store"}, media_type="application/json")

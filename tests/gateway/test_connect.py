@@ -141,6 +141,23 @@ def test_events_have_text_tokens_and_attention(url: str) -> None:
     assert all(abs(sum(token["alignment"]) - 1) < 0.01 and token["logProb"] <= 0 for token in tokens)
 
 
+def test_attention_comes_by_head_where_it_is_asked_for(url: str) -> None:
+    body: dict[str, Any] = {"contents": [DOG], "decoding": {"returnAlignmentHeads": True}}
+    whole = post(url, "Translate", body).json()["translations"][0]["hypotheses"][0]["tokens"]
+    answer = requests.post(f"{url}/v1/stream", json=body, timeout=30)
+    messages = [json.loads(line[6:]) for line in answer.text.split("\n") if line.startswith("data: ")]
+    streamed = [token for message in messages for token in message.get("tokens", [])]
+    num_heads = post(url, "GetModel", {}).json()["model"]["alignmentHeadCount"]
+    assert num_heads > 1
+    assert whole == streamed
+    for token in streamed:
+        heads = [head["weights"] for head in token["alignmentHeads"]]
+        assert len(heads) == num_heads
+        assert [sum(weights) / num_heads for weights in zip(*heads, strict=True)] == pytest.approx(
+            token["alignment"], abs=1e-6
+        )
+
+
 def test_a_stream_that_cannot_begin_is_answered_with_the_status(url: str) -> None:
     answer = requests.post(f"{url}/v1/stream", json={"contents": [DOG], "model": "none"}, timeout=30)
     assert answer.status_code == 404

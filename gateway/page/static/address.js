@@ -11,6 +11,7 @@ const DEFAULTS = {
   keep: "", // what is not translated, a text a line
   prefix: "", // what a translation begins with
   typed: "", // a translation to score
+  head: "0", // whose attention is drawn, counted from 1; 0: the model's alignment
   slow: "200", // so many times slower than it was is a race shown
   span: "3", // seconds of the running batches that are shown
   amount: "50", // sentences that they are given at once

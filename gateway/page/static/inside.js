@@ -5,6 +5,7 @@ import { AttentionLines } from "./attention_lines.js";
 import { usePage } from "./context.js";
 import { Examples, ModelChoice, Problem, SourceText } from "./controls.js";
 import { Explanation } from "./explanation.js";
+import { HeadChoice, chosenHead, seenBy } from "./heads.js";
 import { HeatMap } from "./heat_map.js";
 import { chosenModel, pairOf, translateRequest } from "./models.js";
 import { OneVector } from "./one_vector.js";
@@ -28,10 +29,13 @@ export function Inside() {
   const translation = shown.translation;
   const best = translation?.hypotheses[0];
   const drawn = useMemo(() => best?.tokens.slice(0, MOST_DRAWN) ?? [], [best]);
+  const head = chosenHead(state, model);
+  const seen = useMemo(() => seenBy(head, drawn), [head, drawn]);
+  const [chosen, setChosen] = useState(null); // a step, and the text whose it is: another head is looked at in the same one
 
   return html`
     <h1 class="unseen">${say("inside")}</h1>
-    <div class="bar"><${ModelChoice} value=${model.name} /></div>
+    <div class="bar"><${ModelChoice} value=${model.name} /><${HeadChoice} model=${model} /></div>
     <${SourceText}
       label=${say("source")} lang=${from} value=${state.text} placeholder=${say("sourceHint")}
       onText=${(text) => set({ text, prefix: "" })}
@@ -40,7 +44,7 @@ export function Inside() {
     <${Problem} error=${shown.error} />
     ${drawn.length > 0 && html`
       ${(drawn.length < best.tokens.length || shown.source.length < state.text.length) && html`<p class="quiet">${say("tooLong", { number: MOST_DRAWN })}</p>`}
-      <${Steps} model=${model} sources=${sourcesOf(translation, shown.source)} tokens=${drawn} from=${from} to=${to} />
+      <${Steps} model=${model} chosen=${chosen} onChoose=${setChosen} sources=${sourcesOf(translation, shown.source)} tokens=${seen} from=${from} to=${to} />
       <${Continue} tokens=${drawn} text=${best.translatedText} lang=${to} />
       <${SearchTree} hypotheses=${translation.hypotheses} lang=${to} />
       <${OwnTranslation} model=${model} source=${shown.source} best=${best} lang=${to} />
@@ -60,6 +64,7 @@ function insideRequest(state, model) {
     numHypotheses: beamSize,
     returnTokenScores: true,
     returnAlignment: model.hasAlignment,
+    returnAlignmentHeads: chosenHead(state, model) !== null,
     targetPrefix: state.prefix,
   };
   const plain = { ...state, glossary: "", keep: "" };
@@ -72,13 +77,13 @@ function sourcesOf(translation, source) {
   return source.trim().split(/\s+/).map((word) => `\u2581${word}`);
 }
 
-function Steps({ model, sources, tokens, from, to }) {
+function Steps({ model, chosen, onChoose, sources, tokens, from, to }) {
   const { say } = usePage();
   const last = tokens.length - 1;
-  const [step, setStep] = useState(last);
+  const text = textOf(tokens);
   const [isPlaying, setIsPlaying] = useState(false);
-  const now = Math.min(step, last);
-  useEffect(() => setStep(last), [tokens]);
+  const now = chosen?.text === text ? Math.min(chosen.step, last) : last;
+  const setStep = (step) => onChoose({ text, step });
   useEffect(() => {
     if (!isPlaying) return;
     if (now >= last) return setIsPlaying(false);

@@ -55,6 +55,13 @@ async def test_tokens_bring_their_probabilities_and_attention(url: str) -> None:
         assert sum(token["alignment"]) == pytest.approx(1, abs=1e-3)
 
 
+async def test_a_score_has_the_attention_of_each_head(url: str) -> None:
+    pairs = [{"content": "A dog sleeps.", "translatedText": "Un chien dort."}]
+    asked = {"pairs": pairs, "model": "transformer-en-fr", "returnAlignmentHeads": True}
+    [score] = (await post(f"{url}page/score", asked)).json["scores"]
+    assert all(len(token["alignmentHeads"]) > 1 for token in score["tokens"])
+
+
 async def test_models_that_are_compared_answer_side_by_side(url: str) -> None:
     body = {"models": MODELS, "request": {"contents": [SENTENCE], "decoding": {"returnTokenScores": True}}}
     events = (await post(f"{url}page/compare", body)).events

@@ -94,6 +94,34 @@ async def test_attention_is_drawn_step_by_step(tab: Tab) -> None:
     await expect(tab.page.locator(".reading")).to_contain_text("attends to dog")
 
 
+async def test_each_head_is_looked_at_by_keyboard_in_the_step_that_was_chosen(tab: Tab) -> None:
+    await tab.open("inside", text="A dog sleeps.", model="transformer-en-fr")
+    page, most = tab.page, MOST_MILLISECONDS
+    reading, choice = page.locator(".reading"), page.get_by_label("Attention of")
+    await expect(choice).to_have_text("all heads (mean)head 1head 2head 3head 4", use_inner_text=False)
+    slider = page.get_by_role("slider")
+    await slider.press("Home")
+    await slider.press("ArrowRight")
+    await expect(reading).to_contain_text("“chien”")
+    cell = page.locator(".cell").nth(1)
+    seen = {await reading.inner_text(): await cell.get_attribute("style")}
+    await choice.focus()
+    for number in range(1, 5):
+        before = await reading.inner_text()
+        await page.keyboard.press("ArrowDown")
+        assert await choice.input_value() == str(number)
+        await expect(reading).not_to_have_text(before, timeout=most)
+        seen[await reading.inner_text()] = await cell.get_attribute("style")
+    assert len(seen) == len(set(seen.values())) == 5
+    assert all("“chien”" in text for text in seen)
+    assert "head=4" in page.url
+    await page.keyboard.press("Home")
+    await expect(reading).to_have_text(next(iter(seen)), timeout=most)
+    await tab.open("inside", text="A dog sleeps.", model="lstm-attention-en-fr", head="3")
+    await page.locator(".cell").first.wait_for()
+    assert await choice.count() == 0
+
+
 @pytest.mark.nightly
 async def test_models_without_attention_say_so(tab: Tab) -> None:
     for model in ("rnn-en-fr", "lstm-en-fr"):

@@ -72,6 +72,10 @@ export default {
 
   attention: "Attention",
   attentionNote: "Before each token is written, the model weighs all tokens of the source anew. What it attends to, it translates next.",
+  attentionOf: "Attention of",
+  allHeads: "all heads (mean)",
+  countedHeads: "the heads that were trained to align: {heads}",
+  head: "head {number}",
   noAttention: "One vector, no attention",
   "noAttention-rnn":
     "This model has no attention. It writes one token for each token that it reads; all that it knows by then is one vector of fixed length, and what comes later in the sentence it has not seen.",
@@ -84,7 +88,7 @@ export default {
   looksAt: "It attends to {looks}.",
   linesLabel: "Lines from the word that is written to the words attended to; the sentence below says the same",
   heatMapLabel: "Attention matrix: a row for each written token, a column for each token of the source",
-  heatMapNote: "A row for each token that is written, a column for each token of the source; of a model with several heads, what is shown is their mean. · before a piece: it continues a word.",
+  heatMapNote: "A row for each token that is written, a column for each token of the source. · before a piece: it continues a word.",
   vectorLabel: "All words of the source lead to one vector, and all words of the translation come from it",
   end: "end",
   search: "What the search found",
@@ -114,6 +118,6 @@ export default {
     "The encoder keeps a state for every source token, h̄, instead of the last one alone. At each step the decoder compares its own state h with all of them, and takes their mean c, weighted by how well they fit. The weights a are the matrix above: nobody has told the model which words belong together.",
   "name-transformer": "The Transformer",
   "about-transformer":
-    "Nothing is recurrent any more: every token attends to every other one directly, with a query Q, keys K and values V. Several heads do it side by side, in several layers, and sinusoids say where each token stands. What is shown above is the attention of the decoder’s last layer to the source, the mean of its heads.",
+    "Nothing is recurrent any more: every token attends to every other one directly, with a query Q, keys K and values V. A head is one such attention, with projections of its own; several look side by side, in several layers, each for something else, and sinusoids say where each token stands. What is shown above is the attention of the decoder’s last layer to the source: of one head, or the mean of all.",
   otherArchitecture: "An architecture of its own, of which this page knows no more than the server tells.",
 };

@@ -72,6 +72,10 @@ export default {
 
   attention: "Attention",
   attentionNote: "Avant d’écrire chaque token, le modèle pèse à nouveau tous les tokens de la source. Ce qu’il regarde, il le traduit ensuite.",
+  attentionOf: "Attention de",
+  allHeads: "toutes les têtes (moyenne)",
+  countedHeads: "têtes entraînées à aligner : {heads}",
+  head: "tête {number}",
   noAttention: "Un seul vecteur, pas d’attention",
   "noAttention-rnn":
     "Ce modèle n’a pas d’attention. Il écrit un token pour chaque token lu ; tout ce qu’il sait alors tient dans un vecteur de longueur fixe, et il n’a pas vu la suite de la phrase.",
@@ -84,7 +88,7 @@ export default {
   looksAt: "Il regarde {looks}.",
   linesLabel: "Des lignes vont du mot écrit aux mots regardés ; la phrase dessous dit la même chose",
   heatMapLabel: "Matrice d’attention : une ligne par token écrit, une colonne par token de la source",
-  heatMapNote: "Une ligne par token écrit, une colonne par token de la source ; si le modèle a plusieurs têtes, c’est leur moyenne. · devant un morceau : il continue un mot.",
+  heatMapNote: "Une ligne par token écrit, une colonne par token de la source. · devant un morceau : il continue un mot.",
   vectorLabel: "Tous les mots de la source mènent à un vecteur, et tous les mots de la traduction en viennent",
   end: "fin",
   search: "Ce que la recherche a trouvé",
@@ -114,6 +118,6 @@ export default {
     "L’encodeur garde un état h̄ pour chaque token de la source, et non le dernier seulement. À chaque étape, le décodeur compare son propre état h à tous ceux-là et en prend la moyenne c, pondérée par leur accord. Les poids a sont la matrice ci-dessus : personne n’a dit au modèle quels mots vont ensemble.",
   "name-transformer": "Le Transformer",
   "about-transformer":
-    "Plus rien n’est récurrent : chaque token regarde directement tous les autres, avec une requête Q, des clés K et des valeurs V. Plusieurs têtes le font côte à côte, dans plusieurs couches, et des sinusoïdes disent où se trouve chaque token. On voit ci-dessus l’attention de la dernière couche du décodeur à la source, en moyenne sur ses têtes.",
+    "Plus rien n’est récurrent : chaque token regarde directement tous les autres, avec une requête Q, des clés K et des valeurs V. Une tête est une telle attention, avec ses propres projections ; plusieurs regardent côte à côte, dans plusieurs couches, chacune à la recherche d’autre chose, et des sinusoïdes disent où se trouve chaque token. On voit ci-dessus l’attention de la dernière couche du décodeur à la source : celle d’une tête, ou la moyenne de toutes.",
   otherArchitecture: "Une architecture particulière, dont cette page ne sait que ce que dit le serveur.",
 };
