@@ -1,8 +1,8 @@
 """python -m deploy.capacity: from one measured server to a hundred, by calculation and by simulation, in a minute.
 
 How many servers, cores and connections a rate takes and what it costs; how calls wait under each way of balancing; what
-becomes of them when the rate is suddenly five times as high; what a cache brings that all servers share. Every input is
-a flag: measure your own (docs/load.md), and take your own price.
+becomes of them when the rate is suddenly five times as high, and how fast it may grow; what a cache brings that all
+servers share. Every input is a flag: measure your own (docs/load.md), and take your own price.
 """
 
 import argparse
@@ -19,6 +19,9 @@ _LONGEST_WAIT = 0.2
 """Seconds after which a server refuses (`--max-delay-milliseconds`)."""
 _SCALING_INTERVAL = 15.0
 """Seconds between two decisions of Kubernetes' autoscaler."""
+_QUERY_WINDOW = 60.0
+"""Seconds over which the scaler's queries take their rates: of a rate that grows they tell what it was half of them
+before."""
 _TICK = 0.1
 
 
@@ -31,7 +34,7 @@ class Inputs:
     server_cores: float = 2.0
     busy: float = 0.7
     """Share of that which is used when all is well."""
-    proxy_call_milliseconds: float = 0.1
+    proxy_call_milliseconds: float = 0.7
     """Processor time of Envoy for a call: `python -m tests.cluster.scaling`."""
     proxy_cores: float = 4.0
     """Of one Envoy, of which six tenths are used."""
@@ -160,6 +163,23 @@ def autoscaling(inputs: Inputs) -> Iterator[str]:
         yield f"{what:44}{late:21.0f}{refused:18.0%}"
 
 
+def doubling_seconds(busy: float, start_seconds: float) -> float:
+    """The shortest time in which the rate may double, again and again, without a call too many: servers of which so
+    much is used on average have the others' time until more have come."""
+    late = _QUERY_WINDOW / 2 + 2 * _SCALING_INTERVAL + start_seconds
+    return late / math.log2(1 / busy)
+
+
+def growth(inputs: Inputs) -> Iterator[str]:
+    yield f"{'a rate that doubles, at the fastest in':38}{'machines are there':>20}{'have to come':>14}"
+    for busy in (0.5, 0.6, 0.7, 0.8):
+        there, to_come = (
+            doubling_seconds(busy, seconds)
+            for seconds in (inputs.start_seconds, inputs.start_seconds + inputs.machine_seconds)
+        )
+        yield f"{f'scaled at {busy:.0%} of what pods hold':38}{there:18.0f} s{to_come:12.0f} s"
+
+
 def hit_ratio(entries: float, inputs: Inputs) -> float:
     """Of a cache that forgets what was used longest ago, by Che's approximation: an entry is there if it was asked for
     within the time in which as many different ones were as the cache has room for."""
@@ -196,7 +216,7 @@ def main() -> None:
     inputs = Inputs(**vars(parser.parse_args()))
     if any(getattr(inputs, field.name) <= 0 for field in fields(inputs)) or inputs.busy >= 1:
         parser.error("numbers above 0 expected, and --busy below 1")
-    for part in (sizes, balancing, autoscaling, shared_cache):
+    for part in (sizes, balancing, autoscaling, growth, shared_cache):
         print("\n".join(part(inputs)), end="\n\n")
 
 

@@ -27,7 +27,7 @@ def render(folder: Path) -> list[Object]:
 
 def check_schemas(objects: list[Object]) -> Iterator[str]:
     """Kubernetes' own kinds have no field that its newest version does not know, and no value of another type. Other
-    kinds have schemas of their operators', which no registry has."""
+    kinds have schemas of their operators', which are not at hand here."""
     version = kubernetes_validate.latest_version()
     for each in objects:
         try:

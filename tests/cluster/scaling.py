@@ -29,10 +29,10 @@ from tests.cluster.shares import cpu_seconds
 _NUMBERS = (1, 2, 4)
 _CALLERS = 12
 """For each server."""
-_ROUNDS = 4
+_ROUNDS = 3
 _SECONDS = 6.0
 _BUSY = (0.5, 0.7)
-_OPEN_SECONDS = 12.0
+_OPEN_SECONDS = 10.0
 _NUM_TIMED = 1000
 """Calls one after another, by each way."""
 

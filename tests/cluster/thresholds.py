@@ -1,5 +1,5 @@
 """What the series that pods are scaled by say of a server by how busy it is: the reason of KEDA's thresholds. A server
-has one core, whoever calls it the other; takes three minutes, and a machine without other work.
+has one core, whoever calls it the other; takes two minutes, and a machine without other work.
 
 python -m tests.cluster.thresholds
 """
@@ -23,8 +23,8 @@ from tests.cluster.overload import closed_loop, open_loop
 _BUSY = (0.3, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.1)
 _NUM_CLIENTS = 8
 _CALLERS = 64
-_PEAK_SECONDS = 8.0
-_SECONDS = 15.0
+_PEAK_SECONDS = 6.0
+_SECONDS = 10.0
 
 Totals = Mapping[str, float]
 

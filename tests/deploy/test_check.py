@@ -43,7 +43,7 @@ def test_the_files_as_they_are_have_no_problem() -> None:
         ("server", "ports", ["127.0.0.1:50051:50053"], "port 127.0.0.1:50051:50053: the server listens at ['50051', "),
         ("server", "mem_limit", "256m", "mem_limit 256m: at least 1.5 times the "),
         ("grafana", "depends_on", {"locust": {}}, "waits for the health of locust, which has no health check"),
-        ("server", "stop_grace_period", "26s", "killed after 26s, within the 26.0 s that the server may need"),
+        ("server", "stop_grace_period", "28s", "killed after 28s, within the 28.0 s that the server may need"),
     ],
 )
 def test_a_wrong_service_is_named(service: str, key: str, value: object, problem: str) -> None:

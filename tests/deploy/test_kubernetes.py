@@ -100,7 +100,7 @@ def test_a_field_that_kubernetes_does_not_have_is_named(
             "BackendTrafficPolicy seq2serve",
             "spec.healthCheck.active.interval",
             "1m",
-            "takes up to 121 s to see a drain, calls are refused after 10 s",
+            "takes up to 123 s to see a drain, calls are refused after 10 s",
         ),
         # What a pod may have and do
         ("Deployment seq2serve", f"{SERVER}.resources.limits.memory", "128Mi", "memory 128Mi: at least 1.5 times the"),
