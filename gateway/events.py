@@ -9,6 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import BaseRoute, Route
 
+from gateway.arrays import check_length
 from gateway.callers import on_behalf
 from gateway.calls import stream
 from gateway.errors import problem_of
@@ -27,11 +28,14 @@ def event_routes(client: AsyncClient, settings: Settings) -> list[BaseRoute]:
         """A TranslateRequest as JSON; its StreamTranslateResponses as events. What is wrong before the first of them
         is answered as with any request, and afterwards by an event `error`."""
         body = await read_object(request)
+        caller = on_behalf(client, request.headers)
+        if isinstance(contents := body.get("contents"), list):  # making messages of very many takes seconds
+            await check_length(caller, "contents", len(contents))
         try:
             asked = ParseDict(body, pb.TranslateRequest())
         except (ParseError, UnicodeError, RecursionError) as error:  # UnicodeError: half of a surrogate pair
             raise wrong("body", f"a TranslateRequest of translation.v1 as JSON expected: {error}") from None
-        messages = stream(on_behalf(client, request.headers), "StreamTranslate", asked, settings.timeout_seconds)
+        messages = stream(caller, "StreamTranslate", asked, settings.timeout_seconds)
         first = await anext(messages, None)
         return StreamingResponse(_events(first, messages), media_type="text/event-stream", headers=_HEADERS)
 

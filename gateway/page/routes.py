@@ -80,7 +80,7 @@ async def _models(client: AsyncClient, _: Request) -> Response:
 
 
 async def _translate(client: AsyncClient, request: Request) -> Response:
-    asked = _one_content(parse(await read_json(request), pb.TranslateRequest()))
+    asked = _parse_one(await read_json(request))
     events = translation_events(client, asked)
     return answer(await first_of(events), events, asked.model)
 
@@ -93,7 +93,7 @@ async def _compare(client: AsyncClient, request: Request) -> Response:
     fields = body.get("request")
     if not isinstance(fields, dict):
         raise invalid("request", f"a JSON object expected, got {type(fields).__name__}")
-    requests = [_one_content(parse(fields | {"model": name}, pb.TranslateRequest())) for name in names]
+    requests = [_parse_one(fields | {"model": name}) for name in names]
     return answer(None, compared_events(client, requests))
 
 
@@ -101,6 +101,8 @@ async def _score(client: AsyncClient, request: Request) -> Response:
     asked = parse(await read_json(request), pb.ScoreRequest())
     if not asked.pairs:
         raise invalid("pairs", "at least one pair expected, got none")
+    if len(asked.pairs) > 1 and len(asked.pairs) > (most := await client.max_contents(asked.model)):
+        raise invalid("pairs", f"1 to {most} expected, got {len(asked.pairs)}")
     scores = await client.score(
         [(pair.content, pair.translated_text) for pair in asked.pairs],
         model=asked.model,
@@ -117,10 +119,15 @@ async def _batches(batches: Batches, client: AsyncClient, request: Request) -> R
     return answer(await first_of(events), events)
 
 
-def _one_content(request: pb.TranslateRequest) -> pb.TranslateRequest:
-    if len(request.contents) != 1:
-        raise invalid("contents", f"one content expected, got {len(request.contents)}")
-    return request
+def _parse_one(body: dict[str, Any]) -> pb.TranslateRequest:
+    """A request of one content; of very many no messages are made, which would take seconds."""
+    contents = body.get("contents")
+    num_contents = len(contents) if isinstance(contents, list) else 0
+    if num_contents <= 1:
+        request = parse(body, pb.TranslateRequest())
+        if request.contents:
+            return request
+    raise invalid("contents", f"one content expected, got {num_contents}")
 
 
 def _json(text: str) -> Response:
