@@ -34,6 +34,12 @@ def wrong(field: str, problem: str) -> HTTPException:
     return HTTPException(400, f"Invalid request: {field}: {problem}")
 
 
+def check_length(field: str, value: object) -> None:
+    """Raises HTTPException where it is an array of more texts than anybody waits for."""
+    if isinstance(value, list) and len(value) > _MOST_TEXTS:
+        raise wrong(field, f"at most {_MOST_TEXTS} texts expected, got {len(value)}")
+
+
 def shown(value: object) -> str:
     """A value as a message has it, cut where it is long."""
     try:
@@ -71,8 +77,7 @@ class Fields:
             return [_whole(name, value)]
         if not isinstance(value, list):
             raise wrong(name, f"a text, or an array of texts, expected, got {shown(value)}")
-        if len(value) > _MOST_TEXTS:
-            raise wrong(name, f"at most {_MOST_TEXTS} texts expected, got {len(value)}")
+        check_length(name, value)
         for index, item in enumerate(value):
             if not isinstance(item, str):
                 raise wrong(f"{name}[{index}]", f"a text expected, got {shown(item)}")

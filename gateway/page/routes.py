@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import grpc
 from starlette.middleware import Middleware
@@ -101,8 +102,6 @@ async def _score(client: AsyncClient, request: Request) -> Response:
     asked = parse(await read_json(request), pb.ScoreRequest())
     if not asked.pairs:
         raise invalid("pairs", "at least one pair expected, got none")
-    if len(asked.pairs) > 1 and len(asked.pairs) > (most := await client.max_contents(asked.model)):
-        raise invalid("pairs", f"1 to {most} expected, got {len(asked.pairs)}")
     scores = await client.score(
         [(pair.content, pair.translated_text) for pair in asked.pairs],
         model=asked.model,
