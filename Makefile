@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 NATIVE := server/decoding/native/attention.so
 
 .DEFAULT_GOAL := help
-.PHONY: help serve page lock image-test test test-nightly peers check format proto download train release export load load-quick load-check soak siege e2e cluster reloads soak-reloads fuzz fuzz-wire fuzz-http bench bench-quick evaluate evaluate-texts
+.PHONY: help serve page lock image-test test test-nightly peers check format proto download train release export load load-quick load-check load-baseline soak siege e2e cluster reloads soak-reloads fuzz fuzz-wire fuzz-http bench bench-quick evaluate evaluate-texts
 
 help: ## list the targets
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -93,10 +93,11 @@ load-quick: $(VENV)/everything $(NATIVE) ## the same, shorter and once, in five 
 soak: $(VENV)/loadtest $(NATIVE) ## all models at once at 70 % of what they hold, for ten minutes: nothing lost, memory stays
 	$(BIN)/python -m loadtest --soak 10 $(ARGS)
 
-load-check: $(VENV)/loadtest $(NATIVE) ## has a model become slower than the stored run? (closed loops of all models, compared by ratios)
-	rm -rf build/load-check
-	$(BIN)/python -m loadtest --users 4 --rounds 10 --seconds 2 --output build/load-check $(ARGS)
-	$(BIN)/python -m loadtest.gate loadtest/baseline.json build/load-check/records.jsonl
+load-check: $(VENV)/loadtest $(NATIVE) ## has a model become slower against the others than in loadtest/baseline.json? (in two minutes)
+	$(BIN)/python -m loadtest.gate $(ARGS)
+
+load-baseline: $(VENV)/loadtest $(NATIVE) ## store what load-check compares with, on a quiet machine
+	$(BIN)/python -m loadtest.gate --store --starts 12 $(ARGS)
 
 siege: $(VENV)/loadtest $(NATIVE) ## attack a server in every known way beside an honest client, in two minutes
 	$(BIN)/python -m loadtest.siege $(ARGS)

@@ -19,10 +19,10 @@ _NUMBERS = 50_000
 """Additions of one repeat, which take some milliseconds."""
 
 
-def calibrate() -> list[float]:
-    """Milliseconds of the wall clock that each of some repeats has taken."""
+def calibrate(repeats: int = _REPEATS) -> list[float]:
+    """Milliseconds of the wall clock that each repeat has taken."""
     taken = []
-    for _ in range(_REPEATS):
+    for _ in range(repeats):
         started = time.perf_counter()
         total = 0
         for number in range(_NUMBERS):
@@ -35,17 +35,22 @@ def describe_machine(calibrations: Sequence[float]) -> Machine:
     """This machine, with the calibrations from before and after a measurement, in milliseconds."""
     return Machine(
         calibration_ms=statistics.median(calibrations),
-        processor=_processor(),
-        cores=len(os.sched_getaffinity(0)),
+        processor=processor(),
+        cores=num_cores(),
         commit=commit(),
     )
 
 
 @functools.cache
-def _processor() -> str:
+def processor() -> str:
     """The name of its kind; empty where Linux does not tell it."""
     lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "")
+
+
+def num_cores() -> int:
+    """That this process may use."""
+    return len(os.sched_getaffinity(0))
 
 
 @functools.cache

@@ -1,234 +1,234 @@
-"""Has a model become slower? Compares a run of load tests with a stored one, on whatever machine, however busy.
+"""Has a model become slower? Compares what the models of a server cost now with a stored run.
 
-    python -m loadtest.gate BASELINE RECORDS           exits with 0 if nothing is slower, 1 if something is, 2 if the
-                                                       run cannot tell
-    python -m loadtest.gate --write BASELINE RECORDS   stores a run to compare others with
+    python -m loadtest.gate            exits with 0 if nothing is slower, 1 if something is, 2 if that cannot be told
+    python -m loadtest.gate --store    stores a run to compare others with
 
-No absolute time is compared. A case, which is a model with its decoding and workload, is slower if it has lost against
-the other models that were driven in the same way, and against the calibration loop that was timed beside each
-measurement. Where all models have lost against the calibration loop, all are slower. On another processor than the
-stored run's, whose loop means nothing here, the models are compared with each other alone.
+No absolute time is compared. In each turn a text is translated by every model, one after the other, and a calibration
+loop is timed; what counts is each model's time as a share of the other models' in the same turn, and of the loop's.
+A model is slower if it has lost against the others, and all are if they have lost much against the loop.
 
-What is compared is what a step costs in processor time for each output token, what it takes, and what a call takes;
-each by medians over all rounds and loads. How far the rounds of one measurement are apart says how far such a median
-may be trusted. A measure that cannot be is left out, as times on a busy machine often are; processor time is changed
-less by who else uses it. Where a case has no measure left, the run cannot tell, and needs more rounds.
+A start of the server is one observation, the median over its turns: where a model's memory lies differs between
+starts, so that no number of turns in one can tell more than a percent. How far the starts of a run are apart says how
+far their mean may be trusted (its standard error). The server is started again until that is small enough to judge, or
+the time is up.
 """
 
 import argparse
-import itertools
 import math
+import shlex
 import statistics
 import sys
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
-from loadtest.records import read_records
-from loadtest.stored_run import MEASURES, Run, Sample, read_run, take, write_run
+import grpc
 
-SLOWER = math.log(1.09)
-"""Loss against other models, as a logarithm, from which a case is slower."""
+from loadtest.calibration import commit, num_cores, processor
+from loadtest.driven import NotDriven
+from loadtest.running_server import ServerError
+from loadtest.stored_run import Run, costs_of, deviation, read_run, write_run
+from loadtest.turns import MEASURES, take_turns
 
-ALL_SLOWER = math.log(1.2)
+BASELINE = Path("loadtest/baseline.json")
+
+SLOWER = math.log(1.065)
+"""Loss against the other models, as a logarithm, from which a model is slower: about half of what a step that takes a
+fifth longer adds to the decoding of a text."""
+
+ALL_SLOWER = math.log(1.4)
 """Loss of all models against the calibration loop from which all are. The loop feels other users of the machine less
-than a server does."""
+than a server of several processes does, so that no smaller one means much."""
 
-BETWEEN_STARTS = 0.01
-"""Standard deviation of one model's cost between two starts of the same server, as a share: where its memory lies."""
+ERRORS_APART = 4
+"""Standard errors that these thresholds have to be away from no loss for it to be judged."""
 
-MAX_ERROR = 0.025
-"""Standard error of a loss up to which it is judged: less than a third of `SLOWER`, so that unchanged code hardly ever
-fails, and a step that takes a fifth longer hardly ever passes."""
+NUM_STARTS, NUM_TEXTS = 6, 100
+"""Starts of the server in a run, at least, and turns of each."""
 
 _MEDIAN_ERROR = 1.2533
 """Standard error of the median of many values against that of their mean."""
 
-_DEVIATION = 1.4826
-"""Standard deviation against the median of absolute values, of a normal distribution."""
+MOST_SECONDS = 180.0
+"""After which no more starts are made for a smaller error."""
 
 
 class Loss(NamedTuple):
-    """How much a case's measure has grown, as logarithms of ratios."""
+    """How much a measure of a model has grown, as logarithms of ratios."""
 
-    case: str
-    setting: str
+    model: str
     measure: str
-    against_others: float | None
-    """None where no other model was driven in this way."""
-    against_calibration: float | None
-    """None on another processor."""
-    error: float
-    """Standard error of the loss against others."""
-
-    @property
-    def is_judged(self) -> bool:
-        return self.error <= MAX_ERROR
+    to_others: float
+    to_loop: float
 
     @property
     def is_slower(self) -> bool:
-        lost = self.against_calibration is None or self.against_calibration > 0  # else the others have become faster
-        return self.is_judged and self.against_others is not None and self.against_others > SLOWER and lost
+        return self.to_others > SLOWER
+
+
+class Errors(NamedTuple):
+    """Standard errors of the losses of a measure."""
+
+    to_others: float
+    to_loop: float
 
 
 @dataclass(frozen=True)
 class Verdict:
-    losses: list[Loss]
-    slower: list[str]
+    losses: Sequence[Loss]
+    errors: Mapping[str, Errors]
+    """By measure."""
+    slower: Sequence[str]
     """What has become slower, a line each."""
-    unjudged: list[str]
-    """Cases of which no measure can be trusted."""
+    unjudged: Sequence[str]
+    """Why it cannot be told, a line each."""
 
     @property
     def exit_status(self) -> int:
-        return 1 if self.slower else 2 if self.unjudged or not self.losses else 0
+        return 1 if self.slower else 2 if self.unjudged else 0
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m loadtest.gate", description="Has a model become slower?")
-    parser.add_argument("baseline", type=Path, help="the stored run, such as loadtest/baseline.json")
-    parser.add_argument("records", type=Path, help="of the run, as `python -m loadtest` writes them")
-    parser.add_argument("--write", action="store_true", help="store the run as the baseline")
+    parser.add_argument("--baseline", type=Path, default=BASELINE, help="the stored run (default: %(default)s)")
+    parser.add_argument("--store", action="store_true", help="store a run there, in place of comparing one with it")
+    parser.add_argument(
+        "--starts", type=_two_or_more, default=NUM_STARTS, help="of the server, at least (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--server",
+        type=shlex.split,
+        default=[sys.executable, "-m", "server"],
+        metavar="COMMAND",
+        help="that starts the server, to which flags are added (default: python -m server)",
+    )
+    parser.add_argument("--log", type=Path, default=Path("build/gate.log"), help="of the server (default: %(default)s)")
     arguments = parser.parse_args()
+    command = [*arguments.server, "--listen=127.0.0.1:0", "--metrics-listen=", "--log-format=json"]
+    arguments.log.parent.mkdir(parents=True, exist_ok=True)
     try:
-        run = take(read_records(arguments.records))
-        if arguments.write:
-            write_run(run, arguments.baseline)
-            sys.exit()
-        verdict = compare(read_run(arguments.baseline), run)
-    except (OSError, ValueError) as error:
-        sys.exit(f"error: {error}")
+        if arguments.store:
+            write_run(measure(command, arguments.log, arguments.starts), arguments.baseline)
+            return
+        verdict = check(read_run(arguments.baseline), command, arguments.log, arguments.starts)
+    except (OSError, ValueError, ServerError, NotDriven) as error:
+        verdict = Verdict([], {}, [], [str(error)])
+    except grpc.RpcError as error:
+        verdict = Verdict([], {}, [], [f"{error.code().name}: {error.details()}"])
     print(table(verdict))
     sys.exit(verdict.exit_status)
 
 
+def _two_or_more(text: str) -> int:
+    number = int(text)
+    if number < 2:
+        raise argparse.ArgumentTypeError(f"at least 2 expected, got {number}: how far they are apart tells the error")
+    return number
+
+
+def measure(command: Sequence[str], log: Path, num_starts: int, baseline: Run | None = None) -> Run:
+    """Measure so many starts, and more until they can be compared with a baseline or the time is up."""
+    begun = time.monotonic()
+    run = Run(processor(), num_cores(), commit(), NUM_TEXTS, [])
+    while len(run.starts) < num_starts or (
+        baseline and compare(baseline, run).unjudged and time.monotonic() - begun < MOST_SECONDS
+    ):
+        turns = take_turns(command, log, NUM_TEXTS, seed=len(run.starts))
+        run = replace(run, starts=[*run.starts, costs_of(turns)])
+        print(f"start {len(run.starts)}, after {time.monotonic() - begun:.0f} s", flush=True)
+    return run
+
+
+def check(baseline: Run, command: Sequence[str], log: Path, num_starts: int) -> Verdict:
+    """Measure, and compare. Raises what `take_turns` does."""
+    own = replace(baseline, processor=processor(), cores=num_cores())
+    if own != baseline:
+        raise ValueError(
+            f"the stored run is of {baseline.cores} cores of {baseline.processor}, and these are {own.cores} of "
+            f"{own.processor}, where the models' costs have other ratios; store a run of this machine, of code "
+            "that is known to be good"
+        )
+    return compare(baseline, measure(command, log, num_starts, baseline))
+
+
 def compare(baseline: Run, run: Run) -> Verdict:
-    is_same_processor = baseline.processor == run.processor
-    losses = [
-        loss
-        for measure in MEASURES
-        for loss in _losses(
-            _logarithms(baseline.samples, measure), _logarithms(run.samples, measure), measure, is_same_processor
+    """Raises ValueError for runs of other models."""
+    if baseline.models != run.models:
+        raise ValueError(
+            f"a server of {', '.join(baseline.models)} expected, as was stored, got {', '.join(run.models)}"
         )
-    ]
-    slower = [_words(loss) for loss in losses if loss.is_slower]
-    for (setting, measure), together in _by_setting(losses).items():
-        lost = [
-            loss.against_calibration for loss in together if loss.is_judged and loss.against_calibration is not None
+    losses: list[Loss] = []
+    errors: dict[str, Errors] = {}
+    slower: list[str] = []
+    unjudged: list[str] = []
+    for measure in MEASURES:
+        to_models, to_loop = (_growths(baseline, run, measure, part) for part in ("to_models", "to_loop"))
+        grown = [
+            Loss(model, measure, to_models[model] - _median_of_others(to_models, model), to_loop[model])
+            for model in run.models
         ]
-        if lost and len(lost) == len(together) and statistics.median(lost) > ALL_SLOWER:
-            share = math.expm1(statistics.median(lost))
-            slower.append(f"all models, {setting}: {measure} is {share:+.0%} against the calibration loop")
-    judged = {loss.case for loss in losses if loss.is_judged}
-    return Verdict(losses, slower, sorted({loss.case for loss in losses} - judged))
-
-
-class _Logarithms(NamedTuple):
-    """A measure of one case at one load."""
-
-    model: str
-    setting: str
-    values: list[float]
-    """Logarithms of milliseconds, by round."""
-    calibrations: list[float]
-    """Logarithms of the calibration loop's milliseconds beside them."""
-
-
-def _logarithms(samples: Iterable[Sample], measure: str) -> dict[tuple[str, str], _Logarithms]:
-    """By case and load."""
-    groups: dict[tuple[str, str], _Logarithms] = {}
-    for sample in samples:
-        if measure in sample.values:
-            group = groups.setdefault((sample.case, sample.load), _Logarithms(sample.model, sample.setting, [], []))
-            group.values.append(math.log(sample.values[measure]))
-            group.calibrations.append(math.log(sample.calibration_ms))
-    return groups
-
-
-def _losses(
-    before: dict[tuple[str, str], _Logarithms],
-    after: dict[tuple[str, str], _Logarithms],
-    measure: str,
-    is_same_processor: bool,
-) -> list[Loss]:
-    """Of each case that both runs have at the same load."""
-    common = [key for key in before if key in after]
-    deviation = _deviation([one.values for run in (before, after) for key in common for one in [run[key]]])
-    growths: dict[str, float] = {}
-    against_calibration: dict[str, float] = {}
-    errors: dict[str, float] = {}
-    groups: dict[str, _Logarithms] = {}
-    for case in dict.fromkeys(case for case, _ in common):
-        keys = [key for key in common if key[0] == case]
-        groups[case] = before[keys[0]]
-        growths[case] = _growth([(before[key].values, after[key].values) for key in keys])
-        calibration = _growth([(before[key].calibrations, after[key].calibrations) for key in keys])
-        against_calibration[case] = growths[case] - calibration
-        num_values = [sum(len(run[key].values) for key in keys) for run in (before, after)]
-        errors[case] = math.hypot(
-            _MEDIAN_ERROR * deviation * math.sqrt(sum(1 / number for number in num_values)), BETWEEN_STARTS
-        )
-    losses = []
-    for case, group in groups.items():
-        others = [
-            growths[other] for other, own in groups.items() if own.setting == group.setting and own.model != group.model
-        ]
-        losses.append(
-            Loss(
-                case=case,
-                setting=group.setting,
-                measure=measure,
-                against_others=growths[case] - statistics.median(others) if others else None,
-                against_calibration=against_calibration[case] if is_same_processor else None,
-                error=errors[case] * math.sqrt(1 + _MEDIAN_ERROR**2 / max(1, len(others))),
+        of_models, of_loop = (_error(baseline, run, measure, part) for part in ("to_models", "to_loop"))
+        num_others = max(1, len(grown) - 1)
+        # The mean of all models, which each was compared with first, holds a part of its own noise.
+        own = of_models * math.sqrt((num_others + 1) / num_others)
+        errors[measure] = Errors(own * math.sqrt(1 + _MEDIAN_ERROR**2 / num_others), of_loop)
+        losses += grown
+        if ERRORS_APART * errors[measure].to_others > SLOWER or ERRORS_APART * errors[measure].to_loop > ALL_SLOWER:
+            unjudged.append(
+                f"{measure}: the starts of the server are too far apart; is the machine busy with other work?"
             )
-        )
-    return losses
+            continue
+        slower += [
+            f"{loss.model}: {measure} is {_share(loss.to_others, 0)} against the other models"
+            for loss in grown
+            if loss.is_slower
+        ]
+        all_lost = statistics.median(loss.to_loop for loss in grown)
+        if all_lost > ALL_SLOWER:
+            slower.append(f"all models: {measure} is {_share(all_lost, 0)} against the calibration loop")
+    return Verdict(losses, errors, slower, unjudged)
 
 
-def _growth(pairs: Iterable[tuple[list[float], list[float]]]) -> float:
-    """From the rounds before to those after, of several loads: the median of all deviations from the medians before."""
-    return statistics.median(value - statistics.median(before) for before, after in pairs for value in after)
+def _growths(baseline: Run, run: Run, measure: str, part: str) -> dict[str, float]:
+    """By model, of the mean of the starts' logarithms."""
+    means = [
+        {
+            model: statistics.fmean(math.log(getattr(start[measure][model], part)) for start in one.starts)
+            for model in run.models
+        }
+        for one in (baseline, run)
+    ]
+    return {model: means[1][model] - means[0][model] for model in run.models}
 
 
-def _deviation(groups: Iterable[Sequence[float]]) -> float:
-    """Standard deviation within groups of few values, of which some may be far off; infinite where none has two."""
-    apart = [abs(one - other) for group in groups for one, other in itertools.combinations(group, 2)]
-    return _DEVIATION * statistics.median(apart) / math.sqrt(2) if apart else math.inf
+def _median_of_others(growths: Mapping[str, float], model: str) -> float:
+    """So that the one model among several that has become faster makes no other slower; 0 for a model alone."""
+    return statistics.median([growth for name, growth in growths.items() if name != model] or [0.0])
 
 
-def _by_setting(losses: Iterable[Loss]) -> dict[tuple[str, str], list[Loss]]:
-    groups: dict[tuple[str, str], list[Loss]] = {}
-    for loss in losses:
-        groups.setdefault((loss.setting, loss.measure), []).append(loss)
-    return groups
-
-
-def _words(loss: Loss) -> str:
-    return f"{loss.case}: {loss.measure} is {_share(loss.against_others, 0)} against the other models"
+def _error(baseline: Run, run: Run, measure: str, part: str) -> float:
+    return math.hypot(*(deviation(one.starts, measure, part) / math.sqrt(len(one.starts)) for one in (baseline, run)))
 
 
 def table(verdict: Verdict) -> str:
-    """Every loss, and the verdict below."""
-    rows = [("case", "measure", "to others", "to loop", "error", "")]
+    """Every loss with its standard error, and the verdict below."""
+    rows = [("model", "measure", "to others", "error", "to loop", "error", "")]
     for loss in verdict.losses:
-        note = "SLOWER" if loss.is_slower else "" if loss.is_judged else "too noisy"
-        losses = _share(loss.against_others), _share(loss.against_calibration), f"{loss.error:.1%}"
-        rows.append((loss.case, loss.measure, *losses, note))
+        errors = verdict.errors[loss.measure]
+        shares = _share(loss.to_others), f"{errors.to_others:.1%}", _share(loss.to_loop), f"{errors.to_loop:.1%}"
+        rows.append((loss.model, loss.measure, *shares, "SLOWER" if loss.is_slower else ""))
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
-    lines += ["", *(f"slower: {line}" for line in verdict.slower)]
-    lines += [f"too noisy to tell; more rounds are needed: {case}" for case in verdict.unjudged]
-    if not verdict.losses:
-        lines.append("nothing to compare: the runs have no case in common at the same load")
-    elif verdict.exit_status == 0:
-        lines.append("nothing is slower")
-    return "\n".join(lines)
+    lines = [*lines, ""] if verdict.losses else []
+    lines += [f"slower: {line}" for line in verdict.slower]
+    lines += [f"cannot tell: {line}" for line in verdict.unjudged]
+    return "\n".join(lines if verdict.exit_status else [*lines, "nothing is slower"])
 
 
-def _share(logarithm: float | None, num_digits: int = 1) -> str:
-    return "-" if logarithm is None else f"{math.expm1(logarithm):+.{num_digits}%}"
+def _share(logarithm: float, num_digits: int = 1) -> str:
+    return f"{math.expm1(logarithm):+.{num_digits}%}"
 
 
 if __name__ == "__main__":

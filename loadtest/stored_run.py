@@ -1,76 +1,99 @@
-"""A run of load tests as it is stored to compare others with: what its models cost, by case, load and round."""
+"""What the gate has measured, as it is stored to compare others with: what each model costs, start by start."""
 
 import json
+import math
 import statistics
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from loadtest.records import Record
-
-MEASURES: Mapping[str, Callable[[Record], float | None]] = {
-    "processor time a token": lambda record: record.server.engine_ms_per_token,
-    "time of a step": lambda record: record.server.step_ms,
-    "median latency": lambda record: statistics.median(record.latencies_ms) if record.latencies_ms else None,
-}
+from loadtest.turns import MEASURES, Turn
 
 
-@dataclass(frozen=True)
-class Sample:
-    """What the gate takes from one record."""
+class Cost(NamedTuple):
+    """What a model costs in one start of the server, each the median of all turns."""
 
-    case: str
-    model: str
-    setting: str
-    """All that cases of several models have to share to be compared."""
-    load: str
-    round: int
-    calibration_ms: float
-    values: dict[str, float]
-    """Milliseconds of each of `MEASURES` that the record has."""
+    ms: float
+    to_models: float
+    """To the geometric mean of all models in the same turn, as a factor."""
+    to_loop: float
+    """To the calibration loop of the same turn, as a factor."""
+
+
+Start = Mapping[str, Mapping[str, Cost]]
+"""By measure and by model."""
 
 
 @dataclass(frozen=True)
 class Run:
     processor: str
+    """The name of its kind."""
+    cores: int
+    """That could be used."""
     commit: str
-    samples: list[Sample]
+    """Of the working tree, with `+` behind it if files differ from it."""
+    turns: int
+    """Of each start."""
+    starts: Sequence[Start]
+
+    @property
+    def models(self) -> list[str]:
+        return sorted({model for start in self.starts for costs in start.values() for model in costs})
 
 
-def take(records: Sequence[Record]) -> Run:
-    """A run from its records, without those that are not to be believed. Raises ValueError where none is left."""
-    believed = [record for record in records if not record.saturated]
-    if not believed:
-        raise ValueError("a run with records that can be believed expected, got none")
-    return Run(believed[0].machine.processor, believed[0].machine.commit, [_sample(record) for record in believed])
+def costs_of(turns: Sequence[Turn]) -> Start:
+    """The medians of a start's turns."""
+    return {measure: {model: _cost(turns, measure, model) for model in sorted(turns[0].calls)} for measure in MEASURES}
 
 
-def _sample(record: Record) -> Sample:
-    case = record.case
-    values = {name: value for name, measure in MEASURES.items() if (value := measure(record))}
-    return Sample(
-        case=case.name,
-        model=case.model,
-        setting=f"{case.workload} {case.method} {json.dumps(case.decoding, sort_keys=True)}",
-        load=f"{record.rate:g}/s" if record.load == "open" else f"{record.users} users",
-        round=record.round,
-        calibration_ms=round(record.machine.calibration_ms, 6),
-        values={name: round(value, 6) for name, value in values.items()},
-    )
+def _cost(turns: Sequence[Turn], measure: str, model: str) -> Cost:
+    own, to_models, to_loop = [], [], []
+    for turn in turns:
+        times = {name: MEASURES[measure](call) for name, call in turn.calls.items()}
+        own.append(times[model])
+        to_models.append(times[model] / statistics.geometric_mean(times.values()))
+        to_loop.append(times[model] / turn.calibration_ms)
+    return Cost(*(_rounded(statistics.median(values)) for values in (own, to_models, to_loop)))
+
+
+def _rounded(value: float) -> float:
+    """To four digits: what is behind them is noise."""
+    return float(f"{value:.4g}")
+
+
+def deviation(starts: Sequence[Start], measure: str, part: str) -> float:
+    """How far starts are apart in the logarithm of one part of a measure's costs: a standard deviation, from all
+    models together. Infinite for fewer than two starts."""
+    if len(starts) < 2:
+        return math.inf
+    variances = [
+        statistics.variance([math.log(getattr(start[measure][model], part)) for start in starts])
+        for model in starts[0][measure]
+    ]
+    return math.sqrt(statistics.fmean(variances))
 
 
 def write_run(run: Run, path: Path) -> None:
-    """A line for each sample, so that differences between two baselines can be read."""
-    lines = ",\n".join(f"    {json.dumps(asdict(sample))}" for sample in run.samples)
-    head = f'"processor": {json.dumps(run.processor)},\n  "commit": {json.dumps(run.commit)}'
-    path.write_text(f'{{\n  {head},\n  "samples": [\n{lines}\n  ]\n}}\n', encoding="utf-8")
+    """A line for each start and measure, so that differences between two baselines can be read."""
+    head = {name: value for name, value in vars(run).items() if name != "starts"}
+    starts = [
+        ",\n".join(f"      {json.dumps(measure)}: {json.dumps(costs)}" for measure, costs in start.items())
+        for start in run.starts
+    ]
+    lines = "\n    },\n    {\n".join(starts)
+    text = json.dumps(head, indent=2).removesuffix("\n}")
+    path.write_text(f'{text},\n  "starts": [\n    {{\n{lines}\n    }}\n  ]\n}}\n', encoding="utf-8")
 
 
 def read_run(path: Path) -> Run:
     """Raises OSError, or ValueError for a file that `write_run` has not written."""
     try:
         content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        return Run(content["processor"], content["commit"], [Sample(**sample) for sample in content["samples"]])
-    except (KeyError, TypeError, json.JSONDecodeError) as error:
-        raise ValueError(f"{path}: a run stored by `python -m loadtest.gate --write` expected ({error})") from error
+        starts = [
+            {measure: {model: Cost(*cost) for model, cost in start[measure].items()} for measure in MEASURES}
+            for start in content.pop("starts")
+        ]
+        return Run(**content, starts=starts)
+    except (AttributeError, KeyError, TypeError, json.JSONDecodeError) as error:
+        raise ValueError(f"{path}: a run stored by `python -m loadtest.gate --store` expected ({error})") from error

@@ -14,6 +14,7 @@ import subprocess
 import sys
 import time
 
+from log_format import configure_logging
 from server.config import parse_config
 from server.decoding.connection import decode
 from server.decoding.graphs.backend import Backend
@@ -52,7 +53,9 @@ def launch_slowed(slow_model: str, factor: float, model: str, connection: socket
 
 async def serve(slow_model: str, factor: float, flags: list[str]) -> int:
     """Serve until a signal ends it. Returns the process's exit code."""
-    app = App(parse_config(flags), functools.partial(launch_slowed, slow_model, factor))
+    config = parse_config(flags)
+    configure_logging(config.log_format)
+    app = App(config, functools.partial(launch_slowed, slow_model, factor))
     handle_signals(app.request_stop, app.reload)
     await app.start()
     write_line(f"serving on {app.address}; {slow_model} takes {factor:g} times as long for a step")
