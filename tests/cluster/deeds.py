@@ -8,7 +8,7 @@ from typing import NamedTuple
 from seq2serve import AsyncClient, TranslationError
 from tests.cluster.envoy import Envoy
 from tests.cluster.load import Request
-from tests.cluster.nodes import MODEL, Node, can_cut_off
+from tests.cluster.nodes import DRAIN_DELAY_SECONDS, MODEL, Node, can_cut_off
 from tests.cluster.series import Series
 
 SHARE_SECONDS = 5.0
@@ -17,8 +17,8 @@ _COUNT_SECONDS = 3.0
 """For which calls are counted then."""
 _LEAST_SHARE = 0.4
 """Of an equal share, so that chance does not count."""
-_TELL_SECONDS = 1.5
-"""In which everybody is to know that a server drains."""
+_TELL_SECONDS = float(DRAIN_DELAY_SECONDS)
+"""In which everybody is to know that a server drains: it refuses what comes then."""
 _SILENT_SECONDS = 6.0
 """For which a server hangs, or is cut off."""
 _SLOWED = 4.0
