@@ -22,7 +22,7 @@ from ruamel.yaml import YAML
 from deploy.cluster import check_kubernetes
 from deploy.compose import COMPOSE, DOCKERFILE, check_compose
 from deploy.dockerfile import Stage, read_dockerfile
-from deploy.expressions import check_dashboards, check_rules, server_series
+from deploy.expressions import check_dashboards, check_rules, gateway_series, server_series
 from deploy.gateway import check_gateway
 from deploy.lock_files import check_locks
 from deploy.proxy import ENVOY
@@ -48,7 +48,7 @@ def main() -> None:
         *check_prometheus(services, stages),
         *check_proxy(read_yaml(ENVOY), services, stages["server"]),
         *check_dashboards(series := server_series()),
-        *check_rules(read_yaml(RULES), series),
+        *check_rules(read_yaml(RULES), series | gateway_series()),
         *check_kubernetes(stages, series, [services[name]["image"] for name in ("server", "gateway")]),
     ]
     problems = problems or list(check_images(stages))  # an image of files that are wrong would only say so again

@@ -46,6 +46,12 @@ def check_objects(objects: list[Object], stages: dict[str, Stage], series: Serie
     for deployment in deployments(objects, "gateway"):
         problems = check_gateway_deployment(deployment, objects, stages)
         yield from (f"{named(deployment)}: {problem}" for problem in problems)
+    known = [*deployments(objects, "server"), *deployments(objects, "gateway")]
+    yield from (
+        f"{named(each)}: a container server or gateway expected first"
+        for each in of_kind(objects, "Deployment")
+        if each not in known
+    )
     yield from check_namespaces(objects)
     yield from check_selectors(objects)
     yield from check_monitors(objects)

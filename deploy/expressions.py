@@ -1,14 +1,17 @@
-"""The PromQL of dashboards and rules: it is valid, and the series and labels that it names are the server's."""
+"""The PromQL of dashboards and rules: it is valid, and the series and labels that it names are those of the server and
+the gateway."""
 
 import json
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import promql_parser
+from prometheus_client import Metric
 
+from gateway.metrics import Metrics as GatewayMetrics
 from server.decoding.metrics import EngineMetrics
 from server.keys.key_file import Key
 from server.serving.access.access import Access, KeySeries
@@ -29,7 +32,7 @@ Series = dict[str, set[str]]
 
 
 def check_dashboards(series: Series) -> Iterator[str]:
-    """Every expression is PromQL, and the series and labels that it names are the server's."""
+    """Every expression is PromQL, and the series and labels that it names are known."""
     for path in sorted(DASHBOARDS.glob("*.json")):
         for panel in json.loads(path.read_text(encoding="utf-8"))["panels"]:
             for target in panel["targets"]:
@@ -85,7 +88,7 @@ def check_expression(expression: str, series: Series) -> list[str]:
             grouped.update(node.modifier.labels)
         if isinstance(node, promql_parser.VectorSelector):
             if node.name not in series:
-                problems.append(f"the server has no series {node.name}")
+                problems.append(f"there is no series {node.name}")
             labels = series.get(node.name or "", set())
             known.update(labels)
             strange = {matcher.name for matcher in node.matchers.matchers} - labels
@@ -112,6 +115,16 @@ def server_series() -> Series:
     processes.add(os.getpid(), "model", 0)
     processes.count("model", 0, 0)
     engines = labelled([*EngineMetrics("model").collect(), *processes.families], "version", "1")
-    families = (*metrics.registry.collect(), *engines)
+    return _series((*metrics.registry.collect(), *engines))
+
+
+def gateway_series() -> Series:
+    """Likewise of the gateway."""
+    metrics = GatewayMetrics()
+    metrics.count("/translate", "POST", 200, 0.0)
+    return _series(metrics.registry.collect())
+
+
+def _series(families: Iterable[Metric]) -> Series:
     samples = [sample for family in families for sample in family.samples]
     return {"up": set(_OF_SCRAPES)} | {sample.name: {*sample.labels, *_OF_SCRAPES} for sample in samples}

@@ -80,10 +80,10 @@ class AsyncClient:
     async def reach(self, seconds: float) -> None:
         """What every call begins with. Raises TranslationError where the client is closed, and, with `awaits_lost` off,
         where no server can be reached; at the latest after so many seconds."""
+        if self._reachability and not self._core.closed.is_set():
+            await self._reachability.wait(seconds)
         if self._core.closed.is_set():
             raise closed_error()
-        if self._reachability:
-            await self._reachability.wait(seconds)
 
     async def close(self) -> None:
         """Calls in flight and later ones end with CANCELLED."""

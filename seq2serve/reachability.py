@@ -37,7 +37,9 @@ class Reachability:
             raise Unavailable(grpc.StatusCode.UNAVAILABLE, reason) from None
 
     def close(self) -> None:
+        """Those who wait go on at once, and find the channel closed."""
         self._watching.cancel()
+        self._reached.set()
 
     async def _watch(self, channel: grpc.aio.Channel) -> None:
         while (state := channel.get_state(try_to_connect=True)) is not grpc.ChannelConnectivity.SHUTDOWN:

@@ -103,7 +103,7 @@ def test_series_that_only_some_servers_have_are_known() -> None:
     ("expression", "problem"),
     [
         ("sum by (model) (seq2serve_active_rows)", None),
-        ("sum(seq2serve_active_row)", "the server has no series seq2serve_active_row"),
+        ("sum(seq2serve_active_row)", "there is no series seq2serve_active_row"),
         ('seq2serve_active_rows{modell="x"}', "seq2serve_active_rows has no label modell"),
         ("sum by (modell) (seq2serve_active_rows)", "grouped by modell, a label of none of its series"),
         ("sum(", "sum("),

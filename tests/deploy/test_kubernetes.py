@@ -114,6 +114,7 @@ def test_a_field_that_kubernetes_does_not_have_is_named(
             "rclone/rclone",
             "copy-models: no image with a version",
         ),
+        ("Deployment seq2serve", f"{SERVER}.name", "translator", "a container server or gateway expected first"),
         # Surroundings
         ("Service seq2serve", "metadata.namespace", "default", "is in the namespace default, seq2serve expected"),
         (
@@ -142,7 +143,7 @@ def test_a_field_that_kubernetes_does_not_have_is_named(
             "ScaledObject seq2serve",
             "spec.triggers.waiting.metadata.query",
             'sum(rate(seq2serve_wait_seconds_total{job="seq2serve"}[1m]))',
-            "the server has no series seq2serve_wait_seconds_total",
+            "there is no series seq2serve_wait_seconds_total",
         ),
         # Gateway
         (

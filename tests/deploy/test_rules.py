@@ -9,22 +9,23 @@ from pathlib import Path
 import pytest
 
 from deploy import check, rule_object
-from deploy.expressions import check_rules, server_series
+from deploy.expressions import check_rules, gateway_series, server_series
 
 FOLDER = rule_object.RULES.parent
+SERIES = server_series() | gateway_series()
 RULES = check.read_yaml(rule_object.RULES)
 ALERTS = [rule["alert"] for group in RULES["groups"] for rule in group["rules"] if "alert" in rule]
 
 
-def test_the_rules_name_series_and_labels_of_the_server() -> None:
-    assert list(check_rules(RULES, server_series())) == []
+def test_the_rules_name_series_and_labels_of_server_and_gateway() -> None:
+    assert list(check_rules(RULES, SERIES)) == []
 
 
 @pytest.mark.parametrize(
     ("key", "value", "problem"),
     [
-        ("expr", "seq2serve_engins == 0", "the server has no series seq2serve_engins"),
-        ("expr", "model:seq2serve_waiting:avg9m > 1", "the server has no series model:seq2serve_waiting:avg9m"),
+        ("expr", "seq2serve_engins == 0", "there is no series seq2serve_engins"),
+        ("expr", "model:seq2serve_waiting:avg9m > 1", "there is no series model:seq2serve_waiting:avg9m"),
         ("expr", 'seq2serve_engines{mdl="a"} == 0', "seq2serve_engines has no label mdl"),
         ("expr", "sum by (instance) (seq2serve_engines) == 0", "shows the label model, which its series do not have"),
         ("annotations", {"summary": "{{ $labels.modell }}"}, "shows the label modell"),
@@ -34,7 +35,7 @@ def test_a_rule_that_is_wrong_is_named(key: str, value: object, problem: str) ->
     rules = copy.deepcopy(RULES)
     [rule] = [rule for rule in rules["groups"][1]["rules"] if rule["alert"] == "ModelWithoutEngine"]
     rule[key] = value
-    [found] = check_rules(rules, server_series())
+    [found] = check_rules(rules, SERIES)
     assert "ModelWithoutEngine" in found
     assert problem in found
 

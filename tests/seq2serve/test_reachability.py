@@ -8,7 +8,7 @@ from contextlib import AsyncExitStack
 
 import pytest
 
-from seq2serve import AsyncClient, Unavailable, reachability
+from seq2serve import AsyncClient, TranslationError, Unavailable, reachability
 from tests.fakes import PATIENCE
 from tests.seq2serve.scripted import scripted
 
@@ -46,6 +46,20 @@ async def test_a_server_that_comes_is_found_by_those_who_wait(address: str, monk
         await asyncio.sleep(0.1)
         async with scripted("here", listen=address):
             assert (await waiting).translated_text == "here"
+
+
+async def test_closing_ends_the_wait(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reachability, "RESTART_SECONDS", 0.2)
+    monkeypatch.setattr(reachability, "WAIT_SECONDS", PATIENCE)
+    client = AsyncClient(address, awaits_lost=False)
+    await asyncio.sleep(0.5)
+    waiting = asyncio.create_task(client.translate("a"))
+    await asyncio.sleep(0.1)
+    began = time.monotonic()
+    await client.close()
+    with pytest.raises(TranslationError, match="the client is closed"):
+        await waiting
+    assert time.monotonic() - began < 1
 
 
 async def test_no_call_is_lost_while_a_server_restarts(address: str) -> None:
