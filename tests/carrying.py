@@ -26,7 +26,7 @@ from server.bundle.span_pieces import span_pieces
 from server.decoding.graphs.backend import Backend, BackendOptions
 from server.decoding.graphs.state import Array, StateBuffers
 from server.decoding.scores import StepScores
-from server.messages.hypothesis import Float32
+from server.messages.hypothesis import Attention
 from server.text.sentencepieces import SentencePieceTokenizer
 from tests.fakes import MANIFEST
 from tests.integration.served import DEFAULT_MODEL
@@ -126,14 +126,15 @@ class CarryingBackend(Backend):
         self.state.flip()
         return StepScores(self.log_probs[:num_rows])
 
-    def attention(self, rows: Sequence[int], num_source: int) -> Float32:
+    def attention(self, rows: Sequence[int], num_source: int, *, by_head: bool = False) -> Attention:
         weights = np.full((len(rows), num_source), 0.01, np.float32)
         for number, row in enumerate(rows):
             source, output, position = self._source(row), self._output(row), int(self.positions[row])
             id_ = output[position] if position < len(output) else EOS
             share = position * num_source // max(len(output), 1)
             weights[number, source.index(id_) if id_ in source else min(share, num_source - 1)] = 0.9
-        return weights / weights.sum(axis=1, keepdims=True)
+        weights /= weights.sum(axis=1, keepdims=True)
+        return Attention(weights, weights[:, np.newaxis] if by_head else None)  # its keys have one head
 
     def _source(self, row: int) -> list[int]:
         state = self.state.current

@@ -25,7 +25,7 @@ from server.bundle.manifest import (
 from server.decoding.graphs.backend import Backend, BackendOptions
 from server.decoding.graphs.state import Array, StateBuffers
 from server.decoding.scores import StepScores
-from server.messages.hypothesis import Float32
+from server.messages.hypothesis import Attention
 from server.text.sentencepieces import SentencePieceTokenizer
 from tests.fakes import MANIFEST
 from tests.small_models import MAX_OUTPUT_TOKENS, MAX_SOURCE_TOKENS
@@ -156,12 +156,13 @@ class SpeakingBackend(Backend):
         self.state.flip()
         return StepScores(self.log_probs[:num_rows])
 
-    def attention(self, rows: Sequence[int], num_source: int) -> Float32:
+    def attention(self, rows: Sequence[int], num_source: int, *, by_head: bool = False) -> Attention:
         weights = np.full((len(rows), num_source), 0.01, np.float32)
         for number, row in enumerate(rows):
             at = int(self.positions[row]) - self._num_start
             weights[number, min(at, num_source - 1)] = 0.9
-        return weights / weights.sum(axis=1, keepdims=True)
+        weights /= weights.sum(axis=1, keepdims=True)
+        return Attention(weights, weights[:, np.newaxis] if by_head else None)  # its keys have one head
 
     def _output(self, row: int) -> list[int]:
         state = self.state.current

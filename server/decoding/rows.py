@@ -42,10 +42,8 @@ class RunningRows:
 
     def attention(self, owner: OpenSentence) -> Attention:
         """Attention of a sentence's rows in the last step, by head where its options ask for that."""
-        backend, rows, num_source = self._backend, owner.rows, owner.ticket.num_source_tokens
         wants_heads = owner.sentence.options.alignment_heads
-        by_head = backend.attention_by_head(rows, num_source) if wants_heads else None
-        return Attention(backend.attention(rows, num_source), by_head)
+        return self._backend.attention(owner.rows, owner.ticket.num_source_tokens, by_head=wants_heads)
 
     def position(self, owner: OpenSentence) -> int:
         """The position at which a sentence's rows write next."""

@@ -4,7 +4,7 @@ Each message is pickled, behind its length: both ends run the same code, and tru
 """
 
 import pickle
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 from prometheus_client import Metric
@@ -12,7 +12,8 @@ from prometheus_client import Metric
 from server.bundle.manifest import Bundle
 from server.config import ServerConfig
 from server.messages.batch_state import BatchState
-from server.messages.sentence import Event, Sentence
+from server.messages.hypothesis import Hypothesis
+from server.messages.sentence import Event, Failed, Finished, Sentence
 
 _LENGTH_BYTES = 4
 
@@ -21,7 +22,7 @@ _MAX_BYTES = 1 << 29
 
 
 _MANY_BYTES = 1 << 26
-"""Of events, which are told in several messages then."""
+"""Of attention in events, which are told in several messages then; all else that they have is little beside it."""
 
 
 # To the engine.
@@ -92,23 +93,29 @@ FromEngine = Loaded | Told | Collected | Pong | Seen
 
 def framed(message: ToEngine | FromEngine) -> bytes:
     """A message as bytes, behind their number, as `Unframed` takes them."""
-    return _behind_length(pickle.dumps(message, pickle.HIGHEST_PROTOCOL))
+    payload = pickle.dumps(message, pickle.HIGHEST_PROTOCOL)
+    return len(payload).to_bytes(_LENGTH_BYTES, "little") + payload
 
 
 def framed_events(events: list[tuple[int, Event]]) -> Iterator[bytes]:
     """`Told` as bytes, in several messages where one would have very many: sentences that end in one step may bring
     the attention of every head. One sentence's has a limit, that of a request's weights."""
-    payload = pickle.dumps(Told(events), pickle.HIGHEST_PROTOCOL)
-    if len(payload) <= _MANY_BYTES or len(events) == 1:
-        yield _behind_length(payload)
-        return
-    middle = len(events) // 2
-    yield from framed_events(events[:middle])
-    yield from framed_events(events[middle:])
+    told: list[tuple[int, Event]] = []
+    num_bytes = 0
+    for number, event in events:
+        size = sum(hypothesis.num_attention_bytes for hypothesis in _hypotheses(event))
+        if told and num_bytes + size > _MANY_BYTES:
+            yield framed(Told(told))
+            told, num_bytes = [], 0
+        told.append((number, event))
+        num_bytes += size
+    yield framed(Told(told))
 
 
-def _behind_length(payload: bytes) -> bytes:
-    return len(payload).to_bytes(_LENGTH_BYTES, "little") + payload
+def _hypotheses(event: Event) -> Sequence[Hypothesis]:
+    if isinstance(event, Failed):
+        return ()
+    return event.hypotheses if isinstance(event, Finished) else (event.part,)
 
 
 class Unframed:

@@ -87,6 +87,11 @@ class Hypothesis:
         """Number of tokens that have a log-probability: EOS counts where it was written."""
         return len(self.output_ids) + (self.ending is Ending.EOS)
 
+    @property
+    def num_attention_bytes(self) -> int:
+        """Of its attention: of one source, so that the arrays of each kind are of one size."""
+        return sum(len(arrays) * arrays[0].nbytes for arrays in (self.attention, self.attention_by_head) if arrays)
+
 
 def _received(
     output_ids: list[int],

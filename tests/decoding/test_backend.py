@@ -70,8 +70,10 @@ def first_step(bundle: Bundle, heads: tuple[int, ...] | None) -> tuple[np.ndarra
     backend.state.write(0, backend.encode([source]), 0, len(source))
     backend.previous_ids[:] = bundle.manifest.special_ids.start
     backend.step(1)
-    [mean], [by_head] = backend.attention([0], len(source)), backend.attention_by_head([0], len(source))
-    return mean, by_head
+    means, by_head = backend.attention([0], len(source), by_head=True)
+    assert by_head is not None
+    assert np.array_equal(means, backend.attention([0], len(source)).mean), "the same without the heads"
+    return means[0], by_head[0]
 
 
 def test_the_heads_that_align_are_those_that_count(small_model: SmallModels) -> None:

@@ -190,7 +190,9 @@ def test_attention_over_the_source_is_pytorch_s(small_model: SmallModels, name: 
         backend.previous_ids[0] = BOS
         backend.positions[0] = 0
         backend.step(1)
-        [mean], [by_head] = backend.attention([0], len(source)), backend.attention_by_head([0], len(source))
+        attention = backend.attention([0], len(source), by_head=True)
+        assert attention.by_head is not None
+        [mean], [by_head] = attention.mean, attention.by_head
         assert by_head.shape == expected.shape
         np.testing.assert_allclose(mean, by_head.mean(axis=0), atol=1e-6)
         differences.append(np.abs(by_head - expected.numpy()).mean())

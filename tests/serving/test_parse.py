@@ -1,9 +1,11 @@
 import dataclasses
+from typing import Any
 
 import pytest
 
 from models.seq2seq import EOS
 from seq2serve.pb import translation_pb2 as pb
+from server.bundle.manifest import AlignmentSpec, StateSpec
 from server.decoding.metrics import EngineMetrics
 from server.decoding.scheduler import Limits
 from server.errors import InvalidRequest, UnknownModel
@@ -25,7 +27,14 @@ LIMITS = RequestLimits(
 
 @pytest.fixture
 def models(tokenizer: Tokenizer) -> Models:
-    manifest = dataclasses.replace(MANIFEST, max_source_tokens=MAX_SOURCE_TOKENS, max_output_tokens=MAX_OUTPUT_TOKENS)
+    return models_of(tokenizer)
+
+
+def models_of(tokenizer: Tokenizer, **fields: Any) -> Models:
+    """One model that is served. `fields`: of its manifest."""
+    manifest = dataclasses.replace(
+        MANIFEST, max_source_tokens=MAX_SOURCE_TOKENS, max_output_tokens=MAX_OUTPUT_TOKENS, **fields
+    )
     engine = InProcess(manifest, FakeBackend(1), NO_PIECES, Limits(1, 1), post, EngineMetrics("fake"))
     model = ServedModel(manifest, Tokenizers.one(tokenizer), engine, Backlog(1.0))
     return Models(["fake"], [ModelVersions({"1": model})])
@@ -131,3 +140,19 @@ def test_a_blank_content_has_nothing_to_decode(models: Models, blank: str) -> No
 def test_the_model_is_looked_for_before_the_contents(models: Models) -> None:
     with pytest.raises(UnknownModel, match="no model 'x' is served here; served: fake"):
         parse(message(model="x"), models, LIMITS)
+
+
+@pytest.mark.parametrize(("by_head", "num_matrices"), [(False, 1), (True, 1 + 4 * 9)])
+def test_weights_of_a_sentence_count_for_each_way_in_which_it_is_decoded(
+    tokenizer: Tokenizer, by_head: bool, num_matrices: int
+) -> None:
+    """Matrices: of the hypothesis that is answered, and of four heads of the nine with which a beam of five may end."""
+    keys = StateSpec(name="keys", kind="constant", shape=(4, "source", 8), dtype="float32")
+    aligned = models_of(tokenizer, state=(*MANIFEST.state, keys), alignment=AlignmentSpec(keys="keys", scale=1.0))
+    asked = message("The cat sleeps. The cat sees {name} at night.", max_output_tokens=7)
+    asked.decoding.MergeFrom(pb.DecodingOptions(beam_size=5, return_alignment=True, return_alignment_heads=by_head))
+    parsed = parse(asked, aligned, LIMITS)
+    [content] = parsed.contents
+    assert (len(content.segments), len(content.sentences)) == (2, 3)
+    num_source = sum(len(sentence.source_ids) for sentence in content.sentences)
+    assert parsed.num_alignment_weights == num_matrices * 7 * num_source

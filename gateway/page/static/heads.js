@@ -11,10 +11,11 @@ export function chosenHead(state, model) {
 
 const hasHeads = (model) => model.alignmentHeadCount > 1;
 
-// The tokens with what one head attended to. What it did has not come yet where another translation is still shown.
-export function seenBy(head, tokens) {
-  if (head === null) return tokens;
-  return tokens.map((token) => ({ ...token, alignment: token.alignmentHeads[head]?.weights ?? token.alignment }));
+// The tokens with what one head attended to. `withHeads`: the same ones, or those of a translation that was before, or
+// none, as long as they have not come.
+export function seenBy(head, tokens, withHeads) {
+  if (head === null || tokens.some(({ token }, index) => token !== withHeads[index]?.token)) return tokens;
+  return tokens.map((token, index) => ({ ...token, alignment: withHeads[index].alignmentHeads[head]?.weights ?? token.alignment }));
 }
 
 export function HeadChoice({ model }) {

@@ -25,12 +25,15 @@ export function Inside() {
   const { state, set, say, models } = usePage();
   const model = chosenModel(models, state.model);
   const { sourceLanguageCode: from, targetLanguageCode: to } = pairOf(model);
-  const shown = useTranslation(state.text.trim() ? insideRequest(state, model) : null, TYPING_MILLISECONDS);
+  const head = chosenHead(state, model);
+  const request = state.text.trim() ? insideRequest(state, model) : null;
+  const shown = useTranslation(request, TYPING_MILLISECONDS);
+  const byHead = useTranslation(request && head !== null ? headsRequest(request) : null, TYPING_MILLISECONDS);
   const translation = shown.translation;
   const best = translation?.hypotheses[0];
   const drawn = useMemo(() => best?.tokens.slice(0, MOST_DRAWN) ?? [], [best]);
-  const head = chosenHead(state, model);
-  const seen = useMemo(() => seenBy(head, drawn), [head, drawn]);
+  const heads = byHead.source === shown.source ? byHead.translation?.hypotheses[0] : null;
+  const seen = useMemo(() => seenBy(head, drawn, heads?.tokens ?? []), [head, drawn, heads]);
   const [chosen, setChosen] = useState(null); // a step, and the text whose it is: another head is looked at in the same one
 
   return html`
@@ -41,7 +44,7 @@ export function Inside() {
       onText=${(text) => set({ text, prefix: "" })}
     />
     ${!state.text && html`<${Examples} lang=${from} onText=${(text) => set({ text, prefix: "" })} />`}
-    <${Problem} error=${shown.error} />
+    <${Problem} error=${shown.error ?? byHead.error} />
     ${drawn.length > 0 && html`
       ${(drawn.length < best.tokens.length || shown.source.length < state.text.length) && html`<p class="quiet">${say("tooLong", { number: MOST_DRAWN })}</p>`}
       <${Steps} model=${model} chosen=${chosen} onChoose=${setChosen} sources=${sourcesOf(translation, shown.source)} tokens=${seen} from=${from} to=${to} />
@@ -64,11 +67,16 @@ function insideRequest(state, model) {
     numHypotheses: beamSize,
     returnTokenScores: true,
     returnAlignment: model.hasAlignment,
-    returnAlignmentHeads: chosenHead(state, model) !== null,
     targetPrefix: state.prefix,
   };
   const plain = { ...state, glossary: "", keep: "" };
   return { ...translateRequest(plain, model, text, decoding), splitSentences: "SENTENCE_SPLITTING_NONE" };
+}
+
+// What each head of the attention looks at, of the best hypothesis alone. It is asked for by itself, as it may be more
+// than the server sends of a long text: the mean is drawn then.
+function headsRequest(request) {
+  return { ...request, decoding: { ...request.decoding, numHypotheses: 1, returnAlignmentHeads: true } };
 }
 
 // The source's tokens; its words, where the server does not tell them.

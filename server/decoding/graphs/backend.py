@@ -14,8 +14,7 @@ from server.decoding.graphs.attention_operator import use_attention_operator
 from server.decoding.graphs.listed_output import LIST_NUMBER, ListedOutput
 from server.decoding.graphs.state import Array, Rows, StateBuffers
 from server.decoding.scores import StepScores
-
-Float32 = npt.NDArray[np.float32]
+from server.messages.hypothesis import Attention, Float32
 
 
 @dataclass(frozen=True)
@@ -113,16 +112,17 @@ class Backend:
         self._has_lists = num_listed > 0
         return num_listed
 
-    def attention(self, rows: Sequence[int], num_source: int) -> Float32:
-        """Attention in the last step of rows of one sentence, the mean of the heads that count: float32 [rows, source],
-        each row summing to 1."""
+    def attention(self, rows: Sequence[int], num_source: int, *, by_head: bool = False) -> Attention:
+        """Attention in the last step of rows of one sentence: the mean of the heads that count, float32 [rows, source],
+        each row summing to 1, and, where it is asked for, every head by itself, whether it counts or not, float32
+        [rows, heads, source]."""
         assert self._alignment
-        attention: Float32 = self._weights(rows, num_source, self._alignment.heads).mean(axis=0, dtype=np.float32)
-        return attention
-
-    def attention_by_head(self, rows: Sequence[int], num_source: int) -> Float32:
-        """Likewise of every head by itself, whether it counts or not: float32 [rows, heads, source]."""
-        return self._weights(rows, num_source, None).astype(np.float32, copy=False).swapaxes(0, 1)
+        counted = self._alignment.heads
+        if not by_head:
+            return Attention(_mean(self._weights(rows, num_source, counted)))
+        weights = self._weights(rows, num_source, None)
+        mean = _mean(weights if counted is None else weights[list(counted)])
+        return Attention(mean, weights.astype(np.float32, copy=False).swapaxes(0, 1))
 
     def _weights(self, rows: Sequence[int], num_source: int, heads: tuple[int, ...] | None) -> Float32:
         """Of some heads, None for all: [heads, rows, source]."""
@@ -198,6 +198,12 @@ def _session(path: Path, options: BackendOptions) -> ort.InferenceSession:
         return ort.InferenceSession(path, settings, providers=["CPUExecutionProvider"])
     except Exception as error:  # ONNX Runtime's exceptions have no common base of their own
         raise BundleError(f"{path}: {error}") from error
+
+
+def _mean(weights: Float32) -> Float32:
+    """Of heads: [heads, rows, source] -> [rows, source]."""
+    mean: Float32 = weights.mean(axis=0, dtype=np.float32)
+    return mean
 
 
 def _shape(buffer: npt.NDArray[np.generic], num_rows: int) -> list[int]:

@@ -48,11 +48,13 @@ class BeamSearch(Search):
         live, progress = [], []
         for rank, (total, parent, id_, log_prob, next_progress) in enumerate(candidates):
             hypothesis = self.live[parent]
+            has_place = rank < size if id_ == self.eos else len(continuations) < size
+            if not has_place:
+                continue
             attended = attention.of(parent) if attention is not None else None
             if id_ == self.eos:
-                if rank < size:
-                    self.finish(hypothesis.ended_by_eos(id_, log_prob, total, attended))
-            elif len(continuations) < size:
+                self.finish(hypothesis.ended_by_eos(id_, log_prob, total, attended))
+            else:
                 continuations.append(Continuation(parent, id_))
                 live.append(hypothesis.extended(id_, log_prob, total, attended))
                 progress.append(next_progress)

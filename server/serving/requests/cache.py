@@ -45,8 +45,6 @@ def size_of(finished: Finished) -> int:
     """Bytes that an entry takes, about."""
     num_bytes = _BYTES_OF_AN_ENTRY
     for hypothesis in finished.hypotheses:
-        num_bytes += _BYTES_PER_TOKEN * (2 + len(hypothesis.output_ids))
-        for arrays in (hypothesis.attention, hypothesis.attention_by_head):
-            if arrays:  # on one source, so that they are of one size
-                num_bytes += len(arrays) * (arrays[0].nbytes + _BYTES_PER_TOKEN)
+        num_arrays = len(hypothesis.attention) + len(hypothesis.attention_by_head)
+        num_bytes += _BYTES_PER_TOKEN * (2 + len(hypothesis.output_ids) + num_arrays) + hypothesis.num_attention_bytes
     return num_bytes

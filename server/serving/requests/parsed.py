@@ -101,18 +101,19 @@ class TranslationRequest:
 
     @property
     def segments(self) -> Iterator[ParsedSegment]:
-        """What is decoded, of all contents."""
+        """What is translated by decoding, of all contents."""
         return (segment for content in self.contents for segment in content.segments)
 
     @property
     def num_alignment_weights(self) -> int:
-        """Weights that the answer may have; 0 where no alignment was asked for. Where it is asked for by head, those of
-        each head count of all hypotheses that the searches may end with: the engine has to keep and to send them."""
+        """Weights that the answer may have, with alternatives; 0 where no alignment was asked for. Where it is asked
+        for by head, those of each head count of all hypotheses that the searches may end with: the engine has to keep
+        and to send them."""
         if not self.tells_alignment:
             return 0
         heads, num_weights = num_heads(self.model.manifest), 0
-        for segment in self.segments:
-            options = segment.options
+        for sentence in (sentence for content in self.contents for sentence in content.sentences):
+            options = sentence.options
             num_matrices = self.num_hypotheses + (heads * options.max_finished if options.alignment_heads else 0)
-            num_weights += num_matrices * options.max_output_tokens * len(segment.source_ids)
+            num_weights += num_matrices * options.max_output_tokens * len(sentence.source_ids)
         return num_weights

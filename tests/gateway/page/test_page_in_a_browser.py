@@ -122,6 +122,23 @@ async def test_each_head_is_looked_at_by_keyboard_in_the_step_that_was_chosen(ta
     assert await choice.count() == 0
 
 
+async def test_the_mean_is_drawn_where_the_heads_are_refused(tab: Tab) -> None:
+    async def refuse(route: Route) -> None:
+        if json.loads(route.request.post_data or "")["decoding"].get("returnAlignmentHeads"):
+            refusal = {"error": {"code": "INVALID_ARGUMENT", "message": "decoding.return_alignment_heads: too many"}}
+            await route.fulfill(body=f"data: {json.dumps(refusal)}\n\n")
+        else:
+            await route.continue_()
+
+    await tab.page.route("**/page/translate", refuse)
+    await tab.open("inside", text="A dog sleeps.", model="transformer-en-fr", head="3")
+    await tab.wait_for_text("[role=alert]", "decoding.return_alignment_heads: too many")
+    await tab.page.locator(".cell").first.wait_for()
+    assert await tab.page.locator(".branch").count() > 2
+    await tab.page.get_by_label("Attention of").select_option("0")
+    await expect(tab.page.locator(".problem")).to_have_count(0)
+
+
 @pytest.mark.nightly
 async def test_models_without_attention_say_so(tab: Tab) -> None:
     for model in ("rnn-en-fr", "lstm-en-fr"):

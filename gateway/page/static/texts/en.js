@@ -118,6 +118,6 @@ export default {
     "The encoder keeps a state for every source token, h̄, instead of the last one alone. At each step the decoder compares its own state h with all of them, and takes their mean c, weighted by how well they fit. The weights a are the matrix above: nobody has told the model which words belong together.",
   "name-transformer": "The Transformer",
   "about-transformer":
-    "Nothing is recurrent any more: every token attends to every other one directly, with a query Q, keys K and values V. A head is one such attention, with projections of its own; several look side by side, in several layers, each for something else, and sinusoids say where each token stands. What is shown above is the attention of the decoder’s last layer to the source: of one head, or the mean of all.",
+    "Nothing is recurrent any more: every token attends to every other one directly, with a query Q, keys K and values V. A head is one such attention, with projections of its own; several look side by side, in several layers, each for something else, and sinusoids say where each token stands. What is shown above is the attention of the decoder’s last layer to the source: of one head, or the mean of all; in models that were trained to align with some heads, the mean of those.",
   otherArchitecture: "An architecture of its own, of which this page knows no more than the server tells.",
 };

@@ -118,6 +118,6 @@ export default {
     "L’encodeur garde un état h̄ pour chaque token de la source, et non le dernier seulement. À chaque étape, le décodeur compare son propre état h à tous ceux-là et en prend la moyenne c, pondérée par leur accord. Les poids a sont la matrice ci-dessus : personne n’a dit au modèle quels mots vont ensemble.",
   "name-transformer": "Le Transformer",
   "about-transformer":
-    "Plus rien n’est récurrent : chaque token regarde directement tous les autres, avec une requête Q, des clés K et des valeurs V. Une tête est une telle attention, avec ses propres projections ; plusieurs regardent côte à côte, dans plusieurs couches, chacune à la recherche d’autre chose, et des sinusoïdes disent où se trouve chaque token. On voit ci-dessus l’attention de la dernière couche du décodeur à la source : celle d’une tête, ou la moyenne de toutes.",
+    "Plus rien n’est récurrent : chaque token regarde directement tous les autres, avec une requête Q, des clés K et des valeurs V. Une tête est une telle attention, avec ses propres projections ; plusieurs regardent côte à côte, dans plusieurs couches, chacune à la recherche d’autre chose, et des sinusoïdes disent où se trouve chaque token. On voit ci-dessus l’attention de la dernière couche du décodeur à la source : celle d’une tête, ou la moyenne de toutes ; dans les modèles dont certaines têtes ont été entraînées à aligner, la moyenne de celles-ci.",
   otherArchitecture: "Une architecture particulière, dont cette page ne sait que ce que dit le serveur.",
 };
