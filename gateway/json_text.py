@@ -17,7 +17,7 @@ MANY_BYTES = 1 << 14
 """Of a message; fewer are written within some milliseconds."""
 
 MOST_BYTES = 4_000_000
-"""Of a message that is written at all. As many of attention, a million weights, take four seconds and 130 MB meanwhile;
+"""Of a message that is written at all. As many of attention, a million weights, take four seconds and 115 MB meanwhile;
 an answer may have five times as many, and two are written at a time."""
 
 _threads = ThreadPoolExecutor(2, "json")
