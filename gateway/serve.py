@@ -72,7 +72,7 @@ def _allow_connections() -> None:
 
 @contextlib.asynccontextmanager
 async def certificate_followed(config: uvicorn.Config) -> AsyncIterator[None]:
-    """Changes of the configuration's certificate, if it has one, are followed; it is loaded for that. Raises OSError."""
+    """Follow changes of the configuration's certificate, if it has one, which is loaded for that. Raises OSError."""
     if not (config.ssl_certfile and config.ssl_keyfile):
         yield
         return
