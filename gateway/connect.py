@@ -4,6 +4,7 @@
 browsers send one.
 """
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
@@ -100,13 +101,17 @@ class _Method(ConnectASGIApplication[AsyncClient]):
 
         async def answer(request: Message, context: RequestContext[Any, Any]) -> Any:
             with _told(context):
-                told = await call(_caller(client, context), name, request, self._seconds(context))
-                return await _written(told, context)
+                seconds = self._seconds(context)
+                deadline = asyncio.get_running_loop().time() + seconds
+                told = await call(_caller(client, context), name, request, seconds)
+                return await _written(told, context, deadline)
 
         async def answer_in_parts(request: Message, context: RequestContext[Any, Any]) -> AsyncIterator[Any]:
             with _told(context):
-                async for message in stream(_caller(client, context), name, request, self._seconds(context)):
-                    yield await _written(message, context)
+                seconds = self._seconds(context)
+                deadline = asyncio.get_running_loop().time() + seconds
+                async for message in stream(_caller(client, context), name, request, seconds):
+                    yield await _written(message, context, deadline)
 
         async def refuse(_: AsyncIterator[Message], __: RequestContext[Any, Any]) -> AsyncIterator[Any]:
             text = f"{name}: a stream in both directions needs HTTP/2, so it is gRPC's alone, at the server's address"
@@ -145,10 +150,13 @@ class _Strict(Codec[Message | bytes, Message]):
             raise ConnectError(Code.INVALID_ARGUMENT, problem) from error
 
 
-async def _written(message: Message, context: RequestContext[Any, Any]) -> Message | bytes:
-    """A message for the codec, which holds the event loop; written already where that would be for long."""
-    is_json = context.request_headers.get("content-type", "").endswith("json")
-    return (await write_json(message, indent=2)).encode() if is_json and is_large(message) else message
+async def _written(message: Message, context: RequestContext[Any, Any], deadline: float) -> Message | bytes:
+    """A message for the codec, which holds the event loop; written already where that would be for long. Raises
+    TimeoutError at the deadline, which is on the event loop's clock, and InvalidRequest."""
+    if not (context.request_headers.get("content-type", "").endswith("json") and is_large(message)):
+        return message
+    async with asyncio.timeout_at(deadline):
+        return (await write_json(message)).encode()
 
 
 def _caller(client: AsyncClient, context: RequestContext[Any, Any]) -> AsyncClient:
@@ -163,6 +171,8 @@ def _told(context: RequestContext[Any, Any]) -> Iterator[None]:
     """Inside, errors become those of Connect; of one that nobody has thought of, the log alone has the words."""
     try:
         yield
+    except TimeoutError as error:
+        raise ConnectError(Code.DEADLINE_EXCEEDED, "the time has passed while the answer was written") from error
     except TranslationError as error:
         raise _connect_error(error, context) from error
     except ConnectError:

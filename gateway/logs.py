@@ -20,7 +20,8 @@ class SparseWarnings(logging.Filter):
     def __init__(self) -> None:
         super().__init__()
         self._written: dict[tuple[str, int], tuple[float, int]] = {}
-        """By the place in the code: when the last one was written, and how many were not since."""
+        """By the place in the code: when the last one was written, and how many were not since. Not by the message as
+        well: libraries put into it what a client has sent."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         if record.levelno != logging.WARNING:
@@ -32,5 +33,5 @@ class SparseWarnings(logging.Filter):
             return False
         self._written[place] = now, 0
         if num_omitted:
-            record.fields = {"omitted": num_omitted}
+            record.fields = getattr(record, "fields", {}) | {"omitted": num_omitted}
         return True

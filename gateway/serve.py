@@ -7,7 +7,7 @@ import os
 import resource
 import signal
 import socket
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from types import FrameType
 
@@ -15,6 +15,7 @@ import uvicorn
 from prometheus_client import start_http_server
 
 from gateway.app import build_app
+from gateway.certificates import WatchedCertificate
 from gateway.languages import identifier
 from gateway.metrics import Metrics
 from gateway.page.batches import Batches
@@ -43,8 +44,6 @@ async def serve(settings: Settings, connection: ConnectionOptions) -> None:
         batches = Batches()
         app = build_app(client, settings, metrics, batches)
         with listening(address) as listener, metrics_served(settings.metrics_listen, metrics):
-            scheme = "https" if settings.tls_certificate else "http"
-            print(f"serving on {shown_url(scheme, address, listener)}", flush=True)
             config = uvicorn.Config(
                 app,
                 access_log=False,
@@ -58,7 +57,10 @@ async def serve(settings: Settings, connection: ConnectionOptions) -> None:
                 ssl_keyfile=settings.tls_key or None,
                 timeout_graceful_shutdown=settings.grace_seconds,
             )
-            await Server(config, batches).serve(sockets=[listener])
+            async with certificate_followed(config):
+                scheme = "https" if settings.tls_certificate else "http"
+                print(f"serving on {shown_url(scheme, address, listener)}", flush=True)
+                await Server(config, batches).serve(sockets=[listener])
 
 
 def _allow_connections() -> None:
@@ -66,6 +68,22 @@ def _allow_connections() -> None:
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     with contextlib.suppress(OSError, ValueError):  # the system has a lower limit that it does not tell
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+
+@contextlib.asynccontextmanager
+async def certificate_followed(config: uvicorn.Config) -> AsyncIterator[None]:
+    """Follow changes of the configuration's certificate, if it has one, which is loaded for that. Raises OSError."""
+    if not (config.ssl_certfile and config.ssl_keyfile):
+        yield
+        return
+    certificate = WatchedCertificate(Path(config.ssl_certfile), Path(config.ssl_keyfile))
+    config.load()
+    assert config.ssl
+    watching = asyncio.create_task(certificate.watch(config.ssl))
+    try:
+        yield
+    finally:
+        watching.cancel()
 
 
 @contextlib.contextmanager

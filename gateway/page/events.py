@@ -19,6 +19,9 @@ from gateway.page.messages import as_json, error_as_json, options_of
 from seq2serve import AsyncClient, TranslationError
 from seq2serve.pb import translation_pb2 as pb
 
+_MOST_WAITING = 16
+"""Events of a comparison that its reader has not taken yet: those with attention are large."""
+
 
 async def translation_events(client: AsyncClient, request: pb.TranslateRequest) -> AsyncGenerator[str, None]:
     """The events of one translation. Raises TranslationError where the server answers with one."""
@@ -36,13 +39,18 @@ async def compared_events(client: AsyncClient, requests: Sequence[pb.TranslateRe
     """The events of several translations, which begin at once, as they come. One that fails ends with an error, and the
     others go on. All are cancelled when the generator is closed."""
     events: asyncio.Queue[str | None] = asyncio.Queue()
+    places = asyncio.Semaphore(_MOST_WAITING)  # of events alone: the end of a translation that is cancelled never waits
+
+    async def put(event: str) -> None:
+        await places.acquire()
+        events.put_nowait(event)
 
     async def tell(request: pb.TranslateRequest) -> None:
         try:
             async for event in translation_events(client, request):
-                events.put_nowait(event)
+                await put(event)
         except TranslationError as error:
-            events.put_nowait(_failure(request.model, error))
+            await put(_failure(request.model, error))
         finally:
             events.put_nowait(None)
 
@@ -54,6 +62,7 @@ async def compared_events(client: AsyncClient, requests: Sequence[pb.TranslateRe
             if event is None:
                 num_open -= 1
             else:
+                places.release()
                 yield event
         await asyncio.gather(*tasks)  # what is none of a call's errors is raised here
     finally:

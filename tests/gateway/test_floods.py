@@ -1,10 +1,13 @@
 """Much at once: texts of an array, and requests that some library warns of."""
 
+import logging
 import signal
 import socket
 
+import pytest
 import requests
 
+from gateway.logs import SparseWarnings
 from tests.e2e.processes import ServerProcess
 from tests.fakes import PATIENCE
 from tests.gateway.running import gateway_process
@@ -50,3 +53,17 @@ def test_no_client_fills_the_log(server: ServerProcess) -> None:
         _, log = gateway.process.communicate(timeout=PATIENCE)
     assert log.count("Invalid HTTP request received.") == 1
     assert len(log.splitlines()) == 2
+
+
+def test_how_many_warnings_were_left_out_is_told_beside_their_own_fields(monkeypatch: pytest.MonkeyPatch) -> None:
+    sparse = SparseWarnings()
+
+    def warn() -> object:
+        """The fields of what is written."""
+        place = {"levelno": logging.WARNING, "pathname": "a.py", "lineno": 1}
+        record = logging.makeLogRecord(place | {"fields": {"file": "b"}})
+        return vars(record)["fields"] if sparse.filter(record) else None
+
+    assert [warn(), warn(), warn()] == [{"file": "b"}, None, None]
+    monkeypatch.setattr("gateway.logs._QUIET_SECONDS", 0.0)
+    assert warn() == {"file": "b", "omitted": 2}

@@ -10,8 +10,10 @@ import pytest
 import requests
 from google.protobuf.json_format import MessageToJson
 
-from gateway.json_text import MANY_BYTES, write_json
+from gateway.json_text import MANY_BYTES, MOST_BYTES, write_json
 from seq2serve.pb import translation_pb2 as pb
+from tests.gateway.running import gateway_here
+from tests.seq2serve.scripted import scripted
 
 ASKED: dict[str, Any] = {
     "contents": ["A dog sleeps and two young men are playing guitar in the park " * 8],
@@ -22,12 +24,38 @@ MOST_SECONDS = 0.3
 """That a small request may take meanwhile; the event loop would be held for three."""
 
 
-@pytest.mark.parametrize("indent", [None, 2])
 @pytest.mark.parametrize("num_weights", [3, MANY_BYTES])
-def test_large_and_small_messages_are_written_as_protobuf_writes_them(num_weights: int, indent: int | None) -> None:
+def test_large_and_small_messages_are_written_as_protobuf_writes_them(num_weights: int) -> None:
     token = pb.OutputToken(token="▁é\u2028", alignment=[index / 7 for index in range(num_weights)])
     message = pb.PairScore(log_prob=-1.5, tokens=[token] * 2)
-    assert asyncio.run(write_json(message, indent=indent)) == MessageToJson(message, indent=indent)
+    assert asyncio.run(write_json(message)) == MessageToJson(message, indent=None)
+
+
+async def test_an_answer_that_would_not_fit_the_memory_as_json_is_refused_and_in_binary_it_is_whole() -> None:
+    large = "x" * (MOST_BYTES + 1)
+    body = {"contents": ["A dog."]}
+    sent = pb.TranslateRequest(contents=body["contents"]).SerializeToString()
+    method = "/translation.v1.TranslationService/Translate"
+
+    async with scripted(large) as (_, address), gateway_here(address) as url:
+
+        async def post(path: str, **sent: Any) -> requests.Response:
+            return await asyncio.to_thread(requests.post, url + path, **sent, timeout=60)
+
+        refused = await post(method, json=body)
+        assert (refused.status_code, refused.json()["code"]) == (400, "invalid_argument")
+        problem = refused.json()["message"]
+        assert problem.startswith(
+            "decoding.return_alignment_heads, return_alignment: an answer of at most 4000000 bytes"
+        )
+        assert "got one of 4000" in problem
+        whole = await post(method, data=sent, headers={"content-type": "application/proto"})
+        assert pb.TranslateResponse.FromString(whole.content).translations[0].translated_text == large
+
+        page = await post("/page/translate", json=body)
+        assert (page.status_code, page.json()["error"]["code"]) == (400, "INVALID_ARGUMENT")
+        events = await post("/v1/stream", json=body)
+        assert events.text.startswith('event: error\ndata: {"code": "INVALID_ARGUMENT", "error": "decoding.return')
 
 
 @pytest.mark.parametrize(

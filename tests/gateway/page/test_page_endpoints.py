@@ -1,17 +1,23 @@
 """The page's endpoints over HTTP, without a browser."""
 
 import asyncio
+import json
 import socket
+from contextlib import aclosing
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 
+from gateway.page.events import compared_events
+from seq2serve import AsyncClient
+from seq2serve.pb import translation_pb2 as pb
 from tests.fakes import PATIENCE
 from tests.gateway.page.pages import deltas, get, page_for, post
 from tests.integration.served import eventually, serving
 from tests.integration.shipped import one_model
+from tests.seq2serve.scripted import scripted
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -184,6 +190,22 @@ async def test_who_leaves_before_the_first_event_stops_the_decoding(tmp_path: Pa
             await asyncio.to_thread(connection.sendall, head.encode() + body)
             await held.held()
         await held.wait_for_metric(1, "grpc_server_handled_total", grpc_code="Canceled")
+
+
+@pytest.mark.parametrize("num_read", [1, 20])
+async def test_a_comparison_that_is_read_slowly_has_all_and_can_be_left(num_read: int) -> None:
+    """Ten translations have twenty events, and sixteen may wait."""
+    requests = [pb.TranslateRequest(contents=["A dog."], model=str(number)) for number in range(10)]
+    async with (
+        asyncio.timeout(PATIENCE),
+        scripted("Un chien.") as (_, address),
+        AsyncClient(address) as client,
+        aclosing(compared_events(client, requests)) as events,
+    ):
+        told = [json.loads(await anext(events))]
+        await asyncio.sleep(0.3)  # all would have come
+        told += [json.loads(await anext(events)) for _ in range(num_read - 1)]
+    assert len(told) == num_read
 
 
 @pytest.mark.nightly
