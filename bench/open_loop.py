@@ -27,7 +27,13 @@ OK = "OK"
 
 
 async def drive(
-    methods: list[Any], model: str, use_shortlist: bool, texts: list[str], rate: float, seconds: float, seed: list[int]
+    methods: list[Any],
+    model: str,
+    texts: list[str],
+    rate: float,
+    seconds: float,
+    seed: list[int],
+    use_shortlist: bool = False,
 ) -> dict[str, Any]:
     """Calls that were meant to start in the `seconds` after the warm-up, by how they ended:
 
