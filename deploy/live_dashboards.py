@@ -14,6 +14,7 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -69,31 +70,22 @@ def main() -> None:
     sys.exit(bool(problems))
 
 
+class Watched(NamedTuple):
+    """A server that is scraped."""
+
+    address: str
+    models: list[str]
+    prometheus: Prometheus
+    dashboards: dict[str, dict[str, Any]]
+
+
 def check(folder: Path, program: str, pictures: Path) -> list[str]:
-    metrics = f"127.0.0.1:{free_port()}"
-    dashboards = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in sorted(DASHBOARDS.glob("*.json"))}
-    command = serve_command(f"--metrics-listen={metrics}")
-    job = {"job_name": "seq2serve", "static_configs": [{"targets": [metrics]}]}
-    with (
-        running_server(command, folder / "server.log") as server,
-        running_prometheus(folder, program, [job], INTERVAL, RATE_INTERVAL) as prometheus,
-    ):
-        with Client(server.address) as client:
-            models = [model.name for model in client.list_models()]
-        while not prometheus.query("up", time.time() - INTERVAL):  # it is told of its targets some seconds later
-            time.sleep(INTERVAL)
-        time.sleep(3 * INTERVAL)
-        started = time.time()
-        _call_and_fail(server.address)
-        time.sleep(4 * INTERVAL)
-        problems = [
-            f"{name}, after one call and one failure: {panel['title']}: empty"
-            for name, dashboard in dashboards.items()
-            for panel in dashboard["panels"]
-            if not prometheus.panel(panel, started)
-        ]
+    """Everything: see the module. `program`: Prometheus."""
+    with watched_server(folder, program) as watched:
+        prometheus, dashboards = watched.prometheus, watched.dashboards
+        problems = empty_after_one_call(watched)
         time.sleep(2 * INTERVAL)  # so that the failure is not in the load's first rates
-        counted = _load(server.address, models)
+        counted = _load(watched.address, watched.models)
         loaded = time.time()
         titles = {panel["title"]: panel for dashboard in dashboards.values() for panel in dashboard["panels"]}
         problems += compare(prometheus, titles, counted, loaded)
@@ -101,6 +93,37 @@ def check(folder: Path, program: str, pictures: Path) -> list[str]:
         for name, dashboard in dashboards.items():
             draw(prometheus, dashboard, loaded - LOAD_SECONDS - 2, pictures / f"dashboard-{name}.png")
     return problems
+
+
+@contextlib.contextmanager
+def watched_server(folder: Path, program: str) -> Iterator[Watched]:
+    """A server of the shipped models, and a Prometheus that has scraped it while it was idle."""
+    metrics = f"127.0.0.1:{free_port()}"
+    dashboards = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in sorted(DASHBOARDS.glob("*.json"))}
+    job = {"job_name": "seq2serve", "static_configs": [{"targets": [metrics]}]}
+    with (
+        running_server(serve_command(f"--metrics-listen={metrics}"), folder / "server.log") as server,
+        running_prometheus(folder, program, [job], INTERVAL, RATE_INTERVAL) as prometheus,
+    ):
+        with Client(server.address) as client:
+            models = [model.name for model in client.list_models()]
+        while not prometheus.query("up", time.time() - INTERVAL):  # it is told of its targets some seconds later
+            time.sleep(INTERVAL)
+        time.sleep(3 * INTERVAL)
+        yield Watched(server.address, models, prometheus, dashboards)
+
+
+def empty_after_one_call(watched: Watched) -> list[str]:
+    """The panels that show nothing after one call and one failure, a line each."""
+    started = time.time()
+    _call_and_fail(watched.address)
+    time.sleep(4 * INTERVAL)
+    return [
+        f"{name}, after one call and one failure: {panel['title']}: empty"
+        for name, dashboard in watched.dashboards.items()
+        for panel in dashboard["panels"]
+        if not watched.prometheus.panel(panel, started)
+    ]
 
 
 def compare(

@@ -13,8 +13,8 @@ MAX_ATTEMPTS = 8
 """Times that a request is sent, gRPC's own retries not counted, without anything new being answered."""
 
 _MAX_UNAVAILABLE = 2
-"""Times that a request is handed to gRPC while nobody answers. gRPC itself makes five attempts at most, and ends after
-three seconds: for longer, its pauses would be longer, too."""
+"""Times that a request is handed to gRPC while nobody answers, refusals of a busy server not counted. gRPC itself makes
+five attempts at most, and ends after three seconds: for longer, its pauses would be longer, too."""
 
 _PAUSE = 0.1
 """Seconds before a stream is begun again for the first time, if the server does not say when."""
@@ -36,6 +36,8 @@ class Attempts:
     """From 0 to 1: clients that were refused together do not come back together."""
     num_failed: int = 0
     """Since something new was answered."""
+    num_unavailable: int = 0
+    """Of these, how many had no answer."""
     repeats_refused: bool = True
     """Whether an overloaded server is asked again after the time that it gives."""
 
@@ -57,8 +59,9 @@ class Attempts:
         # INTERNAL has the id of the request.
         was_reset = error.code is grpc.StatusCode.INTERNAL and not error.request_id
         is_unavailable = error.code is grpc.StatusCode.UNAVAILABLE
+        self.num_unavailable += is_unavailable
         is_broken = was_broken and (is_unavailable or was_reset)
-        is_missed = is_unavailable and self.num_failed < _MAX_UNAVAILABLE
+        is_missed = is_unavailable and self.num_unavailable < _MAX_UNAVAILABLE
         if not self.retries or self.num_failed >= MAX_ATTEMPTS or not (is_repeated or is_broken or is_missed):
             raise error
         pause = _PAUSE if error.retry_after is None else error.retry_after
@@ -69,4 +72,4 @@ class Attempts:
 
     def succeed(self) -> None:
         """Something new was answered."""
-        self.num_failed = 0
+        self.num_failed = self.num_unavailable = 0

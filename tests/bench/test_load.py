@@ -65,11 +65,32 @@ def test_of_several_settings_the_one_that_holds_the_highest_rate_is_the_best() -
     assert {step["flags"] for step in steps} == {"slow", "fast", "faster"}
 
 
-def test_where_no_setting_holds_the_rate_the_fastest_is_the_best() -> None:
-    capacities: dict[Flags, float] = {("slow",): 5.0, ("fast",): 20.0}
-    best, steps = race([*capacities], 80.0, server_of(capacities, []))
+def test_where_no_setting_holds_the_rate_lower_ones_are_tried_until_one_does() -> None:
+    capacities: dict[Flags, float] = {("slow",): 15.0, ("fast",): 20.0}
+    loaded: list[tuple[Flags, float]] = []
+    best, steps = race([*capacities], 80.0, server_of(capacities, loaded))
     assert best == ("fast",)
-    assert len(steps) == 2
+    assert loaded[-1][1] == pytest.approx(80 / RACE_GROWTH**8)
+    assert len(steps) == len(loaded) == 2 * 5
+
+
+def test_what_is_best_under_far_too_much_is_not_taken_for_the_best() -> None:
+    def load(flags: Flags, rate: float) -> dict[str, Any]:
+        """One answers few, and those soon; the other has a capacity."""
+        if flags == ("few",):
+            return {"p99": 2 * MAX_P99_MS, "error_share": 0.9}
+        return {"p99": MAX_P99_MS * rate / 20.0, "error_share": 0.0}
+
+    assert race([("few",), ("some",)], 80.0, load)[0] == ("some",)
+
+
+def test_where_no_rate_is_held_the_search_for_settings_ends_with_the_one_that_errs_least() -> None:
+    def load(flags: Flags, rate: float) -> dict[str, Any]:
+        return {"p99": 10 * MAX_P99_MS, "error_share": 0.5 if flags == ("bad",) else 0.4}
+
+    best, steps = race([("bad",), ("better",)], 80.0, load)
+    assert best == ("better",)
+    assert min(step["error_share"] for step in steps) == 0.4
 
 
 def test_one_setting_alone_is_not_tried() -> None:
@@ -82,7 +103,8 @@ def test_one_setting_alone_is_not_tried() -> None:
 def test_the_peer_is_searched_for_its_best_wait(size: Any) -> None:
     def load(flags: Flags, rate: float) -> dict[str, Any]:
         is_best = "--wait-ms=100" in flags and "--translators=2" in flags
-        return {"p99": 10.0 if is_best else 100.0 + len(" ".join(flags)), "error_share": 0.0 if is_best else 1.0}
+        p99 = 10.0 if is_best else 100.0 + len(" ".join(flags))
+        return {"rate": rate, "p99": p99, "error_share": 0.0 if is_best else 1.0}
 
     best, _ = their_best(size, False, load)
     assert best[-1] == "--wait-ms=100"
@@ -96,7 +118,7 @@ def test_every_setting_of_ours_is_one_that_the_server_has(size: Any, capsys: pyt
 
     def load(flags: Flags, rate: float) -> dict[str, Any]:
         tried.append(flags)
-        return {"p99": INFINITE, "error_share": 1.0}
+        return {"rate": rate, "p99": INFINITE, "error_share": 1.0}
 
     our_best(size, False, load)
     assert len(tried) >= 4

@@ -71,6 +71,12 @@ def test_what_grpc_has_given_up_as_unavailable_is_sent_once_more() -> None:
     assert is_repeated(one, UNAVAILABLE)
 
 
+def test_a_busy_server_that_is_gone_then_is_asked_again_as_any_other() -> None:
+    one, _ = attempts()
+    errors = [overloaded(), overloaded(), UNAVAILABLE, overloaded(), UNAVAILABLE]
+    assert [is_repeated(one, error) for error in errors] == [True, True, True, True, False]
+
+
 def test_a_wrong_request_is_wrong_however_it_broke() -> None:
     wrong = InvalidRequest(grpc.StatusCode.INVALID_ARGUMENT, "wrong", retry_after=0.1)
     assert not is_repeated(attempts()[0], wrong, was_broken=True)

@@ -82,6 +82,7 @@ PICTURES = (
 
 
 async def draw(folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
     with server_process(ROOT / "model_repository", **{"default-model": "transformer-en-fr"}) as server:
         async with page_for(server.address) as url, chromium() as browser:
             for picture in PICTURES:
