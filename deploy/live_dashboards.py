@@ -187,11 +187,11 @@ def draw(prometheus: Prometheus, dashboard: dict[str, Any], started: float, path
 
 
 def _call_and_fail(address: str) -> None:
-    """One translation, and one whose deadline passes."""
+    """One translation, and one whose deadline passes while the server has it."""
     with Client(address, retries=False) as client:
         client.translate(SENTENCES[0])
         with contextlib.suppress(TranslationError):
-            client.translate([SENTENCES[1]] * 100, timeout=0.02, decoding=pb.DecodingOptions(beam_size=8))
+            client.translate([SENTENCES[1]] * 300, timeout=0.2, decoding=pb.DecodingOptions(beam_size=8))
 
 
 def _load(address: str, models: list[str]) -> dict[str, Counted]:
