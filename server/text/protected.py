@@ -117,8 +117,11 @@ _NUMBERS = (
         r"(?<![\w.])0\d(?:[ .\u00a0-]\d\d){4}(?!\d)",
         r"(?<![\w.])\d{1,3}(?: \d{3}){2,}(?!\d)",
     ),
-    # Times with their half of the day, of which models would make what they like.
-    _compile(r"(?<![\w.,:])\d{1,2}[:.]\d\d(?::\d\d)?[ \u00a0\u202f]?[aApP](?:\. ?[mM]\.|[mM](?!\w))"),
+    # Times with their half of the day, or with French's sign of hours, of which models would make what they like.
+    _compile(
+        r"(?<![\w.,:])\d{1,2}(?:[:.]\d\d(?::\d\d)?)?[ \u00a0\u202f]?[aApP](?:\. ?[mM]\.|[mM](?!\w))",
+        r"(?<![\w.,:])\d{1,2}[ \u00a0\u202f]?h(?:[ \u00a0\u202f]?\d\d)?(?!\w)",
+    ),
     # Numbers with separators: with their sign, currency or unit.
     _compile(
         rf"(?:(?<!\w)[-+−](?={_CURRENCY}?\d))?{_CURRENCY}?(?<![\w.])\d++(?:{_NUMBER_SEPARATOR}\d++)++"
