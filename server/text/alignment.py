@@ -8,6 +8,7 @@ import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -67,6 +68,8 @@ class Aligned:
     output_words: Sequence[Span]
     alignment: Int64
     """For each output word the index of its source word, or -1, int64 [output words]."""
+    shares: Float32
+    """What each output word attends to, see `Alignment`."""
 
     def source_word(self, index: int) -> str:
         """The text of a word; empty before the first and behind the last one."""
@@ -81,6 +84,14 @@ class Aligned:
 
     def output_gap(self, index: int) -> str:
         return _gap(self.output, self.output_words, index)
+
+
+class Alignment(NamedTuple):
+    best: Int64
+    """For each output word the index of its source word, int64 [output words]; -1 where the source has no word."""
+    shares: Float32
+    """How much each output word attends to each source word that it may translate, by what it attends to most,
+    float32 [output words, source words]."""
 
 
 def words(text: str) -> Steps[list[Span]]:
@@ -133,9 +144,8 @@ def align(
     source_tokens: Sequence[Span],
     output_tokens: Sequence[Span],
     attention: Float32 | None,
-) -> Steps[Int64]:
-    """For each output word, the index of the source word that its tokens attend to most, int64 [output words]; -1 where
-    the source has no word.
+) -> Steps[Alignment]:
+    """For each output word, the source word that its tokens attend to most.
 
     Marks are aligned to marks of their kind, and words to words, where the source has any. Among equals, as all are
     where there is no attention, the one at the nearest relative position is taken.
@@ -145,13 +155,13 @@ def align(
     """
     num_source, num_output = len(source_words), len(output_words)
     if not num_source or not num_output:
-        return np.full(num_output, -1, np.int64)
+        return Alignment(np.full(num_output, -1, np.int64), np.zeros((num_output, num_source), np.float32))
     source_kinds = yield from _kinds(source, source_words)
     output_kinds = yield from _kinds(output, output_words)
     source_ranges = _overlapping(source_words, source_tokens)
     yield
     output_ranges = _overlapping(output_words, output_tokens)
-    aligned = np.empty(num_output, np.int64)
+    aligned = Alignment(np.empty(num_output, np.int64), np.empty((num_output, num_source), np.float32))
     positions = np.arange(num_source)
     for first in range(0, num_output, _WORDS_A_STEP):
         chunk = slice(first, min(first + _WORDS_A_STEP, num_output))
@@ -160,7 +170,9 @@ def align(
         if attention is not None:
             shares += _shares(_by_words(attention, output_ranges[chunk], source_ranges, len(source_tokens)))
         is_allowed = output_kinds.may_translate(chunk, source_kinds)
-        aligned[chunk] = np.where(is_allowed, shares, -1.0).argmax(axis=1)
+        shares = np.where(is_allowed, shares, -1.0)
+        aligned.best[chunk] = shares.argmax(axis=1)
+        aligned.shares[chunk] = shares.clip(0.0)
         yield
     return aligned
 

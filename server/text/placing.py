@@ -86,7 +86,7 @@ def place(translated: Translated) -> Steps[Placed]:
         translated.output_tokens,
         translated.attention,
     )
-    aligned = Aligned(translated.source, source_words, output, output_words, alignment)
+    aligned = Aligned(translated.source, source_words, output, output_words, alignment.best, alignment.shares)
     groups = yield from groups_of(translated.protected, source_words, translated.segment.text)
     num_given_words = bisect.bisect_left(output_words, (translated.num_given,))
     closed: list[int] = []
@@ -178,6 +178,9 @@ def _items(translated: Translated, aligned: Aligned, order: Sequence[int]) -> St
         places.append((span.start, span.end - 1) if span is not None else of_source[alignment[item]])
     yield
     firsts_and_lasts = np.array(places, np.int64).reshape(-1, 2)
+    shares = np.zeros((len(order), len(aligned.source_words)), np.float32)
+    are_words = np.array(order, np.int64) >= 0
+    shares[are_words] = aligned.shares  # in their order
     yield
     lone_tags: list[int] = []
     if translated.elements:
@@ -185,7 +188,8 @@ def _items(translated: Translated, aligned: Aligned, order: Sequence[int]) -> St
             has_text = item >= 0 or places[number][0] <= places[number][1]
             if not has_text and (yield from is_lone_tag(protected[~item][1].literal)):
                 lone_tags.append(number)
-    return Items(firsts_and_lasts[:, 0], firsts_and_lasts[:, 1], lone_tags)
+    of_words = np.array(of_source[:-1], np.int64).reshape(-1, 2)
+    return Items(firsts_and_lasts[:, 0], firsts_and_lasts[:, 1], of_words, shares, lone_tags)
 
 
 class _Writer:

@@ -1,8 +1,9 @@
 """How a plain text is laid out: what of it is translated, sentence by sentence, and what is kept as it is.
 
 Lines come first: breaks, blank lines, indentation, trailing blanks and the markers of list items are separators; so are
-tabs, and the bars of a table's row, between its cells. Then each of them is cut into its sentences (`sentences.py`). A
-sentence that is longer than a model's limit is cut once more.
+tabs, the bars of a table's row, between its cells, and the signs between the entries of a menu (`Home | Contact`). Then
+each of them is cut into its sentences (`sentences.py`). A sentence that is longer than a model's limit is cut once
+more.
 """
 
 import enum
@@ -30,8 +31,10 @@ _LEAD = re.compile(rf"\s*(?:{_SYMBOL}|{_BARE_SYMBOL})*(?:{_NUMBER}(?:{_SYMBOL})*
 """A line's indentation and its markers with the blanks behind them: `- `, `* `, `• `, `1. `, `a) `, `(iv) `, `## `,
 `> `, `[x] `, and several of them, as in `> - [ ] `. No marker begins a date as `3. 12. 2024`, or `e. e. cummings`."""
 
-_CELL = re.compile(r"[^\t]+")
-_ROW_CELL = re.compile(r"[^|\t]+")
+_BAR_OR_TAB = re.compile(r"[|\t]")
+_BETWEEN_ENTRIES = regex.compile(r"(?<=\s)(?:\|{1,2}|[¦·•‣]|[>›/](?=\s+\p{Lu}))(?=\s|$)|\t")
+"""What is between the entries of a menu or of a path to a page, and no part of a sentence: `Home | Contact`,
+`Monday · Tuesday`, `Start > Products`; and a tab."""
 
 _CLAUSE = re.compile(r"[,;:—–.!?…،؛؟][\"'”’»›)\]]*(?=\s)|[、，；：。！？][」』”）]*")
 _WORD_END = re.compile(r"(?<=\S)(?=\s)")
@@ -85,15 +88,17 @@ def find_segments(text: str, language: str, splitting: Splitting, whole: Sequenc
 
 
 def _cells(text: str, start: int, end: int) -> Iterator[Span]:
-    """The cells of a line, which mostly is one: a row of a table begins with a bar, or has tabs."""
-    is_row = text.startswith("|", start)
-    if not is_row and text.find("\t", start, end) < 0:
-        yield start, end
-        return
-    for cell in (_ROW_CELL if is_row else _CELL).finditer(text, start, end):
-        stripped = _stripped(text, *cell.span())
-        if stripped[0] < stripped[1]:
-            yield stripped
+    """The cells of a line, which mostly is one: a row of a table begins with a bar; other lines have their entries."""
+    separators = _BAR_OR_TAB if text.startswith("|", start) else _BETWEEN_ENTRIES
+    for separator in separators.finditer(text, start, end):
+        yield from _unless_empty(_stripped(text, start, separator.start()))
+        start = separator.end()
+    yield from _unless_empty(_stripped(text, start, end))
+
+
+def _unless_empty(span: Span) -> Iterator[Span]:
+    if span[0] < span[1]:
+        yield span
 
 
 def lay_out(content: str, language: str, splitting: Splitting, protected: Sequence[Protected]) -> Steps[Layout]:

@@ -6,12 +6,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from server.text.alignment import Bool, Int64
+from server.text.alignment import Bool, Float32, Int64
 from server.text.gaps import gap_costs
 from server.text.segment import Element
 from server.text.steps import Steps
 
 _ELEMENTS_A_STEP = 8
+_LEAST_SHARE = 0.1
+"""Of what a word attends to most, that it has to attend to what an element encloses to be put into it."""
 _NOBODY = -1
 
 
@@ -23,6 +25,11 @@ class Items:
     """Position of the first code point in the segment's text, int64 [items]."""
     last: Int64
     """Of the last one; one less than `first` for a span without text."""
+    source_words: Int64
+    """Positions of the first and the last code point of each word of the source, int64 [source words, 2]."""
+    shares: Float32
+    """How much each item attends to each of these, by what it attends to most, float32 [items, source words]; nothing
+    for protected spans."""
     lone_tags: Sequence[int] = ()
     """Which of them are tags whose partners are not in the segment, ascending."""
 
@@ -35,6 +42,13 @@ class Items:
         if element.start == element.end:
             return (self.first == element.start) & (self.last < element.start)
         return (self.first < element.end) & ((self.last >= element.start) | (self.first == element.start))
+
+    def attending_to(self, element: Element) -> Float32:
+        """How much each item attends to that word of what an element encloses to which it attends most, float32
+        [items]."""
+        firsts, lasts = self.source_words.T
+        of_element = self.shares[:, (firsts < element.end) & (lasts >= element.start)]
+        return of_element.max(axis=1, initial=0.0)
 
 
 @dataclass(frozen=True)
@@ -49,14 +63,16 @@ def place_tags(elements: Sequence[Element], items: Items, text: str) -> Steps[Ta
     """Every tag once, properly nested, around the items that its element enclosed.
 
     An element gets the contiguous range of items, within its parent's and disjoint from its siblings', that has most
-    enclosed ones more than others. One that has none is put where it stood, within its parent and in no sibling. None
-    goes over a lone tag that it did not enclose.
+    enclosed ones more than others. One that has none gets the item that attends most to what it enclosed, if it attends
+    to it at all, as two words may have become one. What is left is put where it stood, within its parent and in no
+    sibling. None goes over a lone tag that it did not enclose.
 
     elements: in the order of their opening tags; nested or disjoint.
     text: the segment's.
     """
     tree = _Tree(sorted(elements, key=lambda element: element.start), items)
     yield from tree.place_ranges(items)
+    yield from tree.place_second_choices(items)
     yield from tree.place_points(items, len(text))
     return (yield from tree.write(text))
 
@@ -73,6 +89,8 @@ class _Tree:
         self._children: dict[int, list[int]] = {_NOBODY: []}
         self._gaps: dict[int, tuple[int, int]] = {_NOBODY: (0, num_items)}
         self._with_items: set[int] = set()
+        self._owners = np.full(num_items, _NOBODY)
+        """The innermost element of each item."""
         open_: list[int] = []
         for number, element in enumerate(elements):
             while open_ and element.end > elements[open_[-1]].end:
@@ -84,7 +102,6 @@ class _Tree:
 
     def place_ranges(self, items: Items) -> Steps[None]:
         """Give items to the elements that get any."""
-        owners = np.full(self._num_items, _NOBODY)  # the innermost element of each item
         for number, element in enumerate(self._elements):
             if number % _ELEMENTS_A_STEP == 0:
                 yield
@@ -92,11 +109,28 @@ class _Tree:
             if parent not in self._gaps:
                 continue
             low, high = self._room(number)
-            start, end = _best_range(items.enclosed_by(element)[low:high], owners[low:high] == parent)
+            start, end = _best_range(items.enclosed_by(element)[low:high], self._owners[low:high] == parent)
             if start < end:
-                self._gaps[number] = low + start, low + end
-                owners[low + start : low + end] = number
-                self._with_items.add(number)
+                self._give(number, low + start, low + end)
+
+    def place_second_choices(self, items: Items) -> Steps[None]:
+        """Give an item to the elements with a text that have none, of those that only their parents have."""
+        for number, element in enumerate(self._elements):
+            if number % _ELEMENTS_A_STEP == 0:
+                yield
+            parent = self._parents[number]
+            if number in self._with_items or parent not in self._gaps:
+                continue
+            low, high = self._room(number)
+            shares = np.where(self._owners[low:high] == parent, items.attending_to(element)[low:high], 0.0)
+            if shares.max(initial=0.0) >= _LEAST_SHARE:
+                item = low + int(shares.argmax())
+                self._give(number, item, item + 1)
+
+    def _give(self, number: int, start: int, end: int) -> None:
+        self._gaps[number] = start, end
+        self._owners[start:end] = number
+        self._with_items.add(number)
 
     def place_points(self, items: Items, text_length: int) -> Steps[None]:
         """Put the others where they stood."""

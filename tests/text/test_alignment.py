@@ -55,7 +55,7 @@ def aligned(source: str, output: str, attention: list[list[float]] | None) -> li
     source_words, output_words = all_at_once(words(source)), all_at_once(words(output))
     weights = None if attention is None else np.array(attention, np.float32)
     steps = align(source, source_words, output, output_words, source_words, output_words, weights)
-    return [int(word) for word in all_at_once(steps)]
+    return [int(word) for word in all_at_once(steps).best]
 
 
 def test_a_word_is_aligned_to_what_it_attends_to_most() -> None:
@@ -83,10 +83,10 @@ def test_a_words_tokens_count_together() -> None:
     attention = np.array([[0.4, 0.3, 0.3], [0.4, 0.3, 0.3]], np.float32)
     tokens = [(0, 1), (2, 5), (5, 10)], [(0, 3), (3, 6)]
     pairs = align("a doghouse", [(0, 1), (2, 10)], "chenil", [(0, 6)], *tokens, attention)
-    assert all_at_once(pairs).tolist() == [1]
+    assert all_at_once(pairs).best.tolist() == [1]
 
 
 def test_the_attention_to_the_sources_end_does_not_count() -> None:
     attention = np.array([[0.2, 0.1, 0.7]], np.float32)
     pairs = align("a b", [(0, 1), (2, 3)], "c", [(0, 1)], [(0, 1), (1, 3)], [(0, 1)], attention)
-    assert all_at_once(pairs).tolist() == [0]
+    assert all_at_once(pairs).best.tolist() == [0]

@@ -124,6 +124,26 @@ def test_tags_are_around_the_words_that_translate_what_they_enclosed(
     assert placed(marked, output, pairs, is_html=True) == expected
 
 
+@pytest.mark.parametrize(
+    ("marked", "to_very", "expected"),
+    [
+        ("a <b>very</b> big dog", 0.3, "un <b>très</b> gros chien"),
+        ("a <a><b>very</b></a> big dog", 0.3, "un <a><b>très</b></a> gros chien"),
+        ("a <b>very</b> big dog", 0.02, "un <b></b>très gros chien"),  # as good as nothing
+        ("a <b>very</b> <i>big</i> dog", 0.3, "un <b></b><i>très gros</i> chien"),  # a sibling has it
+    ],
+)
+def test_an_element_of_a_word_that_is_no_words_first_choice_has_the_one_that_attends_to_it(
+    marked: str, to_very: float, expected: str
+) -> None:
+    translated = with_output(taken_out(marked, is_html=True), "un très gros chien", "0-0 2-1 2-2 3-3")
+    assert translated.attention is not None
+    translated.attention[1] = [0, to_very, 1 - to_very, 0]
+    result = all_at_once(place(translated))
+    check(translated, result)
+    assert result.text == expected
+
+
 def test_an_element_that_lost_its_words_is_in_no_sibling() -> None:
     text = placed("<a>big</a> <b>old dog</b>", "vieux chien", "1-0 2-1")
     assert text in ("<a></a> <b>vieux chien</b>", "<a></a><b>vieux chien</b>")

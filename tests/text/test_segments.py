@@ -221,12 +221,30 @@ def test_no_sentence_is_cut_where_the_splitter_looks_at_another_window() -> None
         ("|--------|---------|", ["--------", "---------"]),
         ("| A dog runs. It is big. | Mary |  |", ["A dog runs.", "It is big.", "Mary"]),
         ("name\tA dog runs.\t\t12", ["name", "A dog runs.", "12"]),
-        ("cats | dogs", ["cats | dogs"]),
     ],
 )
 def test_the_cells_of_a_table_s_row_are_apart(text: str, cells: list[str]) -> None:
     segments = all_at_once(find_segments(text, "en", Splitting.SENTENCES))
     assert [text[start:end] for start, end in segments] == cells
+
+
+@pytest.mark.parametrize(
+    ("text", "entries"),
+    [
+        ("Home | Contact | About us", ["Home", "Contact", "About us"]),
+        ("A dog runs. It is big. | Mary", ["A dog runs.", "It is big.", "Mary"]),
+        ("Monday · Tuesday • Friday", ["Monday", "Tuesday", "Friday"]),
+        ("Home > Products › Shoes", ["Home", "Products", "Shoes"]),
+        ("News || Sports | | Weather |", ["News", "Sports", "Weather"]),
+        ("Open / Close", ["Open", "Close"]),
+        ("- Start | End", ["Start", "End"]),
+        *((text, [text]) for text in ("a|b", "x > y", "a·b", "5 > 3", "He said » stop", "and/or")),
+        *((text, [text]) for text in ("5 km / h", "he / she")),
+    ],
+)
+def test_the_entries_of_a_menu_are_apart(text: str, entries: list[str]) -> None:
+    segments = all_at_once(find_segments(text, "en", Splitting.SENTENCES))
+    assert [text[start:end] for start, end in segments] == entries
 
 
 @pytest.mark.parametrize(
