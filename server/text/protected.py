@@ -87,6 +87,7 @@ _OTHERS = {
     "_": _compile(
         r"(?<!\w)_*+[^\W_]++(?:_++[^\W_]++)++_*+(?!\w)",
         r"(?<!\w)_{1,3}+(?=[^\W_])|(?<=[^\W_])_{1,3}+(?!\w)",
+        r"_{4,}+(?:[/.-]_{2,}+)*+|(?<!\w)_{2,}+(?:[/.-]_{2,}+)++(?!\w)",  # to be filled in
     ),
     ":": _compile(_emoticon(":"), r"(?<![\w:])(?::(?:[+-]1|(?=[\d_+-]{0,64}+[^\W\d_])[\w+-]{2,64}+):)++(?![\w:])"),
     ";": _compile(_emoticon(";")),
@@ -109,6 +110,10 @@ _FENCE = re.compile(r"(?m)(?<![^\n])[ \t]*+`{3,}+([^`\n]*+)$")
 
 _CURRENCY = r"[$€£¥₹₽₩]"
 _NUMBER_SEPARATOR = r"[.,:/'’\u00b7\u2013\u00a0\u202f-]"
+_UNIT = (
+    r"(?:km/h|m/s|[kcdm]?m[²³]?|[kmµμ]?g|[cdm]?[lL]|[kKMGT]i?B|[kMG]?Hz|[kMG]?Wh?|[kM]?V|mA|kcal|mph|min)(?![\w/'’²³])"
+)
+"""Signs of units that all languages write alike, but for the last two."""
 _NUMBERS = (
     # Telephone numbers, and numbers in groups of three.
     _compile(
@@ -128,8 +133,9 @@ _NUMBERS = (
         rf"(?:T\d\d:\d\d(?::\d\d)?(?:\.\d++)?(?:Z|[+-]\d\d:?\d\d)?|[^\W\d]\w*+|%|[ \u00a0\u202f]?{_CURRENCY}(?!\d))?",
         r"(?<!\w)\d++[x×]\d++(?!\w)",
     ),
-    # Numbers with a sign of what they count: percents, degrees, amounts of money.
+    # Numbers with a sign of what they count: units, percents, degrees, amounts of money.
     _compile(
+        rf"(?<![\w.,])(?<!\d{_NUMBER_SEPARATOR})\d++(?:{_NUMBER_SEPARATOR}\d++)*+[ \u00a0\u202f]?{_UNIT}",
         rf"(?<![\w.,])(?:[-+−](?=\d))?\d++[ \u00a0\u202f]?(?:[%‰](?!\w)|°[ \u00a0]?(?:[CFK]\b)?|{_CURRENCY}(?!\d))",
         rf"(?<!\w){_CURRENCY}[ \u00a0]?\d++(?!\w)",
     ),

@@ -75,7 +75,8 @@ def test_mail_addresses_and_names_are_protected(text: str, expected: list[str]) 
         ("the folder /tmp/ is", ["/tmp/"]),
         ("Open README.md or notes.txt.", ["README.md", "notes.txt"]),
         ("and/or", []),
-        ("100 km/h", []),
+        ("100 km/h", ["100 km/h"]),
+        ("and km/h", []),
         ("he/she runs", []),
         ("either / or", []),
         ("a dog. The cat", []),
@@ -130,6 +131,8 @@ def test_placeholders_are_protected(placeholder: str) -> None:
         ("in MAX_VALUE, _private_name, __MSG_title__", ["MAX_VALUE", "_private_name", "__MSG_title__"]),
         ("see my_file.txt and a_b@c.de", ["my_file.txt", "a_b@c.de"]),
         ("_ and __ and a _ b", []),
+        ("Name: ____________ Date: __/__/____", ["____________", "__/__/____"]),  # to be filled in
+        ("Name____ and __-__", ["____", "__-__"]),
     ],
 )
 def test_words_with_low_lines_inside_are_names_of_programs(text: str, expected: list[str]) -> None:

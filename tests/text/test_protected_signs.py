@@ -33,6 +33,7 @@ def test_short_codes_of_emoji_are_protected(text: str, expected: list[str]) -> N
         *("B-204", "ISO-8859-1", "F-16", "COVID-19", "204-B", "550e8400-e29b-41d4-a716-446655440000", "0xFF"),
         *("d41d8cd98f00b204e9800998ecf8427e", "a3f5c9e", "£12345", "2001:db8:0:0:0:0:0:1", "12:30:45.5"),
         *("10:30 a.m.", "8:15 PM", "7.45 p.m.", "11:05:30 pm"),
+        *("130 km/h", "200 g", "1.80 m", "75kg", "3 m²", "16 GB", "1/2 l", "2,5 kWh", "10 min", "50 mph"),
         *("5 p.m.", "9am", "12 P.M.", "17 h", "8h", "14h30", "14 h 30"),
     ],
 )
@@ -48,7 +49,7 @@ def test_numbers_with_separators_and_long_ones_and_codes_are_protected(number: s
     [
         *("3 dogs", "in 2024.", "He is 10, she is 12.", "the 1980s", "20-year-old", "a 9-YEAR-OLD BOY", "MP3", "3D"),
         *("T-SHIRT", "the 1st", "page 12.", "a dog's", "mid-1990s", "deadbeef", "facade"),
-        *("130 km/h", "9 amps", "5 hours"),
+        *("9 amps", "5 hours", "5 Go", "the 80 B", "3 min's", "7 m²x"),
     ],
 )
 def test_short_numbers_and_words_are_left_to_the_model(text: str) -> None:

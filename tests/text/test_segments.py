@@ -238,6 +238,7 @@ def test_the_cells_of_a_table_s_row_are_apart(text: str, cells: list[str]) -> No
         ("News || Sports | | Weather |", ["News", "Sports", "Weather"]),
         ("Open / Close", ["Open", "Close"]),
         ("- Start | End", ["Start", "End"]),
+        ("[x] Buy milk [ ] Call Ann [] Go", ["Buy milk", "Call Ann", "Go"]),
         *((text, [text]) for text in ("a|b", "x > y", "a·b", "5 > 3", "He said » stop", "and/or")),
         *((text, [text]) for text in ("5 km / h", "he / she")),
     ],
