@@ -32,9 +32,13 @@ _LEAD = re.compile(rf"\s*(?:{_SYMBOL}|{_BARE_SYMBOL})*(?:{_NUMBER}(?:{_SYMBOL})*
 `> `, `[x] `, and several of them, as in `> - [ ] `. No marker begins a date as `3. 12. 2024`, or `e. e. cummings`."""
 
 _BAR_OR_TAB = re.compile(r"[|\t]")
-_BETWEEN_ENTRIES = regex.compile(r"(?<=\s)(?:\|{1,2}|[¦·•‣]|\[[ xX]?\]|[>›/](?=\s+\p{Lu}))(?=\s|$)|\t")
-"""What is between the entries of a menu or of a path to a page, and no part of a sentence: `Home | Contact`,
-`Monday · Tuesday`, `Start > Products`, `[x] milk [ ] bread`; and a tab."""
+_BETWEEN_ENTRIES = regex.compile(
+    r"(?<=\s)(?:\|{1,2}|[¦·•‣]|\[[ xX]?\]|[>›/](?=\s+\p{Lu}))(?=\s|$)"
+    r"|(?<=[:：]\s?)(?:_{2,}+(?:[/.-]_{2,}+)*+|\.{4,}+|…{2,}+)"
+    r"|\t"
+)
+"""What is between the entries of a menu, of a path to a page or of a form, and no part of a sentence: `Home | Contact`,
+`Monday · Tuesday`, `Start > Products`, `[x] milk [ ] bread`, `Name: ____ Date: ....`; and a tab."""
 
 _CLAUSE = re.compile(r"[,;:—–.!?…،؛؟][\"'”’»›)\]]*(?=\s)|[、，；：。！？][」』”）]*")
 _WORD_END = re.compile(r"(?<=\S)(?=\s)")

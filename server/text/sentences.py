@@ -115,15 +115,22 @@ def _segment(code: str, text: str) -> list[str]:
 def _sentences_between(line: str, starts: list[int], code: str) -> Steps[list[tuple[int, int]]]:
     """The sentences between the starts, without those starts at which none begins."""
     sentences: list[tuple[int, int]] = []
-    begin = 0
+    begin, letter = 0, _next_letter(line, 0)
     for piece, end in pairwise([0, *starts, len(line)]):
         for start in _starts_in(line, piece, end, code):
-            if _begins_sentence(line, begin, start, end, code):
+            # Looked for once, and not from the beginning at each start: a long line may have none.
+            if letter < start and _begins_sentence(line, begin, start, end, code):
                 sentences.append((begin, begin + len(line[begin:start].rstrip())))
                 begin = end - len(line[start:end].lstrip())
+                letter = _next_letter(line, begin)
             yield
     sentences.append((begin, len(line)))
     return sentences
+
+
+def _next_letter(line: str, start: int) -> int:
+    found = _LETTER.search(line, start)
+    return found.start() if found else len(line)
 
 
 def _starts_in(line: str, piece: int, end: int, code: str) -> Iterator[int]:
@@ -140,9 +147,9 @@ def _starts_in(line: str, piece: int, end: int, code: str) -> Iterator[int]:
 
 
 def _begins_sentence(line: str, begin: int, start: int, end: int, code: str) -> bool:
-    """Whether at `start` the sentence that begins at `begin` has ended, and another one with a word follows up to
-    `end`."""
-    if start <= begin or not (_LETTER.search(line, begin, start) and _WORD.search(line, start, end)):
+    """Whether at `start` the sentence that begins at `begin`, and has a letter, has ended, and another one with a word
+    follows up to `end`."""
+    if start <= begin or not _WORD.search(line, start, end):
         return False
     tail = line[max(begin, start - _TAIL) : start].rstrip()
     if tail[-1:] not in _COMMON_MARKS and not _is_ended(line, begin, start):

@@ -238,6 +238,8 @@ def test_the_cells_of_a_table_s_row_are_apart(text: str, cells: list[str]) -> No
         ("News || Sports | | Weather |", ["News", "Sports", "Weather"]),
         ("Open / Close", ["Open", "Close"]),
         ("- Start | End", ["Start", "End"]),
+        ("Name: ____ Date: __/__/____ Place: ........", ["Name:", "Date:", "Place:"]),
+        ("I, ____, have read: it", ["I, ____, have read: it"]),
         ("[x] Buy milk [ ] Call Ann [] Go", ["Buy milk", "Call Ann", "Go"]),
         *((text, [text]) for text in ("a|b", "x > y", "a·b", "5 > 3", "He said » stop", "and/or")),
         *((text, [text]) for text in ("5 km / h", "he / she")),
