@@ -26,14 +26,15 @@ def race(candidates: Sequence[Flags], first_rate: float, load: Load) -> tuple[Fl
         tried = {flags: load(flags, rate) for flags in candidates}
         steps += [step | {"flags": " ".join(flags)} for flags, step in tried.items()]
         holding = [flags for flags, step in tried.items() if holds(step)]
-        is_over = rate < first_rate if holding else not first_rate / MOST_BELOW <= rate <= first_rate
+        lower = rate / RACE_GROWTH**2
+        is_over = rate < first_rate if holding else rate > first_rate or lower < first_rate / MOST_BELOW
         if is_over:
             order = {flags: (step["error_share"], step["p99"]) for flags, step in tried.items()}
             candidates = [min(holding or candidates, key=order.__getitem__)]
         elif holding:
             candidates, rate = holding, rate * RACE_GROWTH
         else:
-            rate /= RACE_GROWTH**2
+            rate = lower
     return candidates[0], steps
 
 

@@ -31,6 +31,8 @@ from seq2serve.pb import translation_pb2 as pb
 INTERVAL = 1.0
 """Seconds between two scrapes."""
 RATE_INTERVAL = "5s"
+MOST_UNTIL_SCRAPED = 60.0
+"""Seconds from the start of Prometheus to its first scrape."""
 LOAD_SECONDS = 20.0
 CALLS_A_SECOND = 20.0
 """Of each model."""
@@ -80,7 +82,10 @@ class Watched(NamedTuple):
 
 
 def check(folder: Path, program: str, pictures: Path) -> list[str]:
-    """Everything: see the module. `program`: Prometheus."""
+    """What is wrong with the dashboards, a line each; draws them into the folder of `pictures`.
+
+    folder: of the logs, and of what Prometheus stores. program: Prometheus. Raises ServerError.
+    """
     with watched_server(folder, program) as watched:
         prometheus, dashboards = watched.prometheus, watched.dashboards
         problems = empty_after_one_call(watched)
@@ -97,7 +102,7 @@ def check(folder: Path, program: str, pictures: Path) -> list[str]:
 
 @contextlib.contextmanager
 def watched_server(folder: Path, program: str) -> Iterator[Watched]:
-    """A server of the shipped models, and a Prometheus that has scraped it while it was idle."""
+    """A server of the shipped models, and a Prometheus that has scraped it while it was idle. Raises ServerError."""
     metrics = f"127.0.0.1:{free_port()}"
     dashboards = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in sorted(DASHBOARDS.glob("*.json"))}
     job = {"job_name": "seq2serve", "static_configs": [{"targets": [metrics]}]}
@@ -107,7 +112,10 @@ def watched_server(folder: Path, program: str) -> Iterator[Watched]:
     ):
         with Client(server.address) as client:
             models = [model.name for model in client.list_models()]
+        patience = time.monotonic() + MOST_UNTIL_SCRAPED
         while not prometheus.query("up", time.time() - INTERVAL):  # it is told of its targets some seconds later
+            if time.monotonic() > patience:
+                raise ServerError(f"Prometheus has scraped nothing for {MOST_UNTIL_SCRAPED:.0f} s")
             time.sleep(INTERVAL)
         time.sleep(3 * INTERVAL)
         yield Watched(server.address, models, prometheus, dashboards)

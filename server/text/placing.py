@@ -179,8 +179,8 @@ def _items(translated: Translated, aligned: Aligned, order: Sequence[int]) -> St
     yield
     firsts_and_lasts = np.array(places, np.int64).reshape(-1, 2)
     shares = np.zeros((len(order), len(aligned.source_words)), np.float32)
-    are_words = np.array(order, np.int64) >= 0
-    shares[are_words] = aligned.shares  # in their order
+    if translated.elements:
+        shares[np.array(order, np.int64) >= 0] = aligned.shares  # of the words, in their order
     yield
     lone_tags: list[int] = []
     if translated.elements:

@@ -110,10 +110,14 @@ _FENCE = re.compile(r"(?m)(?<![^\n])[ \t]*+`{3,}+([^`\n]*+)$")
 
 _CURRENCY = r"[$€£¥₹₽₩]"
 _NUMBER_SEPARATOR = r"[.,:/'’\u00b7\u2013\u00a0\u202f-]"
-_UNIT = (
-    r"(?:km/h|m/s|[kcdm]?m[²³]?|[kmµμ]?g|[cdm]?[lL]|[kKMGT]i?B|[kMG]?Hz|[kMG]?Wh?|[kM]?V|mA|kcal|mph|min)(?![\w/'’²³])"
+_UNIT = r"(?:km/h|m/s|[kcdm]?m[²³]?|[kmµμ]?g|[cdm]?l|[kKMGT]i?B|[kMG]?Hz|[kMG]Wh?|[kM]V|mA|kcal|mph|min)(?![\w/'’²³])"
+"""Signs of units as most languages with Latin letters write them; those of one capital are letters of much else."""
+_AMOUNT = rf"(?:\d{{1,3}}(?: \d{{3}})++|\d++(?:{_NUMBER_SEPARATOR}\d++)*+)"
+"""A number, also in groups of three digits."""
+_BEFORE_AMOUNT = (
+    rf"(?:(?<!\w)[-+−]{_CURRENCY}?|(?<!\w){_CURRENCY}|(?<![\w.,/$€£¥₹₽₩]))(?<!\d[ .,:/'’\u00b7\u2013\u00a0\u202f-])"
 )
-"""Signs of units that all languages write alike, but for the last two."""
+"""Its sign and currency; it does not begin amid another number."""
 _NUMBERS = (
     # Telephone numbers, and numbers in groups of three.
     _compile(
@@ -123,9 +127,11 @@ _NUMBERS = (
         r"(?<![\w.])\d{1,3}(?: \d{3}){2,}(?!\d)",
     ),
     # Times with their half of the day, or with French's sign of hours, of which models would make what they like.
+    # German has another `am`, before a noun.
     _compile(
-        r"(?<![\w.,:])\d{1,2}(?:[:.]\d\d(?::\d\d)?)?[ \u00a0\u202f]?[aApP](?:\. ?[mM]\.|[mM](?!\w))",
-        r"(?<![\w.,:])\d{1,2}[ \u00a0\u202f]?h(?:[ \u00a0\u202f]?\d\d)?(?!\w)",
+        r"(?<![\w.,:])\d{1,2}[:.]\d\d(?::\d\d)?[ \u00a0\u202f]?[aApP](?:\. ?[mM]\.|[mM](?!\w))",
+        r"(?<![\w.,:])(?:0?[1-9]|1[0-2])[ \u00a0\u202f]?(?:[aApP]\. ?[mM]\.|[pP][mM](?!\w)|[aA][mM](?!\w| [A-ZÄÖÜ]))",
+        r"(?<![\w.,:])\d{1,2}[ \u00a0\u202f]?h(?:/\d{1,2}|[ \u00a0\u202f]?\d\d(?:[ \u00a0\u202f]?min)?)?(?![\w/])",
     ),
     # Numbers with separators: with their sign, currency or unit.
     _compile(
@@ -135,8 +141,8 @@ _NUMBERS = (
     ),
     # Numbers with a sign of what they count: units, percents, degrees, amounts of money.
     _compile(
-        rf"(?<![\w.,])(?<!\d{_NUMBER_SEPARATOR})\d++(?:{_NUMBER_SEPARATOR}\d++)*+[ \u00a0\u202f]?{_UNIT}",
-        rf"(?<![\w.,])(?:[-+−](?=\d))?\d++[ \u00a0\u202f]?(?:[%‰](?!\w)|°[ \u00a0]?(?:[CFK]\b)?|{_CURRENCY}(?!\d))",
+        rf"{_BEFORE_AMOUNT}{_AMOUNT}[ \u00a0\u202f]?{_UNIT}",
+        rf"{_BEFORE_AMOUNT}{_AMOUNT}[ \u00a0\u202f]?(?:[%‰](?!\w)|°[ \u00a0]?(?:[CFK]\b)?|{_CURRENCY}(?!\d))",
         rf"(?<!\w){_CURRENCY}[ \u00a0]?\d++(?!\w)",
     ),
     # Versions; long numbers, with the word that they are in; hexadecimal ones.

@@ -1,9 +1,9 @@
 """How a plain text is laid out: what of it is translated, sentence by sentence, and what is kept as it is.
 
 Lines come first: breaks, blank lines, indentation, trailing blanks and the markers of list items are separators; so are
-tabs, the bars of a table's row, between its cells, and the signs between the entries of a menu (`Home | Contact`). Then
-each of them is cut into its sentences (`sentences.py`). A sentence that is longer than a model's limit is cut once
-more.
+tabs, the bars of a table's row, between its cells, and the signs between the entries of a menu (`Home | Contact`) or
+form. Then each of them is cut into its sentences (`sentences.py`). A sentence that is longer than a model's limit is
+cut once more.
 """
 
 import enum
@@ -31,14 +31,15 @@ _LEAD = re.compile(rf"\s*(?:{_SYMBOL}|{_BARE_SYMBOL})*(?:{_NUMBER}(?:{_SYMBOL})*
 """A line's indentation and its markers with the blanks behind them: `- `, `* `, `• `, `1. `, `a) `, `(iv) `, `## `,
 `> `, `[x] `, and several of them, as in `> - [ ] `. No marker begins a date as `3. 12. 2024`, or `e. e. cummings`."""
 
-_BAR_OR_TAB = re.compile(r"[|\t]")
-_BETWEEN_ENTRIES = regex.compile(
-    r"(?<=\s)(?:\|{1,2}|[¦·•‣]|\[[ xX]?\]|[>›/](?=\s+\p{Lu}))(?=\s|$)"
-    r"|(?<=[:：]\s?)(?:_{2,}+(?:[/.-]_{2,}+)*+|\.{4,}+|…{2,}+)"
-    r"|\t"
+_BETWEEN_CELLS = re.compile(r"[|\t][|\s]*+")
+_BETWEEN_ENTRIES = re.compile(
+    r"(?P<opening>[(\[{])|(?P<closing>[)\]}])"
+    r"|(?<=\s)(?P<bar>\|{1,2}|[¦·•‣])(?=\s|$)"
+    r"|(?<=\s)(?P<step>[>›])(?=\s)"
+    r"|(?P<always>\t|(?:(?<=[:：])|(?<=[:：]\s))(?:_{2,}+(?:[/.-]_{2,}+)*+|\.{6,}+|…{2,}+))"
 )
-"""What is between the entries of a menu, of a path to a page or of a form, and no part of a sentence: `Home | Contact`,
-`Monday · Tuesday`, `Start > Products`, `[x] milk [ ] bread`, `Name: ____ Date: ....`; and a tab."""
+"""What may be between the entries of a menu, of a path to a page or of a form, and brackets, in which nothing is."""
+_FINAL_MARKS = frozenset(".!?…。！？")
 
 _CLAUSE = re.compile(r"[,;:—–.!?…،؛؟][\"'”’»›)\]]*(?=\s)|[、，；：。！？][」』”）]*")
 _WORD_END = re.compile(r"(?<=\S)(?=\s)")
@@ -93,11 +94,33 @@ def find_segments(text: str, language: str, splitting: Splitting, whole: Sequenc
 
 def _cells(text: str, start: int, end: int) -> Iterator[Span]:
     """The cells of a line, which mostly is one: a row of a table begins with a bar; other lines have their entries."""
-    separators = _BAR_OR_TAB if text.startswith("|", start) else _BETWEEN_ENTRIES
-    for separator in separators.finditer(text, start, end):
-        yield from _unless_empty(_stripped(text, start, separator.start()))
-        start = separator.end()
+    is_row = text.startswith("|", start)
+    separators = (found.span() for found in _BETWEEN_CELLS.finditer(text, start, end)) if is_row else ()
+    for separator, separator_end in separators or _between_entries(text, start, end):
+        yield from _unless_empty(_stripped(text, start, separator))
+        start = separator_end
     yield from _unless_empty(_stripped(text, start, end))
+
+
+def _between_entries(text: str, start: int, end: int) -> list[Span]:
+    """What is between the entries of a line: tabs; in a form (`Name: ____ Date: ....`) what is to be filled in; bars
+    and dots between blanks (`Home | Contact`), but for a single one in a sentence with its final mark (`cat a | wc
+    counts.`); and the signs of a path of three and more (`Start > Products > Shoes`), unless it ends like a sentence.
+    """
+    found: dict[str, list[Span]] = {"bar": [], "step": [], "always": []}
+    depth = 0
+    for match in _BETWEEN_ENTRIES.finditer(text, start, end):
+        kind = match.lastgroup
+        if kind == "opening":
+            depth += 1
+        elif kind == "closing":
+            depth = max(depth - 1, 0)
+        elif kind and not depth:
+            found[kind].append(match.span())
+    is_sentence = text[end - 1] in _FINAL_MARKS
+    bars = found["bar"] if len(found["bar"]) > is_sentence else []
+    steps = found["step"] if len(found["step"]) > 1 and not is_sentence else []
+    return sorted([*found["always"], *bars, *steps])
 
 
 def _unless_empty(span: Span) -> Iterator[Span]:

@@ -13,7 +13,7 @@ from server.text.steps import Steps
 
 _ELEMENTS_A_STEP = 8
 _LEAST_SHARE = 0.1
-"""Of what a word attends to most, that it has to attend to what an element encloses to be put into it."""
+"""How much a word has to attend to what an element encloses to be put into it, by what it attends to most."""
 _NOBODY = -1
 
 
@@ -43,11 +43,11 @@ class Items:
             return (self.first == element.start) & (self.last < element.start)
         return (self.first < element.end) & ((self.last >= element.start) | (self.first == element.start))
 
-    def attending_to(self, element: Element) -> Float32:
-        """How much each item attends to that word of what an element encloses to which it attends most, float32
-        [items]."""
+    def attending_to(self, element: Element, low: int, high: int) -> Float32:
+        """How much each item from one to another attends to that word of what an element encloses to which it attends
+        most, float32 [high - low]."""
         firsts, lasts = self.source_words.T
-        of_element = self.shares[:, (firsts < element.end) & (lasts >= element.start)]
+        of_element = self.shares[low:high, (firsts < element.end) & (lasts >= element.start)]
         return of_element.max(axis=1, initial=0.0)
 
 
@@ -114,15 +114,17 @@ class _Tree:
                 self._give(number, low + start, low + end)
 
     def place_second_choices(self, items: Items) -> Steps[None]:
-        """Give an item to the elements with a text that have none, of those that only their parents have."""
+        """Give each element that has enclosed something, and has no item yet, the one that attends most to that: an
+        item that no other element has but its parent."""
         for number, element in enumerate(self._elements):
             if number % _ELEMENTS_A_STEP == 0:
                 yield
             parent = self._parents[number]
-            if number in self._with_items or parent not in self._gaps:
+            is_empty = element.start == element.end
+            if is_empty or number in self._with_items or parent not in self._gaps:
                 continue
             low, high = self._room(number)
-            shares = np.where(self._owners[low:high] == parent, items.attending_to(element)[low:high], 0.0)
+            shares = np.where(self._owners[low:high] == parent, items.attending_to(element, low, high), 0.0)
             if shares.max(initial=0.0) >= _LEAST_SHARE:
                 item = low + int(shares.argmax())
                 self._give(number, item, item + 1)

@@ -105,6 +105,7 @@ ELEMENTS = [
     ("the <b><i>big</i></b> dog", "le chien", "0-0 2-1", "le <b><i></i></b>chien"),
     ("the<b></b> dog", "le chien", "0-0 1-1", "le<b></b> chien"),
     ("the <b></b>dog", "le chien", "0-0 1-1", "le <b></b>chien"),
+    ("the do<b></b>g runs", "le chien court", "0-0 1-1 2-2", "le chien<b></b> court"),
     ("<b>dog</b>house", "chenil", "0-0", "<b>chenil</b>"),
     ("the <b> dog </b> runs", "le chien court", "0-0 1-1 2-2", "le <b>chien</b> court"),
     ("Tom & <b>Jerry</b> < you", "Tom & Jerry < toi", None, "Tom &amp; <b>Jerry</b> &lt; toi"),

@@ -34,6 +34,8 @@ def test_short_codes_of_emoji_are_protected(text: str, expected: list[str]) -> N
         *("d41d8cd98f00b204e9800998ecf8427e", "a3f5c9e", "£12345", "2001:db8:0:0:0:0:0:1", "12:30:45.5"),
         *("10:30 a.m.", "8:15 PM", "7.45 p.m.", "11:05:30 pm"),
         *("130 km/h", "200 g", "1.80 m", "75kg", "3 m²", "16 GB", "1/2 l", "2,5 kWh", "10 min", "50 mph"),
+        *("1 500 kg", "10 000 km", "-5 kg", "$10m", "-£5m", "24h/24", "3 h 20 min"),
+        *("10 000 €", "1 500 %", "-10 €", "3.5 %"),
         *("5 p.m.", "9am", "12 P.M.", "17 h", "8h", "14h30", "14 h 30"),
     ],
 )
@@ -49,7 +51,8 @@ def test_numbers_with_separators_and_long_ones_and_codes_are_protected(number: s
     [
         *("3 dogs", "in 2024.", "He is 10, she is 12.", "the 1980s", "20-year-old", "a 9-YEAR-OLD BOY", "MP3", "3D"),
         *("T-SHIRT", "the 1st", "page 12.", "a dog's", "mid-1990s", "deadbeef", "facade"),
-        *("9 amps", "5 hours", "5 Go", "the 80 B", "3 min's", "7 m²x"),
+        *("9 amps", "5 hours", "5 Go", "the 80 B", "3 min's", "7 m²x", "US$20m", "100 W Main Street"),
+        *("20 am", "13 pm", "Wir waren 5 am Tisch.", "Nummer 12 am Markt", "10h/jour", "100 g/100 ml", "2024 200 kg"),
     ],
 )
 def test_short_numbers_and_words_are_left_to_the_model(text: str) -> None:

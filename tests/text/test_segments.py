@@ -232,22 +232,35 @@ def test_the_cells_of_a_table_s_row_are_apart(text: str, cells: list[str]) -> No
     ("text", "entries"),
     [
         ("Home | Contact | About us", ["Home", "Contact", "About us"]),
+        ("News | The dog is sleeping", ["News", "The dog is sleeping"]),
         ("A dog runs. It is big. | Mary", ["A dog runs.", "It is big.", "Mary"]),
         ("Monday · Tuesday • Friday", ["Monday", "Tuesday", "Friday"]),
         ("Home > Products › Shoes", ["Home", "Products", "Shoes"]),
+        ("设置 > 通用 > 关于", ["设置", "通用", "关于"]),
         ("News || Sports | | Weather |", ["News", "Sports", "Weather"]),
-        ("Open / Close", ["Open", "Close"]),
         ("- Start | End", ["Start", "End"]),
+        ("Tea (hot) | Milk", ["Tea (hot)", "Milk"]),
         ("Name: ____ Date: __/__/____ Place: ........", ["Name:", "Date:", "Place:"]),
-        ("I, ____, have read: it", ["I, ____, have read: it"]),
-        ("[x] Buy milk [ ] Call Ann [] Go", ["Buy milk", "Call Ann", "Go"]),
-        *((text, [text]) for text in ("a|b", "x > y", "a·b", "5 > 3", "He said » stop", "and/or")),
-        *((text, [text]) for text in ("5 km / h", "he / she")),
     ],
 )
-def test_the_entries_of_a_menu_are_apart(text: str, entries: list[str]) -> None:
+def test_the_entries_of_a_menu_or_form_are_apart(text: str, entries: list[str]) -> None:
     segments = all_at_once(find_segments(text, "en", Splitting.SENTENCES))
     assert [text[start:end] for start, end in segments] == entries
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("a|b", "x > y", "a·b", "5 > 3", "and/or", "5 km / h", "he / she", "Yes / No", "Settings > General"),
+        *("Click File > Open to open the file.", "Go to File > Open > Recent and choose one.", "If A > B then stop."),
+        *("The probability P(A | B) is small.", "if (a || b) then", "Type cat file | grep word in the shell."),
+        *("Let a · b be the product.", "Use the type String [] for this.", "The word [x] is not there."),
+        *("I, ____, have read: it", "Wir suchen einen Koch / Kellner für unser Restaurant.", "He said » stop"),
+    ],
+)
+def test_signs_within_a_sentence_part_nothing(text: str) -> None:
+    segments = all_at_once(find_segments(text, "en", Splitting.SENTENCES))
+    assert [text[start:end] for start, end in segments] == [text]
 
 
 @pytest.mark.parametrize(
