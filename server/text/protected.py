@@ -109,6 +109,9 @@ _OTHERS = {
 _FENCE = re.compile(r"(?m)(?<![^\n])[ \t]*+`{3,}+([^`\n]*+)$")
 
 _CURRENCY = r"[$€£¥₹₽₩]"
+_CURRENCY_BEHIND = rf"{_CURRENCY}(?![\d{{a-z_])"
+_PERCENT = r"[%‰](?!\w|[%@{]|\(\w++\)|[-+#]\d{0,4}[A-Za-z])"
+"""Behind a number, unless a placeholder begins there: `9 ${name}`, `5 %(unit)s`."""
 _NUMBER_SEPARATOR = r"[.,:/'’\u00b7\u2013\u00a0\u202f-]"
 _UNIT = r"(?:km/h|m/s|[kcdm]?m[²³]?|[kmµμ]?g|[cdm]?l|[kKMGT]i?B|[kMG]?Hz|[kMG]Wh?|[kM]V|mA|kcal|mph|min)(?![\w/'’²³])"
 """Signs of units as most languages with Latin letters write them; those of one capital are letters of much else."""
@@ -136,13 +139,14 @@ _NUMBERS = (
     # Numbers with separators: with their sign, currency or unit.
     _compile(
         rf"(?:(?<!\w)[-+−](?={_CURRENCY}?\d))?{_CURRENCY}?(?<![\w.])\d++(?:{_NUMBER_SEPARATOR}\d++)++"
-        rf"(?:T\d\d:\d\d(?::\d\d)?(?:\.\d++)?(?:Z|[+-]\d\d:?\d\d)?|[^\W\d]\w*+|%|[ \u00a0\u202f]?{_CURRENCY}(?!\d))?",
+        rf"(?:T\d\d:\d\d(?::\d\d)?(?:\.\d++)?(?:Z|[+-]\d\d:?\d\d)?|[^\W\d]\w*+|{_PERCENT}"
+        rf"|[ \u00a0\u202f]?{_CURRENCY_BEHIND})?",
         r"(?<!\w)\d++[x×]\d++(?!\w)",
     ),
     # Numbers with a sign of what they count: units, percents, degrees, amounts of money.
     _compile(
         rf"{_BEFORE_AMOUNT}{_AMOUNT}[ \u00a0\u202f]?{_UNIT}",
-        rf"{_BEFORE_AMOUNT}{_AMOUNT}[ \u00a0\u202f]?(?:[%‰](?!\w)|°[ \u00a0]?(?:[CFK]\b)?|{_CURRENCY}(?!\d))",
+        rf"{_BEFORE_AMOUNT}{_AMOUNT}[ \u00a0\u202f]?(?:{_PERCENT}|°[ \u00a0]?(?:[CFK]\b)?|{_CURRENCY_BEHIND})",
         rf"(?<!\w){_CURRENCY}[ \u00a0]?\d++(?!\w)",
     ),
     # Versions; long numbers, with the word that they are in; hexadecimal ones.

@@ -122,6 +122,8 @@ def test_placeholders_are_protected(placeholder: str) -> None:
     assert literals(placeholder) == [placeholder]
     assert literals(f"({placeholder})") == [placeholder]
     assert literals(f"A dog {placeholder}.") == [placeholder]
+    assert literals(f"Only 9 {placeholder}")[-1] == placeholder
+    assert literals(f"Only 3.5 {placeholder}")[-1] == placeholder
 
 
 @pytest.mark.parametrize(
