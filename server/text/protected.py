@@ -147,7 +147,7 @@ _NUMBERS = (
     _compile(
         rf"{_BEFORE_AMOUNT}{_AMOUNT}[ \u00a0\u202f]?{_UNIT}",
         rf"{_BEFORE_AMOUNT}{_AMOUNT}[ \u00a0\u202f]?(?:{_PERCENT}|°[ \u00a0]?(?:[CFK]\b)?|{_CURRENCY_BEHIND})",
-        rf"(?<!\w){_CURRENCY}[ \u00a0]?\d++(?!\w)",
+        rf"(?<!\w){_CURRENCY}[ \u00a0]?{_AMOUNT}(?!\w)",
     ),
     # Versions; long numbers, with the word that they are in; hexadecimal ones.
     _compile(
