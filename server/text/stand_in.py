@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 from server.text.alphabet import Alphabet
-from server.text.carriers import Carried, Found
+from server.text.carriers import Carried, Found, find_carriers
 from server.text.reading import Reading
 
 _OPENING = "([{\"'“‘«¿¡"
@@ -47,14 +47,15 @@ def with_stand_ins(reading: Reading, alphabet: Alphabet) -> Reading | None:
 
 
 def find_names(stand_ins: Sequence[Carried], output: str) -> Found | None:
-    """The names in what a model wrote; None where one of them is not there exactly once, as a word, or they are in
-    another order."""
+    """The names in what a model wrote, without reserved characters, which carry nothing; None where one of them is not
+    there exactly once, as a word, or they are in another order."""
+    text, offsets, *_ = find_carriers(output, ())
     positions: list[int] = []
     for name, _ in stand_ins:
-        matches = [match.start() for match in re.finditer(rf"(?<!\w){name}(?!\w)", output)]
+        matches = [match.start() for match in re.finditer(rf"(?<!\w){name}(?!\w)", text)]
         if len(matches) != 1:
             return None
         positions += matches
     if not all(first < second for first, second in pairwise(positions)):
         return None
-    return Found(output, range(len(output) + 1), tuple(zip(positions, stand_ins, strict=True)))
+    return Found(text, offsets, tuple(zip(positions, stand_ins, strict=True)))

@@ -90,3 +90,13 @@ def test_a_name_counts_where_it_is_copied_once(output: str, position: int | None
     found = find_names(reading.carried, output)
     assert (found.places if found else None) == (None if position is None else ((position, *reading.carried),))
     assert find_names(reading.carried, f"{output} Tom et Tom.") is None
+
+
+def test_reserved_characters_that_a_model_writes_beside_names_are_left_out(alphabet: Alphabet) -> None:
+    reading = whole("{0} is here", alphabet, "{0}")
+    assert reading
+    name = reading.carried[0].carrier
+    found = find_names(reading.carried, f"\ue000 {name} est \ue001ici\ue000")
+    assert found
+    assert found.text == f"{name} est ici"
+    assert [at for at, _ in found.places] == [0]
