@@ -38,7 +38,7 @@ _BETWEEN_ENTRIES = re.compile(
     r"|(?<=\s)(?P<step>[>›])(?=\s)"
     r"|(?P<always>\t|(?:(?<=[:：])|(?<=[:：]\s))(?:_{2,}+(?:[/.-]_{2,}+)*+|\.{6,}+|…{2,}+))"
 )
-"""What may be between the entries of a menu, of a path to a page or of a form, and brackets, in which nothing is."""
+"""What may be between the entries of a menu, of a path to a page or of a form, and brackets: see `_between_entries`."""
 _FINAL_MARKS = frozenset(".!?…。！？")
 
 _CLAUSE = re.compile(r"[,;:—–.!?…،؛؟][\"'”’»›)\]]*(?=\s)|[、，；：。！？][」』”）]*")
@@ -94,38 +94,39 @@ def find_segments(text: str, language: str, splitting: Splitting, whole: Sequenc
 
 def _cells(text: str, start: int, end: int) -> Iterator[Span]:
     """The cells of a line, which mostly is one: a row of a table begins with a bar; other lines have their entries."""
-    is_row = text.startswith("|", start)
-    separators = (found.span() for found in _BETWEEN_CELLS.finditer(text, start, end)) if is_row else ()
-    for separator, separator_end in separators or _between_entries(text, start, end):
-        yield from _unless_empty(_stripped(text, start, separator))
-        start = separator_end
-    yield from _unless_empty(_stripped(text, start, end))
+    if text.startswith("|", start):
+        between = [found.span() for found in _BETWEEN_CELLS.finditer(text, start, end)]
+    else:
+        between = _between_entries(text, start, end)
+    for cell_end, next_start in (*between, (end, end)):
+        cell = _stripped(text, start, cell_end)
+        if cell[0] < cell[1]:
+            yield cell
+        start = next_start
 
 
 def _between_entries(text: str, start: int, end: int) -> list[Span]:
-    """What is between the entries of a line: tabs; in a form (`Name: ____ Date: ....`) what is to be filled in; bars
-    and dots between blanks (`Home | Contact`), but for a single one in a sentence with its final mark (`cat a | wc
-    counts.`); and the signs of a path of three and more (`Start > Products > Shoes`), unless it ends like a sentence.
-    """
-    found: dict[str, list[Span]] = {"bar": [], "step": [], "always": []}
-    depth = 0
+    """What is between the entries of a line: tabs; in a form (`Name: ____ Date: ....`) what is to be filled in; outside
+    of brackets bars and dots between blanks (`Home | Contact`), but for a single one in a sentence with its final mark
+    (`cat a | wc counts.`), and the signs of a path of three and more (`Start > Products > Shoes`), unless it ends like
+    a sentence."""
+    always: list[Span] = []
+    bars: list[Span] = []
+    steps: list[Span] = []
+    depth = 0  # in brackets
     for match in _BETWEEN_ENTRIES.finditer(text, start, end):
         kind = match.lastgroup
         if kind == "opening":
             depth += 1
         elif kind == "closing":
             depth = max(depth - 1, 0)
-        elif kind and not depth:
-            found[kind].append(match.span())
-    is_sentence = text[end - 1] in _FINAL_MARKS
-    bars = found["bar"] if len(found["bar"]) > is_sentence else []
-    steps = found["step"] if len(found["step"]) > 1 and not is_sentence else []
-    return sorted([*found["always"], *bars, *steps])
-
-
-def _unless_empty(span: Span) -> Iterator[Span]:
-    if span[0] < span[1]:
-        yield span
+        elif kind == "always":
+            always.append(match.span())
+        elif not depth:
+            (bars if kind == "bar" else steps).append(match.span())
+    if text[end - 1] in _FINAL_MARKS:
+        bars, steps = bars if len(bars) > 1 else [], []
+    return sorted([*always, *bars, *(steps if len(steps) > 1 else ())])
 
 
 def lay_out(content: str, language: str, splitting: Splitting, protected: Sequence[Protected]) -> Steps[Layout]:

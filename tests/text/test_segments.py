@@ -221,6 +221,7 @@ def test_no_sentence_is_cut_where_the_splitter_looks_at_another_window() -> None
         ("|--------|---------|", ["--------", "---------"]),
         ("| A dog runs. It is big. | Mary |  |", ["A dog runs.", "It is big.", "Mary"]),
         ("name\tA dog runs.\t\t12", ["name", "A dog runs.", "12"]),
+        ("sad :(\tA dog runs.", ["sad :(", "A dog runs."]),
     ],
 )
 def test_the_cells_of_a_table_s_row_are_apart(text: str, cells: list[str]) -> None:
