@@ -39,6 +39,8 @@ _BETWEEN_ENTRIES = re.compile(
     r"|(?P<always>\t|(?:(?<=[:：])|(?<=[:：]\s))(?:_{2,}+(?:[/.-]_{2,}+)*+|\.{6,}+|…{2,}+))"
 )
 """What may be between the entries of a menu, of a path to a page or of a form, and brackets: see `_between_entries`."""
+_HAS_SIGN = re.compile(r"[|¦·•‣>›\t_…]|\.{6}")
+"""A line without one of these, as most are, has nothing between entries."""
 _FINAL_MARKS = frozenset(".!?…。！？")
 
 _CLAUSE = re.compile(r"[,;:—–.!?…،؛؟][\"'”’»›)\]]*(?=\s)|[、，；：。！？][」』”）]*")
@@ -110,6 +112,8 @@ def _between_entries(text: str, start: int, end: int) -> list[Span]:
     of brackets bars and dots between blanks (`Home | Contact`), but for a single one in a sentence with its final mark
     (`cat a | wc counts.`), and the signs of a path of three and more (`Start > Products > Shoes`), unless it ends like
     a sentence."""
+    if not _HAS_SIGN.search(text, start, end):
+        return []
     always: list[Span] = []
     bars: list[Span] = []
     steps: list[Span] = []
